@@ -1,0 +1,1 @@
+"""Graph representation learning without labels: InfoGraph with hard, debiased negatives."""
