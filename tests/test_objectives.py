@@ -1,0 +1,311 @@
+"""The objectives against the formulas, the oracles of other people's code, and their own limits."""
+
+import math
+from pathlib import Path
+
+import naive
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from graphcl_hard.errors import InputError
+from graphcl_hard.objectives import local_global_info_nce, local_global_jsd, nt_xent
+
+ORACLES = Path(__file__).parent / "oracles"
+LOCAL_GLOBAL = {"jsd": local_global_jsd, "info_nce": local_global_info_nce}
+NAIVE = {"jsd": naive.local_global_jsd, "info_nce": naive.local_global_info_nce}
+
+
+def cases(name):
+    data = np.load(ORACLES / name)
+    return [
+        {k.partition("_")[2]: data[k] for k in data.files if k.startswith(f"case{i}_")}
+        for i in range(int(data["num_cases"]))
+    ]
+
+
+def pairs(nodes=17, graphs=5, dim=4, seed=0, dtype=torch.float64):
+    generator = torch.Generator().manual_seed(seed)
+    local = torch.randn(nodes, dim, generator=generator, dtype=torch.float64)
+    summary = torch.randn(graphs, dim, generator=generator, dtype=torch.float64)
+    batch = torch.cat([torch.arange(graphs), torch.randint(graphs, (nodes - graphs,), generator=generator)])
+    return local.to(dtype), summary.to(dtype), batch.sort().values
+
+
+def views(items=6, dim=5, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    first, second = torch.randn(2, items, dim, generator=generator, dtype=torch.float64)
+    return F.normalize(first, dim=1), F.normalize(second + first, dim=1)
+
+
+@pytest.mark.parametrize("case", cases("local_global_released.npz"), ids=lambda c: f"{c['measure']}-{c['beta']}")
+def test_local_global_equals_the_oracle(case):
+    local = torch.tensor(case["local"], requires_grad=True)
+    summary = torch.tensor(case["summary"], requires_grad=True)
+    plain = str(case["measure"]) == "JSD"
+    options = {"beta": 0.0, "tau_plus": 0.0} if plain else {"beta": float(case["beta"]), "mode": "released"}
+    loss = local_global_jsd(local, summary, torch.tensor(case["batch"]), **options)
+    loss.backward()
+    expected = float(case["loss"]) + (2 * math.log(2) if plain else 0.0)
+    assert loss.item() == pytest.approx(expected, abs=1e-9)
+    np.testing.assert_allclose(local.grad, case["grad_local"], atol=1e-9, rtol=0)
+    np.testing.assert_allclose(summary.grad, case["grad_summary"], atol=1e-9, rtol=0)
+
+
+@pytest.mark.parametrize(
+    "case",
+    cases("nt_xent_released.npz"),
+    ids=lambda c: f"{c['estimator']}-{c['beta']}-{c['tau_plus']}-{c['temperature']}",
+)
+def test_nt_xent_equals_the_oracle(case):
+    view1 = torch.tensor(case["view1"], requires_grad=True)
+    view2 = torch.tensor(case["view2"], requires_grad=True)
+    hard = str(case["estimator"]) == "hard"
+    loss = nt_xent(
+        view1,
+        view2,
+        beta=float(case["beta"]) if hard else 0.0,
+        tau_plus=float(case["tau_plus"]) if hard else 0.0,
+        temperature=float(case["temperature"]),
+        detach_weights=False,
+    )
+    loss.backward()
+    assert loss.item() == pytest.approx(float(case["loss"]), abs=1e-9)
+    np.testing.assert_allclose(view1.grad, case["grad_view1"], atol=1e-9, rtol=0)
+    np.testing.assert_allclose(view2.grad, case["grad_view2"], atol=1e-9, rtol=0)
+
+
+@pytest.mark.parametrize("objective", LOCAL_GLOBAL)
+@pytest.mark.parametrize("critic", ["dot", "cosine"])
+@pytest.mark.parametrize("score_scale", ["max", "none"])
+@pytest.mark.parametrize("beta", [0.0, 0.5, 3.0])
+@pytest.mark.parametrize("tau_plus", [0.0, 0.1, 0.6])
+@pytest.mark.parametrize(("nodes", "graphs"), [(2, 2), (17, 5)])
+def test_local_global_equals_the_naive_loop(objective, critic, score_scale, beta, tau_plus, nodes, graphs):
+    local, summary, batch = pairs(nodes, graphs, seed=3)
+    loss = LOCAL_GLOBAL[objective](
+        local,
+        summary,
+        batch,
+        beta=beta,
+        tau_plus=tau_plus,
+        critic=critic,
+        temperature=0.4,
+        score_scale=score_scale,
+        reduction="none",
+    )
+    expected = NAIVE[objective](local, summary, batch, beta, tau_plus, critic, 0.4, score_scale)
+    np.testing.assert_allclose(loss, expected, rtol=1e-11, atol=1e-12)
+
+
+@pytest.mark.parametrize("beta", [0.0, 1.0, 5.0])
+@pytest.mark.parametrize("tau_plus", [0.0, 0.1, 0.6])
+@pytest.mark.parametrize("items", [2, 6])
+def test_nt_xent_equals_the_naive_loop(beta, tau_plus, items):
+    view1, view2 = views(items)
+    loss = nt_xent(view1, view2, beta=beta, tau_plus=tau_plus, temperature=0.3)
+    assert loss.item() == pytest.approx(naive.nt_xent(view1, view2, beta, tau_plus, 0.3), rel=1e-11)
+
+
+@pytest.mark.parametrize("beta", [0.0, 2.0])
+def test_released_equals_the_naive_loop_and_its_mean_over_nodes(beta):
+    local, summary, batch = pairs()
+    loss = local_global_jsd(local, summary, batch, beta=beta, mode="released", reduction="none")
+    assert loss.shape == (17,)
+    assert loss.mean().item() == pytest.approx(naive.released(local, summary, batch, beta), rel=1e-11)
+
+
+@pytest.mark.parametrize("objective", LOCAL_GLOBAL)
+@pytest.mark.parametrize("critic", ["dot", "cosine"])
+@pytest.mark.parametrize("tau_plus", [0.0, 0.1])
+def test_gradients_through_the_weights_pass_gradcheck(objective, critic, tau_plus):
+    local, summary, batch = pairs(9, 4)
+
+    def loss(h, s):
+        # score_scale="none": the constant c has no gradient by definition, which finite differences would see
+        return LOCAL_GLOBAL[objective](
+            h, s, batch, beta=1.5, tau_plus=tau_plus, critic=critic, score_scale="none", detach_weights=False
+        )
+
+    assert torch.autograd.gradcheck(loss, (local.requires_grad_(), summary.requires_grad_()))
+
+
+@pytest.mark.parametrize("objective", LOCAL_GLOBAL)
+def test_detached_weights_have_the_gradient_of_constants(objective):
+    """The gradient is that of the formula with the weights computed beforehand and held fixed."""
+    local, summary, batch = pairs(9, 4)
+    kwargs = {"beta": 2.0, "tau_plus": 0.1, "critic": "dot"}
+    h, s = local.clone().requires_grad_(), summary.clone().requires_grad_()
+    LOCAL_GLOBAL[objective](h, s, batch, **kwargs).backward()
+
+    rows = naive.scores(local, summary, "dot", 1.0)
+    c = naive.scale_of(rows, batch.tolist(), "dot", "max")
+    weights = torch.tensor([naive.weights_of(q, int(b), 2.0, c) for q, b in zip(rows, batch, strict=True)])
+    h2, s2 = local.clone().requires_grad_(), summary.clone().requires_grad_()
+    q = h2 @ s2.T
+    p = q.gather(1, batch[:, None]).squeeze(1)
+    n = len(summary) - 1
+    if objective == "jsd":
+        mean = (weights * torch.log1p(q.exp())).sum(1) / n
+        loss = torch.log1p((-p).exp()) + ((mean - 0.1 * torch.log1p(p.exp())) / 0.9).clamp_min(0)
+    else:
+        mean = (weights * q.exp()).sum(1) / n
+        loss = torch.log(p.exp() + n * ((mean - 0.1 * p.exp()) / 0.9).clamp_min(0)) - p
+    loss.mean().backward()
+    torch.testing.assert_close(h.grad, h2.grad)
+    torch.testing.assert_close(s.grad, s2.grad)
+
+
+def test_nt_xent_gradients_pass_gradcheck():
+    view1, view2 = (v.requires_grad_() for v in views(4))
+    assert torch.autograd.gradcheck(
+        lambda a, b: nt_xent(a, b, beta=1.5, tau_plus=0.1, temperature=0.5, detach_weights=False), (view1, view2)
+    )
+    plain = torch.autograd.grad(nt_xent(view1, view2, beta=1.5), view1)[0]
+    through = torch.autograd.grad(nt_xent(view1, view2, beta=1.5, detach_weights=False), view1)[0]
+    assert not torch.allclose(plain, through)
+
+
+def test_released_gradients_pass_gradcheck():
+    local, summary, batch = pairs(9, 4)
+    loss = lambda h, s: local_global_jsd(h, s, batch, beta=2.0, mode="released")  # noqa: E731
+    assert torch.autograd.gradcheck(loss, (local.requires_grad_(), summary.requires_grad_()))
+
+
+@pytest.mark.parametrize("options", [{}, {"mode": "released"}, {"critic": "cosine"}])
+def test_the_order_of_nodes_and_graphs_does_not_matter(options):
+    local, summary, batch = pairs()
+    expected = local_global_jsd(local, summary, batch, beta=2.0, **options)
+    nodes, graphs = torch.randperm(len(local)), torch.randperm(len(summary))
+    renamed = torch.empty_like(graphs)
+    renamed[graphs] = torch.arange(len(graphs))
+    shuffled = local_global_jsd(local[nodes], summary[graphs], renamed[batch[nodes]], beta=2.0, **options)
+    torch.testing.assert_close(shuffled, expected)
+
+
+def test_beta_grows_to_the_hardest_negative():
+    local, summary, batch = pairs()
+    q = local @ summary.T
+    hardest = q.scatter(1, batch[:, None], -math.inf).amax(dim=1)
+    p = q.gather(1, batch[:, None]).squeeze(1)
+    expected = F.softplus(-p) + F.softplus(hardest)
+    loss = local_global_jsd(local, summary, batch, beta=1e5, tau_plus=0.0, reduction="none")
+    torch.testing.assert_close(loss, expected, rtol=1e-7, atol=1e-7)
+    released = local_global_jsd(local, summary, batch, beta=1e5, mode="released", return_diagnostics=True)[1]
+    assert released.effective_negatives < 1  # the easiest alone, but still few
+
+
+def test_released_weights_the_easiest_where_the_paper_weights_the_hardest():
+    local = torch.tensor([[1.0]] * 3, dtype=torch.float64)
+    summary = torch.tensor([[0.0], [3.0], [-3.0]], dtype=torch.float64, requires_grad=True)
+    batch = torch.zeros(3, dtype=torch.int64)
+    gradients = {}
+    for mode in ("paper", "released"):
+        loss = local_global_jsd(local, summary, batch, beta=2.0, tau_plus=0.0, mode=mode)
+        gradients[mode] = torch.autograd.grad(loss, summary)[0].squeeze(1)
+    assert gradients["paper"][1] > 10 * gradients["paper"][2].abs()
+    assert gradients["released"][1] < gradients["paper"][1] / 10
+
+
+@pytest.mark.parametrize("objective", [*LOCAL_GLOBAL, "released"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("size", [0.0, 1e-30, 1e4])
+@pytest.mark.parametrize("beta", [0.0, 1.0, 50.0])
+def test_extreme_scores_stay_finite_in_value_and_gradient(objective, dtype, size, beta):
+    local, summary, batch = pairs(dtype=dtype)
+    local = (local * size).requires_grad_()
+    summary.requires_grad_()
+    if objective == "released":
+        loss = local_global_jsd(local, summary, batch, beta=beta, mode="released")
+    else:
+        loss = LOCAL_GLOBAL[objective](local, summary, batch, beta=beta, tau_plus=0.1, critic="dot")
+    loss.backward()
+    assert torch.isfinite(loss)
+    assert torch.isfinite(local.grad).all()
+    assert torch.isfinite(summary.grad).all()
+
+
+def test_autocast_scores_in_float32():
+    local, summary, batch = pairs(dtype=torch.float32)
+    expected = local_global_jsd(local, summary, batch)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert local_global_jsd(local, summary, batch).dtype == torch.float32
+        torch.testing.assert_close(local_global_jsd(local, summary, batch), expected)
+        half = local_global_jsd(local.bfloat16(), summary.bfloat16(), batch)
+    assert half.dtype == torch.float32
+
+
+@pytest.mark.parametrize("objective", LOCAL_GLOBAL)
+def test_diagnostics_are_those_of_the_scores(objective):
+    local, summary, batch = pairs()
+    loss, found = LOCAL_GLOBAL[objective](local, summary, batch, beta=0.0, critic="dot", return_diagnostics=True)
+    rows = naive.scores(local, summary, "dot", 1.0)
+    negatives = [x for q, b in zip(rows, batch, strict=True) for g, x in enumerate(q) if g != b]
+    positives = [q[b] for q, b in zip(rows, batch, strict=True)]
+    assert found.effective_negatives.item() == pytest.approx(1.0)
+    assert found.negative_score.item() == pytest.approx(np.mean(negatives))
+    assert found.positive_score.item() == pytest.approx(np.mean(positives))
+    assert loss.item() == LOCAL_GLOBAL[objective](local, summary, batch, beta=0.0, critic="dot").item()
+    hard = LOCAL_GLOBAL[objective](local, summary, batch, beta=1e6, critic="dot", return_diagnostics=True)[1]
+    assert hard.effective_negatives.item() == pytest.approx(1 / 4)
+
+
+def test_no_dense_mask_is_kept_for_autograd():
+    local, summary, batch = pairs(dtype=torch.float32)
+    saved = []
+    with torch.autograd.graph.saved_tensors_hooks(lambda t: saved.append(t) or t, lambda t: t):
+        local_global_jsd(local.requires_grad_(), summary.requires_grad_(), batch)
+    dense = [t for t in saved if t.shape == (17, 5)]
+    assert dense
+    for tensor in dense:
+        assert tensor.is_floating_point()
+        assert not set(tensor.unique().tolist()) <= {0.0, 1.0}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"beta": -1.0}, "beta must be a finite number of at least 0 .* got -1.0"),
+        ({"beta": math.nan}, "got nan"),
+        ({"tau_plus": 1.2}, r"tau_plus must lie in \[0, 1\), got 1.2"),
+        ({"tau_plus": -0.1}, "got -0.1"),
+        ({"temperature": 0.0}, "temperature must be a finite number above 0, got 0.0"),
+        ({"critic": "euclid"}, "critic must be one of dot, cosine, got 'euclid'"),
+        ({"score_scale": "mean"}, "score_scale must be one of max, none"),
+        ({"mode": "fast"}, "mode must be one of paper, released"),
+        ({"reduction": "sum"}, "reduction must be one of mean, none"),
+        ({"mode": "released", "critic": "cosine"}, "critic='dot' alone"),
+    ],
+)
+def test_arguments_outside_their_range_are_refused(change, message):
+    with pytest.raises(InputError, match=message):
+        local_global_jsd(*pairs(), **change)
+
+
+def test_tensors_that_do_not_fit_are_refused():
+    local, summary, batch = pairs()
+    with pytest.raises(InputError, match="at least 2 graphs in a batch, got 1: the other graphs"):
+        local_global_jsd(local, summary[:1], torch.zeros_like(batch))
+    with pytest.raises(InputError, match="at least 1 node"):
+        local_global_jsd(local[:0], summary, batch[:0])
+    with pytest.raises(InputError, match=r"batch must be \(17,\) int64"):
+        local_global_info_nce(local, summary, batch[:3])
+    with pytest.raises(InputError, match="with one D"):
+        local_global_jsd(local[:, :2], summary, batch)
+    view1, view2 = views()
+    with pytest.raises(InputError, match="at least 2 items, got 1"):
+        nt_xent(view1[:1], view2[:1])
+    with pytest.raises(InputError, match="must both be"):
+        nt_xent(view1, view2[:3])
+    with pytest.raises(InputError, match="rows must have length 1"):
+        nt_xent(view1 * 2, view2)
+
+
+@pytest.mark.cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.parametrize("options", [{}, {"mode": "released"}, {"critic": "cosine"}])
+def test_cuda_equals_cpu(options):
+    local, summary, batch = pairs()
+    expected = local_global_jsd(local, summary, batch, **options)
+    torch.testing.assert_close(local_global_jsd(local.cuda(), summary.cuda(), batch.cuda(), **options).cpu(), expected)
