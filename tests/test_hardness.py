@@ -21,9 +21,7 @@ def test_weights_are_the_formula_with_mean_one_over_the_negatives():
 
 
 @settings(deadline=None, max_examples=60)
-@given(
-    rows=st.integers(1, 6), columns=st.integers(1, 6), beta=st.floats(0, 1e6), size=st.sampled_from([0.0, 1.0, 1e4])
-)
+@given(rows=st.integers(1, 6), columns=st.integers(1, 6), beta=st.floats(0, 1e6), size=st.sampled_from([0.0, 1.0, 1e4]))
 def test_weights_are_finite_and_average_one(rows, columns, beta, size):
     generator = torch.Generator().manual_seed(rows * 7 + columns)
     scores = torch.randn(rows, columns, generator=generator) * size

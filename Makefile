@@ -1,0 +1,25 @@
+# `make run` and `make test` do all the set-up themselves, in .venv.
+
+PYTHON ?= python3
+PY = .venv/bin/python
+PIP = $(PY) -m pip install --quiet --constraint constraints.txt
+
+.PHONY: run test lint
+
+run: .venv/installed
+	$(PY) -m graphcl_hard.run --dataset MUTAG
+
+test: .venv/installed
+	$(PY) -m pytest
+
+lint: .venv/installed
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+
+.venv/installed: setup.cfg pyproject.toml constraints.txt
+	test -x $(PY) || $(PYTHON) -m venv .venv
+	$(PIP) --upgrade pip setuptools
+	$(PIP) torch
+	$(PIP) --editable '.[dev]'
+	touch $@

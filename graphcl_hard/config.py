@@ -1,0 +1,185 @@
+"""The settings of a run: one dataclass is the source of the flags, the YAML file and the record of a run."""
+
+import dataclasses
+import difflib
+import math
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+from graphcl_hard.errors import InputError
+
+Probe = Literal["svm", "linear-svm", "logistic", "knn"]
+
+
+@dataclass(frozen=True)
+class Config:
+    """Settings of one run. Each is a flag of the command line and a key of config.yaml.
+
+    Attributes:
+        dataset: TU data set by name (MUTAG, PTC_MR, ENZYMES, IMDB-BINARY, IMDB-MULTI, DD, REDDIT-BINARY, PROTEINS,
+            or any other), or the path of a folder in TU format. MUTAG comes with the package; the others are taken
+            from --data-dir, then from the mirror that the variable GRAPHCL_HARD_MIRROR names (a folder of zip
+            files, or a URL), then from the official address.
+        data_dir: Folder that holds data sets, and to which downloads go.
+        use_node_attr: Use the nodes' continuous attributes too, standardised over the set, where it has them.
+        method: How pairs are made: infograph tells the parts of a graph from those of others by the whole graph.
+        objective: Jensen-Shannon (InfoGraph's) or InfoNCE.
+        mode: paper: hard negatives weigh more, as published. released: the authors' code, which weights the easiest
+            negatives and fixes tau_plus at 0.5; for comparison.
+        beta: Hardness, at least 0. 0 weights all negatives alike; the larger, the more the hardest count.
+        beta_schedule: How beta moves over the epochs: up from 0 or down to 0.
+        tau_plus: Class prior in [0, 1): the chance that a random graph is of the anchor's class. 0 switches the
+            correction of false negatives off.
+        critic: Score of a node against a graph. auto: dot for jsd, cosine for info-nce.
+        temperature: Divisor of the cosine critic's scores, above 0.
+        score_scale: Scale of the dot critic's scores in the weights: 2 over the batch's largest, or none.
+        detach_weights: Treat the weights of the negatives as constants in the gradient.
+        hidden_channels: Channels of each layer.
+        num_layers: Layers of the encoder.
+        readout: How a graph's nodes become the graph's vector.
+        epochs: Passes over the set.
+        batch_size: Graphs in a batch, at least 2: the other graphs of the batch are the negatives.
+        lr: Learning rate of Adam.
+        seed: First seed; it fixes the initial weights, the order of batches and the folds.
+        seeds: Number of seeds: seed, seed + 1, and so on, each a run of its own, with a summary.
+        protocol: best-epoch picks the epoch on the test folds, as much of the literature does: optimistic, and
+            labelled so.
+        folds: Folds of the stratified cross-validation.
+        repeats: Repeats of the cross-validation with other shuffles.
+        probes: Classifiers that judge the embedding; svm has an RBF kernel. The first one leads.
+        accelerator: Where to train. auto: a GPU where there is one.
+        precision: Floating-point numbers in training.
+        deterministic: Refuse operations that do not repeat bit for bit; the CPU needs no such switch.
+        out: Folder to write; the default is a new one under runs/.
+        overwrite: Replace the run that the folder --out holds.
+        quiet: Print nothing but the folder that was written, and errors.
+    """
+
+    dataset: str = "MUTAG"
+    data_dir: Path | None = None
+    use_node_attr: bool = False
+
+    method: Literal["infograph"] = "infograph"
+    objective: Literal["jsd", "info-nce"] = "jsd"
+    mode: Literal["paper", "released"] = "paper"
+    beta: float = 10.0
+    beta_schedule: Literal["constant", "linear-up", "linear-down", "cosine-up", "cosine-down"] = "constant"
+    tau_plus: float = 0.1
+    critic: Literal["auto", "dot", "cosine"] = "auto"
+    temperature: float = 0.5
+    score_scale: Literal["max", "none"] = "max"
+    detach_weights: bool = True
+
+    hidden_channels: int = 32
+    num_layers: int = 3
+    readout: Literal["sum", "mean", "max"] = "sum"
+
+    epochs: int = 20
+    batch_size: int = 128
+    lr: float = 0.001
+    seed: int = 0
+    seeds: int = 1
+
+    protocol: Literal["last-epoch", "best-epoch"] = "last-epoch"
+    folds: int = 10
+    repeats: int = 3
+    probes: tuple[Probe, ...] = ("svm",)
+
+    accelerator: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    precision: Literal["32-true", "64-true", "bf16-mixed"] = "32-true"
+    deterministic: bool = False
+
+    out: Path | None = None
+    overwrite: bool = False
+    quiet: bool = False
+
+    def check(self) -> None:
+        """Raise `InputError` on the first setting that is outside its range.
+
+        What depends on the data (the folds, say) is checked where the data is known.
+        """
+        at_least = {"hidden_channels": 1, "num_layers": 1, "epochs": 1, "batch_size": 2, "seeds": 1, "folds": 2}
+        for name, least in (at_least | {"repeats": 1, "seed": 0}).items():
+            value = getattr(self, name)
+            if value < least:
+                why = ": the other graphs of a batch are the negatives" if name == "batch_size" else ""
+                raise InputError(f"{_flag(name)} must be at least {least}{why}, got {value}.")
+        if self.seed + self.seeds > 2**32:
+            raise InputError(f"--seed must stay below 2**32, got {self.seed} and {self.seeds} seeds.")
+        if not (math.isfinite(self.beta) and self.beta >= 0):
+            raise InputError(f"--beta must be a finite number of at least 0, got {self.beta}; 0 is uniform weights.")
+        if not 0 <= self.tau_plus < 1:
+            raise InputError(f"--tau-plus must lie in [0, 1), got {self.tau_plus}; 0 switches the correction off.")
+        if not (math.isfinite(self.temperature) and self.temperature > 0):
+            raise InputError(f"--temperature must be a finite number above 0, got {self.temperature}; 0.5 is usual.")
+        if not 0 < self.lr <= 1000:
+            raise InputError(f"--lr must lie in (0, 1000], got {self.lr}; 0.001 is usual.")
+        if self.mode == "released" and (self.objective != "jsd" or self.critic == "cosine"):
+            raise InputError(
+                "--mode released is the authors' code, which has --objective jsd and --critic dot alone, got "
+                f"{self.objective} and {self.critic}; leave these two out."
+            )
+        if not self.probes or len(set(self.probes)) < len(self.probes):
+            raise InputError(f"--probes must name at least one classifier, each once, got {' '.join(self.probes)!r}.")
+
+    @property
+    def resolved_critic(self) -> Literal["dot", "cosine"]:
+        """The critic that "auto" stands for."""
+        if self.critic != "auto":
+            return self.critic
+        return "dot" if self.objective == "jsd" else "cosine"
+
+    def to_yaml(self) -> str:
+        """The settings as YAML, a key a line, in the order of the flags."""
+        return yaml.safe_dump(to_plain(self), sort_keys=False, allow_unicode=True)
+
+
+def to_plain(config: Config) -> dict[str, Any]:
+    """The settings as a dictionary of strings, numbers, lists and None."""
+    plain: dict[str, Any] = {}
+    for name, value in dataclasses.asdict(config).items():
+        plain[name] = str(value) if isinstance(value, Path) else list(value) if isinstance(value, tuple) else value
+    return plain
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The settings that a YAML file holds, by field name; their values are checked by whoever parses the flags.
+
+    Raises:
+        InputError: the file cannot be read, is no mapping, or has a key that is no setting.
+    """
+    try:
+        # Numbers such as 1e-3 are strings to YAML 1.1; the flags' parser reads them, so all scalars may be strings.
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        reason = error.strerror if isinstance(error, OSError) else re.sub(r"\s+", " ", str(error))
+        raise InputError(f"--config {path} cannot be read: {reason}; give the config.yaml of a run.") from error
+    content = {} if content is None else content
+    if not isinstance(content, dict):
+        raise InputError(f"--config {path} must hold one setting a line, such as 'beta: 2', got {content!r}.")
+    names = [field.name for field in dataclasses.fields(Config)]
+    for key in content:
+        if key not in names:
+            close = difflib.get_close_matches(str(key), names, n=1)
+            hint = f"did you mean {close[0]!r}?" if close else f"the settings are {', '.join(names)}."
+            raise InputError(f"--config {path} has the unknown setting {key!r}; {hint}")
+    return content
+
+
+def to_flags(settings: dict[str, Any]) -> list[str]:
+    """Settings as the command-line words that stand for them, so that a file is checked as flags are."""
+    words = []
+    for name, value in settings.items():
+        if isinstance(value, bool):
+            words.append(_flag(name) if value else _flag(name).replace("--", "--no-", 1))
+        else:
+            words += [_flag(name), *(str(v) for v in (value if isinstance(value, list) else [value]))]
+    return words
+
+
+def _flag(name: str) -> str:
+    return "--" + name.replace("_", "-")

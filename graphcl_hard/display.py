@@ -1,0 +1,123 @@
+"""What a person sees of a run: a progress bar while it works, and a table at its end."""
+
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+PROBE_NAMES = {
+    "svm": "SVM (RBF)",
+    "linear-svm": "linear SVM",
+    "logistic": "logistic regression",
+    "knn": "k nearest neighbours",
+}
+
+
+class Display:
+    """The terminal of a run.
+
+    Args:
+        quiet: show nothing. The bars show on a terminal only, the tables also in a file or pipe.
+    """
+
+    def __init__(self, quiet: bool = False) -> None:
+        # A pipe has no width: 100 columns keep the tables whole there.
+        width = None if sys.stdout.isatty() else 100
+        self.console = Console(quiet=quiet, highlight=False, width=width)
+
+    def say(self, text: str) -> None:
+        """Print a line."""
+        self.console.print(text, markup=False, soft_wrap=True)
+
+    @contextmanager
+    def bar(self, name: str, total: int) -> Iterator[Callable[[int, str], None]]:
+        """A progress bar; call what it gives with the number done and a note."""
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[note]}"),
+            TimeRemainingColumn(),
+        )
+        with Progress(*columns, console=self.console, transient=True, disable=not self.console.is_terminal) as progress:
+            task = progress.add_task(name, total=total, note="")
+
+            def show(done: int, note: str = "") -> None:
+                progress.update(task, completed=done, note=note)
+
+            yield show
+
+    def result(self, result: Mapping[str, Any]) -> None:
+        """The end of one run: untrained and trained beside each other, with the paired difference."""
+        data = result["dataset"]
+        table = _table(f"{data['name']}: {data['graphs']} graphs, {data['classes']} classes, seed {result['seed']}")
+        names = {"untrained": "untrained GIN", "trained": f"trained, epoch {result['epoch']}"}
+        for probe, scores in result["scores"].items():
+            table.add_section()
+            for key, name in names.items():
+                summary = scores[key]["summary"]
+                table.add_row(name, _score(summary["accuracy"]), "", _score(summary["macro_f1"]))
+            accuracy, macro_f1 = (scores["difference"][score] for score in ("accuracy", "macro_f1"))
+            p = f"{accuracy['p']:.2g}"
+            table.add_row("difference", _difference(accuracy), p, _difference(macro_f1), style="bold")
+            table.add_row(f"({PROBE_NAMES[probe]})", style="dim")
+        self.console.print(table)
+        first = next(iter(result["scores"].values()))["trained"]
+        self._optimistic(result)
+        self.say(
+            f"{first['repeats']} x {first['folds']}-fold cross-validation, parameters chosen inside the training "
+            "folds. ± is the deviation over repeats; [95% intervals] and the p of the accuracy's difference are "
+            "corrected for overlapping training folds (Nadeau and Bengio)."
+        )
+
+    def summary(self, summary: Mapping[str, Any]) -> None:
+        """The end of a run over several seeds."""
+        data, seeds = summary["dataset"], summary["seeds"]
+        table = _table(f"{data['name']}: mean over seeds {seeds[0]} to {seeds[-1]}")
+        names = {"untrained": "untrained GIN", "trained": "trained", "difference": "difference"}
+        for probe, rows in summary["scores"].items():
+            table.add_section()
+            for key, name in names.items():
+                sign = "+" if key == "difference" else ""
+                accuracy, macro_f1 = (_score(rows[key][score], sign) for score in ("accuracy", "macro_f1"))
+                table.add_row(name, accuracy, "", macro_f1, style="bold" if sign else "")
+            table.add_row(f"({PROBE_NAMES[probe]})", style="dim")
+        self.console.print(table)
+        self._optimistic(summary)
+        self.say("± and [95% intervals] (Student's t) are over seeds: initial weights, batches and folds.")
+
+    def _optimistic(self, result: Mapping[str, Any]) -> None:
+        if result["optimistic"]:
+            self.console.print(
+                "OPTIMISTIC: the epoch was picked on the test folds (--protocol best-epoch).", style="red"
+            )
+
+
+def _table(title: str) -> Table:
+    table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
+    table.add_column("encoder")
+    table.add_column("accuracy %", justify="right", no_wrap=True)
+    table.add_column("p", justify="right", no_wrap=True)
+    table.add_column("macro-F1 %", justify="right", no_wrap=True)
+    return table
+
+
+def _score(summary: Mapping[str, Any], sign: str = "") -> str:
+    text = f"{100 * summary['mean']:{sign}.1f}"
+    if summary["std"] is not None:
+        text += f" ± {100 * summary['std']:.1f}"
+    return text + _interval(summary["low"], summary["high"], sign)
+
+
+def _difference(difference: Mapping[str, Any]) -> str:
+    return f"{100 * difference['difference']:+.1f}" + _interval(difference["low"], difference["high"], "+")
+
+
+def _interval(low: float | None, high: float | None, sign: str) -> str:
+    # The backslash keeps rich from reading the bracket as markup.
+    return "" if low is None or high is None else f" \\[{100 * low:{sign}.1f}, {100 * high:{sign}.1f}]"

@@ -1,0 +1,300 @@
+"""Score graph embeddings by how well a small supervised probe reads the labels from them.
+
+Nested, stratified, repeated cross-validation. The protocol is that of InfoGraph (Sun et al., ICLR 2020) and GraphCL
+(You et al., NeurIPS 2020): an SVM over 10 folds, with C in 1e-3 .. 1e3 chosen inside the training folds. On top of it:
+features standardised inside each training part, the folds shuffled anew `repeats` times, and an interval that knows
+that training parts overlap.
+"""
+
+import difflib
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from joblib import effective_n_jobs
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import f1_score
+from sklearn.metrics.pairwise import rbf_kernel
+from sklearn.model_selection import RepeatedStratifiedKFold, StratifiedKFold
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC, LinearSVC
+from threadpoolctl import threadpool_limits
+
+from graphcl_hard.errors import InputError
+from graphcl_hard.statistics import corrected_interval
+
+INNER_FOLDS = 5  # fewer where the training part's smallest class has fewer graphs
+C_GRID = (1e-3, 1e-2, 1e-1, 1e0, 1e1, 1e2, 1e3)
+NEIGHBOURS_GRID = (1, 3, 5, 7, 11, 15, 21, 31)
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+
+class Summary(NamedTuple):
+    """One score in four numbers."""
+
+    mean: float  # over all folds of all repeats
+    std: float | None  # over the repeats' means, ddof=1; None with one repeat. The shuffling's part of the noise only
+    low: float  # 95% interval of the mean, not cut to [0, 1]
+    high: float
+
+
+@dataclass(frozen=True, eq=False)
+class CrossValidation:
+    """Every fold's scores of one set of embeddings; all arrays are (repeats, folds).
+
+    Row r, column f is the same split of the graphs in every result of one `cross_validate` call.
+    """
+
+    probe: str
+    parameter: str  # what `chosen` holds: "C" or "n_neighbors"
+    seed: int
+    accuracy: Floats
+    macro_f1: Floats
+    chosen: Floats  # picked by the inner folds of that training part
+    train_sizes: Ints
+    test_sizes: Ints
+
+    @property
+    def test_train_ratio(self) -> float:
+        """n_test / n_train, 1 / (folds - 1): what `statistics.paired_difference` asks for."""
+        return float(self.test_sizes.sum() / self.train_sizes.sum())
+
+    def summary(self, score: str = "accuracy") -> Summary:
+        """Of "accuracy" or "macro_f1"; the interval is `statistics.corrected_interval` (Nadeau & Bengio 2003)."""
+        if score not in ("accuracy", "macro_f1"):
+            raise InputError(f"score must be 'accuracy' or 'macro_f1', got {score!r}; ask for one of the two.")
+        values: Floats = getattr(self, score)
+        std = float(values.mean(axis=1).std(ddof=1)) if len(values) > 1 else None
+        return Summary(float(values.mean()), std, *corrected_interval(values, self.test_train_ratio))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain Python for JSON (no NaN): both summaries, then every fold's numbers as nested lists."""
+        scores = ("accuracy", "macro_f1")
+        arrays = (*scores, "chosen", "train_sizes", "test_sizes")
+        return {
+            "probe": self.probe,
+            "parameter": self.parameter,
+            "seed": self.seed,
+            "repeats": self.accuracy.shape[0],
+            "folds": self.accuracy.shape[1],
+            "summary": {score: self.summary(score)._asdict() for score in scores},
+            **{name: getattr(self, name).tolist() for name in arrays},
+        }
+
+
+# Standardised train (N, D), labels (N,), standardised test (M, D) and the grid to predictions (M,), one array for each
+# value of the grid. A generator, so that the caller can stop between two fits.
+Predictor = Callable[[Floats, Ints, Floats, Sequence[float]], Iterator[Ints]]
+
+
+def _rbf_svm(train: Floats, labels: Ints, test: Floats, grid: Sequence[float]) -> Iterator[Ints]:
+    """SVC(C, kernel="rbf", gamma="scale") with the kernel computed once for all C.
+
+    libsvm would compute it anew for every C, in fit and in predict. It trains on the kernel rounded to float32, so it
+    walks the same path over this one as over its own.
+    """
+    variance = train.var()
+    gamma = 1.0 / (train.shape[1] * variance) if variance != 0 else 1.0  # what SVC takes for gamma="scale"
+    kernel = rbf_kernel(train, gamma=gamma)  # (N, N)
+    cross_kernel = rbf_kernel(test, train, gamma=gamma)  # (M, N)
+    for value in grid:
+        yield SVC(C=value, kernel="precomputed").fit(kernel, labels).predict(cross_kernel)
+
+
+def _one_by_one(make: Callable[[float], Any]) -> Predictor:
+    def predictor(train: Floats, labels: Ints, test: Floats, grid: Sequence[float]) -> Iterator[Ints]:
+        for value in grid:
+            yield make(value).fit(train, labels).predict(test)
+
+    return predictor
+
+
+class _Probe(NamedTuple):
+    parameter: str
+    grid: Sequence[float]
+    predictor: Predictor
+
+
+# The linear ones solve the primal, and with many steps allowed, so that C=1e3 converges without a warning.
+PROBES: dict[str, _Probe] = {
+    "svm": _Probe("C", C_GRID, _rbf_svm),
+    "linear-svm": _Probe("C", C_GRID, _one_by_one(lambda c: LinearSVC(C=c, dual=False, max_iter=100_000))),
+    "logistic": _Probe("C", C_GRID, _one_by_one(lambda c: LogisticRegression(C=c, max_iter=100_000))),
+    "knn": _Probe("n_neighbors", NEIGHBOURS_GRID, _one_by_one(lambda k: KNeighborsClassifier(int(k)))),
+}
+
+
+def cross_validate(
+    embeddings: Mapping[str, npt.ArrayLike] | npt.ArrayLike,
+    labels: npt.ArrayLike,
+    *,
+    probe: str = "svm",
+    folds: int = 10,
+    repeats: int = 5,
+    seed: int = 0,
+    n_jobs: int = -1,
+    progress: Callable[[int, int], object] | None = None,
+) -> dict[str, CrossValidation]:
+    """Cross-validated accuracy and macro-F1 of a probe on one or several sets of embeddings of the same graphs.
+
+    Outer folds are `RepeatedStratifiedKFold(folds, repeats, random_state=seed)`, the same for every set of embeddings;
+    more repeats keep the earlier ones. Inside each training part, `StratifiedKFold(5, shuffle=True,
+    random_state=seed)` (fewer folds where its smallest class has fewer graphs) picks the parameter with the best mean
+    accuracy, on a tie the first of the grid, and the probe is fitted again on the whole part. `StandardScaler` sees
+    only the rows that a probe is fitted on. The scores are those of scikit-learn's `GridSearchCV` over that pipeline.
+
+    Args:
+        embeddings: name -> (G, D) numbers; D may differ between names. One array is taken for {"embeddings": array}.
+            Computed in float64.
+        labels: (G,), one class a graph: integers, strings or booleans.
+        probe: "svm" (RBF kernel, gamma="scale"), "linear-svm", "logistic" (C in 1e-3 .. 1e3) or "knn".
+        folds: k of the k-fold, from 2 to the smallest class's number of graphs.
+        repeats: times that the k-fold is shuffled anew, at least 1.
+        seed: of the shuffles, 0 to 2**32 - 1. The scores depend on it alone, not on n_jobs.
+        n_jobs: threads; -1 for all cores, -2 for all but one.
+        progress: called as progress(done, total) in the caller's thread as each fold of each embedding ends.
+
+    Returns:
+        name -> `CrossValidation`, in the order of `embeddings`.
+
+    Raises:
+        InputError: for embeddings, labels or settings that cannot be scored.
+    """
+    chosen_probe = _find_probe(probe)
+    named = embeddings if isinstance(embeddings, Mapping) else {"embeddings": embeddings}
+    if not named:
+        raise InputError("embeddings is an empty mapping, but at least one set is needed; give name -> (G, D) array.")
+    y = check_folds(labels, folds)
+    arrays = {name: _check_embeddings(name, value, len(y)) for name, value in named.items()}
+    _check_settings(repeats, seed, n_jobs)
+
+    outer = RepeatedStratifiedKFold(n_splits=folds, n_repeats=repeats, random_state=seed)
+    splits = list(outer.split(np.zeros(len(y)), y))
+    scores = {name: np.empty((3, len(splits))) for name in arrays}
+    stop = threading.Event()
+
+    # Threads: libsvm and BLAS let go of the interpreter lock, and nothing has to be copied or started. Each keeps to
+    # one core, or BLAS's and OpenMP's own threads would fight for them: BLAS's limit belongs to the process, so it is
+    # set and given back here; OpenMP's belongs to the thread and ends with it.
+    with threadpool_limits(1, "blas"):
+        workers = min(effective_n_jobs(n_jobs), len(splits) * len(arrays))
+        pool = ThreadPoolExecutor(workers, initializer=threadpool_limits, initargs=(1, "openmp"))
+        try:
+            futures = {
+                pool.submit(_score_split, x, y, train, test, chosen_probe, seed, stop): (name, index)
+                for index, (train, test) in enumerate(splits)
+                for name, x in arrays.items()
+            }
+            for done, future in enumerate(as_completed(futures), start=1):
+                name, index = futures[future]
+                scores[name][:, index] = future.result()
+                if progress is not None:
+                    progress(done, len(futures))
+        finally:
+            stop.set()  # not waiting lets Ctrl-C through at once: a thread ends by itself after the fit that it is in
+            pool.shutdown(wait=False, cancel_futures=True)
+
+    sizes = np.array([[len(train), len(test)] for train, test in splits]).T.reshape(2, repeats, folds)
+    results = {}
+    for name, table in scores.items():
+        parts = (*table.reshape(3, repeats, folds), *sizes)  # in the order of the fields
+        results[name] = CrossValidation(probe, chosen_probe.parameter, int(seed), *parts)
+    return results
+
+
+def _score_split(
+    x: Floats, y: Ints, train: Ints, test: Ints, probe: _Probe, seed: int, stop: threading.Event
+) -> tuple[float, float, float]:
+    """One outer fold: accuracy, macro-F1 and the parameter that the inner folds chose; sees y[test] only to score."""
+    x_train, y_train = x[train], y[train]
+    inner_folds = min(INNER_FOLDS, int(np.bincount(y_train).min()))
+    inner = list(StratifiedKFold(inner_folds, shuffle=True, random_state=seed).split(x_train, y_train))
+    most = min(len(fitted) for fitted, _ in inner)  # knn cannot ask for more neighbours than there are rows
+    grid = [value for value in probe.grid if probe.parameter != "n_neighbors" or value <= most]
+    accuracy = np.empty((len(grid), inner_folds))
+    for column, (fitted, held_out) in enumerate(inner):
+        predictions = _predict(probe, x_train[fitted], y_train[fitted], x_train[held_out], grid)
+        for row, predicted in enumerate(predictions):
+            accuracy[row, column] = np.mean(predicted == y_train[held_out])
+            if stop.is_set():
+                raise InterruptedError
+    best = grid[int(np.argmax(np.average(accuracy, axis=1)))]  # the same sum as GridSearchCV's, to the last bit
+    (predicted,) = _predict(probe, x_train, y_train, x[test], [best])
+    macro_f1 = f1_score(y[test], predicted, average="macro", zero_division=0.0)
+    return float(np.mean(predicted == y[test])), float(macro_f1), float(best)
+
+
+def _predict(probe: _Probe, x_fit: Floats, y_fit: Ints, x_new: Floats, grid: Sequence[float]) -> Iterator[Ints]:
+    scaler = StandardScaler().fit(x_fit)
+    return probe.predictor(scaler.transform(x_fit), y_fit, scaler.transform(x_new), grid)
+
+
+def _find_probe(name: str) -> _Probe:
+    if name not in PROBES:
+        close = difflib.get_close_matches(str(name), PROBES, n=1)
+        hint = f"did you mean {close[0]!r}?" if close else "choose one of these."
+        raise InputError(f"probe must be one of {', '.join(PROBES)}, got {name!r}; {hint}")
+    return PROBES[name]
+
+
+def check_folds(labels: npt.ArrayLike, folds: int) -> Ints:
+    """The labels (G,) as class indices, once it is sure that they can be split into that many nested folds.
+
+    Raises:
+        InputError: fewer than 2 classes, a class with fewer than 3 graphs, or more folds than its graphs.
+    """
+    given = np.asarray(labels)
+    if given.ndim != 1:
+        raise InputError(f"labels must have the shape (G,), got {given.shape}; give one class for each graph.")
+    if given.dtype.kind == "f" and not np.isfinite(given).all():
+        row = int(np.isfinite(given).argmin())
+        raise InputError(f"labels hold {given[row]} at graph {row}, but must be finite; leave unlabelled graphs out.")
+    classes, y = np.unique(given, return_inverse=True)
+    if len(classes) < 2:
+        found = f"only {classes[0]}" if len(classes) else "none"
+        raise InputError(f"labels must hold at least 2 classes, got {found}; nothing can be told apart.")
+    counts = np.bincount(y)
+    smallest = int(counts.argmin())
+    who, count = f"class {classes[smallest]}", int(counts[smallest])
+    if count < 3:
+        raise InputError(f"{who} has {count} graph(s), but nested folds need at least 3 of each; leave that class out.")
+    fewest = 2 if count > 3 else 3  # 2 folds of 3 graphs would leave 1 of them to train on, and the inner folds need 2
+    if not fewest <= folds <= count:
+        raise InputError(
+            f"folds must lie in [{fewest}, {count}], got {folds}: {who} has {count} graphs and every fold needs one; "
+            "change folds or leave that class out."
+        )
+    return y.astype(np.int64)
+
+
+def _check_embeddings(name: str, value: npt.ArrayLike, graphs: int) -> Floats:
+    what = "embeddings" if name == "embeddings" else f"embeddings {name!r}"
+    try:
+        array = np.asarray(value, dtype=np.float64, order="C")
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{what} must be a (G, D) array of numbers, got {type(value).__name__}: {error}.") from error
+    if array.ndim != 2 or array.shape[1] == 0:
+        raise InputError(f"{what} must have the shape (G, D) with D >= 1, got {array.shape}; give a row a graph.")
+    if len(array) != graphs:
+        raise InputError(f"{what} have {len(array)} rows for {graphs} labels; give one row for each label.")
+    bad_rows = np.flatnonzero(~np.isfinite(array).all(axis=1))
+    if len(bad_rows):
+        found = f"NaN or infinity in {len(bad_rows)} of {graphs} rows, the first is row {bad_rows[0]}"
+        raise InputError(f"{what} hold {found}, but every value must be finite; look for a training that diverged.")
+    return array
+
+
+def _check_settings(repeats: int, seed: int, n_jobs: int) -> None:
+    if repeats < 1:
+        raise InputError(f"repeats must be at least 1, got {repeats}; 5 or 10 are usual.")
+    if not 0 <= seed < 2**32:
+        raise InputError(f"seed must lie in [0, 2**32 - 1], got {seed}; take a small whole number.")
+    if n_jobs == 0:
+        raise InputError("n_jobs must be at least 1, or negative to count back from all cores, got 0; take -1 for all.")

@@ -1,0 +1,200 @@
+"""One run with one seed: train, embed, evaluate before and after, and leave a folder."""
+
+import math
+import statistics as plain_statistics
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from graphcl_hard import pictures, records
+from graphcl_hard.batching import GraphBatches
+from graphcl_hard.config import Config
+from graphcl_hard.data import GraphData
+from graphcl_hard.display import Display
+from graphcl_hard.encoder import GINEncoder
+from graphcl_hard.evaluation import CrossValidation, cross_validate
+from graphcl_hard.features import NodeFeatures
+from graphcl_hard.records import RunFolder
+from graphcl_hard.statistics import paired_difference, t_interval
+from graphcl_hard.training import Epoch, TrainingDiverged, build_model, embed, place, train, training_device
+
+SCORES = ("accuracy", "macro_f1")
+Array = npt.NDArray[np.floating]
+
+
+def run_seed(
+    config: Config, graphs: GraphData, features: NodeFeatures, folder: RunFolder, display: Display
+) -> dict[str, Any]:
+    """Run one seed and write its folder; returns what result.json holds.
+
+    Interrupted, or with a loss that is not finite, the folder holds the last whole epoch's encoder, the metrics so
+    far, and a result.json that says how it ended.
+    """
+    start = time.perf_counter()
+    folder.write_text(records.CONFIG, config.to_yaml())
+    result: dict[str, Any] = {
+        "status": "running",
+        "dataset": describe(graphs, features),
+        "method": config.method,
+        "protocol": config.protocol,
+        "optimistic": config.protocol == "best-epoch",
+        "seed": config.seed,
+        "epoch": 0,
+        **records.environment(),
+    }
+    seconds: dict[str, Any] = {}
+    try:
+        folder.write_json(records.RESULT, result)
+        with training_device(config) as fabric:
+            result["device"] = str(fabric.device)
+            embeddings, epochs = _train(config, graphs, features, folder, display, result, fabric)
+        seconds["training"] = sum(epoch.seconds for epoch in epochs)
+        seconds["epoch_median"] = plain_statistics.median(epoch.seconds for epoch in epochs)
+        y = graphs.y.numpy()
+        evaluation_start = time.perf_counter()
+        result["scores"], best = _evaluate(config, embeddings, y, display)
+        seconds["evaluation"] = time.perf_counter() - evaluation_start
+        result["epoch"] = best
+        pictures_start = time.perf_counter()
+        _leave(config, embeddings[best], embeddings[0], epochs, y, folder, result)
+        seconds["pictures"] = time.perf_counter() - pictures_start
+        result["status"] = "finished"
+    except BaseException as error:
+        result["status"] = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
+        if isinstance(error, TrainingDiverged):
+            result["status"] = "diverged"
+        result["error"] = str(error) or type(error).__name__
+        raise
+    finally:
+        seconds["total"] = time.perf_counter() - start
+        result["seconds"] = seconds
+        folder.write_json(records.RESULT, result)
+    return result
+
+
+def describe(graphs: GraphData, features: NodeFeatures) -> dict[str, Any]:
+    """What result.json says of the data."""
+    return {
+        "name": graphs.name,
+        "graphs": graphs.num_graphs,
+        "classes": graphs.num_classes,
+        "nodes": graphs.num_nodes,
+        "directed_edges": graphs.num_edges,
+        "features": features.description,
+    }
+
+
+def summarise(results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Several seeds' results in one: for each probe and score the mean, deviation and Student's interval over seeds."""
+    scores: dict[str, Any] = {}
+    for probe in results[0]["scores"]:
+        rows: dict[str, Any] = {}
+        for key in ("untrained", "trained"):
+            rows[key] = {s: [r["scores"][probe][key]["summary"][s]["mean"] for r in results] for s in SCORES}
+        rows["difference"] = {
+            s: [a - b for a, b in zip(rows["trained"][s], rows["untrained"][s], strict=True)] for s in SCORES
+        }
+        scores[probe] = {key: {s: _over_seeds(values[s]) for s in SCORES} for key, values in rows.items()}
+    first = results[0]
+    shared = {key: first[key] for key in ("dataset", "method", "protocol", "optimistic")}
+    return {**shared, "seeds": [result["seed"] for result in results], "scores": scores}
+
+
+def _over_seeds(values: list[float]) -> dict[str, Any]:
+    low, high = t_interval(values) or (None, None)
+    std = plain_statistics.stdev(values) if len(values) > 1 else None
+    return {"mean": plain_statistics.fmean(values), "std": std, "low": low, "high": high, "values": values}
+
+
+def _train(
+    config: Config,
+    graphs: GraphData,
+    features: NodeFeatures,
+    folder: RunFolder,
+    display: Display,
+    result: dict[str, Any],
+    fabric: Any,
+) -> tuple[dict[int, Array], list[Epoch]]:
+    """Train and embed; returns the embeddings by epoch (0 is untrained) and the epochs' numbers."""
+    model = build_model(config, features.x.size(1))
+    batches = GraphBatches(graphs, features.x, *place(fabric, config))
+    encoder: GINEncoder = model.encoder.to(*place(fabric, config))
+    model.to(*place(fabric, config))
+    embeddings = {0: embed(encoder, batches, config.batch_size)}
+    encoder.save_pretrained(folder.path)
+    epochs: list[Epoch] = []
+    with display.bar("training", config.epochs) as show:
+
+        def on_epoch(epoch: Epoch) -> None:
+            epochs.append(epoch)
+            result["epoch"] = epoch.epoch
+            # Each epoch replaces the one before, so that whatever happens the last whole epoch is on disk.
+            encoder.save_pretrained(folder.path)
+            folder.add_row(records.METRICS, epoch._asdict())
+            if config.protocol == "best-epoch" or epoch.epoch == config.epochs:
+                embeddings[epoch.epoch] = embed(encoder, batches, config.batch_size)
+            note = f"loss {epoch.loss:.4g}  effective negatives {100 * epoch.effective_negatives:.0f}%"
+            show(epoch.epoch, note)
+
+        train(model, batches, config, fabric, on_epoch)
+    return embeddings, epochs
+
+
+def _evaluate(
+    config: Config, embeddings: dict[int, Array], y: npt.NDArray[np.integer], display: Display
+) -> tuple[dict[str, Any], int]:
+    """Scores of each probe, untrained and trained on the same folds, and the epoch that "trained" is."""
+    scores: dict[str, Any] = {}
+    best = config.epochs
+    for probe in config.probes:
+        with display.bar(f"evaluating, {probe}", len(embeddings) * config.folds * config.repeats) as show:
+            named = {str(epoch): embedding for epoch, embedding in embeddings.items()}
+            found = cross_validate(
+                named,
+                y,
+                probe=probe,
+                folds=config.folds,
+                repeats=config.repeats,
+                seed=config.seed,
+                progress=lambda done, _: show(done, ""),
+            )
+        by_epoch = {epoch: found[str(epoch)] for epoch in embeddings}
+        if config.protocol == "best-epoch" and probe == config.probes[0]:
+            best = max((e for e in by_epoch if e > 0), key=lambda e: by_epoch[e].accuracy.mean())
+        scores[probe] = _compare(by_epoch[0], by_epoch[best])
+        if config.protocol == "best-epoch":
+            scores[probe]["accuracy_by_epoch"] = {str(e): float(cv.accuracy.mean()) for e, cv in by_epoch.items()}
+    return scores, best
+
+
+def _compare(untrained: CrossValidation, trained: CrossValidation) -> dict[str, Any]:
+    difference = {}
+    for score in SCORES:
+        pair = paired_difference(getattr(trained, score), getattr(untrained, score), trained.test_train_ratio)
+        # JSON has no infinity: t is null where all differences are the same number other than 0.
+        difference[score] = {**pair._asdict(), "t": pair.t if math.isfinite(pair.t) else None}
+    return {"untrained": untrained.to_dict(), "trained": trained.to_dict(), "difference": difference}
+
+
+def _leave(
+    config: Config,
+    trained: Array,
+    untrained: Array,
+    epochs: list[Epoch],
+    y: npt.NDArray[np.integer],
+    folder: RunFolder,
+    result: Mapping[str, Any],
+) -> None:
+    """Write the embeddings and the pictures."""
+    with records.replacing(folder.path / records.EMBEDDINGS) as partial:
+        np.savez_compressed(partial, trained=trained, untrained=untrained, y=y)
+    name = result["dataset"]["name"]
+    label = f"{name}, {config.objective}"
+    label += ", released" if config.mode == "released" else f", beta {config.beta:g}, tau+ {config.tau_plus:g}"
+    losses, shares = [e.loss for e in epochs], [e.effective_negatives for e in epochs]
+    pictures.training_curves(losses, shares, label, folder.path / "training.png")
+    chosen = f"{label}, epoch {result['epoch']}"
+    pictures.embedding_map(trained, y, chosen, folder.path / "embedding.png", seed=config.seed)

@@ -1,0 +1,41 @@
+"""Encoder, heads and objective together: a loss from a batch."""
+
+from collections.abc import Callable
+from typing import Any
+
+from torch import Tensor
+from torch.nn import Module
+
+from graphcl_hard.batching import GraphBatch
+from graphcl_hard.encoder import GINEncoder
+from graphcl_hard.heads import ResidualHead, reset_linear_layers
+from graphcl_hard.objectives import Diagnostics
+
+LocalGlobalObjective = Callable[..., Any]
+"""A local-global objective of `graphcl_hard.objectives` with all but the tensors and beta bound to it."""
+
+
+class InfoGraph(Module):
+    """InfoGraph: the parts of a graph are told from the parts of other graphs by the whole.
+
+    Args:
+        encoder: the encoder of nodes and graphs.
+        objective: `local_global_jsd` or `local_global_info_nce` with its settings bound, say by `functools.partial`.
+
+    Source: Sun, Hoffmann, Verma, Tang, "InfoGraph", ICLR 2020.
+    """
+
+    def __init__(self, encoder: GINEncoder, objective: LocalGlobalObjective) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.local_head = ResidualHead(encoder.out_channels)
+        self.global_head = ResidualHead(encoder.out_channels)
+        self.objective = objective
+        reset_linear_layers(self)
+
+    def forward(self, batch: GraphBatch, beta: float) -> tuple[Tensor, Diagnostics]:
+        """The loss () of a batch at hardness `beta`, and the diagnostics of its weights."""
+        embedding = self.encoder(batch.x, batch.edge_index, batch.batch, batch.num_graphs)
+        local = self.local_head(embedding.node_embedding)  # (N, L*H)
+        summary = self.global_head(embedding.graph_embedding)  # (G, L*H)
+        return self.objective(local, summary, batch.batch, beta=beta, return_diagnostics=True)

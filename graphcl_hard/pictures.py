@@ -1,0 +1,96 @@
+"""The pictures of a run: its training curves, and a map of its embedding."""
+
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, PercentFormatter
+from sklearn.decomposition import PCA
+from sklearn.manifold import TSNE
+from sklearn.preprocessing import StandardScaler
+from threadpoolctl import threadpool_limits
+
+from graphcl_hard.records import replacing
+
+MAX_TSNE_GRAPHS = 3000  # beyond it t-SNE takes minutes, and a map by PCA shows as much
+
+
+def training_curves(losses: Sequence[float], effective_negatives: Sequence[float], title: str, path: Path) -> None:
+    """Draw the loss and the effective share of negatives over the epochs into a PNG file.
+
+    Args:
+        losses: one a finished epoch.
+        effective_negatives: one an epoch, in (0, 1].
+        title: above the picture.
+        path: the file to write.
+    """
+    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    epochs = np.arange(1, len(losses) + 1)
+    marker = "o" if len(losses) <= 40 else ""
+    left.plot(epochs, losses, color="#1b6ca8", marker=marker, markersize=4)
+    left.set(xlabel="epoch", ylabel="loss")
+    right.plot(epochs, effective_negatives, color="#b8461b", marker=marker, markersize=4)
+    right.set(xlabel="epoch", ylabel="effective negatives (share of all)", ylim=(0, 1.05))
+    right.yaxis.set_major_formatter(PercentFormatter(1.0))
+    for axes in (left, right):
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.grid(alpha=0.3)
+        axes.spines[["top", "right"]].set_visible(False)
+    figure.suptitle(title, fontsize=11)
+    _save(figure, path)
+
+
+def embedding_map(
+    embedding: npt.NDArray[np.floating], labels: npt.NDArray[np.integer], title: str, path: Path, seed: int = 0
+) -> None:
+    """Draw the graphs in two dimensions, coloured by class, into a PNG file.
+
+    The map is t-SNE's, or PCA's for fewer than 5 or more than 3000 graphs. Both start from standardised columns.
+
+    Args:
+        embedding: (G, D).
+        labels: (G,) class indices.
+        title: above the picture.
+        path: the file to write.
+        seed: of t-SNE.
+    """
+    graphs = len(embedding)
+    columns = StandardScaler().fit_transform(embedding)
+    by_tsne = 5 <= graphs <= MAX_TSNE_GRAPHS
+    # One thread: beside other work, t-SNE's short parallel loops wait for each other longer than they run.
+    with warnings.catch_warnings(), threadpool_limits(1):
+        # Both divide by a variance that is 0 where all graphs fall on one point; such a map is still a map.
+        warnings.simplefilter("ignore", RuntimeWarning)
+        if by_tsne:
+            perplexity = min(30.0, (graphs - 1) / 3)
+            points = TSNE(perplexity=perplexity, init="pca", random_state=seed).fit_transform(columns)
+        else:
+            points = np.zeros((graphs, 2))
+            found = PCA(min(2, *columns.shape), random_state=seed).fit_transform(columns)
+            points[:, : found.shape[1]] = found
+    figure = Figure(figsize=(6, 5.2), layout="constrained")
+    axes = figure.subplots()
+    classes = np.unique(labels)
+    for k, label in enumerate(classes):
+        chosen = labels == label
+        # The first classes of tab10 are told apart by people who do not see red and green.
+        colour = f"C{k % 10}"
+        axes.scatter(
+            points[chosen, 0], points[chosen, 1], s=18, alpha=0.75, color=colour, linewidths=0, label=f"class {label}"
+        )
+    if len(classes) <= 12:
+        axes.legend(frameon=False, fontsize=9)
+    axes.set(xticks=[], yticks=[], title=f"{title} ({'t-SNE' if by_tsne else 'PCA'})")
+    axes.title.set_fontsize(11)
+    _save(figure, path)
+
+
+def _save(figure: Figure, path: Path) -> None:
+    FigureCanvasAgg(figure)
+    with replacing(path) as partial:
+        figure.savefig(partial, dpi=130)

@@ -1,0 +1,156 @@
+"""The training loop: from a model and a set of graphs to a trained encoder and its embeddings."""
+
+import functools
+import os
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from lightning_fabric import Fabric
+
+from graphcl_hard.batching import GraphBatches
+from graphcl_hard.config import Config
+from graphcl_hard.encoder import GINEncoder
+from graphcl_hard.errors import InputError
+from graphcl_hard.models import InfoGraph
+from graphcl_hard.objectives import beta_schedule, local_global_info_nce, local_global_jsd
+
+
+class Epoch(NamedTuple):
+    """One line of metrics.csv."""
+
+    epoch: int
+    """From 1."""
+    beta: float
+    loss: float
+    """Mean over the nodes of the epoch's batches."""
+    effective_negatives: float
+    """Mean over the nodes of the effective number of negatives as a share of all, in (0, 1]."""
+    positive_score: float
+    negative_score: float
+    seconds: float
+    """Wall time of the epoch's steps."""
+
+
+class TrainingDiverged(InputError):
+    """The loss, or a weight, stopped being a finite number."""
+
+
+@contextmanager
+def training_device(config: Config) -> Iterator[Fabric]:
+    """The devices and precision that the settings ask for, and deterministic operations where they do.
+
+    Raises:
+        InputError: the accelerator is not there, or cannot do the precision.
+    """
+    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if not available.get(config.accelerator, True):
+        raise InputError(
+            f"--accelerator {config.accelerator} needs such a device and PyTorch sees none; give cpu or auto, or "
+            "install a PyTorch build for the device."
+        )
+    before = torch.are_deterministic_algorithms_enabled()
+    if config.deterministic:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS repeats only with a fixed workspace
+        torch.use_deterministic_algorithms(True)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*available but not used.*")
+            fabric = Fabric(accelerator=config.accelerator, devices=1, precision=config.precision)
+        yield fabric
+    finally:
+        torch.use_deterministic_algorithms(before)
+
+
+def build_model(config: Config, in_channels: int) -> InfoGraph:
+    """The model with the initial weights that the seed fixes."""
+    options: dict[str, Any] = {
+        "tau_plus": config.tau_plus,
+        "critic": config.resolved_critic,
+        "temperature": config.temperature,
+        "score_scale": config.score_scale,
+        "detach_weights": config.detach_weights,
+    }
+    if config.objective == "jsd":
+        objective = functools.partial(local_global_jsd, mode=config.mode, **options)
+    else:
+        objective = functools.partial(local_global_info_nce, **options)
+    # The seed holds inside this block alone, so that a caller's random numbers go on as they were.
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        encoder = GINEncoder(in_channels, config.hidden_channels, config.num_layers, config.readout)
+        return InfoGraph(encoder, objective)
+
+
+def place(fabric: Fabric, config: Config) -> tuple[torch.device, torch.dtype]:
+    """Where the set's tensors live, and in which floating-point type."""
+    return fabric.device, torch.float64 if config.precision == "64-true" else torch.float32
+
+
+def train(
+    model: InfoGraph,
+    batches: GraphBatches,
+    config: Config,
+    fabric: Fabric,
+    on_epoch: Callable[[Epoch], object],
+) -> None:
+    """Train a model in place, from first epoch to last.
+
+    Args:
+        model: the model.
+        batches: the set, on the fabric's device.
+        config: epochs, batch size, learning rate, beta and its schedule, seed.
+        fabric: device and precision.
+        on_epoch: called at the end of each epoch, when the model holds that epoch's weights.
+
+    Raises:
+        TrainingDiverged: a loss or a weight is not finite; names the epoch and the step.
+    """
+    optimizer = torch.optim.Adam(model.parameters(), lr=config.lr)
+    stepping, optimizer = fabric.setup(model, optimizer)
+    generator = torch.Generator().manual_seed(config.seed)
+    for epoch in range(1, config.epochs + 1):
+        beta = beta_schedule(epoch - 1, config.epochs, config.beta, config.beta_schedule)
+        start = time.perf_counter()
+        model.train()
+        rows, nodes = [], []
+        for batch in batches.shuffled(config.batch_size, generator):
+            optimizer.zero_grad()
+            loss, diagnostics = stepping(batch, beta)
+            fabric.backward(loss)
+            optimizer.step()
+            rows.append(torch.stack([loss.detach(), *diagnostics]))  # (4,)
+            nodes.append(batch.x.size(0))
+        # One look at the numbers an epoch: a look at each step would make a GPU wait.
+        table = torch.stack(rows).double().cpu()  # (steps, 4)
+        _check_finite(table[:, 0], model, epoch)
+        weights = torch.tensor(nodes, dtype=torch.float64)
+        loss_mean, share, positive, negative = (weights @ table / weights.sum()).tolist()
+        seconds = time.perf_counter() - start
+        on_epoch(Epoch(epoch, beta, loss_mean, share, positive, negative, seconds))
+
+
+@torch.no_grad()
+def embed(encoder: GINEncoder, batches: GraphBatches, batch_size: int) -> npt.NDArray[np.floating]:
+    """The graph embeddings of the whole set in evaluation mode, (G, L*H), in the order of the set."""
+    was_training = encoder.training
+    encoder.eval()
+    parts = [encoder(*batch).graph_embedding for batch in batches.in_order(batch_size)]
+    encoder.train(was_training)
+    return torch.cat(parts).cpu().numpy()
+
+
+def _check_finite(losses: torch.Tensor, model: InfoGraph, epoch: int) -> None:
+    bad = (~torch.isfinite(losses)).nonzero()
+    if bad.numel():
+        where = f"The loss is {losses[bad[0]].item()} at step {int(bad[0]) + 1} of epoch {epoch}"
+    elif not all(bool(torch.isfinite(parameter).all()) for parameter in model.parameters()):
+        where = f"A weight is not finite after the last step of epoch {epoch}"
+    else:
+        return
+    raise TrainingDiverged(f"{where}; lower --lr, or give --score-scale max or --critic cosine.")

@@ -1,0 +1,53 @@
+"""What several test files share: small sets of graphs, and the rule for tests that need the eight sets."""
+
+import os
+
+import networkx as nx
+import numpy as np
+import pytest
+import torch
+
+from graphcl_hard.data import GraphData
+
+
+def pytest_collection_modifyitems(items):
+    if os.environ.get("GRAPHCL_HARD_MIRROR"):
+        return
+    skip = pytest.mark.skip(reason="needs the eight TU sets: set GRAPHCL_HARD_MIRROR to a folder with their zip files")
+    for item in items:
+        if "mirror" in item.keywords:
+            item.add_marker(skip)
+
+
+def graph_data(graphs, labels, name="TOY", node_labels=True):
+    """Undirected networkx graphs (nodes 0..n-1, attribute "label") as a set."""
+    node_ptr = np.cumsum([0] + [g.number_of_nodes() for g in graphs])
+    edges, edge_ptr = [], [0]
+    for graph, start in zip(graphs, node_ptr, strict=False):
+        both = sorted({(u, v) for a, b in graph.edges for u, v in ((a, b), (b, a))})
+        edges += [(start + u, start + v) for u, v in both]
+        edge_ptr.append(len(edges))
+    label = [[g.nodes[v].get("label", 0)] for g in graphs for v in sorted(g.nodes)]
+    return GraphData(
+        name=name,
+        node_ptr=torch.tensor(node_ptr),
+        edge_index=torch.tensor(edges, dtype=torch.int64).reshape(-1, 2).T.contiguous(),
+        edge_ptr=torch.tensor(edge_ptr),
+        y=torch.tensor(labels),
+        node_label=torch.tensor(label).reshape(-1, 1) if node_labels else None,
+    )
+
+
+@pytest.fixture
+def toy():
+    """24 graphs in 2 classes: cycles and stars, with one isolated node, and one graph without edges."""
+    graphs, labels = [], []
+    for i in range(12):
+        graphs += [nx.cycle_graph(4 + i % 5), nx.star_graph(3 + i % 5)]
+        labels += [0, 1]
+    for graph in graphs:
+        for node in graph.nodes:
+            graph.nodes[node]["label"] = graph.degree(node) % 3
+    graphs[3].add_node(graphs[3].number_of_nodes())
+    graphs[6] = nx.empty_graph(1)
+    return graph_data(graphs, labels)

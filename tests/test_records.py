@@ -1,0 +1,117 @@
+"""The run folder: files whole or absent, nothing overwritten unasked, one writer at a time."""
+
+import json
+import math
+import os
+import subprocess
+import sys
+from datetime import datetime
+
+import pytest
+
+from graphcl_hard import records
+from graphcl_hard.errors import InputError
+from graphcl_hard.records import RunFolder, replacing
+
+
+def test_a_file_is_replaced_whole_or_not_at_all(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    with pytest.raises(RuntimeError, match="in the middle"), replacing(path) as partial:
+        partial.write_text("ne")
+        raise RuntimeError("in the middle")
+    assert path.read_text() == "old"
+    assert os.listdir(tmp_path) == ["a.txt"]
+    with replacing(path) as partial:
+        partial.write_text("new")
+        assert path.read_text() == "old"
+    assert path.read_text() == "new"
+    assert path.stat().st_mode & 0o777 == 0o666 & ~records._umask()
+
+
+def test_rows_json_and_text(tmp_path):
+    with RunFolder(tmp_path / "a" / "b") as folder:
+        folder.add_row("metrics.csv", {"epoch": 1, "loss": 0.5})
+        folder.add_row("metrics.csv", {"epoch": 2, "loss": 0.25})
+        folder.write_json("result.json", {"x": [1, None]})
+        with pytest.raises(ValueError, match="JSON"):
+            folder.write_json("result.json", {"x": math.nan})
+    files = {p.name: p.read_text() for p in folder.path.iterdir()}
+    assert files == {
+        "metrics.csv": "epoch,loss\n1,0.5\n2,0.25\n",
+        "result.json": json.dumps({"x": [1, None]}, indent=2) + "\n",
+    }
+
+
+def test_a_run_is_replaced_only_when_asked(tmp_path):
+    with RunFolder(tmp_path / "run") as folder:
+        folder.write_text(records.CONFIG, "beta: 1\n")
+        (folder.path / "seed-0").mkdir()
+    with pytest.raises(InputError, match=r"run holds a run; give --overwrite"):
+        RunFolder(tmp_path / "run")
+    assert (tmp_path / "run" / records.CONFIG).read_text() == "beta: 1\n"
+    with RunFolder(tmp_path / "run", overwrite=True):
+        assert os.listdir(tmp_path / "run") == [records.LOCK]
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_folder_with_other_things_is_never_touched(tmp_path, overwrite):
+    (tmp_path / "thesis.tex").write_text("years of work")
+    with pytest.raises(InputError, match=r"holds something other than a run \(thesis.tex\)"):
+        RunFolder(tmp_path, overwrite)
+    assert os.listdir(tmp_path) == ["thesis.tex"]
+
+
+def test_a_second_writer_is_refused(tmp_path):
+    with RunFolder(tmp_path / "run") as folder:
+        folder.write_text(records.CONFIG, "")
+        code = (
+            "import sys; from pathlib import Path; from graphcl_hard.records import RunFolder\n"
+            "RunFolder(Path(sys.argv[1]), overwrite=True)"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", code, str(folder.path)], capture_output=True, text=True, check=False
+        )
+        assert "Another run is writing to" in done.stderr
+        assert (folder.path / records.CONFIG).exists()
+
+
+def test_a_folder_in_which_nothing_was_written_goes_again(tmp_path):
+    with RunFolder(tmp_path / "run"):
+        pass
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_folder_that_cannot_be_made_is_refused(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="file/run cannot be written: Not a directory; choose another --out"):
+        RunFolder(tmp_path / "file" / "run")
+
+
+def test_default_folders_are_new_each_time(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    now = datetime(2026, 1, 2, 3, 4, 5)
+    first = records.default_folder("some/where/MUTAG", now)
+    assert str(first) == "runs/MUTAG-20260102-030405"
+    first.mkdir(parents=True)
+    assert str(records.default_folder("MUTAG", now)) == "runs/MUTAG-20260102-030405-2"
+
+
+def test_environment_names_versions_and_the_commit_of_the_packages_own_checkout(tmp_path):
+    found = records.environment()
+    assert found["versions"]["torch"]
+    assert found["cpu_count"] >= 1
+    # A package installed inside somebody else's repository must not report that repository's commit.
+    git = ["git", "-C", str(tmp_path)]
+    for command in (
+        ["init", "-q"],
+        ["-c", "user.name=a", "-c", "user.email=a@b", "commit", "-q", "--allow-empty", "-m", "x"],
+    ):
+        subprocess.run([*git, *command], check=True)
+    (tmp_path / "__init__.py").write_text("")
+    assert records.git_commit(tmp_path) is None
+    subprocess.run([*git, "add", "__init__.py"], check=True)
+    commit = records.git_commit(tmp_path)
+    assert commit is not None
+    assert commit.endswith("-dirty")
+    assert len(commit) == 40 + len("-dirty")

@@ -1,0 +1,149 @@
+"""The training loop: what it learns, that a seed repeats it, and what happens when it diverges."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from graphcl_hard.batching import GraphBatches
+from graphcl_hard.config import Config
+from graphcl_hard.errors import InputError
+from graphcl_hard.features import node_features
+from graphcl_hard.training import TrainingDiverged, build_model, embed, place, train, training_device
+
+SMALL = Config(hidden_channels=8, num_layers=2, epochs=3, batch_size=8, accelerator="cpu")
+
+
+def trained(toy, config):
+    """The epochs' numbers, the embedding and the weights after a training."""
+    features = node_features(toy)
+    model = build_model(config, features.x.size(1))
+    epochs = []
+    with training_device(config) as fabric:
+        device, dtype = place(fabric, config)
+        batches = GraphBatches(toy, features.x, device, dtype)
+        model.to(device, dtype)
+        train(model, batches, config, fabric, epochs.append)
+        return epochs, embed(model.encoder, batches, 7), model.state_dict()
+
+
+@pytest.mark.parametrize("change", [{}, {"deterministic": True}, {"precision": "64-true"}, {"precision": "bf16-mixed"}])
+def test_a_seed_repeats_bit_for_bit(toy, change):
+    config = dataclasses.replace(SMALL, **change)
+    (epochs, first, weights), (again, second, _) = trained(toy, config), trained(toy, config)
+    assert np.array_equal(first, second)
+    assert [e._replace(seconds=0) for e in epochs] == [e._replace(seconds=0) for e in again]
+    assert not np.array_equal(first, trained(toy, dataclasses.replace(config, seed=1))[1])
+    double = change.get("precision") == "64-true"
+    assert first.dtype == (np.float64 if double else np.float32)
+    assert all(torch.isfinite(tensor).all() for tensor in weights.values())
+
+
+def test_the_callers_random_numbers_and_switches_stay_as_they_were(toy):
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    trained(toy, dataclasses.replace(SMALL, deterministic=True))
+    assert torch.equal(torch.rand(3), expected)
+    assert not torch.are_deterministic_algorithms_enabled()
+
+
+@pytest.mark.parametrize(
+    ("change", "share"), [({}, 0.8), ({"mode": "released", "beta": 1.0}, 0.8), ({"objective": "info-nce"}, 0.95)]
+)
+def test_the_loss_falls(toy, change, share):
+    epochs, embedding, _ = trained(toy, dataclasses.replace(SMALL, epochs=25, lr=0.01, **change))
+    assert epochs[-1].loss < share * epochs[0].loss
+    assert [e.epoch for e in epochs] == list(range(1, 26))
+    assert embedding.shape == (24, 16)
+
+
+def test_the_settings_reach_the_objective(toy):
+    base = trained(toy, SMALL)[1]
+    changes = [
+        {"beta": 0.0},
+        {"tau_plus": 0.4},
+        {"mode": "released"},
+        {"objective": "info-nce"},
+        {"critic": "cosine"},
+        {"critic": "cosine", "temperature": 0.1},
+        {"score_scale": "none"},
+        {"detach_weights": False},
+        {"beta_schedule": "linear-up"},
+        {"lr": 0.01},
+        {"batch_size": 12},
+        {"readout": "mean"},
+    ]
+    embeddings = [base, *(trained(toy, dataclasses.replace(SMALL, **change))[1] for change in changes)]
+    for i, one in enumerate(embeddings):
+        for other in embeddings[:i]:
+            assert not np.array_equal(one, other)
+
+
+def test_the_schedule_moves_beta_over_the_epochs(toy):
+    config = dataclasses.replace(SMALL, beta=4.0, beta_schedule="linear-up")
+    assert [e.beta for e in trained(toy, config)[0]] == [0.0, 2.0, 4.0]
+    epochs = trained(toy, dataclasses.replace(config, beta=0.0))[0]
+    assert [e.effective_negatives for e in epochs] == pytest.approx([1.0, 1.0, 1.0])
+
+
+def test_an_epochs_loss_is_the_mean_over_its_nodes(toy):
+    """With no learning and no statistics moved, the node-weighted mean over batches is that of the objective."""
+    config = dataclasses.replace(SMALL, lr=1e-300, epochs=1, batch_size=24, precision="64-true")
+    features = node_features(toy)
+    model = build_model(config, features.x.size(1)).double().train()
+    batches = GraphBatches(toy, features.x, dtype=torch.float64)
+    expected = model(batches.select(torch.arange(24)), config.beta)[0].item()
+    assert trained(toy, config)[0][0].loss == pytest.approx(expected)
+    one_batch = dataclasses.replace(config, batch_size=23)  # the last graph would be alone and joins
+    assert trained(toy, one_batch)[0][0].loss == pytest.approx(expected)
+
+
+def test_a_loss_that_is_not_finite_names_epoch_and_step(toy):
+    features = node_features(toy)
+    config = dataclasses.replace(SMALL, epochs=5)
+    model = build_model(config, features.x.size(1))
+    objective, calls = model.objective, []
+
+    def failing(*tensors, **options):
+        calls.append(1)
+        loss, diagnostics = objective(*tensors, **options)
+        return (loss * float("nan"), diagnostics) if len(calls) == 5 else (loss, diagnostics)
+
+    model.objective = failing
+    epochs = []
+    with training_device(config) as fabric, pytest.raises(TrainingDiverged, match="loss is nan at step 2 of epoch 2"):
+        train(model, GraphBatches(toy, features.x), config, fabric, epochs.append)
+    assert [e.epoch for e in epochs] == [1]
+
+
+def test_a_weight_that_is_not_finite_is_noticed(toy):
+    with pytest.raises(TrainingDiverged, match="epoch"):
+        trained(toy, dataclasses.replace(SMALL, lr=1e30, epochs=4))
+
+
+def test_an_accelerator_that_is_not_there_is_refused():
+    with pytest.raises(InputError, match="--accelerator mps needs such a device and PyTorch sees none"):
+        with training_device(dataclasses.replace(SMALL, accelerator="mps")):
+            pass
+
+
+def test_embedding_leaves_the_model_in_its_mode(toy):
+    features = node_features(toy)
+    encoder = build_model(SMALL, features.x.size(1)).encoder
+    before = {name: tensor.clone() for name, tensor in encoder.state_dict().items()}
+    encoder.train()
+    whole = embed(encoder, GraphBatches(toy, features.x), 24)
+    parts = embed(encoder, GraphBatches(toy, features.x), 5)
+    assert encoder.training
+    np.testing.assert_allclose(whole, parts, rtol=1e-5, atol=1e-6)
+    for name, tensor in encoder.state_dict().items():
+        assert torch.equal(tensor, before[name])
+
+
+@pytest.mark.cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_cuda_trains_deterministically(toy):
+    config = dataclasses.replace(SMALL, accelerator="cuda", deterministic=True)
+    assert np.array_equal(trained(toy, config)[1], trained(toy, config)[1])
