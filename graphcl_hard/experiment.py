@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from graphcl_hard import pictures, records
 from graphcl_hard.batching import GraphBatches
@@ -49,7 +50,7 @@ def run_seed(
     try:
         folder.write_json(records.RESULT, result)
         with training_device(config) as fabric:
-            result["device"] = str(fabric.device)
+            result |= {"device": str(fabric.device), "threads": torch.get_num_threads()}
             embeddings, epochs = _train(config, graphs, features, folder, display, result, fabric)
         seconds["training"] = sum(epoch.seconds for epoch in epochs)
         seconds["epoch_median"] = plain_statistics.median(epoch.seconds for epoch in epochs)
