@@ -26,6 +26,7 @@ from rich.progress import Progress
 from graphcl_hard.statistics import paired_difference, t_interval
 
 HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent
 RUNS = HERE / "runs" / "main_table"
 RESULTS = HERE / "results" / "main_table"
 RECORDS = RESULTS / "records"
@@ -55,9 +56,9 @@ class Cell:
         """Run the cell on so many cores and keep its record; returns the error, if any."""
         folder = RUNS / self.name
         command = [sys.executable, "-m", "graphcl_hard.run", "--dataset", self.dataset, *METHODS[self.method]]
-        command += ["--seed", str(self.seed), "--out", str(folder), "--quiet", "--overwrite"]
+        command += ["--seed", str(self.seed), "--out", str(folder.relative_to(ROOT)), "--quiet", "--overwrite"]
         environment = {**os.environ, "OMP_NUM_THREADS": str(cores), "LOKY_MAX_CPU_COUNT": str(cores)}
-        done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False, cwd=HERE.parent)
+        done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False, cwd=ROOT)
         if done.returncode:
             return done.stderr.strip().splitlines()[-1] if done.stderr.strip() else f"exit status {done.returncode}"
         partial = RECORDS / f".{self.name}.json"

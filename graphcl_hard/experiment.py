@@ -12,7 +12,7 @@ import torch
 
 from graphcl_hard import pictures, records
 from graphcl_hard.batching import GraphBatches
-from graphcl_hard.config import Config
+from graphcl_hard.config import Config, to_plain
 from graphcl_hard.data import GraphData
 from graphcl_hard.display import Display
 from graphcl_hard.encoder import GINEncoder
@@ -44,6 +44,7 @@ def run_seed(
         "optimistic": config.protocol == "best-epoch",
         "seed": config.seed,
         "epoch": 0,
+        "config": to_plain(config),
         **records.environment(),
     }
     seconds: dict[str, Any] = {}
