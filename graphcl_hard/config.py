@@ -13,6 +13,7 @@ import yaml
 from graphcl_hard.errors import InputError
 
 Probe = Literal["svm", "linear-svm", "logistic", "knn"]
+OUTPUT_SETTINGS = ("out", "overwrite", "quiet")
 
 
 @dataclass(frozen=True)
@@ -134,8 +135,12 @@ class Config:
         return "dot" if self.objective == "jsd" else "cosine"
 
     def to_yaml(self) -> str:
-        """The settings as YAML, a key a line, in the order of the flags."""
-        return yaml.safe_dump(to_plain(self), sort_keys=False, allow_unicode=True)
+        """The settings as YAML, a key a line, in the order of the flags; without where and how the run writes.
+
+        Were --out and --overwrite kept, running a run's config.yaml again would replace that very run.
+        """
+        plain = {name: value for name, value in to_plain(self).items() if name not in OUTPUT_SETTINGS}
+        return yaml.safe_dump(plain, sort_keys=False, allow_unicode=True)
 
 
 def to_plain(config: Config) -> dict[str, Any]:

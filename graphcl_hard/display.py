@@ -35,8 +35,8 @@ class Display:
         self.console.print(text, markup=False, soft_wrap=True)
 
     @contextmanager
-    def bar(self, name: str, total: int) -> Iterator[Callable[[int, str], None]]:
-        """A progress bar; call what it gives with the number done and a note."""
+    def bar(self, name: str, total: int | None) -> Iterator[Callable[..., None]]:
+        """A progress bar; call what it gives with the number done, and a note or a total that became known."""
         columns = (
             TextColumn("{task.description}"),
             BarColumn(bar_width=24),
@@ -47,8 +47,8 @@ class Display:
         with Progress(*columns, console=self.console, transient=True, disable=not self.console.is_terminal) as progress:
             task = progress.add_task(name, total=total, note="")
 
-            def show(done: int, note: str = "") -> None:
-                progress.update(task, completed=done, note=note)
+            def show(done: int, note: str = "", total: int | None = total) -> None:
+                progress.update(task, completed=done, note=note, total=total)
 
             yield show
 

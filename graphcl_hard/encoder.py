@@ -7,7 +7,7 @@ from typing import NamedTuple, get_args
 import torch
 import torch.nn.functional as F
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 from torch.nn import BatchNorm1d, Linear, Module, ModuleList, ReLU, Sequential
 from torch_geometric.nn import GINConv
@@ -124,7 +124,8 @@ class GINEncoder(Module):
         with replacing(folder / ARGUMENTS_FILE) as partial:
             partial.write_text(json.dumps(arguments, indent=2) + "\n")
         with replacing(folder / WEIGHTS_FILE) as partial:
-            save_file(state, partial)
+            # Not safetensors' own writer, which hides a full disk behind an exception of its own.
+            partial.write_bytes(save(state))
 
     @classmethod
     def from_pretrained(cls, folder: str | Path) -> "GINEncoder":

@@ -8,6 +8,7 @@ from torch.nn import Module
 
 from graphcl_hard.batching import GraphBatch
 from graphcl_hard.encoder import GINEncoder
+from graphcl_hard.errors import InputError
 from graphcl_hard.heads import ResidualHead, reset_linear_layers
 from graphcl_hard.objectives import Diagnostics
 
@@ -35,6 +36,11 @@ class InfoGraph(Module):
 
     def forward(self, batch: GraphBatch, beta: float) -> tuple[Tensor, Diagnostics]:
         """The loss () of a batch at hardness `beta`, and the diagnostics of its weights."""
+        if batch.x.size(0) < 2:
+            raise InputError(
+                f"A batch needs at least 2 nodes to train on, got {batch.x.size(0)} in {batch.num_graphs} graphs; "
+                "leave graphs without nodes out, or use larger batches."
+            )
         embedding = self.encoder(batch.x, batch.edge_index, batch.batch, batch.num_graphs)
         local = self.local_head(embedding.node_embedding)  # (N, L*H)
         summary = self.global_head(embedding.graph_embedding)  # (G, L*H)

@@ -50,7 +50,8 @@ def embedding_map(
 ) -> None:
     """Draw the graphs in two dimensions, coloured by class, into a PNG file.
 
-    The map is t-SNE's, or PCA's for fewer than 5 or more than 3000 graphs. Both start from standardised columns.
+    The map is t-SNE's, or PCA's for fewer than 5 or more than 3000 graphs, or where all fall on one point.
+    Both start from standardised columns.
 
     Args:
         embedding: (G, D).
@@ -61,18 +62,19 @@ def embedding_map(
     """
     graphs = len(embedding)
     columns = StandardScaler().fit_transform(embedding)
-    by_tsne = 5 <= graphs <= MAX_TSNE_GRAPHS
-    # One thread: beside other work, t-SNE's short parallel loops wait for each other longer than they run.
-    with warnings.catch_warnings(), threadpool_limits(1):
-        # Both divide by a variance that is 0 where all graphs fall on one point; such a map is still a map.
+    with warnings.catch_warnings():
+        # PCA divides by the variance, which is 0 where all graphs fall on one point.
         warnings.simplefilter("ignore", RuntimeWarning)
-        if by_tsne:
-            perplexity = min(30.0, (graphs - 1) / 3)
-            points = TSNE(perplexity=perplexity, init="pca", random_state=seed).fit_transform(columns)
-        else:
-            points = np.zeros((graphs, 2))
-            found = PCA(min(2, *columns.shape), random_state=seed).fit_transform(columns)
-            points[:, : found.shape[1]] = found
+        found = PCA(min(2, *columns.shape), random_state=seed).fit_transform(columns)
+    points = np.zeros((graphs, 2))
+    points[:, : found.shape[1]] = found
+    spread = points[:, 0].std()
+    by_tsne = 5 <= graphs <= MAX_TSNE_GRAPHS and spread > 0  # t-SNE crashes where there is no spread
+    if by_tsne:
+        tsne = TSNE(perplexity=min(30.0, (graphs - 1) / 3), init=points / spread * 1e-4, random_state=seed)
+        # One thread: beside other work, t-SNE's short parallel loops wait for each other longer than they run.
+        with threadpool_limits(1):
+            points = tsne.fit_transform(columns)
     figure = Figure(figsize=(6, 5.2), layout="constrained")
     axes = figure.subplots()
     classes = np.unique(labels)

@@ -60,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             f"The file{name} cannot be read or written: {error.strerror or error}; make room or choose another place."
         )
     except KeyboardInterrupt:
-        print("interrupted: the run's folder holds what was finished.", file=sys.stderr)
+        print("interrupted: the run's folder, if it was made, holds the last whole epoch.", file=sys.stderr)
         return INTERRUPTED
     return 0
 
@@ -104,7 +104,12 @@ def _run(config: Config) -> None:
 
     # Everything that can be refused is, before a folder is made or replaced.
     display = Display(config.quiet)
-    graphs = load_graphs(config.dataset, data_dir=config.data_dir)
+    with display.bar(f"downloading {config.dataset}", None) as show:
+
+        def on_bytes(done: int, total: int | None) -> None:
+            show(done, "bytes", total)
+
+        graphs = load_graphs(config.dataset, data_dir=config.data_dir, progress=on_bytes)
     features = node_features(graphs, config.use_node_attr)
     check_folds(graphs.y, config.folds)
     with training_device(config):

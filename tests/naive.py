@@ -74,7 +74,7 @@ def released(local, summary, batch, beta):
     nodes, graphs, tau, log2 = len(rows), len(summary), 0.5, math.log(2)
     qt = [[0.0 if g == batch[i] else x for g, x in enumerate(q)] for i, q in enumerate(rows)]
     pt = [[x if g == batch[i] else 0.0 for g, x in enumerate(q)] for i, q in enumerate(rows)]
-    m = max(max(map(max, qt)), abs(min(map(min, qt))))
+    m = max(*map(max, qt), abs(min(map(min, qt))))
     negative = positive = 0.0
     for i in range(nodes):
         r = [math.exp(-2 * beta * x / m) for x in qt[i]]

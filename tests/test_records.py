@@ -17,9 +17,14 @@ from graphcl_hard.records import RunFolder, replacing
 def test_a_file_is_replaced_whole_or_not_at_all(tmp_path):
     path = tmp_path / "a.txt"
     path.write_text("old")
-    with pytest.raises(RuntimeError, match="in the middle"), replacing(path) as partial:
-        partial.write_text("ne")
-        raise RuntimeError("in the middle")
+
+    def fail():
+        with replacing(path) as partial:
+            partial.write_text("ne")
+            raise RuntimeError("in the middle")
+
+    with pytest.raises(RuntimeError, match="in the middle"):
+        fail()
     assert path.read_text() == "old"
     assert os.listdir(tmp_path) == ["a.txt"]
     with replacing(path) as partial:

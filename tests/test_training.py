@@ -124,9 +124,9 @@ def test_a_weight_that_is_not_finite_is_noticed(toy):
 
 
 def test_an_accelerator_that_is_not_there_is_refused():
-    with pytest.raises(InputError, match="--accelerator mps needs such a device and PyTorch sees none"):
-        with training_device(dataclasses.replace(SMALL, accelerator="mps")):
-            pass
+    message = "--accelerator mps needs such a device and PyTorch sees none"
+    with pytest.raises(InputError, match=message), training_device(dataclasses.replace(SMALL, accelerator="mps")):
+        pass
 
 
 def test_embedding_leaves_the_model_in_its_mode(toy):

@@ -1,0 +1,422 @@
+"""The command: what it leaves, that it repeats, and what it says to bad input."""
+
+import csv
+import dataclasses
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+
+import networkx as nx
+import numpy as np
+import pytest
+import torch
+import yaml
+
+from graphcl_hard import GINEncoder, cross_validate, load_graphs, training
+from graphcl_hard.config import Config, to_flags, to_plain
+from graphcl_hard.features import node_features
+from graphcl_hard.run import main, parse
+
+SMALL = ["--epochs", "2", "--folds", "3", "--repeats", "2", "--hidden-channels", "8", "--num-layers", "2"]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A small run on MUTAG."""
+    folder = tmp_path_factory.mktemp("runs") / "small"
+    assert main([*SMALL, "--out", str(folder), "--quiet"]) == 0
+    return folder
+
+
+def load(folder):
+    return json.loads((folder / "result.json").read_text())
+
+
+def test_a_run_leaves_its_files(finished):
+    assert sorted(os.listdir(finished)) == [
+        "config.yaml",
+        "embedding.png",
+        "embeddings.npz",
+        "encoder.json",
+        "encoder.safetensors",
+        "metrics.csv",
+        "result.json",
+        "training.png",
+    ]
+    result = load(finished)
+    assert result["status"] == "finished"
+    assert result["epoch"] == 2
+    assert result["config"]["beta"] == 10.0
+    assert {"versions", "git_commit", "device", "seconds", "seed", "threads"} <= set(result)
+    with (finished / "metrics.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["epoch"] for row in rows] == ["1", "2"]
+    assert 0 < float(rows[0]["effective_negatives"]) <= 1
+    for name in ("embedding.png", "training.png"):
+        assert (finished / name).read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_scores_are_those_of_the_saved_embeddings(finished):
+    """Untrained and trained are scored on the same folds, and the difference is theirs."""
+    saved = np.load(finished / "embeddings.npz")
+    found = cross_validate({k: saved[k] for k in ("untrained", "trained")}, saved["y"], folds=3, repeats=2, seed=0)
+    scores = load(finished)["scores"]["svm"]
+    for key in ("untrained", "trained"):
+        assert scores[key]["accuracy"] == found[key].accuracy.tolist()
+        assert scores[key]["macro_f1"] == found[key].macro_f1.tolist()
+    mean = (found["trained"].accuracy - found["untrained"].accuracy).mean()
+    assert scores["difference"]["accuracy"]["difference"] == pytest.approx(mean)
+
+
+def test_the_saved_encoder_makes_the_saved_embedding(finished):
+    encoder = GINEncoder.from_pretrained(finished)
+    graphs = load_graphs("MUTAG")
+    batch = torch.repeat_interleave(torch.arange(188), graphs.node_ptr.diff())
+    with torch.no_grad():
+        found = encoder(node_features(graphs).x, graphs.edge_index, batch).graph_embedding
+    np.testing.assert_allclose(found, np.load(finished / "embeddings.npz")["trained"], rtol=1e-4, atol=1e-4)
+
+
+def test_the_folder_runs_again_exactly(finished, tmp_path):
+    out = tmp_path / "again"
+    assert main(["--config", str(finished / "config.yaml"), "--out", str(out), "--quiet"]) == 0
+    first, second = np.load(finished / "embeddings.npz"), np.load(out / "embeddings.npz")
+    for key in ("untrained", "trained", "y"):
+        assert np.array_equal(first[key], second[key])
+    assert load(finished)["scores"] == load(out)["scores"]
+    assert (finished / "config.yaml").read_text() == (out / "config.yaml").read_text()
+
+
+def test_flags_win_over_the_file_and_the_file_over_defaults(tmp_path):
+    path = tmp_path / "c.yaml"
+    path.write_text("beta: 3\nlr: 1e-2\nprobes: [knn, svm]\ndetach_weights: false\nout: here\n")
+    settings = parse(["--config", str(path), "--beta", "4"]).settings
+    assert settings == dataclasses.replace(
+        Config(), beta=4.0, lr=0.01, probes=("knn", "svm"), detach_weights=False, out=settings.out
+    )
+    assert str(settings.out) == "here"
+
+
+def test_every_setting_survives_yaml_and_flags():
+    changed = dataclasses.replace(
+        Config(), dataset="DD", tau_plus=0.25, use_node_attr=True, probes=("logistic",), lr=1e-05, seeds=3
+    )
+    plain = yaml.safe_load(yaml.safe_dump(to_plain(changed)))
+    assert parse(to_flags(plain)).settings == changed
+
+
+def test_print_config_prints_yaml_and_makes_nothing(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["--beta", "2", "--print-config"]) == 0
+    printed = yaml.safe_load(capsys.readouterr().out)
+    assert printed["beta"] == 2.0
+    assert "out" not in printed
+    assert os.listdir(tmp_path) == []
+
+
+def test_several_seeds_are_runs_of_their_own_with_a_summary(tmp_path, capsys):
+    out = tmp_path / "run"
+    assert main([*SMALL, "--seeds", "2", "--seed", "5", "--out", str(out)]) == 0
+    assert sorted(os.listdir(out)) == ["config.yaml", "seed-5", "seed-6", "summary.json"]
+    summary = json.loads((out / "summary.json").read_text())
+    means = [load(out / f"seed-{s}")["scores"]["svm"]["trained"]["summary"]["accuracy"]["mean"] for s in (5, 6)]
+    assert summary["scores"]["svm"]["trained"]["accuracy"]["values"] == means
+    assert summary["scores"]["svm"]["trained"]["accuracy"]["mean"] == pytest.approx(np.mean(means))
+    assert "mean over seeds 5 to 6" in capsys.readouterr().out
+    alone = tmp_path / "alone"
+    assert main([*SMALL, "--seed", "6", "--out", str(alone), "--quiet"]) == 0
+    assert load(alone)["scores"] == load(out / "seed-6")["scores"]
+
+
+def test_best_epoch_is_labelled_optimistic_and_never_below_the_last(tmp_path, capsys):
+    out = tmp_path / "best"
+    assert main([*SMALL, "--epochs", "4", "--protocol", "best-epoch", "--out", str(out)]) == 0
+    assert "OPTIMISTIC" in capsys.readouterr().out
+    result = load(out)
+    assert result["optimistic"] is True
+    scores = result["scores"]["svm"]
+    by_epoch = scores["accuracy_by_epoch"]
+    assert list(by_epoch) == ["0", "1", "2", "3", "4"]
+    best = max(by_epoch[e] for e in "1234")
+    assert by_epoch[str(result["epoch"])] == best
+    assert np.mean(scores["trained"]["accuracy"]) == pytest.approx(best)
+
+
+def test_the_table_shows_both_encoders_and_every_probe(tmp_path, capsys):
+    assert main([*SMALL, "--probes", "svm", "knn", "logistic", "linear-svm", "--out", str(tmp_path / "run")]) == 0
+    shown = capsys.readouterr().out
+    for text in ("untrained GIN", "trained, epoch 2", "difference", "SVM (RBF)", "k nearest", "logistic", "linear SVM"):
+        assert text in shown
+    assert f"written: {tmp_path / 'run'}" in shown.replace("\n", "")
+    assert "━" not in shown  # no progress bar off a terminal
+
+
+def test_quiet_prints_the_folder_alone(tmp_path, capsys):
+    assert main([*SMALL, "--quiet", "--out", str(tmp_path / "run")]) == 0
+    assert capsys.readouterr().out == f"{tmp_path / 'run'}\n"
+
+
+def test_overwrite_replaces_a_run_and_without_it_nothing_is_lost(finished, tmp_path, capsys):
+    before = {p.name: p.read_bytes() for p in finished.iterdir()}
+    assert main([*SMALL, "--out", str(finished)]) == 2
+    assert "holds a run; give --overwrite" in capsys.readouterr().err
+    assert main([*SMALL, "--out", str(finished), "--overwrite", "--dataset", "MUTAGG"]) == 2
+    assert {p.name: p.read_bytes() for p in finished.iterdir()} == before
+    out = tmp_path / "run"
+    assert main([*SMALL, "--out", str(out), "--quiet"]) == 0
+    (out / "notes.txt").write_text("mine")
+    assert main([*SMALL, "--seed", "1", "--out", str(out), "--overwrite", "--quiet"]) == 0
+    assert load(out)["seed"] == 1
+
+
+BAD = [
+    (["--tau-plus", "1.2"], "--tau-plus must lie in [0, 1), got 1.2"),
+    (["--tau-plus", "-0.1"], "--tau-plus must lie in [0, 1), got -0.1"),
+    (["--beta", "-1"], "--beta must be a finite number of at least 0, got -1.0"),
+    (["--beta", "nan"], "got nan"),
+    (["--batch-size", "1"], "--batch-size must be at least 2: the other graphs of a batch are the negatives, got 1"),
+    (["--epochs", "0"], "--epochs must be at least 1, got 0"),
+    (["--lr", "0"], "--lr must lie in (0, 1000], got 0.0"),
+    (["--temperature", "inf"], "--temperature must be a finite number above 0, got inf"),
+    (["--seeds", "0"], "--seeds must be at least 1, got 0"),
+    (["--seed", "-3"], "--seed must be at least 0, got -3"),
+    (["--seed", "4294967296"], "--seed must stay below 2**32"),
+    (["--folds", "1"], "--folds must be at least 2, got 1"),
+    (["--folds", "64"], "class 0 has 63 graphs"),
+    (["--repeats", "0"], "--repeats must be at least 1, got 0"),
+    (["--mode", "released", "--critic", "cosine"], "--mode released is the authors' code"),
+    (["--mode", "released", "--objective", "info-nce"], "--mode released is the authors' code"),
+    (["--probes", "svm", "svm"], "each once, got 'svm svm'"),
+    (["--use-node-attr"], "MUTAG has no node attributes; leave --use-node-attr out"),
+    (["--dataset", "MUTAGG"], "MUTAG"),
+    (["--dataset", "./nowhere"], "nowhere"),
+    (["--accelerator", "mps"], "--accelerator mps needs such a device and PyTorch sees none"),
+    (["--config", "nowhere.yaml"], "--config nowhere.yaml cannot be read: No such file or directory"),
+]
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"), BAD, ids=lambda value: " ".join(value) if isinstance(value, list) else ""
+)
+def test_bad_input_is_one_sentence_status_2_and_nothing_written(words, sentence, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GRAPHCL_HARD_MIRROR", str(tmp_path))
+    monkeypatch.setattr("torch_geometric.datasets.TUDataset.url", "http://127.0.0.1:9")
+    monkeypatch.setattr("graphcl_hard.download.BACKOFF_SECONDS", 0.0)
+    monkeypatch.setattr("graphcl_hard.data.default_data_dir", lambda: tmp_path.parent / f"{tmp_path.name}-data")
+    assert main(words) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: ")
+    assert error.count("\n") == 1
+    assert sentence in error
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="a CUDA device is there")
+def test_a_gpu_that_is_not_there_is_refused(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["--accelerator", "cuda"]) == 2
+    assert "--accelerator cuda needs such a device" in capsys.readouterr().err
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("betta: 2\n", "has the unknown setting 'betta'; did you mean 'beta'?"),
+        ("- beta\n", "must hold one setting a line"),
+        ("beta: [\n", "cannot be read"),
+        ("beta: !!python/object/apply:os.system ['true']\n", "cannot be read"),
+    ],
+)
+def test_a_bad_config_file_is_refused(text, sentence, tmp_path, capsys):
+    path = tmp_path / "c.yaml"
+    path.write_text(text)
+    assert main(["--config", str(path)]) == 2
+    assert sentence in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [["--betta", "1"], ["--beta", "much"], ["--probes", "forest"], ["--mode", "papr"]])
+def test_wrong_flags_are_answered_with_status_2(words, capsys):
+    with pytest.raises(SystemExit) as caught:
+        main(words)
+    assert caught.value.code == 2
+    assert words[0].lstrip("-")[:4] in capsys.readouterr().err
+
+
+def test_a_wrong_value_in_a_config_file_ends_with_status_2(tmp_path, capsys):
+    path = tmp_path / "c.yaml"
+    path.write_text("epochs: many\n")
+    with pytest.raises(SystemExit) as caught:
+        main(["--config", str(path)])
+    assert caught.value.code == 2
+    shown = capsys.readouterr().err
+    assert "--epochs" in shown
+    assert "many" in shown
+
+
+def test_a_loss_that_is_not_finite_leaves_the_last_whole_epoch(tmp_path, monkeypatch, capsys):
+    original, calls = training.local_global_jsd, []
+
+    def failing(*tensors, **options):
+        calls.append(1)
+        loss, diagnostics = original(*tensors, **options)
+        return (loss * float("nan"), diagnostics) if len(calls) == 4 else (loss, diagnostics)
+
+    monkeypatch.setattr(training, "local_global_jsd", failing)
+    out = tmp_path / "run"
+    assert main([*SMALL, "--epochs", "5", "--out", str(out), "--quiet"]) == 2
+    assert "The loss is nan at step 2 of epoch 2" in capsys.readouterr().err
+    result = load(out)
+    assert (result["status"], result["epoch"]) == ("diverged", 1)
+    assert "step 2 of epoch 2" in result["error"]
+    encoder = GINEncoder.from_pretrained(out)
+    assert all(torch.isfinite(parameter).all() for parameter in encoder.parameters())
+    assert len((out / "metrics.csv").read_text().splitlines()) == 2
+
+
+def start(tmp_path, *words, **options):
+    command = [sys.executable, "-m", "graphcl_hard.run", *words, "--out", str(tmp_path / "run")]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
+
+
+def test_ctrl_c_leaves_a_readable_folder(tmp_path):
+    process = start(tmp_path, "--epochs", "100000")
+    metrics = tmp_path / "run" / "metrics.csv"
+    while not metrics.exists() and process.poll() is None:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert error.startswith("interrupted: ")
+    assert "Traceback" not in error
+    result = load(tmp_path / "run")
+    assert result["status"] == "interrupted"
+    rows = list(csv.DictReader(metrics.read_text().splitlines()))
+    assert int(rows[-1]["epoch"]) in (result["epoch"], result["epoch"] - 1)
+    GINEncoder.from_pretrained(tmp_path / "run")
+    assert not [name for name in os.listdir(tmp_path / "run") if name.startswith(".")]
+
+
+def test_a_full_disk_is_one_sentence_and_leaves_no_torn_file(tmp_path):
+    def limit():  # files may not grow past 10 kB: the encoder does not fit
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
+
+    process = start(tmp_path, *SMALL, "--hidden-channels", "32", "--quiet", preexec_fn=limit)
+    _, error = process.communicate(timeout=120)
+    assert process.returncode == 2
+    assert error.startswith("error: ")
+    assert "Traceback" not in error
+    assert load(tmp_path / "run")["status"] == "failed"
+    assert sorted(os.listdir(tmp_path / "run")) == ["config.yaml", "encoder.json", "result.json"]
+
+
+def test_help_teaches_and_loads_no_pytorch(tmp_path):
+    code = (
+        "import sys\nfrom graphcl_hard.run import main\n"
+        "try:\n main(['--help'])\nfinally:\n print('torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout.rstrip().endswith("False")
+    for field in [*dataclasses.fields(Config), "config", "print_config"]:
+        name = field if isinstance(field, str) else field.name
+        assert f"--{name.replace('_', '-')}" in done.stdout
+    assert "python -m graphcl_hard.run --dataset MUTAG" in done.stdout
+
+
+def write_tu(folder, graphs, labels, name="OWN"):
+    """networkx graphs in TU format; nodes have no labels."""
+    folder.mkdir()
+    lines = {"A": [], "graph_indicator": [], "graph_labels": [str(label) for label in labels]}
+    first = 1
+    for number, graph in enumerate(graphs, start=1):
+        lines["A"] += [f"{first + u}, {first + v}" for a, b in graph.edges for u, v in ((a, b), (b, a))]
+        lines["graph_indicator"] += [str(number)] * graph.number_of_nodes()
+        first += graph.number_of_nodes()
+    for part, text in lines.items():
+        (folder / f"{name}_{part}.txt").write_text("\n".join(text) + "\n")
+
+
+def accuracies(folder):
+    return {key: np.mean(load(folder)["scores"]["svm"][key]["accuracy"]) for key in ("untrained", "trained")}
+
+
+def test_a_planted_signal_is_found_and_shuffled_labels_give_chance(tmp_path):
+    sizes = np.random.default_rng(0).integers(6, 15, 60)
+    graphs = [nx.cycle_graph(n) if i % 2 else nx.star_graph(n) for i, n in enumerate(sizes)]
+    labels = np.arange(60) % 2
+    write_tu(tmp_path / "planted", graphs, labels)
+    write_tu(tmp_path / "shuffled", graphs, np.random.default_rng(1).permutation(labels))
+    for name in ("planted", "shuffled"):
+        words = [
+            *SMALL,
+            "--folds",
+            "5",
+            "--repeats",
+            "3",
+            "--dataset",
+            str(tmp_path / name),
+            "--out",
+            str(tmp_path / "out" / name),
+        ]
+        assert main([*words, "--quiet"]) == 0
+    assert min(accuracies(tmp_path / "out" / "planted").values()) > 0.97
+    for accuracy in accuracies(tmp_path / "out" / "shuffled").values():
+        assert 0.3 < accuracy < 0.7
+
+
+def test_a_broken_folder_names_file_and_line_and_nothing_is_written(tmp_path, capsys):
+    write_tu(tmp_path / "own", [nx.path_graph(4)] * 12, [0, 1] * 6)
+    adjacency = tmp_path / "own" / "OWN_A.txt"
+    adjacency.write_text(adjacency.read_text().replace("3, 2", "3, 99", 1))
+    assert main([*SMALL, "--dataset", str(tmp_path / "own"), "--out", str(tmp_path / "run")]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert "OWN_A.txt" in error
+    assert "line 4" in error
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.mirror
+@pytest.mark.parametrize(
+    ("dataset", "features"),
+    [
+        ("PTC_MR", "18 node labels, one-hot"),
+        ("ENZYMES", "3 node labels, one-hot"),
+        ("PROTEINS", "3 node labels, one-hot"),
+        ("IMDB-BINARY", "degrees 0 to 135, one-hot"),
+        ("IMDB-MULTI", "degrees 0 to 88, one-hot"),
+        ("DD", "82 node labels, one-hot"),
+        ("REDDIT-BINARY", "degree, standardised (the largest is 3062)"),
+    ],
+)
+def test_each_of_the_sets_runs_to_the_end(dataset, features, tmp_path):
+    words = [
+        "--dataset",
+        dataset,
+        "--epochs",
+        "1",
+        "--folds",
+        "2",
+        "--repeats",
+        "1",
+        "--data-dir",
+        str(tmp_path / "data"),
+    ]
+    assert main([*words, "--out", str(tmp_path / "run"), "--quiet"]) == 0
+    result = load(tmp_path / "run")
+    assert result["status"] == "finished"
+    assert result["dataset"]["features"] == features
+    assert accuracies(tmp_path / "run")["trained"] > 1 / result["dataset"]["classes"]
+
+
+@pytest.mark.mirror
+def test_node_attributes_are_used_on_request(tmp_path):
+    words = ["--dataset", "ENZYMES", "--use-node-attr", *SMALL, "--repeats", "1", "--data-dir", str(tmp_path / "data")]
+    assert main([*words, "--out", str(tmp_path / "run"), "--quiet"]) == 0
+    assert load(tmp_path / "run")["dataset"]["features"] == "18 node attributes, standardised; 3 node labels, one-hot"
