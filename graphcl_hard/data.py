@@ -21,6 +21,7 @@ from torch_geometric.data import Data, InMemoryDataset
 
 from graphcl_hard.download import KNOWN_SHA256, LOCK_SECONDS, NotFetchedError, Progress, fetch
 from graphcl_hard.errors import InputError
+from graphcl_hard.records import replacing
 from graphcl_hard.sources import (
     check_name,
     check_spelling,
@@ -30,7 +31,6 @@ from graphcl_hard.sources import (
     mirror,
     set_in_folder,
     suggest,
-    temporary_file,
     writable_folder,
 )
 from graphcl_hard.tu_format import TuArrays, one_hot_columns, read_tu_folder, tu_digest, tu_file
@@ -211,9 +211,8 @@ def read_cached(raw_dir: Path, name: str, processed_dir: Path | None, force_relo
     torch.save({"digest": digest, **fields}, content)
     try:
         processed_dir.mkdir(parents=True, exist_ok=True)
-        with FileLock(processed_dir / ".lock", timeout=LOCK_SECONDS), temporary_file(processed_dir) as temporary:
-            temporary.write_bytes(content.getbuffer())
-            temporary.replace(path)
+        with FileLock(processed_dir / ".lock", timeout=LOCK_SECONDS), replacing(path) as partial:
+            partial.write_bytes(content.getbuffer())
     except OSError:  # also the time-out of the lock
         pass
     return arrays

@@ -115,22 +115,11 @@ def mirror() -> str | None:
 
 
 @contextmanager
-def temporary_file(folder: Path) -> Iterator[Path]:
-    """Path of a new file in ``folder`` that is gone afterwards, unless it was renamed."""
-    handle, path = tempfile.mkstemp(prefix=".partial-", dir=folder)
-    os.close(handle)
-    try:
-        yield Path(path)
-    finally:
-        Path(path).unlink(missing_ok=True)
-
-
-@contextmanager
 def writable_folder(folder: Path) -> Iterator[Path]:
     """The folder itself if files can be made in it or it holds the set already, else a temporary one."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with temporary_file(folder):
+        with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError:
         if not folder.is_dir() or not any((folder / "raw").glob("*_A.txt")):

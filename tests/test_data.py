@@ -264,7 +264,7 @@ def test_data_folder_that_cannot_be_written(tmp_path, monkeypatch):
             assert root not in folder.parents
     assert not folder.exists()
 
-    monkeypatch.setattr(sources, "temporary_file", refuse)
+    monkeypatch.setattr(sources.tempfile, "TemporaryFile", refuse)
     monkeypatch.setattr(data, "default_data_dir", lambda: tmp_path)
     assert load_graphs("TINY", data_dir=root).num_graphs == 4
     assert content(root) == before
