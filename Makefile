@@ -2,7 +2,8 @@
 
 PYTHON ?= python3
 PY = .venv/bin/python
-PIP = $(PY) -m pip install --quiet --constraint constraints.txt
+# Twice quiet: setuptools' remarks on editable installs are not for the user; errors still show.
+PIP = $(PY) -m pip install --quiet --quiet --constraint constraints.txt
 
 .PHONY: run test lint
 
@@ -18,8 +19,9 @@ lint: .venv/installed
 	$(PY) -m mypy
 
 .venv/installed: setup.cfg pyproject.toml constraints.txt
-	test -x $(PY) || $(PYTHON) -m venv .venv
-	$(PIP) --upgrade pip setuptools
-	$(PIP) torch
-	$(PIP) --editable '.[dev]'
-	touch $@
+	@echo "Setting up .venv; the first time takes minutes, most of them for PyTorch."
+	@test -x $(PY) || $(PYTHON) -m venv .venv
+	@$(PIP) --upgrade pip setuptools
+	@$(PIP) torch
+	@$(PIP) --editable '.[dev]'
+	@touch $@
