@@ -2,6 +2,7 @@
 
     python experiments/main_table.py                  run what is missing, then write the table
     python experiments/main_table.py --datasets MUTAG PTC_MR --jobs 1
+    python experiments/main_table.py --times          one run a set, alone on all cores, for the times
     python experiments/main_table.py --table-only     the table again from the committed records
 
 Every cell is one run of `python -m graphcl_hard.run`, in a folder under experiments/runs/. A finished cell's
@@ -23,13 +24,14 @@ import numpy as np
 import tyro
 from rich.progress import Progress
 
+from graphcl_hard.records import replacing
 from graphcl_hard.statistics import paired_difference, t_interval
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 RUNS = HERE / "runs" / "main_table"
 RESULTS = HERE / "results" / "main_table"
-RECORDS = RESULTS / "records"
+RECORDS, TIMES = RESULTS / "records", RESULTS / "times"
 SETS = ("MUTAG", "PTC_MR", "ENZYMES", "IMDB-BINARY", "PROTEINS", "IMDB-MULTI", "DD", "REDDIT-BINARY")
 LARGE = ("DD", "REDDIT-BINARY")  # one seed instead of five
 METHODS = {
@@ -46,11 +48,17 @@ class Cell:
     dataset: str
     method: str
     seed: int
+    alone: bool = False
 
     @property
     def name(self) -> str:
-        """The name of the cell's folder and record."""
-        return f"{self.dataset}-{self.method}-seed{self.seed}"
+        """The name of the cell's folder."""
+        return f"{self.dataset}-{self.method}-seed{self.seed}" + ("-alone" if self.alone else "")
+
+    @property
+    def record(self) -> Path:
+        """Where the cell's result is kept."""
+        return (TIMES if self.alone else RECORDS) / f"{self.name}.json"
 
     def run(self, cores: int) -> str | None:
         """Run the cell on so many cores and keep its record; returns the error, if any."""
@@ -61,9 +69,11 @@ class Cell:
         done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False, cwd=ROOT)
         if done.returncode:
             return done.stderr.strip().splitlines()[-1] if done.stderr.strip() else f"exit status {done.returncode}"
-        partial = RECORDS / f".{self.name}.json"
-        shutil.copyfile(folder / "result.json", partial)
-        partial.replace(RECORDS / f"{self.name}.json")
+        self.record.parent.mkdir(parents=True, exist_ok=True)
+        # The result comes last: it is what says that the cell is done.
+        for name, kept in (("metrics.csv", self.record.with_suffix(".csv")), ("result.json", self.record)):
+            with replacing(kept) as partial:
+                shutil.copyfile(folder / name, partial)
         return None
 
 
@@ -74,11 +84,13 @@ class Arguments:
     Attributes:
         datasets: The sets to run.
         jobs: Runs at a time; the cores are shared out among them.
+        times: Measure the times instead; nothing else should run on the machine.
         table_only: Run nothing, write the table from the records that are there.
     """
 
     datasets: tuple[str, ...] = SETS
     jobs: int = 2
+    times: bool = False
     table_only: bool = False
 
 
@@ -87,11 +99,9 @@ def seeds_of(dataset: str) -> range:
     return range(1 if dataset in LARGE else 5)
 
 
-def run_missing(datasets: tuple[str, ...], jobs: int) -> int:
+def run_missing(cells: list[Cell], jobs: int) -> int:
     """Run the cells that have no record yet; returns the number of failures."""
-    RECORDS.mkdir(parents=True, exist_ok=True)
-    cells = [Cell(dataset, method, seed) for dataset in datasets for seed in seeds_of(dataset) for method in METHODS]
-    missing = [cell for cell in cells if not (RECORDS / f"{cell.name}.json").exists()]
+    missing = [cell for cell in cells if not cell.record.exists()]
     cores = max(1, len(os.sched_getaffinity(0)) // jobs)
     failures = 0
     with Progress() as progress, ThreadPoolExecutor(jobs) as pool:
@@ -108,13 +118,24 @@ def run_missing(datasets: tuple[str, ...], jobs: int) -> int:
 
 def records(dataset: str, method: str) -> list[dict]:
     """The records of a set and method, by seed."""
-    paths = (RECORDS / f"{Cell(dataset, method, seed).name}.json" for seed in seeds_of(dataset))
+    paths = (Cell(dataset, method, seed).record for seed in seeds_of(dataset))
     return [json.loads(path.read_text()) for path in paths if path.exists()]
 
 
 def fold_scores(record: dict, key: str) -> np.ndarray:
     """(repeats, folds) accuracies of "untrained" or "trained"."""
     return np.array(record["scores"]["svm"][key]["accuracy"])
+
+
+def effective_negatives(dataset: str) -> str:
+    """The hard runs' effective negatives in the first and last epoch, in per cent of all, medians over seeds."""
+    shares = []
+    for seed in seeds_of(dataset):
+        with Cell(dataset, "hard", seed).record.with_suffix(".csv").open() as file:
+            rows = list(csv.DictReader(file))
+        shares.append([100 * float(rows[epoch]["effective_negatives"]) for epoch in (0, -1)])
+    first, last = (statistics.median(column) for column in zip(*shares, strict=True))
+    return f"{first:.0f} to {last:.0f}"
 
 
 def mean_and_spread(scores: list[np.ndarray]) -> str:
@@ -155,26 +176,38 @@ def write_table() -> None:
                 "hard - untrained": difference(trained["hard"], untrained),
                 "hard - uniform": difference(trained["hard"], trained["uniform"]),
                 "hard - released": difference(trained["hard"], trained["released"]),
+                "effective negatives %": effective_negatives(dataset),
             }
         )
-        seconds = [run["seconds"] for runs in found.values() for run in runs]
-        times.append(
-            {
-                "data set": dataset,
-                "graphs": found["hard"][0]["dataset"]["graphs"],
-                "nodes": found["hard"][0]["dataset"]["nodes"],
-                "epoch, s": f"{statistics.median(s['epoch_median'] for s in seconds):.2f}",
-                "evaluation, s": f"{statistics.median(s['evaluation'] for s in seconds):.1f}",
-                "whole run, s": f"{statistics.median(s['total'] for s in seconds):.1f}",
-            }
-        )
+    for dataset in SETS:
+        record = Cell(dataset, "hard", 0, alone=True).record
+        if record.exists():
+            times.append(time_row(json.loads(record.read_text())))
     for name, lines in (("table", rows), ("times", times)):
+        if not lines:
+            continue
         (RESULTS / f"{name}.md").write_text(markdown(lines))
         with (RESULTS / f"{name}.csv").open("w", newline="") as file:
             writer = csv.DictWriter(file, fieldnames=list(lines[0]), lineterminator="\n")
             writer.writeheader()
             writer.writerows(lines)
         print(markdown(lines))
+
+
+def time_row(record: dict) -> dict:
+    """The times of a run, and what it ran on."""
+    data, seconds = record["dataset"], record["seconds"]
+    return {
+        "data set": data["name"],
+        "graphs": data["graphs"],
+        "nodes": data["nodes"],
+        "epoch, s": f"{seconds['epoch_median']:.2f}",
+        "20 epochs, s": f"{seconds['training']:.1f}",
+        "evaluation, s": f"{seconds['evaluation']:.1f}",
+        "pictures, s": f"{seconds['pictures']:.1f}",
+        "in all, s": f"{seconds['total']:.1f}",
+        "threads": record["threads"],
+    }
 
 
 def markdown(rows: list[dict]) -> str:
@@ -186,9 +219,13 @@ def markdown(rows: list[dict]) -> str:
 def main() -> int:
     """Run the command; returns the exit status: 0, or 1 where a run failed."""
     arguments = tyro.cli(Arguments, description=__doc__)
-    failures = 0 if arguments.table_only else run_missing(arguments.datasets, arguments.jobs)
-    if any(RECORDS.glob("*.json")):
-        write_table()
+    failures = 0
+    if arguments.times:
+        failures = run_missing([Cell(dataset, "hard", 0, alone=True) for dataset in arguments.datasets], jobs=1)
+    elif not arguments.table_only:
+        cells = [Cell(d, method, seed) for d in arguments.datasets for seed in seeds_of(d) for method in METHODS]
+        failures = run_missing(cells, arguments.jobs)
+    write_table()
     return 1 if failures else 0
 
 
