@@ -5,6 +5,7 @@ also hold ``NAME/`` with the files unpacked. Nothing half-done is left behind, a
 once wait for the first of them.
 """
 
+import contextlib
 import hashlib
 import re
 import shutil
@@ -102,6 +103,11 @@ def fetch(
             f"{error.filename or base} cannot be read or written ({error.strerror}); check its permissions and the "
             "free space, or choose another --data-dir."
         ) from error
+    finally:
+        with contextlib.suppress(OSError):
+            if [path.name for path in base.iterdir()] == [".lock"]:  # nothing came: leave no folder for a wrong name
+                (base / ".lock").unlink()
+                base.rmdir()
 
 
 def _obtain(

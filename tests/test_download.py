@@ -388,3 +388,10 @@ def test_only_the_sets_own_files_are_unpacked(tmp_path):
     out.mkdir()
     extract(archive, "TINY", out)
     assert {path.name for path in out.iterdir()} == {*FILES, "README.txt"}
+
+
+def test_a_name_that_nothing_has_leaves_no_folder_and_no_lock(tmp_path, monkeypatch):
+    monkeypatch.setattr(download, "BACKOFF_SECONDS", 0.0)
+    with pytest.raises(NotFetchedError):
+        fetch("WRONG", tmp_path / "WRONG" / "raw", mirrors=[str(tmp_path)], official_url="http://127.0.0.1:9")
+    assert list(tmp_path.iterdir()) == []
