@@ -2,8 +2,8 @@
 
 import dataclasses
 import difflib
-import math
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -14,6 +14,30 @@ from graphcl_hard.errors import InputError
 
 Probe = Literal["svm", "linear-svm", "logistic", "knn"]
 OUTPUT_SETTINGS = ("out", "overwrite", "quiet")
+RANGES: dict[str, tuple[float, float]] = {
+    "beta": (0, 1e6),
+    "temperature": (1e-6, 1e6),
+    "hidden_channels": (1, 65536),
+    "num_layers": (1, 100),
+    "epochs": (1, 1_000_000),
+    "batch_size": (2, 1_000_000),
+    "seed": (0, 2**32 - 1),
+    "seeds": (1, 10_000),
+    "folds": (2, 1000),
+    "repeats": (1, 1000),
+}
+ADVICE = {
+    "beta": "0 is uniform weights",
+    "temperature": "0.5 is usual",
+    "hidden_channels": "32 is usual",
+    "num_layers": "3 is usual",
+    "epochs": "20 is usual",
+    "batch_size": "the other graphs of a batch are the negatives, and 128 is usual",
+    "seed": "take a small whole number",
+    "seeds": "5 is usual",
+    "folds": "10 is usual",
+    "repeats": "3 is usual",
+}
 
 
 @dataclass(frozen=True)
@@ -103,22 +127,18 @@ class Config:
 
         What depends on the data (the folds, say) is checked where the data is known.
         """
-        at_least = {"hidden_channels": 1, "num_layers": 1, "epochs": 1, "batch_size": 2, "seeds": 1, "folds": 2}
-        for name, least in (at_least | {"repeats": 1, "seed": 0}).items():
+        for name, (low, high) in RANGES.items():
             value = getattr(self, name)
-            if value < least:
-                why = ": the other graphs of a batch are the negatives" if name == "batch_size" else ""
-                raise InputError(f"{_flag(name)} must be at least {least}{why}, got {value}.")
+            if not low <= value <= high:  # so written, nan is refused too
+                raise InputError(f"{_flag(name)} must lie in [{low:g}, {high:g}], got {value}; {ADVICE[name]}.")
         if self.seed + self.seeds > 2**32:
-            raise InputError(f"--seed must stay below 2**32, got {self.seed} and {self.seeds} seeds.")
-        if not (math.isfinite(self.beta) and self.beta >= 0):
-            raise InputError(f"--beta must be a finite number of at least 0, got {self.beta}; 0 is uniform weights.")
+            raise InputError(f"--seed and --seeds must stay below 2**32 together, got {self.seed} and {self.seeds}.")
         if not 0 <= self.tau_plus < 1:
             raise InputError(f"--tau-plus must lie in [0, 1), got {self.tau_plus}; 0 switches the correction off.")
-        if not (math.isfinite(self.temperature) and self.temperature > 0):
-            raise InputError(f"--temperature must be a finite number above 0, got {self.temperature}; 0.5 is usual.")
         if not 0 < self.lr <= 1000:
             raise InputError(f"--lr must lie in (0, 1000], got {self.lr}; 0.001 is usual.")
+        if self.out == Path():
+            raise InputError("--out must name a folder other than the current one, got '.' or nothing; give a name.")
         if self.mode == "released" and (self.objective != "jsd" or self.critic == "cosine"):
             raise InputError(
                 "--mode released is the authors' code, which has --objective jsd and --critic dot alone, got "
@@ -172,6 +192,9 @@ def read_yaml(path: Path) -> dict[str, Any]:
             close = difflib.get_close_matches(str(key), names, n=1)
             hint = f"did you mean {close[0]!r}?" if close else f"the settings are {', '.join(names)}."
             raise InputError(f"--config {path} has the unknown setting {key!r}; {hint}")
+        kind, fits = _kind(getattr(Config(), key))
+        if not fits(content[key]):
+            raise InputError(f"--config {path}: {key} must be {kind}, got {content[key]!r}; mend that line.")
     return content
 
 
@@ -182,8 +205,23 @@ def to_flags(settings: dict[str, Any]) -> list[str]:
         if isinstance(value, bool):
             words.append(_flag(name) if value else _flag(name).replace("--", "--no-", 1))
         else:
-            words += [_flag(name), *(str(v) for v in (value if isinstance(value, list) else [value]))]
+            values = [str(v) for v in (value if isinstance(value, list) else [value])]
+            # --name=value, so that a value may begin with a dash
+            words += [f"{_flag(name)}={values[0]}"] if len(values) == 1 else [_flag(name), *values]
     return words
+
+
+def _kind(default: Any) -> tuple[str, Callable[[Any], bool]]:
+    """What a setting with this default may be in a YAML file, in words and as a test."""
+    if isinstance(default, bool):
+        return "true or false", lambda value: isinstance(value, bool)
+    if isinstance(default, (int, float)):
+        return "a number", lambda value: isinstance(value, (int, float, str)) and not isinstance(value, bool)
+    if isinstance(default, tuple):
+        return "a list of names", lambda value: isinstance(value, list) and all(isinstance(v, str) for v in value)
+    if default is None:
+        return "a path or null", lambda value: value is None or isinstance(value, str)
+    return "a name", lambda value: isinstance(value, str)
 
 
 def _flag(name: str) -> str:

@@ -114,12 +114,13 @@ def load_graphs(
         raise InputError(f"the data folder {root} is a file, must be a folder; choose another --data-dir.")
     fetched = tu_file(root / name / "raw", name, "A").is_file() or (root / f"{name}.zip").is_file()
     for folder in (root / name, None if fetched else embedded_folder(name)):
-        # A damaged folder of the user's is reported, not passed over.
         if folder is not None and any(folder.glob(f"{name}_*.txt")):
             return _graph_data(name, read_tu_folder(folder, name))
     if not fetched:
         check_spelling(name)
     with writable_folder(root / name) as base:
+        if data_dir is not None and base != root / name and not fetched:
+            raise InputError(f"the data folder {root} cannot be written; choose another --data-dir.")
         if not tu_file(base / "raw", name, "A").is_file():
             _fetch(name, base / "raw", root, TUDataset.url, progress)
         return _graph_data(name, read_cached(base / "raw", name, base / "processed"))

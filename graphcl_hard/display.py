@@ -1,8 +1,9 @@
 """What a person sees of a run: a progress bar while it works, and a table at its end."""
 
+import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
@@ -14,8 +15,16 @@ PROBE_NAMES = {
     "svm": "SVM (RBF)",
     "linear-svm": "linear SVM",
     "logistic": "logistic regression",
-    "knn": "k nearest neighbours",
+    "knn": "nearest neighbours",
 }
+
+
+class _Console(Console):
+    """A console that falls silent, and does not end the process, where nobody reads its pipe any more."""
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = True
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 class Display:
@@ -28,11 +37,19 @@ class Display:
     def __init__(self, quiet: bool = False) -> None:
         # A pipe has no width: 100 columns keep the tables whole there.
         width = None if sys.stdout.isatty() else 100
-        self.console = Console(quiet=quiet, highlight=False, width=width)
+        self.console = _Console(quiet=quiet, highlight=False, width=width)
 
     def say(self, text: str) -> None:
         """Print a line."""
-        self.console.print(text, markup=False, soft_wrap=True)
+        self._show(text, markup=False, soft_wrap=True)
+
+    def _show(self, *objects: Any, **options: Any) -> None:
+        # A run of hours does not end because its table cannot be shown.
+        try:
+            self.console.print(*objects, **options)
+        except OSError as error:
+            self.console.quiet = True
+            print(f"The table cannot be shown: {error.strerror}; it is in the run's folder.", file=sys.stderr)
 
     @contextmanager
     def bar(self, name: str, total: int | None) -> Iterator[Callable[..., None]]:
@@ -52,6 +69,19 @@ class Display:
 
             yield show
 
+    @contextmanager
+    def download(self, name: str) -> Iterator[Callable[[int, int | None], None]]:
+        """A progress bar that appears with the first bytes; call what it gives with the bytes done and in all."""
+        with ExitStack() as stack:
+            bars: list[Callable[..., None]] = []
+
+            def on_bytes(done: int, total: int | None) -> None:
+                if not bars:
+                    bars.append(stack.enter_context(self.bar(f"downloading {name}", total)))
+                bars[0](done, "bytes", total)
+
+            yield on_bytes
+
     def result(self, result: Mapping[str, Any]) -> None:
         """The end of one run: untrained and trained beside each other, with the paired difference."""
         data = result["dataset"]
@@ -59,14 +89,14 @@ class Display:
         names = {"untrained": "untrained GIN", "trained": f"trained, epoch {result['epoch']}"}
         for probe, scores in result["scores"].items():
             table.add_section()
+            table.add_row(PROBE_NAMES[probe], style="dim")
             for key, name in names.items():
                 summary = scores[key]["summary"]
                 table.add_row(name, _score(summary["accuracy"]), "", _score(summary["macro_f1"]))
             accuracy, macro_f1 = (scores["difference"][score] for score in ("accuracy", "macro_f1"))
             p = f"{accuracy['p']:.2g}"
             table.add_row("difference", _difference(accuracy), p, _difference(macro_f1), style="bold")
-            table.add_row(f"({PROBE_NAMES[probe]})", style="dim")
-        self.console.print(table)
+        self._show(table)
         first = next(iter(result["scores"].values()))["trained"]
         self._optimistic(result)
         self.say(
@@ -82,20 +112,18 @@ class Display:
         names = {"untrained": "untrained GIN", "trained": "trained", "difference": "difference"}
         for probe, rows in summary["scores"].items():
             table.add_section()
+            table.add_row(PROBE_NAMES[probe], style="dim")
             for key, name in names.items():
                 sign = "+" if key == "difference" else ""
                 accuracy, macro_f1 = (_score(rows[key][score], sign) for score in ("accuracy", "macro_f1"))
                 table.add_row(name, accuracy, "", macro_f1, style="bold" if sign else "")
-            table.add_row(f"({PROBE_NAMES[probe]})", style="dim")
-        self.console.print(table)
+        self._show(table)
         self._optimistic(summary)
         self.say("± and [95% intervals] (Student's t) are over seeds: initial weights, batches and folds.")
 
     def _optimistic(self, result: Mapping[str, Any]) -> None:
         if result["optimistic"]:
-            self.console.print(
-                "OPTIMISTIC: the epoch was picked on the test folds (--protocol best-epoch).", style="red"
-            )
+            self._show("OPTIMISTIC: the epoch was picked on the test folds (--protocol best-epoch).", style="red")
 
 
 def _table(title: str) -> Table:

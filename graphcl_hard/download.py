@@ -25,6 +25,7 @@ from graphcl_hard.errors import InputError
 ATTEMPTS = 3
 BACKOFF_SECONDS = 1.0  # before the second try; doubles for each further one
 TIMEOUT_SECONDS = (10.0, 60.0)  # to connect, and between two pieces of the body
+NEEDED = ("A", "graph_indicator", "graph_labels")
 LOCK_SECONDS = 1800.0  # longer than any set takes; a process that hangs must not hold the others for ever
 
 # The largest TU sets unpack to some hundreds of MB and text shrinks about tenfold: far above is a zip bomb.
@@ -145,7 +146,7 @@ def _from_folder(name: str, mirror: Path, files: Path, known_sha256: dict[str, s
         extract(archive, name, files)
         return
     for folder in (mirror / name, mirror / name / "raw"):
-        if (folder / f"{name}_A.txt").is_file():
+        if all((folder / f"{name}_{part}.txt").is_file() for part in NEEDED):
             for path in [*folder.glob(f"{name}_*.txt"), *folder.glob("README.txt")]:
                 shutil.copyfile(path, files / path.name)
             return
@@ -235,7 +236,7 @@ def extract(archive: Path, name: str, folder: Path) -> None:
 
     Raises:
         InputError: the zip file is damaged, encrypted, too large unpacked, has a member that leads out of its folder,
-            is a link or comes twice, or does not hold ``NAME_A.txt``.
+            is a link or comes twice, or lacks a file that every set has.
     """
     advice = "do not use this file; fetch it again from a source that you trust"
     try:
@@ -246,8 +247,9 @@ def extract(archive: Path, name: str, folder: Path) -> None:
                     shutil.copyfileobj(source, out, 2**20)
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, UnicodeDecodeError) as error:
         raise InputError(f"{archive.name} for {name} is not a sound zip file ({error}); fetch it again.") from error
-    if f"{name}_A.txt" not in members:
-        raise InputError(f"{archive.name} for {name} does not hold {name}/{name}_A.txt; {advice}.")
+    for part in NEEDED:
+        if f"{name}_{part}.txt" not in members:
+            raise InputError(f"{archive.name} for {name} does not hold {name}/{name}_{part}.txt; {advice}.")
 
 
 def _wanted(zipped: zipfile.ZipFile, name: str, archive: Path, advice: str) -> dict[str, zipfile.ZipInfo]:

@@ -13,11 +13,10 @@ from torch.nn import BatchNorm1d, Linear, Module, ModuleList, ReLU, Sequential
 from torch_geometric.nn import GINConv
 
 from graphcl_hard.errors import InputError
-from graphcl_hard.records import replacing
+from graphcl_hard.records import ENCODER, replacing
 from graphcl_hard.scatter import Reduce, scatter
 
-WEIGHTS_FILE = "encoder.safetensors"
-ARGUMENTS_FILE = "encoder.json"
+WEIGHTS_FILE, ARGUMENTS_FILE = ENCODER
 
 
 class Embedding(NamedTuple):

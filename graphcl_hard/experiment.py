@@ -197,6 +197,6 @@ def _leave(
     label = f"{name}, {config.objective}"
     label += ", released" if config.mode == "released" else f", beta {config.beta:g}, tau+ {config.tau_plus:g}"
     losses, shares = [e.loss for e in epochs], [e.effective_negatives for e in epochs]
-    pictures.training_curves(losses, shares, label, folder.path / "training.png")
+    pictures.training_curves(losses, shares, label, folder.path / records.PICTURES[0])
     chosen = f"{label}, epoch {result['epoch']}"
-    pictures.embedding_map(trained, y, chosen, folder.path / "embedding.png", seed=config.seed)
+    pictures.embedding_map(trained, y, chosen, folder.path / records.PICTURES[1], seed=config.seed)

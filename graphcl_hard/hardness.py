@@ -11,14 +11,15 @@ from torch import Tensor
 
 from graphcl_hard.errors import InputError
 
+MAX_BETA = 1e6
 BetaSchedule = Literal["constant", "linear-up", "linear-down", "cosine-up", "cosine-down"]
 
 
 def check_beta(beta: float) -> None:
-    """Raise `InputError` unless `beta` is a finite number that is at least 0."""
-    if not (math.isfinite(beta) and beta >= 0):
+    """Raise `InputError` unless `beta` lies in [0, 1e6], beyond which float32 scores could overflow."""
+    if not 0 <= beta <= MAX_BETA:
         raise InputError(
-            f"beta must be a finite number of at least 0 (0 weights all negatives alike), got {beta}; "
+            f"beta must lie in [0, {MAX_BETA:g}] (0 weights all negatives alike), got {beta}; "
             "values between 0.5 and 10 are usual."
         )
 
@@ -50,7 +51,7 @@ def hard_negative_weights(scores: Tensor, beta: float, mask: Tensor | None = Non
 
     Args:
         scores: (N, G) scores of anchors against candidates, float. Half precision is computed in float32.
-        beta: hardness, finite and at least 0.
+        beta: hardness, in [0, 1e6].
         mask: (N, G) bool, True where the candidate is a negative of the anchor; None: all of them.
 
     Returns:
@@ -58,7 +59,7 @@ def hard_negative_weights(scores: Tensor, beta: float, mask: Tensor | None = Non
         detach the result to use it as an importance weight.
 
     Raises:
-        InputError: `beta` is negative or not finite.
+        InputError: `beta` is outside its range.
 
     Source: Robinson et al. (ICLR 2021), section 3: negatives are drawn from
     :math:`q_\beta(x^-) \propto e^{\beta f(x)^\top f(x^-)} p(x^-)`.

@@ -280,8 +280,8 @@ def _check_range(beta: float, tau_plus: float, temperature: float) -> None:
     check_beta(beta)
     if not 0 <= tau_plus < 1:
         raise InputError(f"tau_plus must lie in [0, 1), got {tau_plus}; 0 switches the correction off.")
-    if not (math.isfinite(temperature) and temperature > 0):
-        raise InputError(f"temperature must be a finite number above 0, got {temperature}; 0.5 is usual.")
+    if not 1e-6 <= temperature <= 1e6:
+        raise InputError(f"temperature must lie in [1e-6, 1e6], got {temperature}; 0.5 is usual.")
 
 
 def _check_choices(**choices: tuple[str, object]) -> None:

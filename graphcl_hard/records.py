@@ -6,6 +6,7 @@ import io
 import json
 import os
 import platform
+import re
 import shutil
 import subprocess
 import tempfile
@@ -21,7 +22,10 @@ from graphcl_hard.errors import InputError
 
 CONFIG, METRICS, RESULT = "config.yaml", "metrics.csv", "result.json"
 SUMMARY, EMBEDDINGS = "summary.json", "embeddings.npz"
-LOCK = ".lock"
+ENCODER = ("encoder.safetensors", "encoder.json")
+PICTURES = ("training.png", "embedding.png")
+RUN_FILES = {CONFIG, METRICS, RESULT, SUMMARY, EMBEDDINGS, *ENCODER, *PICTURES}
+LOCK, REPLACED, PARTIAL = ".graphcl_hard.lock", "replaced-run", ".part-"
 PACKAGES = (
     "graphcl_hard",
     "torch",
@@ -38,23 +42,48 @@ PACKAGES = (
 def replacing(path: Path) -> Iterator[Path]:
     """A temporary path beside `path` that takes its place when the block ends well, and is removed when it does not."""
     # The suffix stays last: writers such as np.savez and matplotlib read the format from it.
-    handle, name = tempfile.mkstemp(prefix=".part-", suffix=path.suffix, dir=path.parent)
+    handle, name = tempfile.mkstemp(prefix=PARTIAL, suffix=path.suffix, dir=path.parent)
     os.close(handle)
     partial = Path(name)
     try:
         yield partial
         partial.chmod(0o666 & ~_umask())
         partial.replace(path)
+    except OSError as error:
+        error.filename = str(path)  # a full disk does not say which file
+        raise
     finally:
         partial.unlink(missing_ok=True)
 
 
+def check_vacant(path: Path, overwrite: bool) -> None:
+    """Raise `InputError` unless a run may be written to the folder; touches nothing.
+
+    It may where there is no such folder, or an empty one, or, with `overwrite`, one that holds a run and nothing else.
+    """
+    try:
+        entries = [entry for entry in path.iterdir() if entry.name != LOCK] if path.exists() else []
+    except OSError as error:
+        raise InputError(f"The folder {path} cannot be read: {error.strerror}; choose another --out.") from error
+    if not entries:
+        return
+    strange = _strange(path)
+    if strange is not None or not _is_run(path):
+        raise InputError(
+            f"The folder {path} holds something other than a run ({strange or entries[0].name}), which --overwrite "
+            "does not touch either; choose another --out."
+        )
+    if not overwrite:
+        raise InputError(f"The folder {path} holds a run; give --overwrite to replace it, or another --out.")
+
+
 class RunFolder:
-    """The folder of one run, locked while it is being written.
+    """The folder of one run, locked while it is being written; a context manager.
 
     Args:
         path: the folder; it must not exist, or be empty, unless `overwrite` is set.
-        overwrite: replace the run that the folder holds. A folder that holds no run is never touched.
+        overwrite: replace the run that the folder holds. It is set aside in the subfolder replaced-run until the new
+            run has ended well, and stays there if it does not.
 
     Raises:
         InputError: the folder is taken, holds something else, cannot be made, or another run is writing to it.
@@ -63,6 +92,7 @@ class RunFolder:
     def __init__(self, path: Path, overwrite: bool = False) -> None:
         self.path = path
         self._rows: list[dict[str, Any]] = []
+        check_vacant(path, overwrite)
         try:
             path.mkdir(parents=True, exist_ok=True)
             self._lock = FileLock(path / LOCK)
@@ -72,30 +102,24 @@ class RunFolder:
         except OSError as error:
             raise InputError(f"The folder {path} cannot be written: {error.strerror}; choose another --out.") from error
         try:
-            self._make_room(overwrite)
+            check_vacant(path, overwrite)  # another run may have come and gone before the lock
+            self._set_aside()
         except BaseException:
-            self.close()
+            self._release()
             raise
 
-    def _make_room(self, overwrite: bool) -> None:
-        present = [entry for entry in self.path.iterdir() if entry.name != LOCK]
-        if not present:
-            return
-        if not (self.path / CONFIG).exists():
-            raise InputError(
-                f"The folder {self.path} holds something other than a run ({present[0].name}), which --overwrite does "
-                "not touch either; choose another --out."
-            )
-        if not overwrite:
-            raise InputError(f"The folder {self.path} holds a run; give --overwrite to replace it, or another --out.")
-        for entry in present:
-            if entry.is_dir() and not entry.is_symlink():
-                shutil.rmtree(entry)
-            else:
-                entry.unlink()
+    def _set_aside(self) -> None:
+        old = self.path / REPLACED
+        entries = [entry for entry in self.path.iterdir() if entry.name not in (LOCK, REPLACED)]
+        if old.exists():  # what is here failed to replace that run
+            for entry in entries:
+                shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+        elif entries:
+            old.mkdir()
+            for entry in entries:
+                entry.rename(old / entry.name)
 
-    def close(self) -> None:
-        """Give the folder free; one in which nothing was written is removed."""
+    def _release(self) -> None:
         (self.path / LOCK).unlink(missing_ok=True)
         self._lock.release()
         if not any(self.path.iterdir()):
@@ -104,8 +128,10 @@ class RunFolder:
     def __enter__(self) -> "RunFolder":
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self.close()
+    def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
+        if error is None:
+            shutil.rmtree(self.path / REPLACED, ignore_errors=True)
+        self._release()
 
     def write_text(self, name: str, text: str) -> None:
         """Write a text file."""
@@ -166,6 +192,26 @@ def git_commit(folder: Path) -> str | None:
         return git("rev-parse", "HEAD") + ("-dirty" if git("status", "--porcelain", "--untracked-files=no") else "")
     except (OSError, subprocess.SubprocessError):
         return None
+
+
+def _is_run(folder: Path) -> bool:
+    if not (folder / CONFIG).is_file():
+        return False
+    return (folder / RESULT).is_file() or (folder / REPLACED).is_dir() or any(folder.glob("seed-*/" + CONFIG))
+
+
+def _strange(folder: Path) -> str | None:
+    """The first thing in a folder that no run writes, or None."""
+    for entry in sorted(folder.iterdir()):
+        if entry.is_dir() and not entry.is_symlink():
+            if entry.name != REPLACED and not re.fullmatch(r"seed-\d+", entry.name):
+                return entry.name
+            inner = _strange(entry)
+            if inner is not None:
+                return f"{entry.name}/{inner}"
+        elif entry.name not in (*RUN_FILES, LOCK) and not entry.name.startswith(PARTIAL):
+            return entry.name
+    return None
 
 
 def _umask() -> int:

@@ -10,21 +10,42 @@ Examples:
   python -m graphcl_hard.run --dataset ./my_graphs --probes svm knn --out runs/mine
 """
 
-import dataclasses
+import os
+import signal
 import sys
-from collections.abc import Sequence
+
+BAD_INPUT, INTERRUPTED, NOBODY_READS = 2, 130, 141
+INTERRUPTED_EARLY = b"interrupted: nothing was written.\n"
+
+
+def _end_at_once(*_: object) -> None:
+    os.write(2, INTERRUPTED_EARLY)
+    os._exit(INTERRUPTED)
+
+
+if __name__ == "__main__":
+    # While modules load nothing is on disk yet, and an exception there may be swallowed by the import system.
+    signal.signal(signal.SIGINT, _end_at_once)
+
+import contextlib
+import dataclasses
+import io
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import tyro
 
 from graphcl_hard.config import Config, read_yaml, to_flags
 from graphcl_hard.errors import InputError
+from graphcl_hard.records import CONFIG, SUMMARY, RunFolder, check_vacant, default_folder
+from graphcl_hard.sources import check_name, check_spelling, is_path
 
 PROG = "python -m graphcl_hard.run"
-BAD_INPUT, INTERRUPTED = 2, 130
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -50,88 +71,122 @@ def main(argv: Sequence[str] | None = None) -> int:
         config.check()
         if arguments.print_config:
             print(config.to_yaml(), end="")
-            return 0
-        _run(config)
+        else:
+            _run(config)
+        sys.stdout.flush()
     except InputError as error:
         return _fail(str(error))
+    except BrokenPipeError:
+        _close_stdout()
+        return NOBODY_READS
     except OSError as error:
-        name = f" {error.filename}" if error.filename else ""
-        return _fail(
-            f"The file{name} cannot be read or written: {error.strerror or error}; make room or choose another place."
-        )
+        reason = error.strerror or str(error)
+        name = error.filename or "A file"
+        return _fail(f"{name} cannot be read or written: {reason}; make room or choose another --out.")
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and "allocate" not in str(error).lower():
+            raise
+        return _fail("The memory is too small for this; lower --hidden-channels, --num-layers or --batch-size.")
     except KeyboardInterrupt:
-        print("interrupted: the run's folder, if it was made, holds the last whole epoch.", file=sys.stderr)
+        print("interrupted: the run's folder holds the last whole epoch.", file=sys.stderr)
         return INTERRUPTED
     return 0
 
 
 def parse(words: Sequence[str]) -> Arguments:
-    """The command line's words to settings: defaults, then the file that --config names, then the flags."""
+    """The command line's words to settings: defaults, then the file that --config names, then the flags.
+
+    Raises:
+        InputError: an unknown flag or setting, or a value of the wrong type.
+    """
     default = Config()
     path = _config_path(words)
     if path is not None:
         # The file's values go through the flags' own parser, which checks their types.
-        default = tyro.cli(Config, args=to_flags(read_yaml(path)), prog=f"--config {path}", default=default)
-    return tyro.cli(
-        Arguments,
-        args=words,
-        prog=PROG,
-        description=__doc__,
-        default=Arguments(default, config=path),
-    )
+        flags = to_flags(read_yaml(path))
+        default = _one_sentence(f"--config {path}: ", lambda: tyro.cli(Config, args=flags, default=default))
+    arguments = Arguments(default, config=path)
+    return _one_sentence("", lambda: tyro.cli(Arguments, args=words, prog=PROG, description=__doc__, default=arguments))
+
+
+def _one_sentence(prefix: str, parser: Callable[[], T]) -> T:
+    """What the parser gives, or its boxed complaint as an `InputError` of one sentence."""
+    box = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(box):
+            return parser()
+    except SystemExit as end:
+        if not end.code:  # --help
+            raise
+        # The box is drawn in ASCII where the terminal is not UTF-8.
+        lines = (line.strip("│|╭╮╰╯+ ") for line in box.getvalue().splitlines())
+        parts = re.split(r"[─-]{9,}", "\n".join(lines))
+        complaint, *rest = [" ".join(part.split()) for part in parts if part.strip(" \n─")][1:] or ["unknown flags"]
+        close = re.findall(r"--[a-z-]+", next((part for part in rest if part.startswith("Perhaps")), ""))
+        hint = f"did you mean {' or '.join(dict.fromkeys(close))}?" if close else "see --help."
+        raise InputError(f"{prefix}{complaint.rstrip('.')}; {hint}") from None
 
 
 def _config_path(words: Sequence[str]) -> Path | None:
     path = None
-    for word, following in zip(words, [*words[1:], ""], strict=True):
-        if word == "--config":
-            path = following
+    for number, word in enumerate(words):
+        if word == "--config" and number + 1 < len(words):
+            path = words[number + 1]
         elif word.startswith("--config="):
             path = word.partition("=")[2]
-    return Path(path) if path else None
+    return None if path is None else Path(path)
 
 
 def _run(config: Config) -> None:
-    # The heavy imports are late, so that --help and a wrong flag are answered at once.
-    from graphcl_hard import records
+    # What can be refused is, before a folder is made or replaced; what is quick, before the heavy imports.
+    out = config.out.expanduser() if config.out else default_folder(config.dataset, datetime.now())
+    check_vacant(out, config.overwrite)
+    if not is_path(config.dataset):
+        check_spelling(check_name(config.dataset))
+
     from graphcl_hard.data import load_graphs
     from graphcl_hard.display import Display
     from graphcl_hard.evaluation import check_folds
     from graphcl_hard.experiment import run_seed, summarise
     from graphcl_hard.features import node_features
-    from graphcl_hard.records import RunFolder
     from graphcl_hard.training import training_device
 
-    # Everything that can be refused is, before a folder is made or replaced.
+    if __name__ == "__main__":
+        signal.signal(signal.SIGINT, _interrupt_once)
     display = Display(config.quiet)
-    with display.bar(f"downloading {config.dataset}", None) as show:
-
-        def on_bytes(done: int, total: int | None) -> None:
-            show(done, "bytes", total)
-
-        graphs = load_graphs(config.dataset, data_dir=config.data_dir, progress=on_bytes)
-    features = node_features(graphs, config.use_node_attr)
-    check_folds(graphs.y, config.folds)
     with training_device(config):
         pass
-    out = config.out or records.default_folder(config.dataset, datetime.now())
+    with display.download(config.dataset) as progress:
+        graphs = load_graphs(config.dataset, data_dir=config.data_dir, progress=progress)
+    features = node_features(graphs, config.use_node_attr)
+    check_folds(graphs.y, config.folds)
     with RunFolder(out, config.overwrite) as folder:
         if config.seeds == 1:
             display.result(run_seed(config, graphs, features, folder, display))
         else:
-            folder.write_text(records.CONFIG, config.to_yaml())
+            folder.write_text(CONFIG, config.to_yaml())
             results = []
             for seed in range(config.seed, config.seed + config.seeds):
                 one = dataclasses.replace(config, seed=seed, seeds=1, out=out / f"seed-{seed}")
                 with RunFolder(out / f"seed-{seed}") as inner:
                     results.append(run_seed(one, graphs, features, inner, display))
-                    display.result(results[-1])
+                display.result(results[-1])
             summary = summarise(results)
-            folder.write_json(records.SUMMARY, summary)
+            folder.write_json(SUMMARY, summary)
             display.summary(summary)
     display.say(f"written: {out}")
     if config.quiet:
         print(out)
+
+
+def _interrupt_once(*_: object) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not break the tidying up
+    raise KeyboardInterrupt
+
+
+def _close_stdout() -> None:
+    """Let the interpreter's last flush of a pipe that nobody reads go nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _fail(sentence: str) -> int:
@@ -140,4 +195,8 @@ def _fail(sentence: str) -> int:
 
 
 if __name__ == "__main__":
+    if sys.stdout is None:  # closed by whoever started this
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a table with a sign that the locale lacks is still a table
     sys.exit(main())

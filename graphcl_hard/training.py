@@ -153,4 +153,4 @@ def _check_finite(losses: torch.Tensor, model: InfoGraph, epoch: int) -> None:
         where = f"A weight is not finite after the last step of epoch {epoch}"
     else:
         return
-    raise TrainingDiverged(f"{where}; lower --lr, or give --score-scale max or --critic cosine.")
+    raise TrainingDiverged(f"{where}; lower --lr or --beta, or raise --temperature.")

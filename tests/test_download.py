@@ -395,3 +395,18 @@ def test_a_name_that_nothing_has_leaves_no_folder_and_no_lock(tmp_path, monkeypa
     with pytest.raises(NotFetchedError):
         fetch("WRONG", tmp_path / "WRONG" / "raw", mirrors=[str(tmp_path)], official_url="http://127.0.0.1:9")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_set_that_is_not_whole_is_never_put_in_place(tmp_path):
+    mirror, raw = tmp_path / "mirror", tmp_path / "data" / "HALF" / "raw"
+    mirror.mkdir()
+    with zipfile.ZipFile(mirror / "HALF.zip", "w") as zipped:
+        zipped.writestr("HALF/HALF_A.txt", "1, 2\n")
+        zipped.writestr("HALF/HALF_graph_indicator.txt", "1\n1\n")
+    with pytest.raises(InputError, match=r"does not hold HALF/HALF_graph_labels\.txt"):
+        fetch("HALF", raw, mirrors=[str(mirror)], official_url=None)
+    assert not raw.exists()
+    with zipfile.ZipFile(mirror / "HALF.zip", "a") as zipped:
+        zipped.writestr("HALF/HALF_graph_labels.txt", "1\n")
+    fetch("HALF", raw, mirrors=[str(mirror)], official_url=None)
+    assert (raw / "HALF_graph_labels.txt").is_file()

@@ -75,7 +75,7 @@ def test_beta_schedule(kind, expected):
 
 
 def test_bad_arguments_are_refused():
-    with pytest.raises(InputError, match="beta must be a finite number of at least 0"):
+    with pytest.raises(InputError, match="beta must lie in"):
         hard_negative_weights(torch.zeros(2, 2), -0.1)
     with pytest.raises(InputError, match="Unknown beta schedule 'sine'; choose one of constant, linear-up"):
         beta_schedule(0, 2, 1.0, "sine")

@@ -51,12 +51,55 @@ def test_rows_json_and_text(tmp_path):
 def test_a_run_is_replaced_only_when_asked(tmp_path):
     with RunFolder(tmp_path / "run") as folder:
         folder.write_text(records.CONFIG, "beta: 1\n")
+        folder.write_text(records.RESULT, "{}")
         (folder.path / "seed-0").mkdir()
     with pytest.raises(InputError, match=r"run holds a run; give --overwrite"):
         RunFolder(tmp_path / "run")
     assert (tmp_path / "run" / records.CONFIG).read_text() == "beta: 1\n"
-    with RunFolder(tmp_path / "run", overwrite=True):
-        assert os.listdir(tmp_path / "run") == [records.LOCK]
+    with RunFolder(tmp_path / "run", overwrite=True) as folder:
+        assert sorted(os.listdir(folder.path)) == [records.LOCK, records.REPLACED]
+        folder.write_text(records.RESULT, "new")
+    assert os.listdir(tmp_path / "run") == [records.RESULT]
+
+
+def fail_to_replace(path):
+    with RunFolder(path, overwrite=True) as folder:
+        folder.write_text(records.CONFIG, "new")
+        raise RuntimeError("diverged")
+
+
+def test_a_run_that_fails_to_replace_another_loses_nothing(tmp_path):
+    with RunFolder(tmp_path) as folder:
+        folder.write_text(records.CONFIG, "old")
+        folder.write_text(records.RESULT, "old")
+    for _ in range(2):
+        with pytest.raises(RuntimeError, match="diverged"):
+            fail_to_replace(tmp_path)
+        assert (tmp_path / records.REPLACED / records.RESULT).read_text() == "old"
+        assert (tmp_path / records.CONFIG).read_text() == "new"
+    with RunFolder(tmp_path, overwrite=True) as folder:
+        folder.write_text(records.RESULT, "newer")
+    assert os.listdir(tmp_path) == [records.RESULT]
+
+
+@pytest.mark.parametrize("extra", ["notes.md", "seed-0/notes.md", "data/x", ".lock"])
+def test_a_run_with_anything_of_the_users_in_it_is_never_replaced(tmp_path, extra):
+    with RunFolder(tmp_path) as folder:
+        folder.write_text(records.CONFIG, "old")
+        folder.write_text(records.RESULT, "old")
+    (tmp_path / extra).parent.mkdir(exist_ok=True)
+    (tmp_path / extra).write_text("mine")
+    with pytest.raises(InputError, match=f"something other than a run .{extra.split('/', maxsplit=1)[0]}"):
+        RunFolder(tmp_path, overwrite=True)
+    assert (tmp_path / extra).read_text() == "mine"
+    assert (tmp_path / records.RESULT).read_text() == "old"
+
+
+def test_a_config_file_alone_is_no_run(tmp_path):
+    (tmp_path / records.CONFIG).write_text("my: app")
+    with pytest.raises(InputError, match="something other than a run"):
+        RunFolder(tmp_path, overwrite=True)
+    assert os.listdir(tmp_path) == [records.CONFIG]
 
 
 @pytest.mark.parametrize("overwrite", [False, True])
@@ -70,6 +113,7 @@ def test_a_folder_with_other_things_is_never_touched(tmp_path, overwrite):
 def test_a_second_writer_is_refused(tmp_path):
     with RunFolder(tmp_path / "run") as folder:
         folder.write_text(records.CONFIG, "")
+        folder.write_text(records.RESULT, "")
         code = (
             "import sys; from pathlib import Path; from graphcl_hard.records import RunFolder\n"
             "RunFolder(Path(sys.argv[1]), overwrite=True)"
