@@ -1,7 +1,21 @@
 """Graph representation learning without labels: InfoGraph with hard, debiased negatives."""
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from graphcl_hard.data import load_graphs as load_graphs
+    from graphcl_hard.encoder import Embedding as Embedding
+    from graphcl_hard.encoder import GINEncoder as GINEncoder
+    from graphcl_hard.errors import InputError as InputError
+    from graphcl_hard.evaluation import cross_validate as cross_validate
+    from graphcl_hard.models import InfoGraph as InfoGraph
+    from graphcl_hard.objectives import beta_schedule as beta_schedule
+    from graphcl_hard.objectives import effective_negatives as effective_negatives
+    from graphcl_hard.objectives import hard_negative_weights as hard_negative_weights
+    from graphcl_hard.objectives import local_global_info_nce as local_global_info_nce
+    from graphcl_hard.objectives import local_global_jsd as local_global_jsd
+    from graphcl_hard.objectives import nt_xent as nt_xent
 
 # A name is imported when it is first used, so that the command line's --help need not load PyTorch.
 _HOMES = {

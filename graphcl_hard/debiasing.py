@@ -39,4 +39,5 @@ def info_nce(positive: Tensor, negatives: Tensor, weights: Tensor, n: int, tau_p
         # Rows where nothing is left take a harmless value before the where, so that their gradient is 0, not nan.
         difference = torch.log(-torch.expm1(torch.where(left, ratio, -1.0)))
         log_mean = torch.where(left, log_mean + difference - math.log1p(-tau_plus), -math.inf).clamp_min(log_lower)
-    return torch.logaddexp(positive, log_mean + math.log(n)) - positive
+    # Not logaddexp(p, N) - p, which cancels to 0 in float32 where p is large.
+    return softplus(log_mean + math.log(n) - positive)

@@ -86,7 +86,8 @@ class Display:
         """The end of one run: untrained and trained beside each other, with the paired difference."""
         data = result["dataset"]
         table = _table(f"{data['name']}: {data['graphs']} graphs, {data['classes']} classes, seed {result['seed']}")
-        names = {"untrained": "untrained GIN", "trained": f"trained, epoch {result['epoch']}"}
+        epoch = f"best epoch, {result['epoch']}" if result["optimistic"] else f"trained, epoch {result['epoch']}"
+        names = {"untrained": "untrained GIN", "trained": epoch}
         for probe, scores in result["scores"].items():
             table.add_section()
             table.add_row(PROBE_NAMES[probe], style="dim")
@@ -108,7 +109,7 @@ class Display:
     def summary(self, summary: Mapping[str, Any]) -> None:
         """The end of a run over several seeds."""
         data, seeds = summary["dataset"], summary["seeds"]
-        table = _table(f"{data['name']}: mean over seeds {seeds[0]} to {seeds[-1]}")
+        table = _table(f"{data['name']}: mean over seeds {seeds[0]} to {seeds[-1]}", with_p=False)
         names = {"untrained": "untrained GIN", "trained": "trained", "difference": "difference"}
         for probe, rows in summary["scores"].items():
             table.add_section()
@@ -116,21 +117,24 @@ class Display:
             for key, name in names.items():
                 sign = "+" if key == "difference" else ""
                 accuracy, macro_f1 = (_score(rows[key][score], sign) for score in ("accuracy", "macro_f1"))
-                table.add_row(name, accuracy, "", macro_f1, style="bold" if sign else "")
+                table.add_row(name, accuracy, macro_f1, style="bold" if sign else "")
         self._show(table)
         self._optimistic(summary)
-        self.say("± and [95% intervals] (Student's t) are over seeds: initial weights, batches and folds.")
+        self.say(
+            "± and [95% intervals] (Student's t) are over seeds: initial weights, batches and folds of the same graphs."
+        )
 
     def _optimistic(self, result: Mapping[str, Any]) -> None:
         if result["optimistic"]:
             self._show("OPTIMISTIC: the epoch was picked on the test folds (--protocol best-epoch).", style="red")
 
 
-def _table(title: str) -> Table:
+def _table(title: str, with_p: bool = True) -> Table:
     table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
     table.add_column("encoder")
     table.add_column("accuracy %", justify="right", no_wrap=True)
-    table.add_column("p", justify="right", no_wrap=True)
+    if with_p:
+        table.add_column("p", justify="right", no_wrap=True)
     table.add_column("macro-F1 %", justify="right", no_wrap=True)
     return table
 

@@ -83,32 +83,33 @@ def fetch(
         InputError: a zip file is damaged, unsafe or not the expected one, or the folder cannot be written.
     """
     base = raw_dir.parent
+    lock = base.parent / ".locks" / f"{name}.lock"  # never deleted: a process may be waiting for it
     try:
-        base.mkdir(parents=True, exist_ok=True)
-        with FileLock(base / ".lock", timeout=LOCK_SECONDS):
-            if (raw_dir / f"{name}_A.txt").is_file():
-                return
-            for stale in base.glob(".partial-*"):  # left by a killed process: nobody else can be at work here
-                shutil.rmtree(stale, ignore_errors=True)
-            with tempfile.TemporaryDirectory(prefix=".partial-", dir=base) as partial:
-                files = Path(partial) / "files"
-                files.mkdir()
-                _obtain(name, files, mirrors, official_url, progress, known_sha256)
-                _move_into_place(name, files, raw_dir)
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(lock, timeout=LOCK_SECONDS):
+            base.mkdir(exist_ok=True)
+            try:
+                if (raw_dir / f"{name}_A.txt").is_file():
+                    return
+                for stale in base.glob(".partial-*"):  # left by a killed process: nobody else can be at work here
+                    shutil.rmtree(stale, ignore_errors=True)
+                with tempfile.TemporaryDirectory(prefix=".partial-", dir=base) as partial:
+                    files = Path(partial) / "files"
+                    files.mkdir()
+                    _obtain(name, files, mirrors, official_url, progress, known_sha256)
+                    _move_into_place(name, files, raw_dir)
+            finally:
+                with contextlib.suppress(OSError):  # not empty: the set came
+                    base.rmdir()
     except Timeout:
         raise InputError(
-            f"{base / '.lock'} was held by another process for {LOCK_SECONDS:.0f} seconds; end that process and retry."
+            f"{lock} was held by another process for {LOCK_SECONDS:.0f} seconds; end that process and retry."
         ) from None
     except OSError as error:
         raise InputError(
             f"{error.filename or base} cannot be read or written ({error.strerror}); check its permissions and the "
             "free space, or choose another --data-dir."
         ) from error
-    finally:
-        with contextlib.suppress(OSError):
-            if [path.name for path in base.iterdir()] == [".lock"]:  # nothing came: leave no folder for a wrong name
-                (base / ".lock").unlink()
-                base.rmdir()
 
 
 def _obtain(

@@ -1,5 +1,6 @@
 """One run with one seed: train, embed, evaluate before and after, and leave a folder."""
 
+import copy
 import math
 import statistics as plain_statistics
 import time
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
+from lightning_fabric import Fabric
 
 from graphcl_hard import pictures, records
 from graphcl_hard.batching import GraphBatches
@@ -52,7 +54,7 @@ def run_seed(
         folder.write_json(records.RESULT, result)
         with training_device(config) as fabric:
             result |= {"device": str(fabric.device), "threads": torch.get_num_threads()}
-            embeddings, epochs = _train(config, graphs, features, folder, display, result, fabric)
+            encoder, states, embeddings, epochs = _train(config, graphs, features, folder, display, result, fabric)
         seconds["training"] = sum(epoch.seconds for epoch in epochs)
         seconds["epoch_median"] = plain_statistics.median(epoch.seconds for epoch in epochs)
         y = graphs.y.numpy()
@@ -60,6 +62,9 @@ def run_seed(
         result["scores"], best = _evaluate(config, embeddings, y, display)
         seconds["evaluation"] = time.perf_counter() - evaluation_start
         result["epoch"] = best
+        if states:  # best-epoch: the encoder on disk is the one whose scores are reported
+            encoder.load_state_dict(states[best])
+            encoder.save_pretrained(folder.path)
         pictures_start = time.perf_counter()
         _leave(config, embeddings[best], embeddings[0], epochs, y, folder, result)
         seconds["pictures"] = time.perf_counter() - pictures_start
@@ -118,9 +123,13 @@ def _train(
     folder: RunFolder,
     display: Display,
     result: dict[str, Any],
-    fabric: Any,
-) -> tuple[dict[int, Array], list[Epoch]]:
-    """Train and embed; returns the embeddings by epoch (0 is untrained) and the epochs' numbers."""
+    fabric: Fabric,
+) -> tuple[GINEncoder, dict[int, dict[str, Any]], dict[int, Array], list[Epoch]]:
+    """Train and embed.
+
+    Returns the encoder, its weights by epoch (under best-epoch alone), the embeddings by epoch (0 is untrained) and
+    the epochs' numbers.
+    """
     model = build_model(config, features.x.size(1))
     batches = GraphBatches(graphs, features.x, *place(fabric, config))
     encoder: GINEncoder = model.encoder.to(*place(fabric, config))
@@ -128,6 +137,7 @@ def _train(
     embeddings = {0: embed(encoder, batches, config.batch_size)}
     encoder.save_pretrained(folder.path)
     epochs: list[Epoch] = []
+    states: dict[int, dict[str, Any]] = {}
     with display.bar("training", config.epochs) as show:
 
         def on_epoch(epoch: Epoch) -> None:
@@ -136,13 +146,15 @@ def _train(
             # Each epoch replaces the one before, so that whatever happens the last whole epoch is on disk.
             encoder.save_pretrained(folder.path)
             folder.add_row(records.METRICS, epoch._asdict())
+            if config.protocol == "best-epoch":
+                states[epoch.epoch] = copy.deepcopy(encoder.state_dict())
             if config.protocol == "best-epoch" or epoch.epoch == config.epochs:
                 embeddings[epoch.epoch] = embed(encoder, batches, config.batch_size)
             note = f"loss {epoch.loss:.4g}  effective negatives {100 * epoch.effective_negatives:.0f}%"
             show(epoch.epoch, note)
 
         train(model, batches, config, fabric, on_epoch)
-    return embeddings, epochs
+    return encoder, states, embeddings, epochs
 
 
 def _evaluate(
@@ -198,5 +210,5 @@ def _leave(
     label += ", released" if config.mode == "released" else f", beta {config.beta:g}, tau+ {config.tau_plus:g}"
     losses, shares = [e.loss for e in epochs], [e.effective_negatives for e in epochs]
     pictures.training_curves(losses, shares, label, folder.path / records.PICTURES[0])
-    chosen = f"{label}, epoch {result['epoch']}"
+    chosen = f"{label}, epoch {result['epoch']}" + (", picked on the test folds" if result["optimistic"] else "")
     pictures.embedding_map(trained, y, chosen, folder.path / records.PICTURES[1], seed=config.seed)

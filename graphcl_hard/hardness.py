@@ -7,6 +7,7 @@ import math
 from typing import Literal, get_args
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from graphcl_hard.errors import InputError
@@ -131,3 +132,10 @@ def beta_schedule(step: int, total: int, beta: float, kind: BetaSchedule = "cons
 def full_precision(tensor: Tensor) -> Tensor:
     """The tensor in float32 where it is in half precision; float32 and float64 stay as they are."""
     return tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor
+
+
+def unit_rows(x: Tensor) -> Tensor:
+    """(R, D) rows scaled to length 1; rows of zeros stay."""
+    # The square of a small or large row would leave float32's range; its scale is a constant for the gradient.
+    scale = x.detach().abs().amax(dim=1, keepdim=True).clamp_min(torch.finfo(x.dtype).tiny)
+    return F.normalize(x / scale, dim=1)

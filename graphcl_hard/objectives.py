@@ -21,7 +21,6 @@ import math
 from typing import Literal, NamedTuple, get_args
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from graphcl_hard.debiasing import debiased_mean, info_nce, softplus
@@ -33,6 +32,7 @@ from graphcl_hard.hardness import (
     full_precision,
     hard_negative_weights,
     log_weights,
+    unit_rows,
 )
 from graphcl_hard.released import released_jsd
 
@@ -56,7 +56,8 @@ class Diagnostics(NamedTuple):
     """What the weights do to a batch; no gradient flows through it."""
 
     effective_negatives: Tensor
-    """(): mean over the nodes of the effective number of negatives as a share of n, in (0, 1]."""
+    """(): mean over the nodes of the effective number of negatives as a share of n, in [0, 1]; 0 in `released` mode
+    alone, where the own graph may take all the weight."""
     positive_score: Tensor
     """(): mean score of the positives."""
     negative_score: Tensor
@@ -229,7 +230,7 @@ def _scores(local: Tensor, summary: Tensor, critic: Critic, temperature: float) 
         local, summary = full_precision(local), full_precision(summary)
         if critic == "dot":
             return local @ summary.T
-        return F.normalize(local, dim=1) @ F.normalize(summary, dim=1).T / temperature
+        return unit_rows(local) @ unit_rows(summary).T / temperature
 
 
 def _log_weights(
@@ -267,6 +268,8 @@ def _check(local: Tensor, summary: Tensor, batch: Tensor, beta: float, tau_plus:
         raise InputError(
             f"batch must be ({local.size(0)},) int64, one graph a node, got {tuple(batch.shape)} {batch.dtype}."
         )
+    if not (local.is_floating_point() and summary.is_floating_point()):
+        raise InputError(f"local and summary must be floating-point, got {local.dtype} and {summary.dtype}.")
     if summary.size(0) < 2:
         raise InputError(
             f"A local-global objective needs at least 2 graphs in a batch, got {summary.size(0)}: the other graphs of "
@@ -274,6 +277,12 @@ def _check(local: Tensor, summary: Tensor, batch: Tensor, beta: float, tau_plus:
         )
     if local.size(0) == 0:
         raise InputError("A local-global objective needs at least 1 node in a batch, got 0; leave such a batch out.")
+    if batch.device.type == "cpu" and not torch.compiler.is_compiling():  # the look would stall a GPU
+        low, high = (int(bound) for bound in batch.aminmax())
+        if low < 0 or high >= summary.size(0):
+            raise InputError(
+                f"batch must lie in [0, {summary.size(0) - 1}], one of G graphs a node, got {low} to {high}."
+            )
 
 
 def _check_range(beta: float, tau_plus: float, temperature: float) -> None:

@@ -3,6 +3,7 @@
 import csv
 import importlib.metadata
 import io
+import itertools
 import json
 import os
 import platform
@@ -154,12 +155,15 @@ class RunFolder:
 
 
 def default_folder(dataset: str, now: datetime) -> Path:
-    """A folder under runs/ that does not exist yet, named by data set and time."""
+    """Make a new folder under runs/, named by data set and time; no two processes get the same."""
     stem = f"{Path(dataset).name}-{now:%Y%m%d-%H%M%S}"
-    folder, number = Path("runs") / stem, 1
-    while folder.exists():
-        number += 1
-        folder = Path("runs") / f"{stem}-{number}"
+    for number in itertools.count(1):
+        folder = Path("runs") / (stem if number == 1 else f"{stem}-{number}")
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            continue
+        break
     return folder
 
 

@@ -72,7 +72,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if arguments.print_config:
             print(config.to_yaml(), end="")
         else:
-            _run(config)
+            _run(_absolute(config))
         sys.stdout.flush()
     except InputError as error:
         return _fail(str(error))
@@ -137,10 +137,17 @@ def _config_path(words: Sequence[str]) -> Path | None:
     return None if path is None else Path(path)
 
 
+def _absolute(config: Config) -> Config:
+    """The settings with whole paths to the data, so that config.yaml runs from any folder."""
+    dataset = str(Path(config.dataset).expanduser().resolve()) if is_path(config.dataset) else config.dataset
+    data_dir = config.data_dir and config.data_dir.expanduser().resolve()
+    return dataclasses.replace(config, dataset=dataset, data_dir=data_dir, out=config.out and config.out.expanduser())
+
+
 def _run(config: Config) -> None:
     # What can be refused is, before a folder is made or replaced; what is quick, before the heavy imports.
-    out = config.out.expanduser() if config.out else default_folder(config.dataset, datetime.now())
-    check_vacant(out, config.overwrite)
+    if config.out:
+        check_vacant(config.out, config.overwrite)
     if not is_path(config.dataset):
         check_spelling(check_name(config.dataset))
 
@@ -160,6 +167,7 @@ def _run(config: Config) -> None:
         graphs = load_graphs(config.dataset, data_dir=config.data_dir, progress=progress)
     features = node_features(graphs, config.use_node_attr)
     check_folds(graphs.y, config.folds)
+    out = config.out or default_folder(config.dataset, datetime.now())
     with RunFolder(out, config.overwrite) as folder:
         if config.seeds == 1:
             display.result(run_seed(config, graphs, features, folder, display))

@@ -5,6 +5,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from graphcl_hard.hardness import full_precision
+
 try:
     import torch_scatter
 except ImportError:
@@ -24,8 +26,10 @@ def scatter(src: Tensor, index: Tensor, dim_size: int, reduce: Reduce = "sum") -
         reduce: "sum", "mean" or "max".
 
     Returns:
-        (G, D) of the same dtype; a row to which nothing belongs holds zeros.
+        (G, D) of the same dtype; a row to which nothing belongs holds zeros. Half precision is reduced, and returned,
+        in float32: bfloat16 cannot count beyond 256.
     """
+    src = full_precision(src)
     if torch_scatter is not None and not torch.compiler.is_compiling():
         return torch_scatter.scatter(src, index, dim=0, dim_size=dim_size, reduce=reduce)
     return scatter_native(src, index, dim_size, reduce)
@@ -33,6 +37,7 @@ def scatter(src: Tensor, index: Tensor, dim_size: int, reduce: Reduce = "sum") -
 
 def scatter_native(src: Tensor, index: Tensor, dim_size: int, reduce: Reduce = "sum") -> Tensor:
     """`scatter` by PyTorch's own operations alone; the same arguments and result."""
+    src = full_precision(src)
     out = src.new_zeros(dim_size, src.size(1))
     if reduce == "sum":
         return out.index_add(0, index, src)

@@ -30,7 +30,7 @@ class Epoch(NamedTuple):
     loss: float
     """Mean over the nodes of the epoch's batches."""
     effective_negatives: float
-    """Mean over the nodes of the effective number of negatives as a share of all, in (0, 1]."""
+    """Mean over the nodes of the effective number of negatives as a share of all, in [0, 1]."""
     positive_score: float
     negative_score: float
     seconds: float
@@ -46,7 +46,7 @@ def training_device(config: Config) -> Iterator[Fabric]:
     """The devices and precision that the settings ask for, and deterministic operations where they do.
 
     Raises:
-        InputError: the accelerator is not there, or cannot do the precision.
+        InputError: the accelerator is not there.
     """
     available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if not available.get(config.accelerator, True):
@@ -149,7 +149,7 @@ def _check_finite(losses: torch.Tensor, model: InfoGraph, epoch: int) -> None:
     bad = (~torch.isfinite(losses)).nonzero()
     if bad.numel():
         where = f"The loss is {losses[bad[0]].item()} at step {int(bad[0]) + 1} of epoch {epoch}"
-    elif not all(bool(torch.isfinite(parameter).all()) for parameter in model.parameters()):
+    elif not all(bool(torch.isfinite(tensor).all()) for tensor in model.state_dict().values()):
         where = f"A weight is not finite after the last step of epoch {epoch}"
     else:
         return

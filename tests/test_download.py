@@ -92,11 +92,11 @@ def get(raw, *mirrors, official=None, **options):
 
 def assert_whole(raw):
     assert {path.name: path.read_text() for path in raw.iterdir()} == FILES
-    assert {path.name for path in raw.parent.iterdir()} <= {"raw", ".lock"}
+    assert {path.name for path in raw.parent.iterdir()} == {"raw"}
 
 
 def assert_nothing_left(raw):
-    left = [path for path in raw.parent.rglob("*") if path.name != ".lock"]
+    left = list(raw.parent.rglob("*"))
     assert left == []
 
 
@@ -290,9 +290,10 @@ def test_two_processes_at_once_fetch_once(server, raw):
 
 
 def test_a_process_that_never_lets_go_is_reported(raw, monkeypatch):
-    raw.parent.mkdir(parents=True)
+    lock = raw.parent.parent / ".locks" / f"{raw.parent.name}.lock"
+    lock.parent.mkdir(parents=True)
     monkeypatch.setattr(download, "LOCK_SECONDS", 0.05)
-    with download.FileLock(raw.parent / ".lock"), pytest.raises(InputError, match="held by another process"):
+    with download.FileLock(lock), pytest.raises(InputError, match="held by another process"):
         get(raw, official=CLOSED)
 
 
@@ -357,7 +358,7 @@ def test_unsafe_and_damaged_zip_files(raw, tmp_path, content, message):
     assert "\n" not in str(caught.value)
     assert_nothing_left(raw)
     made = set(tmp_path.rglob("*")) - set(before)
-    assert made <= {tmp_path / "data", raw.parent, raw.parent / ".lock"}
+    assert made <= {tmp_path / "data", *(tmp_path / "data").glob(".locks"), *(tmp_path / "data").glob(".locks/*")}
 
 
 def test_bomb_is_refused_before_it_is_unpacked(tmp_path, monkeypatch):
@@ -394,7 +395,7 @@ def test_a_name_that_nothing_has_leaves_no_folder_and_no_lock(tmp_path, monkeypa
     monkeypatch.setattr(download, "BACKOFF_SECONDS", 0.0)
     with pytest.raises(NotFetchedError):
         fetch("WRONG", tmp_path / "WRONG" / "raw", mirrors=[str(tmp_path)], official_url="http://127.0.0.1:9")
-    assert list(tmp_path.iterdir()) == []
+    assert [path.name for path in tmp_path.iterdir()] == [".locks"]
 
 
 def test_a_set_that_is_not_whole_is_never_put_in_place(tmp_path):

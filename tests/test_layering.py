@@ -11,8 +11,8 @@ PACKAGE = Path(graphcl_hard.__file__).parent
 # From the ground up; the modules of one floor do not know each other.
 FLOORS = [
     {"errors"},
-    {"hardness", "debiasing", "scatter", "statistics", "config", "records", "tu_format"},
-    {"released", "evaluation", "download", "sources", "display", "pictures"},
+    {"hardness", "debiasing", "statistics", "config", "records", "tu_format"},
+    {"released", "scatter", "evaluation", "download", "sources", "display", "pictures"},
     {"objectives", "data"},
     {"features", "batching", "encoder", "heads"},
     {"models"},

@@ -226,6 +226,44 @@ def test_extreme_scores_stay_finite_in_value_and_gradient(objective, dtype, size
     assert torch.isfinite(summary.grad).all()
 
 
+@pytest.mark.parametrize("objective", [*LOCAL_GLOBAL, "released"])
+@pytest.mark.parametrize("beta", [0.0, 2.0])
+def test_large_scores_in_float32_are_those_of_float64(objective, beta):
+    """Not only finite: nothing is clamped on the way."""
+    results = []
+    for dtype in (torch.float32, torch.float64):
+        local, summary, batch = pairs(dtype=dtype)
+        local, summary = (local * 1e3).requires_grad_(), summary.requires_grad_()
+        if objective == "released":
+            loss = local_global_jsd(local, summary, batch, beta=beta, mode="released")
+        else:
+            loss = LOCAL_GLOBAL[objective](local, summary, batch, beta=beta, tau_plus=0.1, critic="dot")
+        assert loss > 100
+        loss.backward()
+        results.append((loss.double(), local.grad.double(), summary.grad.double()))
+    torch.testing.assert_close(*results, rtol=1e-3, atol=1e-2)
+
+
+def test_a_small_info_nce_does_not_cancel_in_float32():
+    local = torch.tensor([[1.0, 0.0], [0.0, 1.0]], requires_grad=True)
+    summary, batch = torch.tensor([[25.0, 0.0], [0.0, 25.0]]), torch.tensor([0, 1])
+    options = {"beta": 0.0, "tau_plus": 0.0, "critic": "dot"}
+    loss = local_global_info_nce(local, summary, batch, **options)
+    loss.backward()
+    assert loss.item() == pytest.approx(math.log1p(math.exp(-25)), rel=1e-5)
+    assert local.grad[0, 0].item() == pytest.approx(-25 * math.exp(-25) / 2, rel=1e-5)
+    views = torch.eye(2)
+    expected = math.log1p(2 * math.exp(-25))
+    assert nt_xent(views, views, beta=0.0, tau_plus=0.0, temperature=0.04).item() == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("size", [1e-30, 1e-13, 1e20])
+def test_the_cosine_critic_does_not_see_the_length_of_rows(size):
+    local, summary, batch = pairs(dtype=torch.float32)
+    expected = local_global_jsd(local, summary, batch, critic="cosine")
+    torch.testing.assert_close(local_global_jsd(local * size, summary * size, batch, critic="cosine"), expected)
+
+
 def test_autocast_scores_in_float32():
     local, summary, batch = pairs(dtype=torch.float32)
     expected = local_global_jsd(local, summary, batch)
@@ -291,6 +329,11 @@ def test_tensors_that_do_not_fit_are_refused():
         local_global_jsd(local[:0], summary, batch[:0])
     with pytest.raises(InputError, match=r"batch must be \(17,\) int64"):
         local_global_info_nce(local, summary, batch[:3])
+    for wrong in (batch - 1, batch + 1):
+        with pytest.raises(InputError, match=r"batch must lie in \[0, 4\]"):
+            local_global_jsd(local, summary, wrong)
+    with pytest.raises(InputError, match="must be floating-point"):
+        local_global_jsd(local.long(), summary, batch)
     with pytest.raises(InputError, match="with one D"):
         local_global_jsd(local[:, :2], summary, batch)
     view1, view2 = views()

@@ -20,6 +20,7 @@ from graphcl_hard import GINEncoder, cross_validate, load_graphs, training
 from graphcl_hard.config import Config, to_flags, to_plain
 from graphcl_hard.features import node_features
 from graphcl_hard.run import main, parse
+from graphcl_hard.statistics import paired_difference, t_interval
 
 SMALL = ["--epochs", "2", "--folds", "3", "--repeats", "2", "--hidden-channels", "8", "--num-layers", "2"]
 
@@ -68,11 +69,18 @@ def test_the_scores_are_those_of_the_saved_embeddings(finished):
     for key in ("untrained", "trained"):
         assert scores[key]["accuracy"] == found[key].accuracy.tolist()
         assert scores[key]["macro_f1"] == found[key].macro_f1.tolist()
-    mean = (found["trained"].accuracy - found["untrained"].accuracy).mean()
-    assert scores["difference"]["accuracy"]["difference"] == pytest.approx(mean)
+    for score in ("accuracy", "macro_f1"):
+        pair = paired_difference(*(getattr(found[key], score) for key in ("trained", "untrained")), 1 / 2)
+        assert scores["difference"][score] == pytest.approx(pair._asdict())
 
 
-def test_the_saved_encoder_makes_the_saved_embedding(finished):
+@pytest.mark.parametrize("protocol", ["last-epoch", "best-epoch"])
+def test_the_saved_encoder_makes_the_saved_embedding(finished, protocol, tmp_path):
+    if protocol == "best-epoch":
+        finished = tmp_path / "run"
+        words = [*SMALL, "--epochs", "6", "--lr", "0.05", "--protocol", protocol, "--out", str(finished), "--quiet"]
+        assert main(words) == 0
+        assert load(finished)["epoch"] < 6  # or the test would not tell the two apart
     encoder = GINEncoder.from_pretrained(finished)
     graphs = load_graphs("MUTAG")
     batch = torch.repeat_interleave(torch.arange(188), graphs.node_ptr.diff())
@@ -89,6 +97,16 @@ def test_the_folder_runs_again_exactly(finished, tmp_path):
         assert np.array_equal(first[key], second[key])
     assert load(finished)["scores"] == load(out)["scores"]
     assert (finished / "config.yaml").read_text() == (out / "config.yaml").read_text()
+
+
+def test_a_relative_path_runs_again_from_another_folder(tmp_path, monkeypatch):
+    write_tu(tmp_path / "own", [nx.path_graph(4), nx.star_graph(4)] * 8, [0, 1] * 8)
+    monkeypatch.chdir(tmp_path)
+    assert main([*SMALL, "--dataset", "./own", "--out", "run", "--quiet"]) == 0
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert main(["--config", "../run/config.yaml", "--out", "again", "--quiet"]) == 0
+    assert load(tmp_path / "run")["scores"] == load(tmp_path / "elsewhere" / "again")["scores"]
 
 
 def test_flags_win_over_the_file_and_the_file_over_defaults(tmp_path):
@@ -125,7 +143,14 @@ def test_several_seeds_are_runs_of_their_own_with_a_summary(tmp_path, capsys):
     summary = json.loads((out / "summary.json").read_text())
     means = [load(out / f"seed-{s}")["scores"]["svm"]["trained"]["summary"]["accuracy"]["mean"] for s in (5, 6)]
     assert summary["scores"]["svm"]["trained"]["accuracy"]["values"] == means
-    assert summary["scores"]["svm"]["trained"]["accuracy"]["mean"] == pytest.approx(np.mean(means))
+    untrained = [load(out / f"seed-{s}")["scores"]["svm"]["untrained"]["summary"]["accuracy"]["mean"] for s in (5, 6)]
+    rows = {"trained": means, "untrained": untrained, "difference": np.subtract(means, untrained).tolist()}
+    for key, values in rows.items():
+        low, high = t_interval(values)
+        expected = {"mean": np.mean(values), "std": np.std(values, ddof=1), "low": low, "high": high}
+        found = dict(summary["scores"]["svm"][key]["accuracy"])
+        assert found.pop("values") == pytest.approx(values)
+        assert found == pytest.approx(expected)
     assert "mean over seeds 5 to 6" in capsys.readouterr().out
     alone = tmp_path / "alone"
     assert main([*SMALL, "--seed", "6", "--out", str(alone), "--quiet"]) == 0

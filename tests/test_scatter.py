@@ -28,6 +28,14 @@ def test_native_equals_a_loop(index, extra, reduce):
     torch.testing.assert_close(scatter(src, index, size, reduce), expected)
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_half_precision_counts_beyond_256(dtype):
+    src, index = torch.full((2000, 2), 0.5, dtype=dtype), torch.zeros(2000, dtype=torch.int64)
+    for function in (scatter, scatter_native):
+        assert function(src, index, 1, "mean")[0, 0].item() == pytest.approx(0.5)
+        assert function(src, index, 1, "sum")[0, 0].item() == pytest.approx(1000.0)
+
+
 @pytest.mark.scatter
 @pytest.mark.skipif(not HAS_TORCH_SCATTER, reason="torch-scatter is not installed (the extra [scatter])")
 @pytest.mark.parametrize("reduce", ["sum", "mean", "max"])

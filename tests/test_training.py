@@ -40,6 +40,16 @@ def test_a_seed_repeats_bit_for_bit(toy, change):
     assert all(torch.isfinite(tensor).all() for tensor in weights.values())
 
 
+def test_the_switches_reach_pytorch(toy):
+    with training_device(dataclasses.replace(SMALL, deterministic=True)):
+        assert torch.are_deterministic_algorithms_enabled()
+    with training_device(SMALL):
+        assert not torch.are_deterministic_algorithms_enabled()
+    full, half = (trained(toy, dataclasses.replace(SMALL, precision=p))[1] for p in ("32-true", "bf16-mixed"))
+    assert not np.array_equal(full, half)
+    assert np.corrcoef(full.ravel(), half.ravel())[0, 1] > 0.99
+
+
 def test_the_callers_random_numbers_and_switches_stay_as_they_were(toy):
     torch.manual_seed(5)
     expected = torch.rand(3)

@@ -1,0 +1,56 @@
+"""The heads and the model, against what they are written to be."""
+
+import functools
+
+import networkx as nx
+import pytest
+import torch
+from conftest import graph_data
+
+from graphcl_hard import GINEncoder, InfoGraph, InputError, local_global_jsd
+from graphcl_hard.batching import GraphBatches
+from graphcl_hard.features import node_features
+from graphcl_hard.heads import ResidualHead
+
+OBJECTIVE = functools.partial(local_global_jsd, tau_plus=0.1)
+
+
+def test_a_head_is_three_layers_beside_a_shortcut():
+    head = ResidualHead(5).double()
+    x = torch.randn(7, 5, dtype=torch.float64)
+    expected = x
+    for layer in (head.block[0], head.block[2], head.block[4]):
+        expected = (expected @ layer.weight.T + layer.bias).clamp_min(0)
+    expected = expected + x @ head.linear_shortcut.weight.T + head.linear_shortcut.bias
+    torch.testing.assert_close(head(x), expected)
+
+
+def test_the_model_starts_as_infograph_does():
+    model = InfoGraph(GINEncoder(4, 64, 2), OBJECTIVE)
+    linear = [layer for layer in model.modules() if isinstance(layer, torch.nn.Linear)]
+    assert len(linear) == 2 * 2 + 2 * 4
+    for layer in linear:
+        assert (layer.bias == 0).all()
+        bound = (6 / sum(layer.weight.shape)) ** 0.5  # Xavier, uniform
+        assert layer.weight.abs().max() <= bound
+        assert layer.weight.abs().max() > 0.9 * bound
+
+
+def test_the_loss_is_the_objective_of_the_two_heads(toy):
+    model = InfoGraph(GINEncoder(3, 8, 2), OBJECTIVE).train()
+    batch = GraphBatches(toy, node_features(toy).x).select(torch.arange(10))
+    loss, _ = model(batch, 2.0)
+    embedding = model.encoder(batch.x, batch.edge_index, batch.batch, 10)
+    local, summary = model.local_head(embedding.node_embedding), model.global_head(embedding.graph_embedding)
+    torch.testing.assert_close(loss, local_global_jsd(local, summary, batch.batch, beta=2.0, tau_plus=0.1))
+    loss.backward()
+    for name, parameter in model.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.abs().sum() > 0, name
+
+
+def test_a_batch_of_one_node_is_refused():
+    graphs = graph_data([nx.empty_graph(1), nx.empty_graph(0)], [0, 1])
+    batch = GraphBatches(graphs, torch.ones(1, 3)).select(torch.arange(2))
+    with pytest.raises(InputError, match="at least 2 nodes to train on, got 1 in 2 graphs"):
+        InfoGraph(GINEncoder(3, 8, 2), OBJECTIVE)(batch, 1.0)
