@@ -18,7 +18,8 @@ def test_the_code_runs(code, tmp_path):
     (tmp_path / "example.py").write_text(code)
     names = runpy.run_path(str(tmp_path / "example.py"))
     assert names["embedding"].graph_embedding.shape == (2, 96)
-    assert names["loss"].item() > 0
+    assert np.isfinite(names["loss"].item())  # the inputs are random, and a debiased loss may well be 0
+    assert names["loss"].requires_grad
 
 
 @pytest.mark.parametrize("name", ["table.md", "times.md"])
