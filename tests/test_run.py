@@ -16,7 +16,7 @@ import pytest
 import torch
 import yaml
 
-from graphcl_hard import GINEncoder, cross_validate, load_graphs, training
+from graphcl_hard import GINEncoder, cross_validate, experiment, load_graphs, training
 from graphcl_hard.config import Config, to_flags, to_plain
 from graphcl_hard.features import node_features
 from graphcl_hard.run import main, parse
@@ -75,12 +75,14 @@ def test_the_scores_are_those_of_the_saved_embeddings(finished):
 
 
 @pytest.mark.parametrize("protocol", ["last-epoch", "best-epoch"])
-def test_the_saved_encoder_makes_the_saved_embedding(finished, protocol, tmp_path):
+def test_the_saved_encoder_makes_the_saved_embedding(finished, protocol, tmp_path, monkeypatch):
     if protocol == "best-epoch":
+        evaluate = experiment._evaluate
+        # Whatever the scores are here, the first epoch shall have been the best.
+        monkeypatch.setattr(experiment, "_evaluate", lambda *arguments: (evaluate(*arguments)[0], 1))
         finished = tmp_path / "run"
-        words = [*SMALL, "--epochs", "6", "--lr", "0.05", "--protocol", protocol, "--out", str(finished), "--quiet"]
-        assert main(words) == 0
-        assert load(finished)["epoch"] < 6  # or the test would not tell the two apart
+        assert main([*SMALL, "--lr", "0.05", "--protocol", protocol, "--out", str(finished), "--quiet"]) == 0
+        assert load(finished)["epoch"] == 1
     encoder = GINEncoder.from_pretrained(finished)
     graphs = load_graphs("MUTAG")
     batch = torch.repeat_interleave(torch.arange(188), graphs.node_ptr.diff())
@@ -364,10 +366,10 @@ def test_no_arguments_at_all_runs_mutag(tmp_path, monkeypatch, capsys):
     assert "taken" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("delay", [0.0, 0.3, 1.0, 2.0, 3.0])
+@pytest.mark.parametrize("delay", [1.0, 2.0, 3.0, 4.0])
 def test_ctrl_c_while_starting_up_ends_with_130(tmp_path, delay):
     process = start(tmp_path, "--epochs", "100000")
-    time.sleep(0.15 + delay)  # before that the interpreter itself is starting
+    time.sleep(delay)  # sooner, the interpreter itself may be starting
     for _ in range(3):
         process.send_signal(signal.SIGINT)
         time.sleep(0.01)
