@@ -19,12 +19,17 @@ PROBE_NAMES = {
 }
 
 
+def silence_stdout() -> None:
+    """Let what is still printed, and the interpreter's last flush, go nowhere: nobody reads this pipe any more."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 class _Console(Console):
     """A console that falls silent, and does not end the process, where nobody reads its pipe any more."""
 
     def on_broken_pipe(self) -> None:
         self.quiet = True
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        silence_stdout()
 
 
 class Display:

@@ -137,7 +137,7 @@ def cross_validate(
     *,
     probe: str = "svm",
     folds: int = 10,
-    repeats: int = 5,
+    repeats: int = 3,
     seed: int = 0,
     n_jobs: int = -1,
     progress: Callable[[int, int], object] | None = None,

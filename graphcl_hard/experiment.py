@@ -1,10 +1,12 @@
-"""One run with one seed: train, embed, evaluate before and after, and leave a folder."""
+"""One run, of one seed or several: train, embed, evaluate before and after, and leave a folder."""
 
 import copy
+import dataclasses
 import math
 import statistics as plain_statistics
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,6 +28,27 @@ from graphcl_hard.training import Epoch, TrainingDiverged, build_model, embed, p
 
 SCORES = ("accuracy", "macro_f1")
 Array = npt.NDArray[np.floating]
+
+
+def run_seeds(config: Config, graphs: GraphData, features: NodeFeatures, out: Path, display: Display) -> None:
+    """Run the seeds that the settings ask for, and show and write the results in the folder `out`.
+
+    One seed's files lie in the folder itself; several seeds have a folder each in it, beside a summary.
+    """
+    with RunFolder(out, config.overwrite) as folder:
+        if config.seeds == 1:
+            display.result(run_seed(config, graphs, features, folder, display))
+            return
+        folder.write_text(records.CONFIG, config.to_yaml())
+        results = []
+        for seed in range(config.seed, config.seed + config.seeds):
+            one = dataclasses.replace(config, seed=seed, seeds=1, out=out / f"seed-{seed}")
+            with RunFolder(out / f"seed-{seed}") as inner:
+                results.append(run_seed(one, graphs, features, inner, display))
+            display.result(results[-1])
+        summary = summarise(results)
+        folder.write_json(records.SUMMARY, summary)
+        display.summary(summary)
 
 
 def run_seed(
@@ -131,9 +154,9 @@ def _train(
     the epochs' numbers.
     """
     model = build_model(config, features.x.size(1))
-    batches = GraphBatches(graphs, features.x, *place(fabric, config))
-    encoder: GINEncoder = model.encoder.to(*place(fabric, config))
-    model.to(*place(fabric, config))
+    device, dtype = place(fabric, config)
+    batches = GraphBatches(graphs, features.x, device, dtype)
+    encoder = model.to(device, dtype).encoder
     embeddings = {0: embed(encoder, batches, config.batch_size)}
     encoder.save_pretrained(folder.path)
     epochs: list[Epoch] = []

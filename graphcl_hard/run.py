@@ -41,7 +41,7 @@ import tyro
 
 from graphcl_hard.config import Config, read_yaml, to_flags
 from graphcl_hard.errors import InputError
-from graphcl_hard.records import CONFIG, SUMMARY, RunFolder, check_vacant, default_folder
+from graphcl_hard.records import check_vacant, default_folder
 from graphcl_hard.sources import check_name, check_spelling, is_path
 
 PROG = "python -m graphcl_hard.run"
@@ -77,7 +77,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except InputError as error:
         return _fail(str(error))
     except BrokenPipeError:
-        _close_stdout()
+        from graphcl_hard.display import silence_stdout
+
+        silence_stdout()
         return NOBODY_READS
     except OSError as error:
         reason = error.strerror or str(error)
@@ -87,8 +89,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         if isinstance(error, RuntimeError) and "allocate" not in str(error).lower():
             raise
         return _fail("The memory is too small for this; lower --hidden-channels, --num-layers or --batch-size.")
-    except KeyboardInterrupt:
-        print("interrupted: the run's folder holds the last whole epoch.", file=sys.stderr)
+    except KeyboardInterrupt as interrupt:
+        what = f"{interrupt.args[0]} holds what was finished" if interrupt.args else "nothing was written"
+        print(f"interrupted: {what}.", file=sys.stderr)
         return INTERRUPTED
     return 0
 
@@ -154,7 +157,7 @@ def _run(config: Config) -> None:
     from graphcl_hard.data import load_graphs
     from graphcl_hard.display import Display
     from graphcl_hard.evaluation import check_folds
-    from graphcl_hard.experiment import run_seed, summarise
+    from graphcl_hard.experiment import run_seeds
     from graphcl_hard.features import node_features
     from graphcl_hard.training import training_device
 
@@ -168,20 +171,10 @@ def _run(config: Config) -> None:
     features = node_features(graphs, config.use_node_attr)
     check_folds(graphs.y, config.folds)
     out = config.out or default_folder(config.dataset, datetime.now())
-    with RunFolder(out, config.overwrite) as folder:
-        if config.seeds == 1:
-            display.result(run_seed(config, graphs, features, folder, display))
-        else:
-            folder.write_text(CONFIG, config.to_yaml())
-            results = []
-            for seed in range(config.seed, config.seed + config.seeds):
-                one = dataclasses.replace(config, seed=seed, seeds=1, out=out / f"seed-{seed}")
-                with RunFolder(out / f"seed-{seed}") as inner:
-                    results.append(run_seed(one, graphs, features, inner, display))
-                display.result(results[-1])
-            summary = summarise(results)
-            folder.write_json(SUMMARY, summary)
-            display.summary(summary)
+    try:
+        run_seeds(config, graphs, features, out, display)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(out) from None
     display.say(f"written: {out}")
     if config.quiet:
         print(out)
@@ -190,11 +183,6 @@ def _run(config: Config) -> None:
 def _interrupt_once(*_: object) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not break the tidying up
     raise KeyboardInterrupt
-
-
-def _close_stdout() -> None:
-    """Let the interpreter's last flush of a pipe that nobody reads go nowhere."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _fail(sentence: str) -> int:

@@ -169,7 +169,10 @@ def test_nt_xent_gradients_pass_gradcheck():
 
 def test_released_gradients_pass_gradcheck():
     local, summary, batch = pairs(9, 4)
-    loss = lambda h, s: local_global_jsd(h, s, batch, beta=2.0, mode="released")  # noqa: E731
+
+    def loss(h, s):
+        return local_global_jsd(h, s, batch, beta=2.0, mode="released")
+
     assert torch.autograd.gradcheck(loss, (local.requires_grad_(), summary.requires_grad_()))
 
 
