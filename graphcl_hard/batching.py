@@ -6,21 +6,25 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from graphcl_hard.adjacency import Adjacency
 from graphcl_hard.data import GraphData
 from graphcl_hard.errors import InputError
+from graphcl_hard.sampling import NodeSample, sample_nodes
 
 
 class GraphBatch(NamedTuple):
     """G graphs with N nodes and E directed edges in all, side by side."""
 
     x: Tensor
-    """(N, F) node features."""
-    edge_index: Tensor
-    """(2, E) int64, nodes numbered over the batch."""
+    """(N, F) features, or (N, K) int64 columns of a one-hot input that hold a 1; see `GINEncoder.forward`."""
+    adjacency: Adjacency
+    """The edges, nodes numbered over the batch; `adjacency.edge_index` is PyG's (2, E) form."""
     batch: Tensor
     """(N,) int64, the graph of each node, rising."""
     num_graphs: int
     """G; graphs without nodes count."""
+    sample: NodeSample | None = None
+    """The nodes whose pairs stand for all of them; None: all nodes."""
 
 
 class GraphBatches:
@@ -28,9 +32,9 @@ class GraphBatches:
 
     Args:
         graphs: the set.
-        x: (N, F) features of all its nodes.
+        x: (N, F) features of all its nodes, or (N, K) int64 columns.
         device: where the tensors live.
-        dtype: of the features.
+        dtype: of the features; int64 stays int64.
     """
 
     def __init__(
@@ -41,20 +45,41 @@ class GraphBatches:
         dtype: torch.dtype = torch.float32,
     ) -> None:
         self.num_graphs = graphs.num_graphs
-        self.x = x.to(device, dtype)
-        self.edge_index = graphs.edge_index.to(device)
-        self.node_ptr = graphs.node_ptr.to(device)
-        self.edge_ptr = graphs.edge_ptr.to(device)
+        self.x = x.to(device, dtype if x.is_floating_point() else None)
+        # The offsets of graphs stay on the CPU: the sizes of a batch are known without waiting for a GPU.
+        self.node_ptr, self.edge_ptr = graphs.node_ptr, graphs.edge_ptr
+        whole = Adjacency.from_edge_index(graphs.edge_index, graphs.num_nodes)
+        # Most sets are undirected, and then one matrix is sliced and not two.
+        self._symmetric = torch.equal(whole.ptr, whole.transposed_ptr) and torch.equal(whole.source, whole.target)
+        self._degree = whole.ptr.diff().to(device)  # (N,) neighbours from which a node receives
+        self._source = whole.source.to(device)
+        self._transposed_degree = whole.transposed_ptr.diff().to(device)
+        self._target = whole.target.to(device)
 
-    def select(self, graph_ids: Tensor) -> GraphBatch:
-        """The batch of the graphs with these numbers, (G,) int64, in their order."""
-        nodes, batch, shift = _slices(self.node_ptr, graph_ids)
-        edges, edge_graph, _ = _slices(self.edge_ptr, graph_ids)
+    def select(
+        self, graph_ids: Tensor, nodes_per_graph: int | None = None, generator: torch.Generator | None = None
+    ) -> GraphBatch:
+        """The batch of the graphs with these numbers, (G,) int64 on the CPU, in their order.
+
+        With `nodes_per_graph`, a sample of so many nodes of each graph goes with it, drawn from `generator`.
+        """
+        nodes = _Slices(self.node_ptr, graph_ids, self.x.device)
+        edges = _Slices(self.edge_ptr, graph_ids, self.x.device)
+        rows, edge_rows = nodes.rows(), edges.rows()
         # A node's number in the batch is its number in the set, moved as its graph was.
-        edge_index = self.edge_index[:, edges] + shift[edge_graph]
-        return GraphBatch(self.x[nodes], edge_index, batch, graph_ids.numel())
+        shift = edges.spread(nodes.shift)
+        receives = sends = _offsets(self._degree[rows]), self._source[edge_rows] + shift
+        if not self._symmetric:
+            sends = _offsets(self._transposed_degree[rows]), self._target[edge_rows] + shift
+        batch = nodes.spread(torch.arange(graph_ids.numel()))
+        sample = None
+        if nodes_per_graph is not None:
+            sample = sample_nodes(nodes.length, nodes_per_graph, generator, self.x.device)
+        return GraphBatch(self.x[rows], Adjacency(*receives, *sends), batch, graph_ids.numel(), sample)
 
-    def shuffled(self, batch_size: int, generator: torch.Generator) -> Iterator[GraphBatch]:
+    def shuffled(
+        self, batch_size: int, generator: torch.Generator, nodes_per_graph: int | None = None
+    ) -> Iterator[GraphBatch]:
         """All graphs once, newly shuffled, in batches of `batch_size`.
 
         A last batch of a single graph, which would have no negatives, joins the batch before it.
@@ -67,28 +92,39 @@ class GraphBatches:
                 f"Training needs at least 2 graphs, got {self.num_graphs}: the other graphs of a batch are the "
                 "negatives; give a larger set."
             )
-        order = torch.randperm(self.num_graphs, generator=generator).to(self.node_ptr.device)
-        chunks = list(order.split(batch_size))
+        chunks = list(torch.randperm(self.num_graphs, generator=generator).split(batch_size))
         if chunks[-1].numel() == 1:
             last = chunks.pop()
             chunks[-1] = torch.cat([chunks[-1], last])
         for chunk in chunks:
-            yield self.select(chunk)
+            yield self.select(chunk, nodes_per_graph, generator)
 
     def in_order(self, batch_size: int) -> Iterator[GraphBatch]:
         """All graphs once, as they stand in the set, in batches of `batch_size`; the last may be smaller."""
-        for chunk in torch.arange(self.num_graphs, device=self.node_ptr.device).split(batch_size):
+        for chunk in torch.arange(self.num_graphs).split(batch_size):
             yield self.select(chunk)
 
 
-def _slices(ptr: Tensor, graph_ids: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Rows of the chosen slices end to end, the slice of each, and how far each slice has moved.
+class _Slices:
+    """The chosen slices of (M,) rows, end to end; `ptr` (S + 1,) offsets and `chosen` (G,), both on the CPU."""
 
-    `ptr` is (S + 1,) offsets; `graph_ids` (G,). Returns (M,), (M,) and (G,), all int64.
-    """
-    start = ptr[graph_ids]
-    length = ptr[graph_ids + 1] - start
-    shift = length.cumsum(0) - length - start  # new start minus old start
-    owner = torch.repeat_interleave(torch.arange(graph_ids.numel(), device=ptr.device), length)
-    rows = torch.arange(owner.numel(), device=ptr.device) - shift[owner]
-    return rows, owner, shift
+    def __init__(self, ptr: Tensor, chosen: Tensor, device: torch.device) -> None:
+        start = ptr[chosen]
+        self.length = ptr[chosen + 1] - start  # (G,)
+        self.shift = self.length.cumsum(0) - self.length - start  # (G,) new start minus old start
+        self.total = int(self.length.sum())
+        self._device_length = self.length.to(device)
+
+    def spread(self, values: Tensor) -> Tensor:
+        """(G,) values, on the CPU, to (M,): each row gets its slice's, on the device."""
+        values = values.to(self._device_length.device)
+        return values.repeat_interleave(self._device_length, output_size=self.total)
+
+    def rows(self) -> Tensor:
+        """(M,) the old number of each row."""
+        return torch.arange(self.total, device=self._device_length.device) - self.spread(self.shift)
+
+
+def _offsets(length: Tensor) -> Tensor:
+    """(M,) lengths to (M + 1,) offsets."""
+    return torch.cat([length.new_zeros(1), length.cumsum(0)])

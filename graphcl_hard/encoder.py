@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import BatchNorm1d, Linear, Module, ModuleList, ReLU, Sequential
 from torch_geometric.nn import GINConv
 
+from graphcl_hard.adjacency import Adjacency, neighbour_sum
 from graphcl_hard.errors import InputError
 from graphcl_hard.records import ENCODER, replacing
 from graphcl_hard.scatter import Reduce, scatter
@@ -80,13 +81,15 @@ class GINEncoder(Module):
         return self.num_layers * self.hidden_channels
 
     def forward(
-        self, x: Tensor, edge_index: Tensor, batch: Tensor | None = None, batch_size: int | None = None
+        self, x: Tensor, edge_index: Tensor | Adjacency, batch: Tensor | None = None, batch_size: int | None = None
     ) -> Embedding:
         """Embed the nodes and graphs of a batch.
 
         Args:
-            x: (N, F) node features, float.
+            x: (N, F) node features, float. Or (N, K) int64: the K columns of a one-hot input that hold a 1, which
+                gives what the (N, F) input of zeros and ones gives and never builds it.
             edge_index: (2, E) int64, messages flow from row 0 to row 1; an undirected edge stands in both directions.
+                Or the same edges as an `Adjacency`, which saves sorting them.
             batch: (N,) int64, the graph of each node, in any order; None: all nodes are of one graph.
             batch_size: G, where the last graphs may have no nodes; None: the largest entry of `batch` plus 1.
 
@@ -94,21 +97,36 @@ class GINEncoder(Module):
             `Embedding`. A graph without nodes has a graph embedding of zeros.
 
         Raises:
-            InputError: `x` is not (N, `in_channels`).
+            InputError: `x` is not (N, `in_channels`), or names a column outside of them; or `edge_index` a node.
         """
-        if x.dim() != 2 or x.size(1) != self.in_channels:
-            raise InputError(f"x must be (N, {self.in_channels}), the encoder's in_channels, got {tuple(x.shape)}.")
+        self._check(x)
         if batch is None:
             batch = torch.zeros(x.size(0), dtype=torch.int64, device=x.device)
             batch_size = 1 if batch_size is None else batch_size
         elif batch_size is None:
             batch_size = int(batch.max()) + 1 if batch.numel() else 0
+        if isinstance(edge_index, Adjacency):
+            adjacency = edge_index
+        else:
+            adjacency = Adjacency.from_edge_index(edge_index, x.size(0))
         layers = []
         for conv, norm in zip(self.convs, self.bns, strict=True):
-            x = norm(F.relu(conv(x, edge_index)))  # (N, H)
+            x = norm(F.relu(_convolve(conv, x, adjacency), inplace=True))  # (N, H)
             layers.append(x)
         node_embedding = torch.cat(layers, dim=1)  # (N, L*H)
         return Embedding(scatter(node_embedding, batch, batch_size, self.readout), node_embedding)
+
+    def _check(self, x: Tensor) -> None:
+        if x.dim() != 2 or (x.is_floating_point() and x.size(1) != self.in_channels):
+            raise InputError(f"x must be (N, {self.in_channels}), the encoder's in_channels, got {tuple(x.shape)}.")
+        if x.is_floating_point() or not x.numel() or x.device.type != "cpu" or torch.compiler.is_compiling():
+            return
+        low, high = (int(bound) for bound in x.aminmax())
+        if low < 0 or high >= self.in_channels:
+            raise InputError(
+                f"x of {x.dtype} must name columns in [0, {self.in_channels - 1}], the encoder's in_channels, got "
+                f"{low} to {high}; give features as floating-point numbers."
+            )
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write the weights (safetensors) and the arguments (JSON) into a folder that exists."""
@@ -149,3 +167,16 @@ class GINEncoder(Module):
                 f"{ARGUMENTS_FILE} and {WEIGHTS_FILE}."
             ) from error
         return encoder.eval()
+
+
+def _convolve(conv: GINConv, x: Tensor, adjacency: Adjacency) -> Tensor:
+    """What `conv(x, edge_index)` gives, with the first linear layer before the sum over neighbours.
+
+    The sum then runs over hidden channels, however wide the input is, and a one-hot input becomes a look-up.
+    """
+    first, _, second = conv.nn
+    if x.is_floating_point():
+        x = F.linear(x, first.weight)
+    else:
+        x = F.embedding(x, first.weight.T).sum(dim=1) if x.size(1) > 1 else F.embedding(x[:, 0], first.weight.T)
+    return second(F.relu(neighbour_sum(x, adjacency, 1 + conv.eps, first.bias), inplace=True))

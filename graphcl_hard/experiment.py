@@ -153,7 +153,7 @@ def _train(
     Returns the encoder, its weights by epoch (under best-epoch alone), the embeddings by epoch (0 is untrained) and
     the epochs' numbers.
     """
-    model = build_model(config, features.x.size(1))
+    model = build_model(config, features.channels)
     device, dtype = place(fabric, config)
     batches = GraphBatches(graphs, features.x, device, dtype)
     encoder = model.to(device, dtype).encoder

@@ -15,7 +15,9 @@ class NodeFeatures(NamedTuple):
     """The inputs of the encoder."""
 
     x: Tensor
-    """(N, F) float32."""
+    """(N, F) float32; or, where every column is one-hot, (N, K) int64: the K columns that hold a 1, rising."""
+    channels: int
+    """F, `in_channels` of the encoder."""
     description: str
     """What the columns are, for people."""
 
@@ -29,31 +31,38 @@ def node_features(graphs: GraphData, use_node_attr: bool = False) -> NodeFeature
     Raises:
         InputError: attributes are asked for where the set has none, or are not finite.
     """
-    blocks, parts = [], []
-    if use_node_attr:
-        if graphs.node_attr is None:
-            raise InputError(f"{graphs.name} has no node attributes; leave --use-node-attr out.")
-        _check_finite(graphs)
-        blocks.append(_standardise(graphs.node_attr))
-        parts.append(f"{graphs.node_attr.size(1)} node attributes, standardised")
+    if not use_node_attr:
+        return _degrees(graphs) if graphs.node_label is None else _labels(graphs.node_label)
+    if graphs.node_attr is None:
+        raise InputError(f"{graphs.name} has no node attributes; leave --use-node-attr out.")
+    _check_finite(graphs)
+    x = _standardise(graphs.node_attr)
+    description = f"{x.size(1)} node attributes, standardised"
     if graphs.node_label is not None:
-        sizes = graphs.node_label.amax(dim=0) + 1
-        blocks += [_one_hot(column, int(n)) for column, n in zip(graphs.node_label.T, sizes, strict=True)]
-        parts.append(f"{int(sizes.sum())} node labels, one-hot")
-    elif not use_node_attr:
-        degree = torch.bincount(graphs.edge_index[0], minlength=graphs.num_nodes)  # (N,)
-        largest = int(degree.max())
-        if largest < MAX_ONE_HOT_DEGREE:
-            blocks.append(_one_hot(degree, largest + 1))
-            parts.append(f"degrees 0 to {largest}, one-hot")
-        else:
-            blocks.append(_standardise(degree.unsqueeze(1).double()).float())
-            parts.append(f"degree, standardised (the largest is {largest})")
-    return NodeFeatures(torch.cat(blocks, dim=1), "; ".join(parts))
+        labels = _labels(graphs.node_label)
+        x = torch.cat([x, one_hot(labels.x, labels.channels)], dim=1)
+        description += f"; {labels.description}"
+    return NodeFeatures(x, x.size(1), description)
 
 
-def _one_hot(index: Tensor, size: int) -> Tensor:
-    return torch.zeros(index.size(0), size).scatter_(1, index.unsqueeze(1), 1.0)
+def _labels(label: Tensor) -> NodeFeatures:
+    sizes = label.amax(dim=0) + 1  # (K,)
+    channels = int(sizes.sum())
+    return NodeFeatures(label + (sizes.cumsum(0) - sizes), channels, f"{channels} node labels, one-hot")
+
+
+def _degrees(graphs: GraphData) -> NodeFeatures:
+    degree = torch.bincount(graphs.edge_index[0], minlength=graphs.num_nodes).unsqueeze(1)  # (N, 1)
+    largest = int(degree.max())
+    if largest < MAX_ONE_HOT_DEGREE:
+        return NodeFeatures(degree, largest + 1, f"degrees 0 to {largest}, one-hot")
+    x = _standardise(degree.double()).float()
+    return NodeFeatures(x, 1, f"degree, standardised (the largest is {largest})")
+
+
+def one_hot(index: Tensor, channels: int) -> Tensor:
+    """(N, K) int64 columns to (N, `channels`) float32 with a 1 in each."""
+    return torch.zeros(index.size(0), channels).scatter_(1, index, 1.0)
 
 
 def _standardise(columns: Tensor) -> Tensor:

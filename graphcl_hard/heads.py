@@ -1,7 +1,10 @@
 """The heads between the encoder and the objective."""
 
+import torch
 from torch import Tensor
 from torch.nn import Linear, Module, ReLU, Sequential, init
+
+aten = torch.ops.aten
 
 
 class ResidualHead(Module):
@@ -26,6 +29,42 @@ class ResidualHead(Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map (M, D) to (M, D)."""
         return self.block(x) + self.linear_shortcut(x)
+
+    def block_map(self) -> "ResidualBlockMap":
+        """The same map for `contrast.contrast`, which runs it inside the objective, block by block."""
+        return ResidualBlockMap(self)
+
+
+class ResidualBlockMap:
+    """A `ResidualHead` forward and backward by blocks of rows, without autograd; see `contrast.BlockMap`."""
+
+    def __init__(self, head: ResidualHead) -> None:
+        linear = [*(layer for layer in head.block if isinstance(layer, Linear)), head.linear_shortcut]
+        self.parameters: tuple[Tensor, ...] = tuple(p for layer in linear for p in (layer.weight, layer.bias))
+
+    def forward(self, rows: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """(B, D) to the head's output (B, D), and the outputs of the three ReLUs."""
+        w1, b1, w2, b2, w3, b3, shortcut, shortcut_bias = self.parameters
+        outputs = [rows]
+        for weight, bias in ((w1, b1), (w2, b2), (w3, b3)):
+            outputs.append(torch.addmm(bias, outputs[-1], weight.T).relu_())
+        return torch.addmm(shortcut_bias, rows, shortcut.T).add_(outputs[3]), outputs[1:]
+
+    def backward(
+        self, grad: Tensor, rows: Tensor, kept: list[Tensor], out: Tensor, parameter_grads: list[Tensor]
+    ) -> None:
+        """Write the gradient of `rows` to `out` (B, D), and add those of the parameters to `parameter_grads`."""
+        inputs = [rows, *kept]
+        torch.mm(grad, self.parameters[6], out=out)
+        parameter_grads[6].addmm_(grad.T, rows)
+        parameter_grads[7] += grad.sum(dim=0)
+        for layer in (2, 1, 0):
+            grad = aten.threshold_backward(grad, inputs[layer + 1], 0)
+            parameter_grads[2 * layer].addmm_(grad.T, inputs[layer])
+            parameter_grads[2 * layer + 1] += grad.sum(dim=0)
+            if layer:
+                grad = grad @ self.parameters[2 * layer]
+        out.addmm_(grad, self.parameters[0])
 
 
 def reset_linear_layers(module: Module) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.nn import Module
 
@@ -41,7 +42,13 @@ class InfoGraph(Module):
                 f"A batch needs at least 2 nodes to train on, got {batch.x.size(0)} in {batch.num_graphs} graphs; "
                 "leave graphs without nodes out, or use larger batches."
             )
-        embedding = self.encoder(batch.x, batch.edge_index, batch.batch, batch.num_graphs)
-        local = self.local_head(embedding.node_embedding)  # (N, L*H)
+        embedding = self.encoder(batch.x, batch.adjacency, batch.batch, batch.num_graphs)
         summary = self.global_head(embedding.graph_embedding)  # (G, L*H)
-        return self.objective(local, summary, batch.batch, beta=beta, return_diagnostics=True)
+        nodes, owner, weight = embedding.node_embedding, batch.batch, None  # (N, L*H), (N,)
+        if batch.sample is not None:
+            nodes, owner, weight = nodes[batch.sample.node], owner[batch.sample.node], batch.sample.weight
+        options = {"beta": beta, "return_diagnostics": True, "node_weight": weight}
+        if torch.is_autocast_enabled(nodes.device.type):
+            # Inside of the objective, which computes in full precision, the head would not run in half precision.
+            return self.objective(self.local_head(nodes), summary, owner, **options)
+        return self.objective(nodes, summary, owner, local_head=self.local_head, **options)

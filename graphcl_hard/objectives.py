@@ -17,24 +17,33 @@ Verma, Tang, "InfoGraph", ICLR 2020 (local-global pairs); Nowozin, Cseke, Tomiok
 Jensen-Shannon estimator).
 """
 
+import functools
 import math
-from typing import Literal, NamedTuple, get_args
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
 
-from graphcl_hard.debiasing import debiased_mean, info_nce, softplus
+from graphcl_hard.contrast import BlockMap, Contrast, contrast
 from graphcl_hard.errors import InputError
 from graphcl_hard.hardness import (
     beta_schedule,
-    check_beta,
     effective_negatives,
     full_precision,
     hard_negative_weights,
-    log_weights,
     unit_rows,
 )
+from graphcl_hard.objective_arguments import (
+    Critic,
+    Mode,
+    Reduction,
+    ScoreScale,
+    check_choices,
+    check_pairs,
+    check_range,
+)
 from graphcl_hard.released import released_jsd
+from graphcl_hard.row_losses import RowLossFunction, info_nce, jsd
 
 __all__ = [
     "Diagnostics",
@@ -46,10 +55,15 @@ __all__ = [
     "nt_xent",
 ]
 
-Critic = Literal["dot", "cosine"]
-ScoreScale = Literal["max", "none"]
-Mode = Literal["paper", "released"]
-Reduction = Literal["mean", "none"]
+
+class LocalHead(Protocol):
+    """A map of the nodes' vectors, (N, D) -> (N, D), that can run inside an objective's blocks."""
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """The map by autograd."""
+
+    def block_map(self) -> BlockMap:
+        """The same map by blocks."""
 
 
 class Diagnostics(NamedTuple):
@@ -78,6 +92,8 @@ def local_global_jsd(
     mode: Mode = "paper",
     reduction: Reduction = "mean",
     return_diagnostics: bool = False,
+    node_weight: Tensor | None = None,
+    local_head: LocalHead | None = None,
 ) -> Tensor | tuple[Tensor, Diagnostics]:
     r"""Local-global Jensen-Shannon objective with hard, debiased negatives.
 
@@ -102,32 +118,30 @@ def local_global_jsd(
             `graphcl_hard.released`. It has its own tau_plus (0.5), scaling and gradient, and takes the dot critic only.
         reduction: "mean" gives (), "none" one value a node, (N,).
         return_diagnostics: whether to return (loss, `Diagnostics`), computed from the same scores.
+        node_weight: (N,) float, at least 0: how many nodes each row of `local` stands for, in the mean over nodes;
+            None: one. Constants for the gradient. See `sampling.sample_nodes`.
+        local_head: a `ResidualHead` that maps `local` to the nodes' vectors, run inside the objective.
 
     Returns:
-        The loss, or (loss, diagnostics). Half-precision inputs, and autocast, are scored in float32.
+        The loss, or (loss, diagnostics). Half-precision inputs, and autocast, are scored in float32. Nothing of size
+        N x G is kept (`contrast.KEPT_SCORES` bounds what is); gradients flow once, not twice.
 
     Raises:
         InputError: an argument outside its range, tensors that do not fit together, or one graph in the batch.
 
     Source: Robinson et al. (ICLR 2021), section 3 and eq. 4; the Jensen-Shannon form after InfoGraph, eq. 5.
     """
-    _check(local, summary, batch, beta, tau_plus, temperature)
-    _check_choices(critic=(critic, Critic), score_scale=(score_scale, ScoreScale), mode=(mode, Mode))
-    scores = _scores(local, summary, critic, temperature)  # (N, G)
-    own = batch.unsqueeze(1)  # (N, 1)
-    positive = scores.gather(1, own).squeeze(1)  # (N,)
+    check_pairs(local, summary, batch, beta, tau_plus, temperature)
+    check_choices(critic=(critic, Critic), score_scale=(score_scale, ScoreScale), mode=(mode, Mode))
+    loss: RowLossFunction = functools.partial(jsd, tau_plus=tau_plus, detach_weights=detach_weights)
     if mode == "released":
         if critic != "dot":
             raise InputError(
                 f"mode='released' is defined for critic='dot' alone, got critic={critic!r}; drop one of them."
             )
-        loss, weights = released_jsd(scores, positive, own, beta)
-    else:
-        negatives = scores.scatter(1, own, -math.inf)
-        weights = _log_weights(negatives, own, beta, critic, score_scale, detach_weights).exp()  # rows sum to one
-        mean = (weights * softplus(negatives)).sum(dim=1)
-        loss = softplus(-positive) + debiased_mean(mean, softplus(positive), tau_plus)
-    return _finish(loss, reduction, return_diagnostics, scores, positive, weights)
+        loss = released_jsd
+    pairs = _Pairs(local, summary, batch, critic, temperature, node_weight, local_head)
+    return pairs.contrast(loss, beta, score_scale, reduction, return_diagnostics, released=mode == "released")
 
 
 def local_global_info_nce(
@@ -143,6 +157,8 @@ def local_global_info_nce(
     detach_weights: bool = True,
     reduction: Reduction = "mean",
     return_diagnostics: bool = False,
+    node_weight: Tensor | None = None,
+    local_head: LocalHead | None = None,
 ) -> Tensor | tuple[Tensor, Diagnostics]:
     r"""Local-global InfoNCE objective with hard, debiased negatives.
 
@@ -156,16 +172,17 @@ def local_global_info_nce(
 
     Source: Robinson et al. (ICLR 2021), eq. 4; Chuang et al. (NeurIPS 2020), eq. 7 and 8.
     """
-    _check(local, summary, batch, beta, tau_plus, temperature)
-    _check_choices(critic=(critic, Critic), score_scale=(score_scale, ScoreScale))
-    scores = _scores(local, summary, critic, temperature)  # (N, G)
-    own = batch.unsqueeze(1)  # (N, 1)
-    positive = scores.gather(1, own).squeeze(1)  # (N,)
-    negatives = scores.scatter(1, own, -math.inf)
-    weights = _log_weights(negatives, own, beta, critic, score_scale, detach_weights)
-    log_lower = -1 / temperature if critic == "cosine" else -math.inf
-    loss = info_nce(positive, negatives, weights, scores.size(1) - 1, tau_plus, log_lower)
-    return _finish(loss, reduction, return_diagnostics, scores, positive, weights.exp())
+    check_pairs(local, summary, batch, beta, tau_plus, temperature)
+    check_choices(critic=(critic, Critic), score_scale=(score_scale, ScoreScale))
+    loss = functools.partial(
+        info_nce,
+        tau_plus=tau_plus,
+        detach_weights=detach_weights,
+        num_negatives=summary.size(0) - 1,
+        log_lower=-1 / temperature if critic == "cosine" else -math.inf,
+    )
+    pairs = _Pairs(local, summary, batch, critic, temperature, node_weight, local_head)
+    return pairs.contrast(loss, beta, score_scale, reduction, return_diagnostics)
 
 
 def nt_xent(
@@ -201,7 +218,7 @@ def nt_xent(
 
     Source: Robinson et al. (ICLR 2021), eq. 4 and its pseudocode; Chen et al., "SimCLR", ICML 2020, eq. 1.
     """
-    _check_range(beta, tau_plus, temperature)
+    check_range(beta, tau_plus, temperature)
     if view1.dim() != 2 or view1.shape != view2.shape:
         raise InputError(f"view1 and view2 must both be (B, D), got {tuple(view1.shape)} and {tuple(view2.shape)}.")
     items = view1.size(0)
@@ -215,85 +232,61 @@ def nt_xent(
                 f"The rows must have length 1, one is off by {worst:.3g}; pass them through "
                 "torch.nn.functional.normalize first."
             )
-    with torch.autocast(views.device.type, enabled=False):
-        scores = views @ views.T / temperature  # (2B, 2B)
     anchor = torch.arange(2 * items, device=views.device)
     other = (anchor + items) % (2 * items)
-    positive = scores.gather(1, other.unsqueeze(1)).squeeze(1)
-    negatives = scores.scatter(1, torch.stack([anchor, other], dim=1), -math.inf)
-    weights = log_weights(negatives.detach() if detach_weights else negatives, beta)
-    return info_nce(positive, negatives, weights, 2 * items - 2, tau_plus, -1 / temperature).mean()
+    loss = functools.partial(
+        info_nce,
+        tau_plus=tau_plus,
+        detach_weights=detach_weights,
+        num_negatives=2 * items - 2,
+        log_lower=-1 / temperature,
+    )
+    setting = Contrast(loss, other, torch.stack([anchor, other], dim=1), hardness=float(beta))
+    with torch.autocast(views.device.type, enabled=False):
+        return contrast(setting, views, views / temperature).loss
 
 
-def _scores(local: Tensor, summary: Tensor, critic: Critic, temperature: float) -> Tensor:
-    with torch.autocast(local.device.type, enabled=False):
-        local, summary = full_precision(local), full_precision(summary)
-        if critic == "dot":
-            return local @ summary.T
-        return unit_rows(local) @ unit_rows(summary).T / temperature
+class _Pairs(NamedTuple):
+    """The arguments that say which pairs are scored, and how."""
 
+    local: Tensor
+    summary: Tensor
+    batch: Tensor
+    critic: Critic
+    temperature: float
+    node_weight: Tensor | None
+    local_head: LocalHead | None
 
-def _log_weights(
-    negatives: Tensor, own: Tensor, beta: float, critic: Critic, score_scale: ScoreScale, detach_weights: bool
-) -> Tensor:
-    source = negatives.detach() if detach_weights else negatives
-    if critic == "dot" and score_scale == "max" and beta > 0:
-        largest = negatives.detach().scatter(1, own, 0.0).abs().amax()
-        # All scores 0 gives equal weights; the bound keeps 0 / 0 out.
-        source = source / largest.clamp_min(torch.finfo(source.dtype).tiny) * 2
-    return log_weights(source, beta)
-
-
-def _finish(
-    loss: Tensor, reduction: Reduction, return_diagnostics: bool, scores: Tensor, positive: Tensor, weights: Tensor
-) -> Tensor | tuple[Tensor, Diagnostics]:
-    _check_choices(reduction=(reduction, Reduction))
-    reduced = loss.mean() if reduction == "mean" else loss
-    if not return_diagnostics:
-        return reduced
-    with torch.no_grad():
-        n = scores.size(1) - 1
-        share = effective_negatives(weights).mean() / n
-        negative = (scores.sum() - positive.sum()) / (n * scores.size(0))
-        return reduced, Diagnostics(share, positive.mean(), negative)
-
-
-def _check(local: Tensor, summary: Tensor, batch: Tensor, beta: float, tau_plus: float, temperature: float) -> None:
-    _check_range(beta, tau_plus, temperature)
-    if local.dim() != 2 or summary.dim() != 2 or local.size(1) != summary.size(1):
-        raise InputError(
-            f"local must be (N, D) and summary (G, D) with one D, got {tuple(local.shape)} and {tuple(summary.shape)}."
+    def contrast(
+        self,
+        loss: RowLossFunction,
+        beta: float,
+        score_scale: ScoreScale,
+        reduction: Reduction,
+        return_diagnostics: bool,
+        released: bool = False,
+    ) -> Tensor | tuple[Tensor, Diagnostics]:
+        check_choices(reduction=(reduction, Reduction))
+        by_largest = self.critic == "dot" and (score_scale == "max" or released) and beta > 0
+        setting = Contrast(
+            loss,
+            positive=self.batch,
+            excluded=self.batch.unsqueeze(1),
+            hardness=float(beta) * (2 if by_largest else 1) * (-1 if released else 1),
+            by_largest=by_largest,
+            largest_has_grad=released,
+            weight=self.node_weight,
+            mean=reduction == "mean",
         )
-    if batch.shape != local.shape[:1] or batch.dtype != torch.int64:
-        raise InputError(
-            f"batch must be ({local.size(0)},) int64, one graph a node, got {tuple(batch.shape)} {batch.dtype}."
-        )
-    if not (local.is_floating_point() and summary.is_floating_point()):
-        raise InputError(f"local and summary must be floating-point, got {local.dtype} and {summary.dtype}.")
-    if summary.size(0) < 2:
-        raise InputError(
-            f"A local-global objective needs at least 2 graphs in a batch, got {summary.size(0)}: the other graphs of "
-            "the batch are a node's negatives; use larger batches."
-        )
-    if local.size(0) == 0:
-        raise InputError("A local-global objective needs at least 1 node in a batch, got 0; leave such a batch out.")
-    if batch.device.type == "cpu" and not torch.compiler.is_compiling():  # the look would stall a GPU
-        low, high = (int(bound) for bound in batch.aminmax())
-        if low < 0 or high >= summary.size(0):
-            raise InputError(
-                f"batch must lie in [0, {summary.size(0) - 1}], one of G graphs a node, got {low} to {high}."
-            )
-
-
-def _check_range(beta: float, tau_plus: float, temperature: float) -> None:
-    check_beta(beta)
-    if not 0 <= tau_plus < 1:
-        raise InputError(f"tau_plus must lie in [0, 1), got {tau_plus}; 0 switches the correction off.")
-    if not 1e-6 <= temperature <= 1e6:
-        raise InputError(f"temperature must lie in [1e-6, 1e6], got {temperature}; 0.5 is usual.")
-
-
-def _check_choices(**choices: tuple[str, object]) -> None:
-    for name, (value, kind) in choices.items():
-        if value not in get_args(kind):
-            raise InputError(f"{name} must be one of {', '.join(get_args(kind))}, got {value!r}.")
+        with torch.autocast(self.local.device.type, enabled=False):
+            local, summary = full_precision(self.local), full_precision(self.summary)
+            block_map = None if self.local_head is None else self.local_head.block_map()
+            if self.critic == "cosine":
+                local, block_map = unit_rows(local if self.local_head is None else self.local_head(local)), None
+                summary = unit_rows(summary) / self.temperature
+            outcome = contrast(setting, local, summary, block_map)
+        if not return_diagnostics:
+            return outcome.loss
+        n = summary.size(0) - 1
+        negative = (outcome.total - outcome.positive) / n
+        return outcome.loss, Diagnostics(outcome.effective / n, outcome.positive, negative)

@@ -119,13 +119,13 @@ def train(
         start = time.perf_counter()
         model.train()
         rows, nodes = [], []
-        for batch in batches.shuffled(config.batch_size, generator):
+        for batch in batches.shuffled(config.batch_size, generator, config.nodes_per_graph):
             optimizer.zero_grad()
             loss, diagnostics = stepping(batch, beta)
             fabric.backward(loss)
             optimizer.step()
             rows.append(torch.stack([loss.detach(), *diagnostics]))  # (4,)
-            nodes.append(batch.x.size(0))
+            nodes.append(batch.batch.numel())
         # One look at the numbers an epoch: a look at each step would make a GPU wait.
         table = torch.stack(rows).double().cpu()  # (steps, 4)
         _check_finite(table[:, 0], model, epoch)
@@ -140,7 +140,10 @@ def embed(encoder: GINEncoder, batches: GraphBatches, batch_size: int) -> npt.ND
     """The graph embeddings of the whole set in evaluation mode, (G, L*H), in the order of the set."""
     was_training = encoder.training
     encoder.eval()
-    parts = [encoder(*batch).graph_embedding for batch in batches.in_order(batch_size)]
+    parts = [
+        encoder(batch.x, batch.adjacency, batch.batch, batch.num_graphs).graph_embedding
+        for batch in batches.in_order(batch_size)
+    ]
     encoder.train(was_training)
     return torch.cat(parts).cpu().numpy()
 

@@ -1,5 +1,7 @@
 """Batches cut from the flat set against PyG's collation."""
 
+import dataclasses
+
 import networkx as nx
 import pytest
 import torch
@@ -8,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch_geometric.data import Batch, Data
 
+from graphcl_hard.adjacency import Adjacency
 from graphcl_hard.batching import GraphBatches
 from graphcl_hard.errors import InputError
 
@@ -31,9 +34,43 @@ def test_a_batch_equals_pygs(sizes, seed, data):
     found = GraphBatches(graphs, x).select(torch.tensor(ids))
     expected = Batch.from_data_list([pyg_graph(graphs, x, g) for g in ids])
     assert torch.equal(found.x, expected.x)
-    assert torch.equal(found.edge_index, expected.edge_index)
+    assert torch.equal(found.adjacency.edge_index, expected.edge_index)
     assert torch.equal(found.batch, expected.batch)
     assert found.num_graphs == len(ids)
+
+
+def test_a_batch_of_directed_graphs_equals_the_sorted_edges():
+    """Every node sends to the one before it; nothing comes back."""
+    graphs = graph_data([nx.path_graph(4), nx.empty_graph(2), nx.path_graph(3)], [0, 1, 0])
+    back = graphs.edge_index[0] > graphs.edge_index[1]
+    directed = dataclasses.replace(graphs, edge_index=graphs.edge_index[:, back], edge_ptr=torch.tensor([0, 3, 3, 5]))
+    batch = GraphBatches(directed, torch.randn(9, 2)).select(torch.tensor([2, 0, 2]))
+    edges = torch.tensor([[1, 2, 4, 5, 6, 8, 9], [0, 1, 3, 4, 5, 7, 8]])
+    expected = Adjacency.from_edge_index(edges, 10)
+    assert all(map(torch.equal, batch.adjacency, expected))
+    assert torch.equal(batch.adjacency.edge_index, edges)
+
+
+def test_columns_of_a_one_hot_input_stay_integers(toy):
+    columns = torch.arange(toy.num_nodes).unsqueeze(1)
+    batch = GraphBatches(toy, columns, dtype=torch.float64).select(torch.tensor([1, 0]))
+    assert batch.x.dtype == torch.int64
+    first, second = toy.node_ptr[1:3].tolist()
+    assert batch.x[:, 0].tolist() == [*range(first, second), *range(first)]
+
+
+def test_a_sample_goes_with_the_batch(toy):
+    batches = GraphBatches(toy, torch.zeros(toy.num_nodes, 1))
+    assert batches.select(torch.arange(3)).sample is None
+    batch = batches.select(torch.tensor([5, 2, 3]), 2, torch.Generator().manual_seed(0))
+    assert torch.bincount(batch.batch[batch.sample.node], minlength=3).tolist() == [2, 2, 2]
+    assert batch.sample.weight.sum().item() == pytest.approx(batch.batch.numel())
+
+    def indices(seed):
+        shuffled = batches.shuffled(8, torch.Generator().manual_seed(seed), 2)
+        return torch.cat([batch.sample.node for batch in shuffled]).tolist()
+
+    assert indices(0) == indices(0) != indices(1)
 
 
 @pytest.mark.parametrize(

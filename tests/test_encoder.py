@@ -10,7 +10,9 @@ import torch
 from torch_geometric.data import Batch, Data
 
 from graphcl_hard import GINEncoder
+from graphcl_hard.adjacency import Adjacency
 from graphcl_hard.errors import InputError
+from graphcl_hard.features import one_hot
 
 ORACLE = np.load(Path(__file__).parent / "oracles" / "gin_encoder.npz")
 
@@ -88,6 +90,7 @@ def test_isolated_nodes_and_empty_graphs():
     torch.testing.assert_close(encoder(x, no_edges, batch).graph_embedding, found.graph_embedding[:3])
 
 
+@pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")  # the compiler's own doing
 def test_torch_compile_and_deepcopy_give_the_same():
     encoder = oracle_encoder().eval()
     arguments = oracle("x"), oracle("edge_index"), oracle("batch"), 5
@@ -162,3 +165,59 @@ def test_arguments_outside_their_range_are_refused(arguments, message):
 def test_features_of_another_width_are_refused():
     with pytest.raises(InputError, match=r"x must be \(N, 3\), the encoder's in_channels, got \(2, 4\)"):
         GINEncoder(3)(torch.zeros(2, 4), torch.empty(2, 0, dtype=torch.int64))
+
+
+@pytest.mark.parametrize("columns", [1, 3])
+def test_one_hot_columns_as_integers_give_what_the_dense_input_gives(columns):
+    torch.manual_seed(0)
+    encoder = GINEncoder(4 * columns, 8, 2).double()
+    index = torch.randint(4, (9, columns)) + 4 * torch.arange(columns)
+    dense = one_hot(index, 4 * columns).double()
+    edge_index, batch = torch.randint(9, (2, 20)), torch.arange(3).repeat_interleave(3)
+    results = []
+    for x in (index, dense):
+        encoder.zero_grad()
+        found = encoder(x, edge_index, batch, 3)
+        found.graph_embedding.square().sum().backward()
+        results.append([*found, *(parameter.grad for parameter in encoder.parameters())])
+    torch.testing.assert_close(*results, rtol=1e-12, atol=1e-12)
+
+
+def test_a_look_up_is_the_product_with_a_one_hot_matrix_bit_for_bit():
+    weight = torch.randn(32, 50)
+    index = torch.randint(50, (200, 1))
+    looked_up = torch.nn.functional.embedding(index[:, 0], weight.T)
+    assert torch.equal(looked_up, torch.nn.functional.linear(one_hot(index, 50), weight))
+
+
+def test_an_adjacency_gives_what_its_edges_give():
+    encoder, edge_index = oracle_encoder().eval(), oracle("edge_index")
+    adjacency = Adjacency.from_edge_index(edge_index, len(oracle("x")))
+    expected = encoder(oracle("x"), edge_index, oracle("batch"))
+    assert torch.equal(encoder(oracle("x"), adjacency, oracle("batch")).node_embedding, expected.node_embedding)
+
+
+def test_eps_counts_as_in_pygs_layer():
+    encoder = GINEncoder(3, 4, 1).double().eval()
+    encoder.convs[0].eps.fill_(0.7)
+    x, edge_index = torch.randn(5, 3, dtype=torch.float64), torch.tensor([[0, 1, 3], [1, 2, 3]])
+    expected = encoder.bns[0](torch.relu(encoder.convs[0](x, edge_index)))
+    torch.testing.assert_close(encoder(x, edge_index).node_embedding, expected)
+
+
+@pytest.mark.parametrize(
+    ("x", "message"),
+    [
+        (torch.tensor([[0], [5]]), r"x of torch.int64 must name columns in \[0, 4\].* got 0 to 5"),
+        (torch.tensor([[-1], [2]]), "got -1 to 2; give features as floating-point numbers"),
+        (torch.zeros(2, 4), r"x must be \(N, 5\)"),
+    ],
+)
+def test_inputs_that_do_not_fit_are_refused(x, message):
+    with pytest.raises(InputError, match=message):
+        GINEncoder(5)(x, torch.zeros(2, 0, dtype=torch.int64))
+
+
+def test_an_edge_to_nowhere_is_refused():
+    with pytest.raises(InputError, match=r"edge_index must name nodes in \[0, 1\]"):
+        GINEncoder(5)(torch.zeros(2, 5), torch.tensor([[0], [2]]))

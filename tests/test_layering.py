@@ -11,8 +11,19 @@ PACKAGE = Path(graphcl_hard.__file__).parent
 # From the ground up; the modules of one floor do not know each other.
 FLOORS = [
     {"errors"},
-    {"hardness", "debiasing", "statistics", "config", "records", "tu_format"},
-    {"released", "scatter", "evaluation", "download", "sources", "display", "pictures"},
+    {"hardness", "row_losses", "sampling", "statistics", "config", "records", "tu_format"},
+    {
+        "released",
+        "contrast",
+        "objective_arguments",
+        "adjacency",
+        "scatter",
+        "evaluation",
+        "download",
+        "sources",
+        "display",
+        "pictures",
+    },
     {"objectives", "data"},
     {"features", "batching", "encoder", "heads"},
     {"models"},

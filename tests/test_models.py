@@ -40,7 +40,7 @@ def test_the_loss_is_the_objective_of_the_two_heads(toy):
     model = InfoGraph(GINEncoder(3, 8, 2), OBJECTIVE).train()
     batch = GraphBatches(toy, node_features(toy).x).select(torch.arange(10))
     loss, _ = model(batch, 2.0)
-    embedding = model.encoder(batch.x, batch.edge_index, batch.batch, 10)
+    embedding = model.encoder(batch.x, batch.adjacency.edge_index, batch.batch, 10)
     local, summary = model.local_head(embedding.node_embedding), model.global_head(embedding.graph_embedding)
     torch.testing.assert_close(loss, local_global_jsd(local, summary, batch.batch, beta=2.0, tau_plus=0.1))
     loss.backward()

@@ -292,18 +292,6 @@ def test_diagnostics_are_those_of_the_scores(objective):
     assert hard.effective_negatives.item() == pytest.approx(1 / 4)
 
 
-def test_no_dense_mask_is_kept_for_autograd():
-    local, summary, batch = pairs(dtype=torch.float32)
-    saved = []
-    with torch.autograd.graph.saved_tensors_hooks(lambda t: saved.append(t) or t, lambda t: t):
-        local_global_jsd(local.requires_grad_(), summary.requires_grad_(), batch)
-    dense = [t for t in saved if t.shape == (17, 5)]
-    assert dense
-    for tensor in dense:
-        assert tensor.is_floating_point()
-        assert not set(tensor.unique().tolist()) <= {0.0, 1.0}
-
-
 @pytest.mark.parametrize(
     ("change", "message"),
     [

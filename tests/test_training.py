@@ -18,7 +18,7 @@ SMALL = Config(hidden_channels=8, num_layers=2, epochs=3, batch_size=8, accelera
 def trained(toy, config):
     """The epochs' numbers, the embedding and the weights after a training."""
     features = node_features(toy)
-    model = build_model(config, features.x.size(1))
+    model = build_model(config, features.channels)
     epochs = []
     with training_device(config) as fabric:
         device, dtype = place(fabric, config)
@@ -102,7 +102,7 @@ def test_an_epochs_loss_is_the_mean_over_its_nodes(toy):
     """With no learning and no statistics moved, the node-weighted mean over batches is that of the objective."""
     config = dataclasses.replace(SMALL, lr=1e-300, epochs=1, batch_size=24, precision="64-true")
     features = node_features(toy)
-    model = build_model(config, features.x.size(1)).double().train()
+    model = build_model(config, features.channels).double().train()
     batches = GraphBatches(toy, features.x, dtype=torch.float64)
     expected = model(batches.select(torch.arange(24)), config.beta)[0].item()
     assert trained(toy, config)[0][0].loss == pytest.approx(expected)
@@ -113,7 +113,7 @@ def test_an_epochs_loss_is_the_mean_over_its_nodes(toy):
 def test_a_loss_that_is_not_finite_names_epoch_and_step(toy):
     features = node_features(toy)
     config = dataclasses.replace(SMALL, epochs=5)
-    model = build_model(config, features.x.size(1))
+    model = build_model(config, features.channels)
     objective, calls = model.objective, []
 
     def failing(*tensors, **options):
@@ -141,7 +141,7 @@ def test_an_accelerator_that_is_not_there_is_refused():
 
 def test_embedding_leaves_the_model_in_its_mode(toy):
     features = node_features(toy)
-    encoder = build_model(SMALL, features.x.size(1)).encoder
+    encoder = build_model(SMALL, features.channels).encoder
     before = {name: tensor.clone() for name, tensor in encoder.state_dict().items()}
     encoder.train()
     whole = embed(encoder, GraphBatches(toy, features.x), 24)

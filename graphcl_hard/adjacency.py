@@ -1,0 +1,115 @@
+"""Who sends to whom in a batch, in compressed rows, and the sums over neighbours."""
+
+from typing import Any, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from graphcl_hard.errors import InputError
+from graphcl_hard.hardness import full_precision
+
+
+class Adjacency(NamedTuple):
+    """The E directed edges among N nodes, sorted by target; the graph convolutions' matrix A in CSR form.
+
+    Both matrices hold the same edges. An undirected graph's matrix is its own transpose, so that the four fields are
+    two tensors.
+    """
+
+    ptr: Tensor
+    """(N + 1,) int64, from 0 to E: node i receives from `source[ptr[i]:ptr[i + 1]]`."""
+    source: Tensor
+    """(E,) int64."""
+    transposed_ptr: Tensor
+    """(N + 1,) int64, from 0 to E: node j sends to `target[transposed_ptr[j]:transposed_ptr[j + 1]]`."""
+    target: Tensor
+    """(E,) int64."""
+
+    @classmethod
+    def from_edge_index(cls, edge_index: Tensor, num_nodes: int) -> "Adjacency":
+        """Sort (2, E) int64 edges, source above target, in any order; a repeated edge counts each time.
+
+        Raises:
+            InputError: the edges are of another shape or type, or name a node outside [0, `num_nodes`) (looked at on
+                the CPU only, as the look would stall a GPU).
+        """
+        if edge_index.dim() != 2 or edge_index.size(0) != 2 or edge_index.dtype != torch.int64:
+            raise InputError(
+                f"edge_index must be (2, E) int64, source above target, got {tuple(edge_index.shape)} "
+                f"{edge_index.dtype}."
+            )
+        if edge_index.numel() and edge_index.device.type == "cpu" and not torch.compiler.is_compiling():
+            low, high = (int(bound) for bound in edge_index.aminmax())
+            if low < 0 or high >= num_nodes:
+                raise InputError(
+                    f"edge_index must name nodes in [0, {num_nodes - 1}], the rows of x, got {low} to {high}."
+                )
+        source, target = edge_index
+        return cls(*_compress(target, source, num_nodes), *_compress(source, target, num_nodes))
+
+    @property
+    def edge_index(self) -> Tensor:
+        """(2, E) int64, source above target, sorted by source."""
+        count = self.transposed_ptr.diff()
+        nodes = torch.arange(count.numel(), device=count.device)
+        return torch.stack([nodes.repeat_interleave(count, output_size=self.target.numel()), self.target])
+
+
+def neighbour_sum(
+    x: Tensor, adjacency: Adjacency, own_weight: Tensor | None = None, bias: Tensor | None = None
+) -> Tensor:
+    r"""The sum of x over each node's neighbours.
+
+    .. math:: y_i = \sum_{j \to i} x_j + w\, x_i + b, \qquad Y = (A + w I) X + \mathbf 1 b^\top
+
+    Args:
+        x: (N, D), float. Half precision is summed, and returned, in float32.
+        adjacency: of the N nodes.
+        own_weight: w, one number of the dtype of `x`, a constant for the gradient; None: 0.
+        bias: b, (D,); None: 0.
+
+    Returns:
+        (N, D) of the same dtype. The gradient is a sum over the transposed matrix, with nothing transposed on the way;
+        it is not differentiable twice. The order of a sum is the order of the edges, so that it repeats bit for bit on
+        every device.
+    """
+    result: Tensor = _NeighbourSum.apply(full_precision(x), adjacency, own_weight, bias)
+    return result
+
+
+class _NeighbourSum(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, adjacency: Adjacency, own_weight: Tensor | None, bias: Tensor | None) -> Tensor:
+        ctx.adjacency, ctx.own_weight = adjacency, own_weight
+        out = _sum_rows(x, adjacency.ptr, adjacency.source)
+        if own_weight is not None:
+            out.addcmul_(x, own_weight)
+        if bias is not None:
+            out.add_(bias)
+        return out
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, None, None, Tensor | None]:
+        grad, grad_x = grad.contiguous(), None
+        if ctx.needs_input_grad[0]:
+            grad_x = _sum_rows(grad, ctx.adjacency.transposed_ptr, ctx.adjacency.target)
+            if ctx.own_weight is not None:
+                grad_x.addcmul_(grad, ctx.own_weight)
+        return grad_x, None, None, grad.sum(dim=0) if ctx.needs_input_grad[3] else None
+
+
+def _sum_rows(x: Tensor, ptr: Tensor, index: Tensor) -> Tensor:
+    # A bag of embeddings is the row of a CSR product whose values are all one, and faster than PyTorch's product, which
+    # reads those ones (experiments/speed.py compares).
+    return F.embedding_bag(index, x, ptr, mode="sum", include_last_offset=True)
+
+
+def _compress(row: Tensor, column: Tensor, num_rows: int) -> tuple[Tensor, Tensor]:
+    """(E,), (E,) -> the offsets (num_rows + 1,) of the rows and the columns (E,) sorted by row."""
+    order = row.argsort(stable=True)
+    ptr = torch.zeros(num_rows + 1, dtype=torch.int64, device=row.device)
+    ptr[1:] = torch.bincount(row, minlength=num_rows).cumsum(0)
+    return ptr, column[order]

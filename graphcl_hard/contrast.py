@@ -1,0 +1,229 @@
+"""Anchors against candidates in blocks of anchors: the loss and all gradients, without an (anchors, candidates) matrix.
+
+`contrast` is one autograd function. It walks over blocks of anchors that fit into the cache (on a GPU, into a memory
+budget), and finishes each while it is there: scores, weights, loss, and the gradients of anchors and candidates. A map
+of the anchors, such as the local head, can run inside of the same blocks.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from graphcl_hard.row_losses import RowLossFunction
+
+# Scores in a block. On the CPU a block's four (B, C) tensors and the rows beside them then fit in the second-level
+# caches of a few cores (experiments/speed.py measures); on a GPU they take 256 MiB.
+BLOCK_SCORES = {"cpu": 2**18, "gpu": 2**24}
+MIN_BLOCK, MAX_BLOCK = 64, 2048
+# Scores that may be kept, within one step, between the search for the largest and the loss: 32 MiB in float32.
+KEPT_SCORES = 2**23
+
+
+class BlockMap(Protocol):
+    """A map of rows with parameters, (R, D) -> (R, D), that runs block by block, forward and backward."""
+
+    parameters: tuple[Tensor, ...]
+
+    def forward(self, rows: Tensor) -> tuple[Tensor, Any]:
+        """The image of a block (B, D), and what backward needs of it."""
+
+    def backward(self, grad: Tensor, rows: Tensor, kept: Any, out: Tensor, parameter_grads: list[Tensor]) -> None:
+        """Write the gradient of `rows` to `out` (B, D), and add those of the parameters to `parameter_grads`."""
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """What is contrasted, but for the tensors that have gradients.
+
+    Attributes:
+        row_loss: the loss of a block.
+        positive: (R,) int64, the candidate that is each anchor's positive.
+        excluded: (R, K) int64, the candidates that are no negatives of each anchor, its positive among them.
+        hardness: what scores are multiplied by in the exponent of the weights.
+        by_largest: whether that is divided by the largest absolute score of a negative.
+        largest_has_grad: whether that largest score has a gradient; as a rule it is a constant.
+        weight: (R,) how much each anchor counts in the mean; None: all alike.
+        mean: whether the result is the mean, or one value an anchor.
+    """
+
+    row_loss: RowLossFunction
+    positive: Tensor
+    excluded: Tensor
+    hardness: float
+    by_largest: bool = False
+    largest_has_grad: bool = False
+    weight: Tensor | None = None
+    mean: bool = True
+
+
+class Outcome(NamedTuple):
+    """What `contrast` returns; the loss alone has a gradient."""
+
+    loss: Tensor
+    """() or (R,)."""
+    effective: Tensor
+    """(): mean effective number of negatives."""
+    positive: Tensor
+    """(): mean score of the positives."""
+    total: Tensor
+    """(): mean, over anchors, of the sum of the scores of all candidates."""
+
+
+def contrast(setting: Contrast, anchors: Tensor, candidates: Tensor, block_map: BlockMap | None = None) -> Outcome:
+    """Contrast anchors (R, D) with candidates (C, D) by dot products; both float32 or float64.
+
+    The gradients of a mean are computed together with its value, and kept, of the size of the inputs; those of single
+    values in a second walk. It is not differentiable twice.
+    """
+    parameters = () if block_map is None else block_map.parameters
+    with_grad = torch.is_grad_enabled() and any(t.requires_grad for t in (anchors, candidates, *parameters))
+    return Outcome(*_Contrast.apply(setting, block_map, with_grad, anchors, candidates, *parameters))
+
+
+class _Contrast(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any,
+        setting: Contrast,
+        block_map: BlockMap | None,
+        with_grad: bool,
+        anchors: Tensor,
+        candidates: Tensor,
+        *parameters: Tensor,
+    ) -> tuple[Tensor, ...]:
+        ctx.setting, ctx.map = setting, block_map
+        walk = _Walk(setting, block_map, anchors, candidates)
+        if setting.weight is None:
+            weight = anchors.new_full((anchors.size(0),), 1 / anchors.size(0))
+        else:
+            weight = setting.weight.to(anchors.dtype)
+            weight = weight / weight.sum()
+        losses, *means = walk(weight, with_grad and setting.mean)
+        if setting.mean:
+            ctx.grads = walk.grads
+        else:
+            ctx.save_for_backward(anchors, candidates)
+        ctx.mark_non_differentiable(*means)
+        return losses @ weight if setting.mean else losses, *means
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor, *_: Any) -> tuple[Tensor | None, ...]:
+        if not ctx.setting.mean:
+            walk = _Walk(ctx.setting, ctx.map, *ctx.saved_tensors)
+            walk(grad, True)
+            return None, None, None, *walk.grads
+        # On the CPU a look is free and spares a pass over all gradients; it would stall a GPU.
+        one = grad.device.type == "cpu" and grad.item() == 1
+        return None, None, None, *(g if one else g * grad for g in ctx.grads)
+
+
+class _Walk:
+    """One walk over all blocks, or two where the largest score has to be known first."""
+
+    def __init__(self, setting: Contrast, block_map: BlockMap | None, anchors: Tensor, candidates: Tensor) -> None:
+        self.setting, self.map, self.anchors, self.candidates = setting, block_map, anchors, candidates
+        size = _block_size(anchors, candidates)
+        self.blocks = [slice(start, start + size) for start in range(0, anchors.size(0), size)]
+        self.grads: list[Tensor] = []
+        """After a call with gradients, those of anchors, candidates and the map's parameters."""
+
+    def __call__(self, weight: Tensor, with_grad: bool) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """The losses (R,) and the three means; `weight` (R,) is the gradient of the result by each loss."""
+        setting, candidates = self.setting, self.candidates
+        if with_grad:
+            parameters = () if self.map is None else self.map.parameters
+            self.grads = [torch.empty_like(self.anchors), *(torch.zeros_like(t) for t in (candidates, *parameters))]
+        hardness: Tensor | float = setting.hardness
+        if setting.by_largest:
+            scored, extremes = self._find_largest()
+            # All scores 0 give equal weights; the bound keeps the quotient finite.
+            bound = torch.finfo(extremes.dtype).tiny * max(1.0, abs(setting.hardness))
+            hardness = setting.hardness / extremes.abs().amax().clamp_min(bound)
+        else:
+            scored = map(self._score, self.blocks)
+        losses = torch.empty_like(weight)
+        effective, positive_mean, log_hardness_grad = weight.new_zeros(3).unbind()
+        image_mean = weight.new_zeros(candidates.size(1))
+        for rows, (image, kept, scores) in zip(self.blocks, scored, strict=True):
+            own, block_weight = setting.positive[rows].unsqueeze(1), weight[rows]
+            positive = scores.gather(1, own).squeeze(1)
+            found = setting.row_loss(
+                scores, positive, setting.excluded[rows], hardness, block_weight if with_grad else None
+            )
+            losses[rows] = found.loss
+            effective += found.effective @ block_weight
+            positive_mean += positive @ block_weight
+            image_mean.addmv_(image.T, block_weight)
+            if found.grad is not None and found.positive_grad is not None:
+                self._backward(rows, image, kept, found.grad.scatter_(1, own, found.positive_grad.unsqueeze(1)))
+            if found.log_hardness_grad is not None:
+                log_hardness_grad += found.log_hardness_grad
+        if with_grad and setting.by_largest and setting.largest_has_grad:
+            self._largest_backward(extremes, bound, log_hardness_grad)
+        return losses, effective, positive_mean, image_mean @ candidates.sum(dim=0)
+
+    def _score(self, rows: slice) -> tuple[Tensor, Any, Tensor]:
+        """A block's image (B, D), what its backward needs, and its scores (B, C)."""
+        image, kept = (self.anchors[rows], None) if self.map is None else self.map.forward(self.anchors[rows])
+        return image, kept, image @ self.candidates.T
+
+    def _find_largest(self) -> tuple[Iterator[tuple[Tensor, Any, Tensor]], Tensor]:
+        """What `_score` gives, block by block, and the negatives' score of the largest absolute value in each block."""
+        keep = self.anchors.size(0) * self.candidates.size(0) <= KEPT_SCORES
+        images, scores, extremes = [], [], []
+        for rows in self.blocks:
+            image, kept, block_scores = self._score(rows)
+            images.append((image, kept))
+            scores.append(block_scores if keep else None)
+            extremes.append(_extreme(block_scores.clone() if keep else block_scores, self.setting.excluded[rows]))
+
+        def scored() -> Iterator[tuple[Tensor, Any, Tensor]]:
+            # Popped, so that what is done with is free at once.
+            for _ in self.blocks:
+                (image, kept), found = images.pop(0), scores.pop(0)
+                yield image, kept, image @ self.candidates.T if found is None else found
+
+        return scored(), torch.stack(extremes)
+
+    def _backward(self, rows: slice, image: Tensor, kept: Any, grad: Tensor) -> None:
+        """From the gradient of a block's scores to those of the inputs."""
+        self.grads[1].addmm_(grad.T, image)
+        if self.map is None:
+            torch.mm(grad, self.candidates, out=self.grads[0][rows])
+        else:
+            image_grad = grad @ self.candidates
+            self.map.backward(image_grad, self.anchors[rows], kept, self.grads[0][rows], self.grads[2:])
+
+    def _largest_backward(self, extremes: Tensor, bound: float, log_hardness_grad: Tensor) -> None:
+        """The gradient that flows through the largest score, by which the hardness is divided."""
+        rows = self.blocks[int(extremes.abs().argmax())]
+        largest = extremes[extremes.abs().argmax()]
+        if not largest.abs() > bound:
+            return
+        _, _, scores = self._score(rows)
+        scores.scatter_(1, self.setting.excluded[rows], 0.0)
+        anchor, candidate = divmod(int(scores.abs().argmax()), scores.size(1))
+        grad = torch.zeros_like(scores[:1])
+        grad[0, candidate] = -log_hardness_grad / largest
+        row = slice(rows.start + anchor, rows.start + anchor + 1)
+        image, kept, _ = self._score(row)
+        before = self.grads[0][row].clone()
+        self._backward(row, image, kept, grad)
+        self.grads[0][row] += before
+
+
+def _extreme(scores: Tensor, excluded: Tensor) -> Tensor:
+    """() the negatives' score of the largest absolute value; `scores` (B, C) is overwritten."""
+    low, high = scores.scatter_(1, excluded, 0.0).aminmax()
+    return torch.where(high >= -low, high, low)
+
+
+def _block_size(anchors: Tensor, candidates: Tensor) -> int:
+    if anchors.device.type != "cpu":
+        return max(MIN_BLOCK, BLOCK_SCORES["gpu"] // candidates.size(0))
+    return max(MIN_BLOCK, min(MAX_BLOCK, BLOCK_SCORES["cpu"] // candidates.size(0)))

@@ -1,0 +1,60 @@
+"""What the objectives take, and what they say of what they do not take."""
+
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor
+
+from graphcl_hard.errors import InputError
+from graphcl_hard.hardness import check_beta
+
+Critic = Literal["dot", "cosine"]
+ScoreScale = Literal["max", "none"]
+Mode = Literal["paper", "released"]
+Reduction = Literal["mean", "none"]
+
+
+def check_pairs(
+    local: Tensor, summary: Tensor, batch: Tensor, beta: float, tau_plus: float, temperature: float
+) -> None:
+    """Raise `InputError` unless the tensors and numbers of a local-global objective fit together."""
+    check_range(beta, tau_plus, temperature)
+    if local.dim() != 2 or summary.dim() != 2 or local.size(1) != summary.size(1):
+        raise InputError(
+            f"local must be (N, D) and summary (G, D) with one D, got {tuple(local.shape)} and {tuple(summary.shape)}."
+        )
+    if batch.shape != local.shape[:1] or batch.dtype != torch.int64:
+        raise InputError(
+            f"batch must be ({local.size(0)},) int64, one graph a node, got {tuple(batch.shape)} {batch.dtype}."
+        )
+    if not (local.is_floating_point() and summary.is_floating_point()):
+        raise InputError(f"local and summary must be floating-point, got {local.dtype} and {summary.dtype}.")
+    if summary.size(0) < 2:
+        raise InputError(
+            f"A local-global objective needs at least 2 graphs in a batch, got {summary.size(0)}: the other graphs of "
+            "the batch are a node's negatives; use larger batches."
+        )
+    if local.size(0) == 0:
+        raise InputError("A local-global objective needs at least 1 node in a batch, got 0; leave such a batch out.")
+    if batch.device.type == "cpu" and not torch.compiler.is_compiling():  # the look would stall a GPU
+        low, high = (int(bound) for bound in batch.aminmax())
+        if low < 0 or high >= summary.size(0):
+            raise InputError(
+                f"batch must lie in [0, {summary.size(0) - 1}], one of G graphs a node, got {low} to {high}."
+            )
+
+
+def check_range(beta: float, tau_plus: float, temperature: float) -> None:
+    """Raise `InputError` on a number outside its range."""
+    check_beta(beta)
+    if not 0 <= tau_plus < 1:
+        raise InputError(f"tau_plus must lie in [0, 1), got {tau_plus}; 0 switches the correction off.")
+    if not 1e-6 <= temperature <= 1e6:
+        raise InputError(f"temperature must lie in [1e-6, 1e6], got {temperature}; 0.5 is usual.")
+
+
+def check_choices(**choices: tuple[str, object]) -> None:
+    """Raise `InputError` on a (value, Literal) whose value is none of the literals."""
+    for name, (value, kind) in choices.items():
+        if value not in get_args(kind):
+            raise InputError(f"{name} must be one of {', '.join(get_args(kind))}, got {value!r}.")
