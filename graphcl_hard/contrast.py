@@ -103,10 +103,8 @@ class _Contrast(torch.autograd.Function):
             weight = setting.weight.to(anchors.dtype)
             weight = weight / weight.sum()
         losses, *means = walk(weight, with_grad and setting.mean)
-        if setting.mean:
-            ctx.grads = walk.grads
-        else:
-            ctx.save_for_backward(anchors, candidates)
+        # Saved as autograd saves, the gradients are let go of as soon as they are handed on, and are not copied.
+        ctx.save_for_backward(*(walk.grads if setting.mean else (anchors, candidates)))
         ctx.mark_non_differentiable(*means)
         return losses @ weight if setting.mean else losses, *means
 
@@ -119,7 +117,7 @@ class _Contrast(torch.autograd.Function):
             return None, None, None, *walk.grads
         # On the CPU a look is free and spares a pass over all gradients; it would stall a GPU.
         one = grad.device.type == "cpu" and grad.item() == 1
-        return None, None, None, *(g if one else g * grad for g in ctx.grads)
+        return None, None, None, *(g if one else g * grad for g in ctx.saved_tensors)
 
 
 class _Walk:
@@ -167,28 +165,36 @@ class _Walk:
             self._largest_backward(extremes, bound, log_hardness_grad)
         return losses, effective, positive_mean, image_mean @ candidates.sum(dim=0)
 
+    def _map(self, rows: slice) -> tuple[Tensor, Any]:
+        """A block's image (B, D), and what its backward needs."""
+        return (self.anchors[rows], None) if self.map is None else self.map.forward(self.anchors[rows])
+
     def _score(self, rows: slice) -> tuple[Tensor, Any, Tensor]:
         """A block's image (B, D), what its backward needs, and its scores (B, C)."""
-        image, kept = (self.anchors[rows], None) if self.map is None else self.map.forward(self.anchors[rows])
+        image, kept = self._map(rows)
         return image, kept, image @ self.candidates.T
 
     def _find_largest(self) -> tuple[Iterator[tuple[Tensor, Any, Tensor]], Tensor]:
         """What `_score` gives, block by block, and the negatives' score of the largest absolute value in each block."""
         keep = self.anchors.size(0) * self.candidates.size(0) <= KEPT_SCORES
-        images, scores, extremes = [], [], []
-        for rows in self.blocks:
+        images, scores = [], []
+        extremes = self.anchors.new_empty(len(self.blocks))
+        for number, rows in enumerate(self.blocks):
             image, kept, block_scores = self._score(rows)
-            images.append((image, kept))
-            scores.append(block_scores if keep else None)
-            extremes.append(_extreme(block_scores.clone() if keep else block_scores, self.setting.excluded[rows]))
+            if self.map is not None:
+                images.append((image, kept))
+            if keep:
+                scores.append(block_scores.clone())
+            low, high = block_scores.scatter_(1, self.setting.excluded[rows], 0.0).aminmax()
+            extremes[number] = torch.where(high >= -low, high, low)
 
         def scored() -> Iterator[tuple[Tensor, Any, Tensor]]:
-            # Popped, so that what is done with is free at once.
-            for _ in self.blocks:
-                (image, kept), found = images.pop(0), scores.pop(0)
-                yield image, kept, image @ self.candidates.T if found is None else found
+            for rows in self.blocks:
+                # Popped, so that what is done with is free at once.
+                image, kept = images.pop(0) if images else self._map(rows)
+                yield image, kept, scores.pop(0) if scores else image @ self.candidates.T
 
-        return scored(), torch.stack(extremes)
+        return scored(), extremes
 
     def _backward(self, rows: slice, image: Tensor, kept: Any, grad: Tensor) -> None:
         """From the gradient of a block's scores to those of the inputs."""
@@ -215,12 +221,6 @@ class _Walk:
         before = self.grads[0][row].clone()
         self._backward(row, image, kept, grad)
         self.grads[0][row] += before
-
-
-def _extreme(scores: Tensor, excluded: Tensor) -> Tensor:
-    """() the negatives' score of the largest absolute value; `scores` (B, C) is overwritten."""
-    low, high = scores.scatter_(1, excluded, 0.0).aminmax()
-    return torch.where(high >= -low, high, low)
 
 
 def _block_size(anchors: Tensor, candidates: Tensor) -> int:

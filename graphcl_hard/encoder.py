@@ -170,13 +170,19 @@ class GINEncoder(Module):
 
 
 def _convolve(conv: GINConv, x: Tensor, adjacency: Adjacency) -> Tensor:
-    """What `conv(x, edge_index)` gives, with the first linear layer before the sum over neighbours.
+    """What `conv(x, edge_index)` gives; the sum over neighbours runs over the fewer channels.
 
-    The sum then runs over hidden channels, however wide the input is, and a one-hot input becomes a look-up.
+    That is before the first linear layer or after it. A one-hot input becomes a look-up in the layer's weight.
     """
     first, _, second = conv.nn
-    if x.is_floating_point():
-        x = F.linear(x, first.weight)
+    own_weight = 1 + conv.eps
+    if x.is_floating_point() and x.size(1) < first.out_features:
+        x = first(neighbour_sum(x, adjacency, own_weight))
     else:
-        x = F.embedding(x, first.weight.T).sum(dim=1) if x.size(1) > 1 else F.embedding(x[:, 0], first.weight.T)
-    return second(F.relu(neighbour_sum(x, adjacency, 1 + conv.eps, first.bias), inplace=True))
+        if x.is_floating_point():
+            x = F.linear(x, first.weight)
+        else:
+            rows = F.embedding(x, first.weight.T)  # (N, K, H)
+            x = rows.squeeze(1) if rows.size(1) == 1 else rows.sum(dim=1)
+        x = neighbour_sum(x, adjacency, own_weight, first.bias)
+    return second(F.relu(x, inplace=True))

@@ -18,13 +18,13 @@ import numpy.typing as npt
 from joblib import effective_n_jobs
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import f1_score
-from sklearn.metrics.pairwise import rbf_kernel
 from sklearn.model_selection import RepeatedStratifiedKFold, StratifiedKFold
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.preprocessing import StandardScaler
-from sklearn.svm import SVC, LinearSVC
+from sklearn.svm import LinearSVC
 from threadpoolctl import threadpool_limits
 
+from graphcl_hard import kernel_svm
 from graphcl_hard.errors import InputError
 from graphcl_hard.statistics import corrected_interval
 
@@ -94,20 +94,6 @@ class CrossValidation:
 Predictor = Callable[[Floats, Ints, Floats, Sequence[float]], Iterator[Ints]]
 
 
-def _rbf_svm(train: Floats, labels: Ints, test: Floats, grid: Sequence[float]) -> Iterator[Ints]:
-    """SVC(C, kernel="rbf", gamma="scale") with the kernel computed once for all C.
-
-    libsvm would compute it anew for every C, in fit and in predict. It trains on the kernel rounded to float32, so it
-    walks the same path over this one as over its own.
-    """
-    variance = train.var()
-    gamma = 1.0 / (train.shape[1] * variance) if variance != 0 else 1.0  # what SVC takes for gamma="scale"
-    kernel = rbf_kernel(train, gamma=gamma)  # (N, N)
-    cross_kernel = rbf_kernel(test, train, gamma=gamma)  # (M, N)
-    for value in grid:
-        yield SVC(C=value, kernel="precomputed").fit(kernel, labels).predict(cross_kernel)
-
-
 def _one_by_one(make: Callable[[float], Any]) -> Predictor:
     def predictor(train: Floats, labels: Ints, test: Floats, grid: Sequence[float]) -> Iterator[Ints]:
         for value in grid:
@@ -124,7 +110,7 @@ class _Probe(NamedTuple):
 
 # The linear ones solve the primal, and with many steps allowed, so that C=1e3 converges without a warning.
 PROBES: dict[str, _Probe] = {
-    "svm": _Probe("C", C_GRID, _rbf_svm),
+    "svm": _Probe("C", C_GRID, kernel_svm.predictions),
     "linear-svm": _Probe("C", C_GRID, _one_by_one(lambda c: LinearSVC(C=c, dual=False, max_iter=100_000))),
     "logistic": _Probe("C", C_GRID, _one_by_one(lambda c: LogisticRegression(C=c, max_iter=100_000))),
     "knn": _Probe("n_neighbors", NEIGHBOURS_GRID, _one_by_one(lambda k: KNeighborsClassifier(int(k)))),

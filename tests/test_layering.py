@@ -11,7 +11,7 @@ PACKAGE = Path(graphcl_hard.__file__).parent
 # From the ground up; the modules of one floor do not know each other.
 FLOORS = [
     {"errors"},
-    {"hardness", "row_losses", "sampling", "statistics", "config", "records", "tu_format"},
+    {"hardness", "kernel_svm", "row_losses", "sampling", "statistics", "config", "records", "tu_format"},
     {
         "released",
         "contrast",
