@@ -5,13 +5,17 @@ PY = .venv/bin/python
 # Twice quiet: setuptools' remarks on editable installs are not for the user; errors still show.
 PIP = $(PY) -m pip install --quiet --quiet --constraint constraints.txt
 
-.PHONY: run test lint
+.PHONY: run test lint bench
 
 run: .venv/installed
 	$(PY) -m graphcl_hard.run --dataset MUTAG
 
 test: .venv/installed
 	$(PY) -m pytest
+
+# Tens of minutes; nothing else should run on the machine.
+bench: .venv/installed
+	$(PY) experiments/speed.py
 
 lint: .venv/installed
 	$(PY) -m ruff check .

@@ -5,6 +5,7 @@ budget), and finishes each while it is there: scores, weights, loss, and the gra
 of the anchors, such as the local head, can run inside of the same blocks.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
@@ -224,6 +225,9 @@ class _Walk:
 
 
 def _block_size(anchors: Tensor, candidates: Tensor) -> int:
-    if anchors.device.type != "cpu":
-        return max(MIN_BLOCK, BLOCK_SCORES["gpu"] // candidates.size(0))
-    return max(MIN_BLOCK, min(MAX_BLOCK, BLOCK_SCORES["cpu"] // candidates.size(0)))
+    """Anchors in a block: as many as may be, in blocks of one size."""
+    if anchors.device.type == "cpu":
+        most = max(MIN_BLOCK, min(MAX_BLOCK, BLOCK_SCORES["cpu"] // candidates.size(0)))
+    else:
+        most = max(MIN_BLOCK, BLOCK_SCORES["gpu"] // candidates.size(0))
+    return math.ceil(anchors.size(0) / math.ceil(anchors.size(0) / most))

@@ -14,6 +14,7 @@ from torch_geometric.nn import GINConv
 
 from graphcl_hard.adjacency import Adjacency, neighbour_sum
 from graphcl_hard.errors import InputError
+from graphcl_hard.layers import look_up, relu_batch_norm
 from graphcl_hard.records import ENCODER, replacing
 from graphcl_hard.scatter import Reduce, scatter
 
@@ -111,7 +112,7 @@ class GINEncoder(Module):
             adjacency = Adjacency.from_edge_index(edge_index, x.size(0))
         layers = []
         for conv, norm in zip(self.convs, self.bns, strict=True):
-            x = norm(F.relu(_convolve(conv, x, adjacency), inplace=True))  # (N, H)
+            x = relu_batch_norm(_convolve(conv, x, adjacency), norm)  # (N, H)
             layers.append(x)
         node_embedding = torch.cat(layers, dim=1)  # (N, L*H)
         return Embedding(scatter(node_embedding, batch, batch_size, self.readout), node_embedding)
@@ -179,10 +180,6 @@ def _convolve(conv: GINConv, x: Tensor, adjacency: Adjacency) -> Tensor:
     if x.is_floating_point() and x.size(1) < first.out_features:
         x = first(neighbour_sum(x, adjacency, own_weight))
     else:
-        if x.is_floating_point():
-            x = F.linear(x, first.weight)
-        else:
-            rows = F.embedding(x, first.weight.T)  # (N, K, H)
-            x = rows.squeeze(1) if rows.size(1) == 1 else rows.sum(dim=1)
+        x = F.linear(x, first.weight) if x.is_floating_point() else look_up(x, first.weight)
         x = neighbour_sum(x, adjacency, own_weight, first.bias)
     return second(F.relu(x, inplace=True))

@@ -154,6 +154,7 @@ def _run(config: Config) -> None:
     if not is_path(config.dataset):
         check_spelling(check_name(config.dataset))
 
+    from graphcl_hard.allocator import keep_freed_memory
     from graphcl_hard.data import load_graphs
     from graphcl_hard.display import Display
     from graphcl_hard.evaluation import check_folds
@@ -163,6 +164,7 @@ def _run(config: Config) -> None:
 
     if __name__ == "__main__":
         signal.signal(signal.SIGINT, _interrupt_once)
+        keep_freed_memory()
     display = Display(config.quiet)
     with training_device(config):
         pass

@@ -111,7 +111,8 @@ def train(
     Raises:
         TrainingDiverged: a loss or a weight is not finite; names the epoch and the step.
     """
-    optimizer = torch.optim.Adam(model.parameters(), lr=config.lr)
+    # One kernel for all parameters: on small sets the loop over them would be a seventh of a step.
+    optimizer = torch.optim.Adam(model.parameters(), lr=config.lr, fused=fabric.device.type in ("cpu", "cuda"))
     stepping, optimizer = fabric.setup(model, optimizer)
     generator = torch.Generator().manual_seed(config.seed)
     for epoch in range(1, config.epochs + 1):

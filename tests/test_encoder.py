@@ -183,13 +183,6 @@ def test_one_hot_columns_as_integers_give_what_the_dense_input_gives(columns):
     torch.testing.assert_close(*results, rtol=1e-12, atol=1e-12)
 
 
-def test_a_look_up_is_the_product_with_a_one_hot_matrix_bit_for_bit():
-    weight = torch.randn(32, 50)
-    index = torch.randint(50, (200, 1))
-    looked_up = torch.nn.functional.embedding(index[:, 0], weight.T)
-    assert torch.equal(looked_up, torch.nn.functional.linear(one_hot(index, 50), weight))
-
-
 def test_an_adjacency_gives_what_its_edges_give():
     encoder, edge_index = oracle_encoder().eval(), oracle("edge_index")
     adjacency = Adjacency.from_edge_index(edge_index, len(oracle("x")))

@@ -1,0 +1,85 @@
+"""Steps of the encoder whose backward is written out, where PyTorch's own is slow on a CPU."""
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+from torch.nn import BatchNorm1d, Module
+
+aten = torch.ops.aten
+
+
+def look_up(index: Tensor, weight: Tensor) -> Tensor:
+    """The product of a one-hot input with a linear layer's weight, without building the input.
+
+    Args:
+        index: (N, K) int64, the columns of the input that hold a 1.
+        weight: (C, F), float, of a layer from F to C channels.
+
+    Returns:
+        (N, C): for each row the sum of the K columns of the weight.
+    """
+    result: Tensor = _LookUp.apply(index, weight)
+    return result
+
+
+class _LookUp(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, index: Tensor, weight: Tensor) -> Tensor:
+        ctx.save_for_backward(index)
+        ctx.shape = weight.shape
+        rows = F.embedding(index, weight.T.contiguous())  # (N, K, C)
+        return rows.squeeze(1) if index.size(1) == 1 else rows.sum(dim=1)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[None, Tensor]:
+        (index,) = ctx.saved_tensors
+        by_row = grad.new_zeros(ctx.shape[1], ctx.shape[0])
+        for column in index.unbind(dim=1):
+            by_row.index_add_(0, column, grad)
+        return None, by_row.T
+
+
+def relu_batch_norm(x: Tensor, norm: Module) -> Tensor:
+    """What `norm(F.relu(x, inplace=True))` gives; `x` (N, C) is overwritten, and `norm` moves its statistics.
+
+    In training on a CPU, where PyTorch's own backward is slow, the gradient is computed here; it is not
+    differentiable twice.
+    """
+    here = x.device.type == "cpu" and x.size(0) > 1 and not torch.compiler.is_compiling()
+    if here and type(norm) is BatchNorm1d and norm.training and norm.momentum and x.dtype == norm.weight.dtype:
+        assert norm.num_batches_tracked is not None
+        norm.num_batches_tracked.add_(1)
+        fast: Tensor = _ReluBatchNorm.apply(x, norm.weight, norm.bias, norm)
+        return fast
+    plain: Tensor = norm(F.relu(x, inplace=True))
+    return plain
+
+
+class _ReluBatchNorm(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, norm: BatchNorm1d) -> Tensor:
+        active = x.detach().relu_()
+        moving = norm.running_mean, norm.running_var, True, norm.momentum or 0.0
+        out, mean, inverse_std = torch.native_batch_norm(active, weight, bias, *moving, norm.eps)
+        ctx.save_for_backward(active, weight, mean, inverse_std)
+        return out
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
+        # With y = (a - mean) / std * w + b over N rows: da = w / std * (g - sum(g) / N - y^ * sum(g y^) / N), where y^
+        # is y before w and b; it is linear in g and in a, so that two multiplications and additions a number do.
+        active, weight, mean, inverse_std = ctx.saved_tensors
+        rows = active.size(0)
+        grad_bias = grad.sum(dim=0)
+        grad_weight = ((grad * active).sum(dim=0) - mean * grad_bias) * inverse_std
+        by_grad = weight * inverse_std
+        by_active = -by_grad * inverse_std * grad_weight / rows
+        constant = -by_grad * grad_bias / rows - by_active * mean
+        grad_active = torch.addcmul(constant, active, by_active).addcmul_(grad, by_grad)
+        aten.threshold_backward.grad_input(grad_active, active, 0, grad_input=grad_active)
+        return grad_active, grad_weight, grad_bias, None
