@@ -60,10 +60,15 @@ class Cell:
         """Where the cell's result is kept."""
         return (TIMES if self.alone else RECORDS) / f"{self.name}.json"
 
+    @property
+    def flags(self) -> list[str]:
+        """What makes the method."""
+        return METHODS[self.method]
+
     def run(self, cores: int) -> str | None:
         """Run the cell on so many cores and keep its record; returns the error, if any."""
         folder = RUNS / self.name
-        command = [sys.executable, "-m", "graphcl_hard.run", "--dataset", self.dataset, *METHODS[self.method]]
+        command = [sys.executable, "-m", "graphcl_hard.run", "--dataset", self.dataset, *self.flags]
         command += ["--seed", str(self.seed), "--out", str(folder.relative_to(ROOT)), "--quiet", "--overwrite"]
         environment = {**os.environ, "OMP_NUM_THREADS": str(cores), "LOKY_MAX_CPU_COUNT": str(cores)}
         done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False, cwd=ROOT)
