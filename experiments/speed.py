@@ -22,7 +22,6 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -134,7 +133,7 @@ def measure_set(
     measured = [variant for variant in names if variant != "floor"]
     peak: dict[str, Any] = {variant: {"skipped": "a quick run starts few processes"} for variant in measured}
     if not arguments.quick or name == arguments.datasets[-1]:
-        peak = fresh_peaks(measured, task, workers=len(measured))
+        peak = fresh_peaks(measured, task)
     graphs = workload.graphs
     return {
         "name": name,
@@ -152,11 +151,9 @@ def measure_set(
     }
 
 
-def fresh_peaks(variants: Sequence[str], task: dict[str, Any], workers: int) -> dict[str, Any]:
-    """Peak memory of each variant; side by side where they may be, as processes do not share what is counted."""
-    with ThreadPoolExecutor(workers) as pool:
-        found = pool.map(speed_memory.in_fresh_process, [{**task, "variant": variant} for variant in variants])
-        return dict(zip(variants, found, strict=True))
+def fresh_peaks(variants: Sequence[str], task: dict[str, Any]) -> dict[str, Any]:
+    """Peak memory of each variant; one after the other, since side by side they would fight for the cores."""
+    return {variant: speed_memory.in_fresh_process({**task, "variant": variant}) for variant in variants}
 
 
 def summarise_set(seconds: dict[str, list[float]], graphs: int) -> dict[str, Any]:
@@ -188,9 +185,7 @@ def measure_memory(arguments: Arguments, fabric: Fabric, advance: Advance) -> di
     sizes = QUICK_OBJECTIVE_SIZES if arguments.quick else OBJECTIVE_SIZES
     advance("the objective, package and textbook")
     shared: dict[str, Any] = {"what": "objective", "accelerator": arguments.accelerator, **sizes}
-    # One after the other at full size, for each looks at how much memory is free.
-    objectives = fresh_peaks(("package", "textbook"), shared, workers=2 if arguments.quick else 1)
-    return {**sizes, "objectives": objectives}
+    return {**sizes, "objectives": fresh_peaks(("package", "textbook"), shared)}
 
 
 def measure_evaluation(arguments: Arguments, fabric: Fabric, advance: Advance) -> dict[str, Any]:
