@@ -17,7 +17,7 @@ OUTPUT_SETTINGS = ("out", "overwrite", "quiet")
 RANGES: dict[str, tuple[float, float]] = {
     "beta": (0, 1e6),
     "temperature": (1e-6, 1e6),
-    "nodes_per_graph": (1, 1_000_000),
+    "nodes_per_graph": (0, 1_000_000),
     "hidden_channels": (1, 65536),
     "num_layers": (1, 100),
     "epochs": (1, 1_000_000),
@@ -30,7 +30,7 @@ RANGES: dict[str, tuple[float, float]] = {
 ADVICE = {
     "beta": "0 is uniform weights",
     "temperature": "0.5 is usual",
-    "nodes_per_graph": "leave it out for all nodes",
+    "nodes_per_graph": "0 takes all nodes",
     "hidden_channels": "32 is usual",
     "num_layers": "3 is usual",
     "epochs": "20 is usual",
@@ -65,8 +65,8 @@ class Config:
         temperature: Divisor of the cosine critic's scores, above 0.
         score_scale: Scale of the dot critic's scores in the weights: 2 over the batch's largest, or none.
         detach_weights: Treat the weights of the negatives as constants in the gradient.
-        nodes_per_graph: Contrast so many sampled nodes of each graph instead of all, an unbiased estimate that is
-            faster on graphs with many nodes.
+        nodes_per_graph: Nodes of each graph, sampled anew in each step, that are contrasted: an unbiased estimate,
+            faster on graphs with many nodes. 0: all nodes.
         hidden_channels: Channels of each layer.
         num_layers: Layers of the encoder.
         readout: How a graph's nodes become the graph's vector.
@@ -102,7 +102,7 @@ class Config:
     temperature: float = 0.5
     score_scale: Literal["max", "none"] = "max"
     detach_weights: bool = True
-    nodes_per_graph: int | None = None
+    nodes_per_graph: int = 0
 
     hidden_channels: int = 32
     num_layers: int = 3
@@ -134,7 +134,7 @@ class Config:
         """
         for name, (low, high) in RANGES.items():
             value = getattr(self, name)
-            if value is not None and not low <= value <= high:  # so written, nan is refused too
+            if not low <= value <= high:  # so written, nan is refused too
                 raise InputError(f"{_flag(name)} must lie in [{low:g}, {high:g}], got {value}; {ADVICE[name]}.")
         if self.seed + self.seeds > 2**32:
             raise InputError(f"--seed and --seeds must stay below 2**32 together, got {self.seed} and {self.seeds}.")
@@ -197,7 +197,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
             close = difflib.get_close_matches(str(key), names, n=1)
             hint = f"did you mean {close[0]!r}?" if close else f"the settings are {', '.join(names)}."
             raise InputError(f"--config {path} has the unknown setting {key!r}; {hint}")
-        kind, fits = _kind(key)
+        kind, fits = _kind(getattr(Config(), key))
         if not fits(content[key]):
             raise InputError(f"--config {path}: {key} must be {kind}, got {content[key]!r}; mend that line.")
     return content
@@ -216,21 +216,14 @@ def to_flags(settings: dict[str, Any]) -> list[str]:
     return words
 
 
-def _kind(name: str) -> tuple[str, Callable[[Any], bool]]:
-    """What this setting may be in a YAML file, in words and as a test."""
-    default = getattr(Config(), name)
-
-    def is_number(value: Any) -> bool:
-        return isinstance(value, (int, float, str)) and not isinstance(value, bool)
-
+def _kind(default: Any) -> tuple[str, Callable[[Any], bool]]:
+    """What a setting with this default may be in a YAML file, in words and as a test."""
     if isinstance(default, bool):
         return "true or false", lambda value: isinstance(value, bool)
     if isinstance(default, (int, float)):
-        return "a number", is_number
+        return "a number", lambda value: isinstance(value, (int, float, str)) and not isinstance(value, bool)
     if isinstance(default, tuple):
         return "a list of names", lambda value: isinstance(value, list) and all(isinstance(v, str) for v in value)
-    if name in RANGES:
-        return "a number or null", lambda value: value is None or is_number(value)
     if default is None:
         return "a path or null", lambda value: value is None or isinstance(value, str)
     return "a name", lambda value: isinstance(value, str)

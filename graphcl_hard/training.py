@@ -111,7 +111,7 @@ def train(
     Raises:
         TrainingDiverged: a loss or a weight is not finite; names the epoch and the step.
     """
-    # One kernel for all parameters: on small sets the loop over them would be a seventh of a step.
+    # One kernel for all parameters: no slower on a CPU (experiments/speed_trials.py), and one launch on a GPU.
     optimizer = torch.optim.Adam(model.parameters(), lr=config.lr, fused=fabric.device.type in ("cpu", "cuda"))
     stepping, optimizer = fabric.setup(model, optimizer)
     generator = torch.Generator().manual_seed(config.seed)
@@ -120,7 +120,7 @@ def train(
         start = time.perf_counter()
         model.train()
         rows, nodes = [], []
-        for batch in batches.shuffled(config.batch_size, generator, config.nodes_per_graph):
+        for batch in batches.shuffled(config.batch_size, generator, config.nodes_per_graph or None):
             optimizer.zero_grad()
             loss, diagnostics = stepping(batch, beta)
             fabric.backward(loss)

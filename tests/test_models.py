@@ -49,6 +49,22 @@ def test_the_loss_is_the_objective_of_the_two_heads(toy):
         assert parameter.grad.abs().sum() > 0, name
 
 
+@pytest.mark.parametrize("autocast", [False, True])
+def test_sampled_nodes_stand_for_all(toy, autocast):
+    model = InfoGraph(GINEncoder(3, 8, 2), OBJECTIVE).train()
+    batches = GraphBatches(toy, node_features(toy).x)
+    batch = batches.select(torch.arange(10), 2, torch.Generator().manual_seed(0))
+    node, weight = batch.sample
+    with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+        loss, _ = model(batch, 2.0)
+        embedding = model.encoder(batch.x, batch.adjacency, batch.batch, 10)
+        local, summary = model.local_head(embedding.node_embedding), model.global_head(embedding.graph_embedding)
+    assert node.numel() < batch.batch.numel()
+    one_by_one = local_global_jsd(local[node], summary, batch.batch[node], beta=2.0, tau_plus=0.1, reduction="none")
+    tolerance = {"rtol": 1e-2, "atol": 1e-2} if autocast else {}
+    torch.testing.assert_close(loss, (one_by_one * weight).sum() / batch.batch.numel(), **tolerance)
+
+
 def test_a_batch_of_one_node_is_refused():
     graphs = graph_data([nx.empty_graph(1), nx.empty_graph(0)], [0, 1])
     batch = GraphBatches(graphs, torch.ones(1, 3)).select(torch.arange(2))

@@ -83,6 +83,7 @@ def test_the_settings_reach_the_objective(toy):
         {"beta_schedule": "linear-up"},
         {"lr": 0.01},
         {"batch_size": 12},
+        {"nodes_per_graph": 2},
         {"readout": "mean"},
     ]
     embeddings = [base, *(trained(toy, dataclasses.replace(SMALL, **change))[1] for change in changes)]
@@ -108,6 +109,13 @@ def test_an_epochs_loss_is_the_mean_over_its_nodes(toy):
     assert trained(toy, config)[0][0].loss == pytest.approx(expected)
     one_batch = dataclasses.replace(config, batch_size=23)  # the last graph would be alone and joins
     assert trained(toy, one_batch)[0][0].loss == pytest.approx(expected)
+
+
+def test_more_sampled_nodes_than_a_graph_has_are_all_nodes(toy):
+    config = dataclasses.replace(SMALL, epochs=1, batch_size=24, precision="64-true")
+    every, sampled = (trained(toy, dataclasses.replace(config, nodes_per_graph=k)) for k in (0, 100))
+    np.testing.assert_allclose(sampled[1], every[1], rtol=1e-9)
+    assert sampled[0][0].loss == pytest.approx(every[0][0].loss)
 
 
 def test_a_loss_that_is_not_finite_names_epoch_and_step(toy):
