@@ -5,8 +5,8 @@ from typing import Any, NamedTuple
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
+from graphcl_hard.derivatives import refuse_second_derivatives
 from graphcl_hard.errors import InputError
 from graphcl_hard.hardness import full_precision
 
@@ -35,7 +35,7 @@ class Adjacency(NamedTuple):
             InputError: the edges are of another shape or type, or name a node outside [0, `num_nodes`) (looked at on
                 the CPU only, as the look would stall a GPU).
         """
-        if edge_index.dim() != 2 or edge_index.size(0) != 2 or edge_index.dtype != torch.int64:
+        if edge_index.dim() != 2 or edge_index.size(0) != 2 or edge_index.dtype not in (torch.int32, torch.int64):
             raise InputError(
                 f"edge_index must be (2, E) int64, source above target, got {tuple(edge_index.shape)} "
                 f"{edge_index.dtype}."
@@ -46,7 +46,7 @@ class Adjacency(NamedTuple):
                 raise InputError(
                     f"edge_index must name nodes in [0, {num_nodes - 1}], the rows of x, got {low} to {high}."
                 )
-        source, target = edge_index
+        source, target = edge_index.long()
         return cls(*_compress(target, source, num_nodes), *_compress(source, target, num_nodes))
 
     @property
@@ -72,7 +72,7 @@ def neighbour_sum(
 
     Returns:
         (N, D) of the same dtype. The gradient is a sum over the transposed matrix, with nothing transposed on the way;
-        it is not differentiable twice. The order of a sum is the order of the edges, so that it repeats bit for bit on
+        a second derivative is refused. The order of a sum is the order of the edges, so that it repeats bit for bit on
         every device.
     """
     result: Tensor = _NeighbourSum.apply(full_precision(x), adjacency, own_weight, bias)
@@ -91,8 +91,8 @@ class _NeighbourSum(torch.autograd.Function):
         return out
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, None, None, Tensor | None]:
+        refuse_second_derivatives("a sum over neighbours")
         grad, grad_x = grad.contiguous(), None
         if ctx.needs_input_grad[0]:
             grad_x = _sum_rows(grad, ctx.adjacency.transposed_ptr, ctx.adjacency.target)

@@ -46,7 +46,7 @@ class GraphBatches:
     ) -> None:
         self.num_graphs = graphs.num_graphs
         self.x = x.to(device, dtype if x.is_floating_point() else None)
-        # The offsets of graphs stay on the CPU: the sizes of a batch are known without waiting for a GPU.
+        # The offsets of graphs stay on the CPU, so that the sizes of a batch need not be read back from a GPU.
         self.node_ptr, self.edge_ptr = graphs.node_ptr, graphs.edge_ptr
         whole = Adjacency.from_edge_index(graphs.edge_index, graphs.num_nodes)
         # Most sets are undirected, and then one matrix is sliced and not two.
@@ -61,7 +61,8 @@ class GraphBatches:
     ) -> GraphBatch:
         """The batch of the graphs with these numbers, (G,) int64 on the CPU, in their order.
 
-        With `nodes_per_graph`, a sample of so many nodes of each graph goes with it, drawn from `generator`.
+        With `nodes_per_graph`, a sample of so many nodes of each graph goes with it, drawn from `generator`; 0 and None
+        take none.
         """
         nodes = _Slices(self.node_ptr, graph_ids, self.x.device)
         edges = _Slices(self.edge_ptr, graph_ids, self.x.device)
@@ -73,7 +74,7 @@ class GraphBatches:
             sends = _offsets(self._transposed_degree[rows]), self._target[edge_rows] + shift
         batch = nodes.spread(torch.arange(graph_ids.numel()))
         sample = None
-        if nodes_per_graph is not None:
+        if nodes_per_graph:
             sample = sample_nodes(nodes.length, nodes_per_graph, generator, self.x.device)
         return GraphBatch(self.x[rows], Adjacency(*receives, *sends), batch, graph_ids.numel(), sample)
 

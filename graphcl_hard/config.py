@@ -65,8 +65,8 @@ class Config:
         temperature: Divisor of the cosine critic's scores, above 0.
         score_scale: Scale of the dot critic's scores in the weights: 2 over the batch's largest, or none.
         detach_weights: Treat the weights of the negatives as constants in the gradient.
-        nodes_per_graph: Nodes of each graph, sampled anew in each step, that are contrasted: an unbiased estimate,
-            faster on graphs with many nodes. 0: all nodes.
+        nodes_per_graph: Nodes of each graph, sampled anew in each step, that are contrasted: faster on graphs with many
+            nodes. The loss is an unbiased estimate, but that score-scale max takes the sample's largest. 0: all nodes.
         hidden_channels: Channels of each layer.
         num_layers: Layers of the encoder.
         readout: How a graph's nodes become the graph's vector.

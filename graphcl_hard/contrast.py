@@ -12,8 +12,8 @@ from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
+from graphcl_hard.derivatives import refuse_second_derivatives
 from graphcl_hard.row_losses import RowLossFunction
 
 # Scores in a block. On the CPU a block's four (B, C) tensors and the rows beside them then fit in the second-level
@@ -78,7 +78,7 @@ def contrast(setting: Contrast, anchors: Tensor, candidates: Tensor, block_map: 
     """Contrast anchors (R, D) with candidates (C, D) by dot products; both float32 or float64.
 
     The gradients of a mean are computed together with its value, and kept, of the size of the inputs; those of single
-    values in a second walk. It is not differentiable twice.
+    values in a second walk. A second derivative is refused.
     """
     parameters = () if block_map is None else block_map.parameters
     with_grad = torch.is_grad_enabled() and any(t.requires_grad for t in (anchors, candidates, *parameters))
@@ -104,20 +104,23 @@ class _Contrast(torch.autograd.Function):
             weight = setting.weight.to(anchors.dtype)
             weight = weight / weight.sum()
         losses, *means = walk(weight, with_grad and setting.mean)
-        # Saved as autograd saves, the gradients are let go of as soon as they are handed on, and are not copied.
-        ctx.save_for_backward(*(walk.grads if setting.mean else (anchors, candidates)))
+        # Saved as autograd saves, the gradients are let go of as soon as they are handed on, and are not copied; and
+        # what the second walk reads may not have changed meanwhile.
+        second_walk = anchors, candidates, setting.positive, setting.excluded, *parameters
+        ctx.save_for_backward(*(walk.grads if setting.mean else second_walk))
         ctx.mark_non_differentiable(*means)
         return losses @ weight if setting.mean else losses, *means
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, grad: Tensor, *_: Any) -> tuple[Tensor | None, ...]:
+        refuse_second_derivatives("the objectives")
         if not ctx.setting.mean:
-            walk = _Walk(ctx.setting, ctx.map, *ctx.saved_tensors)
+            anchors, candidates, *_ = ctx.saved_tensors
+            walk = _Walk(ctx.setting, ctx.map, anchors, candidates)
             walk(grad, True)
             return None, None, None, *walk.grads
         # On the CPU a look is free and spares a pass over all gradients; it would stall a GPU.
-        one = grad.device.type == "cpu" and grad.item() == 1
+        one = not torch.compiler.is_compiling() and grad.device.type == "cpu" and grad.item() == 1
         return None, None, None, *(g if one else g * grad for g in ctx.saved_tensors)
 
 
@@ -145,7 +148,7 @@ class _Walk:
             hardness = setting.hardness / extremes.abs().amax().clamp_min(bound)
         else:
             scored = map(self._score, self.blocks)
-        losses = torch.empty_like(weight)
+        losses = self.anchors.new_empty(self.anchors.size(0))
         effective, positive_mean, log_hardness_grad = weight.new_zeros(3).unbind()
         image_mean = weight.new_zeros(candidates.size(1))
         for rows, (image, kept, scores) in zip(self.blocks, scored, strict=True):
@@ -214,7 +217,8 @@ class _Walk:
             return
         _, _, scores = self._score(rows)
         scores.scatter_(1, self.setting.excluded[rows], 0.0)
-        anchor, candidate = divmod(int(scores.abs().argmax()), scores.size(1))
+        # Of several that are as large, the first takes the gradient, which is one of the function's subgradients.
+        anchor, candidate = divmod(int((scores == largest).int().argmax()), scores.size(1))
         grad = torch.zeros_like(scores[:1])
         grad[0, candidate] = -log_hardness_grad / largest
         row = slice(rows.start + anchor, rows.start + anchor + 1)

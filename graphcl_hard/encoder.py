@@ -40,7 +40,8 @@ class GINEncoder(Module):
 
     with :math:`\epsilon = 0` and an MLP of two linear layers with a ReLU between. The node embedding is
     :math:`[x^{(1)}, \dots, x^{(L)}]`, the graph embedding its readout over the graph's nodes. Parameters are named as
-    in InfoGraph's and the hard-negatives paper's encoders, whose state dicts load as they are.
+    in InfoGraph's and the hard-negatives paper's encoders, whose state dicts load as they are. They are read where they
+    lie: the forward hooks of `convs` and `bns` are not called, and a second derivative is refused.
 
     Args:
         in_channels: F, width of the node features, at least 1.
@@ -87,8 +88,8 @@ class GINEncoder(Module):
         """Embed the nodes and graphs of a batch.
 
         Args:
-            x: (N, F) node features, float. Or (N, K) int64: the K columns of a one-hot input that hold a 1, which
-                gives what the (N, F) input of zeros and ones gives and never builds it.
+            x: (N, F) node features, float. Or (N, K) int64: the K columns of a one-hot input that hold a 1, rising in
+                each row, which gives what the (N, F) input of zeros and ones gives and never builds it.
             edge_index: (2, E) int64, messages flow from row 0 to row 1; an undirected edge stands in both directions.
                 Or the same edges as an `Adjacency`, which saves sorting them.
             batch: (N,) int64, the graph of each node, in any order; None: all nodes are of one graph.
@@ -120,13 +121,21 @@ class GINEncoder(Module):
     def _check(self, x: Tensor) -> None:
         if x.dim() != 2 or (x.is_floating_point() and x.size(1) != self.in_channels):
             raise InputError(f"x must be (N, {self.in_channels}), the encoder's in_channels, got {tuple(x.shape)}.")
-        if x.is_floating_point() or not x.numel() or x.device.type != "cpu" or torch.compiler.is_compiling():
+        if x.is_floating_point():
+            return
+        # As many columns as channels would be a dense input that is not floating-point.
+        if x.dtype != torch.int64 or not (x.size(1) == 1 or 1 < x.size(1) < self.in_channels):
+            raise InputError(
+                f"x must be (N, {self.in_channels}) floating-point, or (N, K) int64 with the K columns that hold a 1, "
+                f"got {tuple(x.shape)} {x.dtype}; give features as floating-point numbers."
+            )
+        if not x.numel() or x.device.type != "cpu" or torch.compiler.is_compiling():  # a look would stall a GPU
             return
         low, high = (int(bound) for bound in x.aminmax())
-        if low < 0 or high >= self.in_channels:
+        if low < 0 or high >= self.in_channels or not bool((x.diff(dim=1) > 0).all()):
             raise InputError(
-                f"x of {x.dtype} must name columns in [0, {self.in_channels - 1}], the encoder's in_channels, got "
-                f"{low} to {high}; give features as floating-point numbers."
+                f"x of {x.dtype} must name columns in [0, {self.in_channels - 1}], rising in each row, got {low} to "
+                f"{high}; give features as floating-point numbers."
             )
 
     def save_pretrained(self, folder: str | Path) -> None:
@@ -178,8 +187,8 @@ def _convolve(conv: GINConv, x: Tensor, adjacency: Adjacency) -> Tensor:
     first, _, second = conv.nn
     own_weight = 1 + conv.eps
     if x.is_floating_point() and x.size(1) < first.out_features:
-        x = first(neighbour_sum(x, adjacency, own_weight))
+        x = first(neighbour_sum(x, adjacency, own_weight).to(first.weight.dtype))
     else:
         x = F.linear(x, first.weight) if x.is_floating_point() else look_up(x, first.weight)
         x = neighbour_sum(x, adjacency, own_weight, first.bias)
-    return second(F.relu(x, inplace=True))
+    return second(F.relu(x, inplace=True).to(second.weight.dtype))

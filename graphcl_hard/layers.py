@@ -5,8 +5,9 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 from torch.nn import BatchNorm1d, Module
+
+from graphcl_hard.derivatives import refuse_second_derivatives
 
 aten = torch.ops.aten
 
@@ -34,8 +35,8 @@ class _LookUp(torch.autograd.Function):
         return rows.squeeze(1) if index.size(1) == 1 else rows.sum(dim=1)
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[None, Tensor]:
+        refuse_second_derivatives("a look-up")
         (index,) = ctx.saved_tensors
         by_row = grad.new_zeros(ctx.shape[1], ctx.shape[0])
         for column in index.unbind(dim=1):
@@ -46,11 +47,13 @@ class _LookUp(torch.autograd.Function):
 def relu_batch_norm(x: Tensor, norm: Module) -> Tensor:
     """What `norm(F.relu(x, inplace=True))` gives; `x` (N, C) is overwritten, and `norm` moves its statistics.
 
-    In training on a CPU, where PyTorch's own backward is slow, the gradient is computed here; it is not
-    differentiable twice.
+    In training on a CPU, where PyTorch's own backward is slow, the gradient is computed here, and a second derivative
+    is refused.
     """
     here = x.device.type == "cpu" and x.size(0) > 1 and not torch.compiler.is_compiling()
-    if here and type(norm) is BatchNorm1d and norm.training and norm.momentum and x.dtype == norm.weight.dtype:
+    usual = type(norm) is BatchNorm1d and norm.training and norm.affine and norm.track_running_stats
+    if here and usual and norm.momentum and x.dtype == norm.weight.dtype:
+        assert isinstance(norm, BatchNorm1d)
         assert norm.num_batches_tracked is not None
         norm.num_batches_tracked.add_(1)
         fast: Tensor = _ReluBatchNorm.apply(x, norm.weight, norm.bias, norm)
@@ -69,8 +72,8 @@ class _ReluBatchNorm(torch.autograd.Function):
         return out
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
+        refuse_second_derivatives("batch norm")
         # With y = (a - mean) / std * w + b over N rows: da = w / std * (g - sum(g) / N - y^ * sum(g y^) / N), where y^
         # is y before w and b; it is linear in g and in a, so that two multiplications and additions a number do.
         active, weight, mean, inverse_std = ctx.saved_tensors

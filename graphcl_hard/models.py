@@ -48,7 +48,10 @@ class InfoGraph(Module):
         if batch.sample is not None:
             nodes, owner, weight = nodes[batch.sample.node], owner[batch.sample.node], batch.sample.weight
         options = {"beta": beta, "return_diagnostics": True, "node_weight": weight}
-        if torch.is_autocast_enabled(nodes.device.type):
-            # Inside of the objective, which computes in full precision, the head would not run in half precision.
+        head = self.local_head
+        plain = type(head) is not ResidualHead or head._forward_hooks or head._forward_pre_hooks
+        if plain or torch.is_autocast_enabled(nodes.device.type):
+            # Inside of the objective another head's forward, and hooks, would not be called; nor would the head run in
+            # half precision there.
             return self.objective(self.local_head(nodes), summary, owner, **options)
         return self.objective(nodes, summary, owner, local_head=self.local_head, **options)

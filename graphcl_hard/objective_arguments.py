@@ -1,5 +1,6 @@
 """What the objectives take, and what they say of what they do not take."""
 
+import math
 from typing import Literal, get_args
 
 import torch
@@ -15,7 +16,13 @@ Reduction = Literal["mean", "none"]
 
 
 def check_pairs(
-    local: Tensor, summary: Tensor, batch: Tensor, beta: float, tau_plus: float, temperature: float
+    local: Tensor,
+    summary: Tensor,
+    batch: Tensor,
+    node_weight: Tensor | None,
+    beta: float,
+    tau_plus: float,
+    temperature: float,
 ) -> None:
     """Raise `InputError` unless the tensors and numbers of a local-global objective fit together."""
     check_range(beta, tau_plus, temperature)
@@ -36,6 +43,15 @@ def check_pairs(
         )
     if local.size(0) == 0:
         raise InputError("A local-global objective needs at least 1 node in a batch, got 0; leave such a batch out.")
+    if node_weight is not None and (node_weight.shape != batch.shape or not node_weight.is_floating_point()):
+        raise InputError(
+            f"node_weight must be ({local.size(0)},) float, one number a row of local, got "
+            f"{tuple(node_weight.shape)} {node_weight.dtype}."
+        )
+    if node_weight is not None and node_weight.device.type == "cpu" and not torch.compiler.is_compiling():
+        low, total = float(node_weight.min()), float(node_weight.sum())
+        if not (low >= 0 and 0 < total < math.inf):
+            raise InputError(f"node_weight must be at least 0, with a sum above 0, got {low} and a sum of {total}.")
     if batch.device.type == "cpu" and not torch.compiler.is_compiling():  # the look would stall a GPU
         low, high = (int(bound) for bound in batch.aminmax())
         if low < 0 or high >= summary.size(0):

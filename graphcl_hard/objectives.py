@@ -124,14 +124,14 @@ def local_global_jsd(
 
     Returns:
         The loss, or (loss, diagnostics). Half-precision inputs, and autocast, are scored in float32. Nothing of size
-        N x G is kept (`contrast.KEPT_SCORES` bounds what is); gradients flow once, not twice.
+        N x G is kept (`contrast.KEPT_SCORES` bounds what is); a second derivative is refused.
 
     Raises:
         InputError: an argument outside its range, tensors that do not fit together, or one graph in the batch.
 
     Source: Robinson et al. (ICLR 2021), section 3 and eq. 4; the Jensen-Shannon form after InfoGraph, eq. 5.
     """
-    check_pairs(local, summary, batch, beta, tau_plus, temperature)
+    check_pairs(local, summary, batch, node_weight, beta, tau_plus, temperature)
     check_choices(critic=(critic, Critic), score_scale=(score_scale, ScoreScale), mode=(mode, Mode))
     loss: RowLossFunction = functools.partial(jsd, tau_plus=tau_plus, detach_weights=detach_weights)
     if mode == "released":
@@ -172,7 +172,7 @@ def local_global_info_nce(
 
     Source: Robinson et al. (ICLR 2021), eq. 4; Chuang et al. (NeurIPS 2020), eq. 7 and 8.
     """
-    check_pairs(local, summary, batch, beta, tau_plus, temperature)
+    check_pairs(local, summary, batch, node_weight, beta, tau_plus, temperature)
     check_choices(critic=(critic, Critic), score_scale=(score_scale, ScoreScale))
     loss = functools.partial(
         info_nce,
@@ -280,10 +280,12 @@ class _Pairs(NamedTuple):
         )
         with torch.autocast(self.local.device.type, enabled=False):
             local, summary = full_precision(self.local), full_precision(self.summary)
-            block_map = None if self.local_head is None else self.local_head.block_map()
+            block_map = None
             if self.critic == "cosine":
-                local, block_map = unit_rows(local if self.local_head is None else self.local_head(local)), None
+                local = unit_rows(local if self.local_head is None else self.local_head(local))
                 summary = unit_rows(summary) / self.temperature
+            elif self.local_head is not None:
+                block_map = self.local_head.block_map()
             outcome = contrast(setting, local, summary, block_map)
         if not return_diagnostics:
             return outcome.loss

@@ -23,7 +23,9 @@ def sample_nodes(
     Node positions in a graph are :math:`\lfloor (u_g + j)\, n_g / k_g \rfloor` for j = 0 .. :math:`k_g - 1` with
     :math:`k_g = \min(K, n_g)` and one uniform :math:`u_g \in [0, 1)`: systematic sampling. The points lie at least 1
     apart, so no node is drawn twice, and each unit interval is hit with chance :math:`k_g / n_g`; so the sum over the
-    sample weighted by :math:`n_g / k_g` is an unbiased estimate of the sum over all nodes.
+    sample weighted by :math:`n_g / k_g` is an unbiased estimate of the sum over all nodes. So is an objective's mean,
+    where a node's loss depends on that node and the summaries alone: all but `score_scale="max"` and
+    `mode="released"`, which take the largest score of the sample.
 
     Args:
         num_nodes: (G,) int64 on the CPU, :math:`n_g`.

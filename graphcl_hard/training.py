@@ -120,7 +120,7 @@ def train(
         start = time.perf_counter()
         model.train()
         rows, nodes = [], []
-        for batch in batches.shuffled(config.batch_size, generator, config.nodes_per_graph or None):
+        for batch in batches.shuffled(config.batch_size, generator, config.nodes_per_graph):
             optimizer.zero_grad()
             loss, diagnostics = stepping(batch, beta)
             fabric.backward(loss)

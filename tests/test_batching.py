@@ -51,6 +51,15 @@ def test_a_batch_of_directed_graphs_equals_the_sorted_edges():
     assert torch.equal(batch.adjacency.edge_index, edges)
 
 
+def test_a_directed_cycle_is_not_taken_for_undirected():
+    """Every node sends to one and receives from one, so that the degrees alone do not tell."""
+    graphs = graph_data([nx.cycle_graph(3), nx.path_graph(2)], [0, 1])
+    edge_index = torch.tensor([[0, 1, 2], [1, 2, 0]])
+    directed = dataclasses.replace(graphs, edge_index=edge_index, edge_ptr=torch.tensor([0, 3, 3]))
+    batch = GraphBatches(directed, torch.zeros(5, 1)).select(torch.tensor([1, 0]))
+    assert all(map(torch.equal, batch.adjacency, Adjacency.from_edge_index(edge_index + 2, 5)))
+
+
 def test_columns_of_a_one_hot_input_stay_integers(toy):
     columns = torch.arange(toy.num_nodes).unsqueeze(1)
     batch = GraphBatches(toy, columns, dtype=torch.float64).select(torch.tensor([1, 0]))

@@ -1,5 +1,7 @@
 """The walk over blocks against the dense objective with autograd: values, gradients and sizes."""
 
+import gc
+
 import pytest
 import torch
 from dense import local_global
@@ -7,9 +9,11 @@ from test_objectives import LOCAL_GLOBAL, pairs
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from graphcl_hard import contrast
+from graphcl_hard import contrast, objectives
+from graphcl_hard.errors import InputError
 from graphcl_hard.heads import ResidualHead, reset_linear_layers
 from graphcl_hard.objectives import local_global_jsd, nt_xent
+from graphcl_hard.row_losses import jsd
 
 NODES, GRAPHS, DIM = 37, 7, 5
 
@@ -128,18 +132,97 @@ def test_a_block_map_equals_its_head_by_autograd():
     assert len(block_map.parameters) == len(list(head.parameters()))
 
 
-def test_a_second_backward_gives_the_same_and_the_gradient_has_none():
+def test_a_second_backward_gives_the_same_and_a_second_derivative_is_refused():
     local, summary, batch = pairs()
     loss = local_global_jsd(local.requires_grad_(), summary, batch)
     first = torch.autograd.grad(loss, local, retain_graph=True)[0].clone()
     assert torch.equal(torch.autograd.grad(loss, local, retain_graph=True)[0], first)
-    assert not torch.autograd.grad(loss, local, create_graph=True)[0].requires_grad
+    with pytest.raises(RuntimeError, match="gradient of the objectives cannot be differentiated again"):
+        torch.autograd.grad(loss, local, create_graph=True)
 
 
-def test_without_gradients_none_are_computed():
+def test_without_gradients_none_are_computed(monkeypatch):
     local, summary, batch = pairs()
     expected = local_global_jsd(local.clone().requires_grad_(), summary, batch)
+    monkeypatch.setattr(contrast._Walk, "_backward", None)
     with torch.no_grad():
         found = local_global_jsd(local.requires_grad_(), summary, batch)
     assert not found.requires_grad
     assert torch.equal(found, expected)
+    assert torch.equal(local_global_jsd(local.detach(), summary, batch), expected)
+
+
+def test_what_a_second_walk_reads_may_not_change_meanwhile():
+    local, summary, batch = pairs()
+    head = ResidualHead(4).double()
+    for changed in (batch, head.linear_shortcut.weight):
+        loss = local_global_jsd(local.requires_grad_(), summary, batch, reduction="none", local_head=head)
+        with torch.no_grad():
+            changed.mul_(1)
+        with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+            loss.sum().backward()
+
+
+def test_released_takes_the_sign_of_the_largest_where_it_ties_with_its_opposite():
+    local = torch.tensor([[1.0], [0.5], [0.25]], dtype=torch.float64, requires_grad=True)
+    summary = torch.tensor([[-2.0], [2.0], [0.3]], dtype=torch.float64)
+    batch = torch.tensor([2, 2, 2])
+
+    def loss(x):
+        return local_global_jsd(x, summary, batch, beta=1.0, mode="released")
+
+    (gradient,) = torch.autograd.grad(loss(local), local)
+    step = torch.tensor([[1e-6], [0], [0]], dtype=torch.float64)  # the loss is smooth here: both move together
+    expected = (loss(local + step) - loss(local - step)).item() / 2e-6
+    assert gradient[0].item() == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize(("allowed", "tensors"), [(1000 * 50, 10), (1000 * 50 - 1, 0)])
+def test_scores_are_kept_between_the_walks_only_up_to_a_bound(monkeypatch, allowed, tensors):
+    monkeypatch.setattr(contrast, "KEPT_SCORES", allowed)
+    monkeypatch.setattr(contrast, "MAX_BLOCK", 100)
+    alive = []
+
+    def count(scores, *arguments, **options):
+        gc.collect()
+        alive.append(sum(type(one) is torch.Tensor and one.shape == (100, 50) for one in gc.get_objects()))
+        return jsd(scores, *arguments, **options)
+
+    monkeypatch.setattr(objectives, "jsd", count)
+    local_global_jsd(*pairs(1000, 50, 3))
+    assert len(alive) == 10
+    assert alive[0] - alive[-1] == max(tensors - 1, 0)
+
+
+def test_the_bound_of_the_correction_has_no_gradient(blocks):
+    """With one negative and a large prior the correction is bounded for most nodes."""
+    form = {"beta": 50.0, "tau_plus": 0.5, "critic": "cosine"}
+    found = run(LOCAL_GLOBAL["info_nce"], **form)
+    expected = run(local_global, objective="info_nce", **form)
+    torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-11)
+
+
+def test_weights_count_in_the_diagnostics():
+    local, summary, batch = pairs()
+    twice = torch.cat([torch.arange(17), torch.arange(5)])
+    weight = torch.ones(17, dtype=torch.float64)
+    weight[:5] = 2
+    expected = local_global_jsd(local[twice], summary, batch[twice], beta=3.0, return_diagnostics=True)
+    found = local_global_jsd(local, summary, batch, beta=3.0, node_weight=weight, return_diagnostics=True)
+    torch.testing.assert_close(found, expected)
+
+
+@pytest.mark.parametrize(
+    ("weight", "message"),
+    [
+        (torch.ones(20), r"node_weight must be \(17,\) float, one number a row of local, got \(20,\)"),
+        (torch.ones(17, 1), r"got \(17, 1\)"),
+        (torch.ones(17, dtype=torch.int64), "got .* torch.int64"),
+        (torch.zeros(17), "at least 0, with a sum above 0, got 0.0 and a sum of 0.0"),
+        (torch.linspace(-1, 2, 17), "got -1.0 and a sum"),
+        (torch.full((17,), torch.nan), "sum of nan"),
+    ],
+)
+def test_weights_that_do_not_fit_are_refused(weight, message):
+    with pytest.raises(InputError, match=message):
+        local_global_jsd(*pairs(), node_weight=weight)

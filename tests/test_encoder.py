@@ -203,6 +203,10 @@ def test_eps_counts_as_in_pygs_layer():
     [
         (torch.tensor([[0], [5]]), r"x of torch.int64 must name columns in \[0, 4\].* got 0 to 5"),
         (torch.tensor([[-1], [2]]), "got -1 to 2; give features as floating-point numbers"),
+        (torch.tensor([[2, 2], [0, 1]]), r"rising in each row, got 0 to 2"),
+        (torch.eye(5, dtype=torch.int64), r"x must be \(N, 5\) floating-point, or \(N, K\) int64"),
+        (torch.eye(5, dtype=torch.bool), "torch.bool; give features as floating-point numbers"),
+        (torch.zeros(2, 0, dtype=torch.int64), r"got \(2, 0\)"),
         (torch.zeros(2, 4), r"x must be \(N, 5\)"),
     ],
 )
@@ -214,3 +218,22 @@ def test_inputs_that_do_not_fit_are_refused(x, message):
 def test_an_edge_to_nowhere_is_refused():
     with pytest.raises(InputError, match=r"edge_index must name nodes in \[0, 1\]"):
         GINEncoder(5)(torch.zeros(2, 5), torch.tensor([[0], [2]]))
+
+
+@pytest.mark.parametrize("width", [3, 40])
+def test_an_encoder_in_half_precision_comes_close(width):
+    torch.manual_seed(0)
+    encoder = GINEncoder(width, 16, 2).eval()
+    x, edge_index = torch.randn(6, width), torch.randint(6, (2, 12))
+    expected = encoder(x, edge_index).node_embedding
+    found = encoder.bfloat16()(x.bfloat16(), edge_index).node_embedding
+    torch.testing.assert_close(found.float(), expected, rtol=0.05, atol=0.05)
+
+
+def test_32_bit_edges_and_a_refused_second_derivative():
+    encoder = GINEncoder(3, 8, 2)
+    x, edge_index = torch.randn(6, 3, requires_grad=True), torch.randint(6, (2, 12))
+    found = encoder(x, edge_index.int()).node_embedding
+    torch.testing.assert_close(found, encoder(x, edge_index).node_embedding)
+    with pytest.raises(RuntimeError, match="cannot be differentiated again"):
+        torch.autograd.grad(found.sum(), x, create_graph=True)

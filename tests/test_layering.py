@@ -10,7 +10,7 @@ import graphcl_hard
 PACKAGE = Path(graphcl_hard.__file__).parent
 # From the ground up; the modules of one floor do not know each other.
 FLOORS = [
-    {"errors", "allocator"},
+    {"errors", "allocator", "derivatives"},
     {"hardness", "kernel_svm", "row_losses", "sampling", "statistics", "config", "records", "tu_format"},
     {
         "released",

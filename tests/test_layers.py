@@ -57,6 +57,9 @@ def test_evaluation_and_other_norms_are_pytorchs():
     ours.eval(), theirs.eval()
     assert torch.equal(relu_batch_norm(x.clone(), ours), theirs(F.relu(x)))
     assert ours.num_batches_tracked == 0
+    for options in ({"affine": False}, {"track_running_stats": False}, {"momentum": None}):
+        norm = BatchNorm1d(3, **options).double()
+        torch.testing.assert_close(relu_batch_norm(x.clone(), norm), copy.deepcopy(norm)(F.relu(x)))
     with pytest.raises(ValueError, match="more than 1 value per channel"):
         relu_batch_norm(x[:1], ours.train())
 

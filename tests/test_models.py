@@ -70,3 +70,18 @@ def test_a_batch_of_one_node_is_refused():
     batch = GraphBatches(graphs, torch.ones(1, 3)).select(torch.arange(2))
     with pytest.raises(InputError, match="at least 2 nodes to train on, got 1 in 2 graphs"):
         InfoGraph(GINEncoder(3, 8, 2), OBJECTIVE)(batch, 1.0)
+
+
+def test_under_autocast_the_head_runs_in_half_precision_and_hooks_are_called(toy):
+    model = InfoGraph(GINEncoder(3, 8, 2), OBJECTIVE).train()
+    batch = GraphBatches(toy, node_features(toy).x).select(torch.arange(10))
+    expected, seen = model(batch, 2.0)[0], []
+    model.local_head.register_forward_hook(lambda _, __, output: seen.append(output.dtype))
+    torch.testing.assert_close(model(batch, 2.0)[0], expected)
+    with torch.autocast("cpu", torch.bfloat16):
+        model(batch, 2.0)
+    model.local_head._forward_hooks.clear()
+    model.local_head.linear_shortcut.register_forward_hook(lambda _, __, output: seen.append(output.dtype))
+    with torch.autocast("cpu", torch.bfloat16):
+        model(batch, 2.0)
+    assert seen == [torch.float32, torch.bfloat16, torch.bfloat16]

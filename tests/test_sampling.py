@@ -34,6 +34,28 @@ def test_more_nodes_than_there_are_gives_all():
     assert (weight == 1).all()
 
 
+def test_a_draw_that_rounds_up_stays_in_its_graph(monkeypatch):
+    monkeypatch.setattr(torch, "rand", lambda n, **_: torch.full((n,), 1 - 2**-53, dtype=torch.float64))
+    sizes = torch.tensor([100, 7])
+    index, _ = sample_nodes(sizes, 100, None)
+    assert index.max() == 106
+    assert torch.bincount((index >= 100).long()).tolist() == [100, 7]
+
+
+def test_the_largest_score_is_that_of_the_sample():
+    """What the estimate's lack of bias does not cover: `score_scale="max"` scales by the sample's own largest score."""
+    local, summary, batch = pairs(24, 3)
+    index, weight = sample_nodes(torch.bincount(batch, minlength=3), 2, torch.Generator().manual_seed(0))
+    scores = local[index] @ summary.T
+    scale = 2 / scores.scatter(1, batch[index, None], 0.0).abs().max()
+    common = {"tau_plus": 0.1, "node_weight": weight}
+    found = LOCAL_GLOBAL["jsd"](local[index], summary, batch[index], beta=2.0, **common)
+    plain = LOCAL_GLOBAL["jsd"](
+        local[index], summary, batch[index], beta=2 * scale.item(), score_scale="none", **common
+    )
+    torch.testing.assert_close(found, plain)
+
+
 def test_every_node_has_the_same_chance():
     """The position of u decides alone: a fine grid of u meets each of 12 nodes alike, whatever K is."""
     for nodes_per_graph in (1, 3, 5, 7):
