@@ -278,7 +278,8 @@ def test_interrupt_stops_between_two_fits(monkeypatch):
 @pytest.mark.skipif(os.name != "posix", reason="sends SIGINT to a child")
 def test_interrupt_ends_a_long_run():
     code = (
-        "import sys; sys.path.insert(0, 'tests')\n"
+        "import signal, sys; sys.path.insert(0, 'tests')\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a shell's background jobs ignore it
         "from test_evaluation import sum_pooled, cross_validate\n"
         "x, y = sum_pooled(400)\n"
         "cross_validate(x, y, repeats=1000, progress=lambda done, total: print(done, flush=True))\n"
