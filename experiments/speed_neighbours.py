@@ -15,6 +15,8 @@ from torch import Tensor
 from torch_geometric import EdgeIndex
 from torch_geometric.utils import scatter
 
+from graphcl_hard.adjacency import Adjacency, neighbour_sum
+
 Sum = Callable[[Tensor], Tensor]
 CALLS = 5  # of one timing
 
@@ -69,10 +71,6 @@ def segment_csr(cut: Cut) -> Sum:
 
 def package(cut: Cut) -> Sum:
     """This package's own."""
-    try:
-        from graphcl_hard.adjacency import Adjacency, neighbour_sum  # noqa: PLC0415
-    except ImportError as error:
-        raise NotOfferedError("this version of the package has no graphcl_hard.adjacency") from error
     adjacency = Adjacency.from_edge_index(cut.edge_index, cut.nodes)
     return lambda x: neighbour_sum(x, adjacency)
 
@@ -111,17 +109,17 @@ def measure(cut: Cut, channels: int, repeats: int) -> dict[str, Any]:
             torch.testing.assert_close(mine, other, rtol=1e-4, atol=1e-4)
         found[way] = {"prepare": [], "forward": [], "both": []}
     for _ in range(repeats):
-        for way, neighbour_sum in sums.items():
+        for way, way_sum in sums.items():
             times = found[way]
             times["prepare"].append(_seconds(lambda make=WAYS[way]: make(cut), device))
             with torch.no_grad():
-                times["forward"].append(_seconds(lambda f=neighbour_sum: f(x), device))
-            times["both"].append(_seconds(lambda f=neighbour_sum: _sum_and_gradient(f, x, gradient), device))
+                times["forward"].append(_seconds(lambda f=way_sum: f(x), device))
+            times["both"].append(_seconds(lambda f=way_sum: _sum_and_gradient(f, x, gradient), device))
     return found
 
 
-def _sum_and_gradient(neighbour_sum: Sum, x: Tensor, gradient: Tensor) -> tuple[Tensor, Tensor]:
-    result = neighbour_sum(x)
+def _sum_and_gradient(way_sum: Sum, x: Tensor, gradient: Tensor) -> tuple[Tensor, Tensor]:
+    result = way_sum(x)
     return result.detach(), torch.autograd.grad(result, x, gradient)[0]
 
 
