@@ -16,8 +16,8 @@ from torch import Tensor
 from graphcl_hard.derivatives import refuse_second_derivatives
 from graphcl_hard.row_losses import RowLossFunction
 
-# Scores in a block. On the CPU a block's four (B, C) tensors and the rows beside them then fit in the second-level
-# caches of a few cores (experiments/speed.py measures); on a GPU they take 256 MiB.
+# Scores in a block, of which a few tensors are alive at a time. On the CPU (1 MiB each in float32) larger blocks fall
+# out of the caches and smaller ones pay for the number of calls; on a GPU four of them take 256 MiB.
 BLOCK_SCORES = {"cpu": 2**18, "gpu": 2**24}
 MIN_BLOCK, MAX_BLOCK = 64, 2048
 # Scores that may be kept, within one step, between the search for the largest and the loss: 32 MiB in float32.

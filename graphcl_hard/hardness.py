@@ -25,23 +25,6 @@ def check_beta(beta: float) -> None:
         )
 
 
-def log_weights(negatives: Tensor, beta: float) -> Tensor:
-    r"""The logarithm of weights proportional to :math:`e^{\beta q}` that sum to one in each row.
-
-    Args:
-        negatives: (R, C) scores, float; what is no negative of its row holds -inf.
-        beta: hardness, at least 0.
-
-    Returns:
-        (R, C) of the same dtype, -inf where `negatives` is -inf. Computed by log-softmax, which subtracts the
-        row's maximum, so scores of 1e4 stay finite in float32.
-    """
-    # 0 * -inf is nan, so a beta that vanishes in this dtype keeps the -inf and levels the rest.
-    vanishes = beta < torch.finfo(negatives.dtype).tiny
-    logits = torch.where(torch.isneginf(negatives), negatives, 0.0) if vanishes else negatives * beta
-    return torch.log_softmax(logits, dim=1)
-
-
 def hard_negative_weights(scores: Tensor, beta: float, mask: Tensor | None = None) -> Tensor:
     r"""Importance weights of the negatives, with mean one over each row's negatives.
 
@@ -67,12 +50,13 @@ def hard_negative_weights(scores: Tensor, beta: float, mask: Tensor | None = Non
     """
     check_beta(beta)
     scores = full_precision(scores)
+    exponent = torch.where(torch.isneginf(scores), scores, scores * beta)  # 0 * -inf would be nan
     if mask is None:
-        return log_weights(scores, beta).exp() * scores.size(1)
+        return exponent.softmax(dim=1) * scores.size(1)
     n = mask.sum(dim=1, keepdim=True)
     # A row without negatives stays finite inside the softmax, so that its gradient is 0 and not nan.
-    negatives = scores.masked_fill(~mask & (n > 0), -math.inf)
-    return (log_weights(negatives, beta).exp() * n).masked_fill(~mask, 0.0)
+    exponent = exponent.masked_fill(~mask & (n > 0), -math.inf)
+    return (exponent.softmax(dim=1) * n).masked_fill(~mask, 0.0)
 
 
 def effective_negatives(weights: Tensor, mask: Tensor | None = None) -> Tensor:

@@ -42,7 +42,8 @@ def predictions(train: Floats, labels: Ints, test: Floats, grid: Sequence[float]
     np.fill_diagonal(kernel, 1.0)
     cross_kernel = _rbf(test, train, gamma)  # (M, N)
     for value in grid:
-        with config_context(assume_finite=True, skip_parameter_validation=True):  # a fifth of a short fit is checks
+        # The kernel has been looked at, and looking again at every C would take time from short fits.
+        with config_context(assume_finite=True, skip_parameter_validation=True):
             predicted = SVC(C=value, kernel="precomputed").fit(kernel, labels).predict(cross_kernel)
         yield predicted
 

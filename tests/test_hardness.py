@@ -81,3 +81,12 @@ def test_bad_arguments_are_refused():
         beta_schedule(0, 2, 1.0, "sine")
     with pytest.raises(InputError, match=r"step must lie in \[0, total - 1\] with total = 2, got 2"):
         beta_schedule(2, 2, 1.0)
+
+
+@pytest.mark.parametrize("beta", [0.0, 1e-320, 2.0])
+def test_a_score_of_minus_infinity_has_no_weight(beta):
+    scores = torch.tensor([[1.0, -torch.inf, 1.0]], requires_grad=True)
+    weights = hard_negative_weights(scores, beta)
+    assert weights.tolist() == [[1.5, 0.0, 1.5]]
+    weights[0, 0].backward()
+    assert torch.isfinite(scores.grad).all()
