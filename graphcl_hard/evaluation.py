@@ -58,6 +58,7 @@ class CrossValidation:
     accuracy: Floats
     macro_f1: Floats
     chosen: Floats  # picked by the inner folds of that training part
+    inner_accuracy: Floats  # the chosen parameter's mean over those inner folds; it has seen no test fold
     train_sizes: Ints
     test_sizes: Ints
 
@@ -77,7 +78,7 @@ class CrossValidation:
     def to_dict(self) -> dict[str, Any]:
         """Plain Python for JSON (no NaN): both summaries, then every fold's numbers as nested lists."""
         scores = ("accuracy", "macro_f1")
-        arrays = (*scores, "chosen", "train_sizes", "test_sizes")
+        arrays = (*scores, "chosen", "inner_accuracy", "train_sizes", "test_sizes")
         return {
             "probe": self.probe,
             "parameter": self.parameter,
@@ -163,7 +164,7 @@ def cross_validate(
 
     outer = RepeatedStratifiedKFold(n_splits=folds, n_repeats=repeats, random_state=seed)
     splits = list(outer.split(np.zeros(len(y)), y))
-    scores = {name: np.empty((3, len(splits))) for name in arrays}
+    scores = {name: np.empty((4, len(splits))) for name in arrays}
     stop = threading.Event()
 
     # Threads: libsvm and BLAS let go of the interpreter lock, and nothing has to be copied or started. Each keeps to
@@ -190,15 +191,18 @@ def cross_validate(
     sizes = np.array([[len(train), len(test)] for train, test in splits]).T.reshape(2, repeats, folds)
     results = {}
     for name, table in scores.items():
-        parts = (*table.reshape(3, repeats, folds), *sizes)  # in the order of the fields
+        parts = (*table.reshape(4, repeats, folds), *sizes)  # in the order of the fields
         results[name] = CrossValidation(probe, chosen_probe.parameter, int(seed), *parts)
     return results
 
 
 def _score_split(
     x: Floats, y: Ints, train: Ints, test: Ints, probe: _Probe, seed: int, stop: threading.Event
-) -> tuple[float, float, float]:
-    """One outer fold: accuracy, macro-F1 and the parameter that the inner folds chose; sees y[test] only to score."""
+) -> tuple[float, float, float, float]:
+    """One outer fold: accuracy, macro-F1, the parameter that the inner folds chose and its mean accuracy in them.
+
+    Sees y[test] only to score.
+    """
     x_train, y_train = x[train], y[train]
     inner_folds = min(INNER_FOLDS, int(np.bincount(y_train).min()))
     inner = list(StratifiedKFold(inner_folds, shuffle=True, random_state=seed).split(x_train, y_train))
@@ -211,10 +215,11 @@ def _score_split(
             accuracy[row, column] = np.mean(predicted == y_train[held_out])
             if stop.is_set():
                 raise InterruptedError
-    best = grid[int(np.argmax(np.average(accuracy, axis=1)))]  # the same sum as GridSearchCV's, to the last bit
+    means = np.average(accuracy, axis=1)  # the same sum as GridSearchCV's, to the last bit
+    best = grid[int(np.argmax(means))]
     (predicted,) = _predict(probe, x_train, y_train, x[test], [best])
     macro_f1 = f1_score(y[test], predicted, average="macro", zero_division=0.0)
-    return float(np.mean(predicted == y[test])), float(macro_f1), float(best)
+    return float(np.mean(predicted == y[test])), float(macro_f1), float(best), float(means.max())
 
 
 def _predict(probe: _Probe, x_fit: Floats, y_fit: Ints, x_new: Floats, grid: Sequence[float]) -> Iterator[Ints]:

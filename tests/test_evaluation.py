@@ -54,7 +54,7 @@ X, Y = blobs(40)
 
 
 def grid_search(x, y, folds, repeats, seed, probe="svm"):
-    """What scikit-learn alone gives: lists of accuracy, macro-F1 and the chosen parameter, one for each fold."""
+    """What scikit-learn alone gives for each fold: lists of accuracy, macro-F1, chosen parameter, inner accuracy."""
     model, parameter, grid = REFERENCES[probe]
     x = np.asarray(x, dtype=np.float64)
     rows = []
@@ -67,16 +67,18 @@ def grid_search(x, y, folds, repeats, seed, probe="svm"):
         ).fit(x[train], y[train])
         predicted = search.predict(x[test])
         chosen = search.best_params_[f"probe__{parameter}"]
-        rows.append((search.score(x[test], y[test]), f1_score(y[test], predicted, average="macro"), chosen))
+        macro_f1 = f1_score(y[test], predicted, average="macro")
+        rows.append((search.score(x[test], y[test]), macro_f1, chosen, search.best_score_))
     return [list(column) for column in zip(*rows, strict=True)]
 
 
 def assert_equal_to_grid_search(x, y, folds, repeats, seed, probe="svm"):
     result = cross_validate(x, y, probe=probe, folds=folds, repeats=repeats, seed=seed)["embeddings"]
-    accuracy, macro_f1, chosen = grid_search(x, y, folds, repeats, seed, probe)
+    accuracy, macro_f1, chosen, inner_accuracy = grid_search(x, y, folds, repeats, seed, probe)
     assert result.accuracy.ravel().tolist() == accuracy
     assert result.macro_f1.ravel().tolist() == macro_f1
     assert result.chosen.ravel().tolist() == chosen
+    assert result.inner_accuracy.ravel().tolist() == inner_accuracy
     return chosen
 
 
@@ -177,9 +179,9 @@ def test_parameter_is_chosen_without_the_test_labels():
     flipped = y.copy()
     flipped[test] = 1 - y[test]
     arguments = (train, test, evaluation.PROBES["svm"], 0, threading.Event())
-    accuracy, _, chosen = evaluation._score_split(x.astype(float), y, *arguments)
-    other_accuracy, _, other_chosen = evaluation._score_split(x.astype(float), flipped, *arguments)
-    assert chosen == other_chosen
+    accuracy, _, *chosen = evaluation._score_split(x.astype(float), y, *arguments)
+    other_accuracy, _, *other_chosen = evaluation._score_split(x.astype(float), flipped, *arguments)
+    assert chosen == other_chosen  # with its inner accuracy
     assert other_accuracy == pytest.approx(1 - accuracy)
     assert accuracy > 0.55
 
