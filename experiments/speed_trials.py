@@ -20,7 +20,7 @@ import torch
 from graphcl_hard.allocator import keep_freed_memory
 from graphcl_hard.batching import GraphBatches
 from graphcl_hard.config import Config
-from graphcl_hard.training import Epoch, build_model, place, train, training_device
+from graphcl_hard.training import Epoch, TrainingState, build_model, place, train, training_device
 
 TRIALS = {
     "package": "as it is: freed memory kept, fused Adam, all cores, float32",
@@ -76,7 +76,7 @@ def main() -> None:
             model.encoder.forward = torch.compile(model.encoder.forward, dynamic=True)  # type: ignore[method-assign]
         batches = GraphBatches(workload.graphs, workload.features.x, *place(fabric, config))
         start = time.perf_counter()
-        train(model, batches, config, fabric, epochs.append)
+        train(TrainingState(model, config), batches, config, fabric, epochs.append)
     seconds = [epoch.seconds for epoch in epochs]
     numbers = {"first": seconds[0], "epoch": statistics.median(seconds[1:]), "loss": epochs[-1].loss}
     print(json.dumps({**numbers, "in_all": time.perf_counter() - start}))

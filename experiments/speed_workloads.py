@@ -18,7 +18,7 @@ from graphcl_hard.config import Config
 from graphcl_hard.data import GraphData, load_graphs
 from graphcl_hard.errors import InputError
 from graphcl_hard.features import NodeFeatures, node_features, one_hot
-from graphcl_hard.training import build_model, place, train
+from graphcl_hard.training import TrainingState, build_model, place, train
 
 SYNTHETIC = "synthetic-"
 MIN_STEPS = 10  # of one timing; an epoch of a small set is too short to be timed alone
@@ -99,7 +99,7 @@ def prepare_package(workload: Workload, fabric: Fabric) -> Callable[[], float]:
     def run() -> float:
         seconds: list[float] = []
         model = build_model(config, features.channels)
-        train(model, batches, config, fabric, lambda epoch: seconds.append(epoch.seconds))
+        train(TrainingState(model, config), batches, config, fabric, lambda epoch: seconds.append(epoch.seconds))
         return sum(seconds) / len(seconds)
 
     return run

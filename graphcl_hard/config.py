@@ -13,19 +13,20 @@ import yaml
 from graphcl_hard.errors import InputError
 
 Probe = Literal["svm", "linear-svm", "logistic", "knn"]
-OUTPUT_SETTINGS = ("out", "overwrite", "quiet")
+OUTPUT_SETTINGS = ("out", "overwrite", "resume", "checkpoint_seconds", "pictures", "quiet")
 RANGES: dict[str, tuple[float, float]] = {
     "beta": (0, 1e6),
     "temperature": (1e-6, 1e6),
     "nodes_per_graph": (0, 1_000_000),
     "hidden_channels": (1, 65536),
     "num_layers": (1, 100),
-    "epochs": (1, 1_000_000),
+    "epochs": (0, 1_000_000),
     "batch_size": (2, 1_000_000),
     "seed": (0, 2**32 - 1),
     "seeds": (1, 10_000),
     "folds": (2, 1000),
     "repeats": (1, 1000),
+    "checkpoint_seconds": (0, 1e9),
 }
 ADVICE = {
     "beta": "0 is uniform weights",
@@ -33,12 +34,13 @@ ADVICE = {
     "nodes_per_graph": "0 takes all nodes",
     "hidden_channels": "32 is usual",
     "num_layers": "3 is usual",
-    "epochs": "20 is usual",
+    "epochs": "20 is usual, and 0 scores the untrained encoder alone",
     "batch_size": "the other graphs of a batch are the negatives, and 128 is usual",
     "seed": "take a small whole number",
     "seeds": "5 is usual",
     "folds": "10 is usual",
     "repeats": "3 is usual",
+    "checkpoint_seconds": "10 is usual, and 0 writes one after every epoch",
 }
 
 
@@ -70,11 +72,12 @@ class Config:
         hidden_channels: Channels of each layer.
         num_layers: Layers of the encoder.
         readout: How a graph's nodes become the graph's vector.
-        epochs: Passes over the set.
+        epochs: Passes over the set. 0 trains nothing: the untrained encoder alone is scored.
         batch_size: Graphs in a batch, at least 2: the other graphs of the batch are the negatives.
         lr: Learning rate of Adam.
         seed: First seed; it fixes the initial weights, the order of batches and the folds.
         seeds: Number of seeds: seed, seed + 1, and so on, each a run of its own, with a summary.
+        score_epochs: Epochs whose embedding is scored, beside the last; 0 is the untrained encoder. The default is 0.
         protocol: best-epoch picks the epoch on the test folds, as much of the literature does: optimistic, and
             labelled so.
         folds: Folds of the stratified cross-validation.
@@ -85,6 +88,10 @@ class Config:
         deterministic: Refuse operations that do not repeat bit for bit; the CPU needs no such switch.
         out: Folder to write; the default is a new one under runs/.
         overwrite: Replace the run that the folder --out holds.
+        resume: Go on with the run that the folder --out holds, from its last checkpoint, with the numbers of a run that
+            was never stopped; a finished one is left as it is.
+        checkpoint_seconds: Least time between two checkpoints; 0 writes one after every epoch.
+        pictures: Draw the two pictures; the map of the embedding takes seconds on a large set.
         quiet: Print nothing but the folder that was written, and errors.
     """
 
@@ -114,6 +121,7 @@ class Config:
     seed: int = 0
     seeds: int = 1
 
+    score_epochs: tuple[int, ...] = (0,)
     protocol: Literal["last-epoch", "best-epoch"] = "last-epoch"
     folds: int = 10
     repeats: int = 3
@@ -125,6 +133,9 @@ class Config:
 
     out: Path | None = None
     overwrite: bool = False
+    resume: bool = False
+    checkpoint_seconds: float = 10.0
+    pictures: bool = True
     quiet: bool = False
 
     def check(self) -> None:
@@ -149,8 +160,33 @@ class Config:
                 "--mode released is the authors' code, which has --objective jsd and --critic dot alone, got "
                 f"{self.objective} and {self.critic}; leave these two out."
             )
+        self._check_epochs()
+        if self.resume and (self.out is None or self.overwrite):
+            found = "--overwrite" if self.overwrite else "no --out"
+            raise InputError(f"--resume needs the --out folder of a run, and not --overwrite, got {found}; mend that.")
         if not self.probes or len(set(self.probes)) < len(self.probes):
             raise InputError(f"--probes must name at least one classifier, each once, got {' '.join(self.probes)!r}.")
+
+    def _check_epochs(self) -> None:
+        if len(set(self.score_epochs)) < len(self.score_epochs) or any(
+            not 0 <= epoch <= self.epochs for epoch in self.score_epochs
+        ):
+            raise InputError(
+                f"--score-epochs must be epochs from 0 to --epochs {self.epochs}, each once, got "
+                f"{' '.join(map(str, self.score_epochs))}; 0 is the untrained encoder."
+            )
+        if self.protocol == "best-epoch" and (self.epochs == 0 or self.score_epochs != (0,)):
+            raise InputError(
+                f"--protocol best-epoch scores all epochs and needs one, got --epochs {self.epochs} and --score-epochs "
+                f"{' '.join(map(str, self.score_epochs))}; change one of them."
+            )
+
+    @property
+    def scored_epochs(self) -> tuple[int, ...]:
+        """The epochs whose embedding is scored, rising; the last is one of them."""
+        if self.protocol == "best-epoch":
+            return tuple(range(self.epochs + 1))
+        return tuple(sorted({*self.score_epochs, self.epochs}))
 
     @property
     def resolved_critic(self) -> Literal["dot", "cosine"]:
@@ -174,6 +210,20 @@ def to_plain(config: Config) -> dict[str, Any]:
     for name, value in dataclasses.asdict(config).items():
         plain[name] = str(value) if isinstance(value, Path) else list(value) if isinstance(value, tuple) else value
     return plain
+
+
+def check_same_settings(config: Config, folder: Path) -> None:
+    """Raise `InputError` where the run in a folder has other settings, so that it cannot go on under these."""
+    path = folder / "config.yaml"
+    if not path.exists():
+        return
+    held = {**to_plain(Config()), **read_yaml(path)}
+    for name, value in to_plain(config).items():
+        if name not in OUTPUT_SETTINGS and held[name] != value:
+            raise InputError(
+                f"--resume: the run in {folder} has {_flag(name)} {held[name]}, got {value}; give --config {path}, or "
+                "choose another --out."
+            )
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -223,7 +273,8 @@ def _kind(default: Any) -> tuple[str, Callable[[Any], bool]]:
     if isinstance(default, (int, float)):
         return "a number", lambda value: isinstance(value, (int, float, str)) and not isinstance(value, bool)
     if isinstance(default, tuple):
-        return "a list of names", lambda value: isinstance(value, list) and all(isinstance(v, str) for v in value)
+        kind, fits = _kind(default[0])
+        return f"a list, each {kind}", lambda value: isinstance(value, list) and all(fits(v) for v in value)
     if default is None:
         return "a path or null", lambda value: value is None or isinstance(value, str)
     return "a name", lambda value: isinstance(value, str)

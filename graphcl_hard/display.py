@@ -92,18 +92,23 @@ class Display:
         data = result["dataset"]
         table = _table(f"{data['name']}: {data['graphs']} graphs, {data['classes']} classes, seed {result['seed']}")
         epoch = f"best epoch, {result['epoch']}" if result["optimistic"] else f"trained, epoch {result['epoch']}"
-        names = {"untrained": "untrained GIN", "trained": epoch}
         for probe, scores in result["scores"].items():
             table.add_section()
             table.add_row(PROBE_NAMES[probe], style="dim")
-            for key, name in names.items():
-                summary = scores[key]["summary"]
-                table.add_row(name, _score(summary["accuracy"]), "", _score(summary["macro_f1"]))
-            accuracy, macro_f1 = (scores["difference"][score] for score in ("accuracy", "macro_f1"))
-            p = f"{accuracy['p']:.2g}"
-            table.add_row("difference", _difference(accuracy), p, _difference(macro_f1), style="bold")
+            others = {} if result["optimistic"] else scores.get("by_epoch", {})
+            rows = {f"epoch {epoch}": scored for epoch, scored in others.items()}
+            rows = {"untrained GIN": scores.get("untrained"), **rows, epoch: scores.get("trained")}
+            for name, scored in rows.items():
+                if scored is not None:
+                    summary = scored["summary"]
+                    table.add_row(name, _score(summary["accuracy"]), "", _score(summary["macro_f1"]))
+            if "difference" in scores:
+                accuracy, macro_f1 = (scores["difference"][score] for score in ("accuracy", "macro_f1"))
+                p = f"{accuracy['p']:.2g}"
+                table.add_row("difference", _difference(accuracy), p, _difference(macro_f1), style="bold")
         self._show(table)
-        first = next(iter(result["scores"].values()))["trained"]
+        shown = next(iter(result["scores"].values()))
+        first = shown.get("trained") or shown["untrained"]
         self._optimistic(result)
         self.say(
             f"{first['repeats']} x {first['folds']}-fold cross-validation, parameters chosen inside the training "
@@ -120,6 +125,8 @@ class Display:
             table.add_section()
             table.add_row(PROBE_NAMES[probe], style="dim")
             for key, name in names.items():
+                if key not in rows:
+                    continue
                 sign = "+" if key == "difference" else ""
                 accuracy, macro_f1 = (_score(rows[key][score], sign) for score in ("accuracy", "macro_f1"))
                 table.add_row(name, accuracy, macro_f1, style="bold" if sign else "")

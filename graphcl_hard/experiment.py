@@ -16,17 +16,29 @@ from lightning_fabric import Fabric
 
 from graphcl_hard import pictures, records
 from graphcl_hard.batching import GraphBatches
-from graphcl_hard.config import Config, to_plain
+from graphcl_hard.checkpoint import Progress, read_checkpoint, write_checkpoint
+from graphcl_hard.config import Config, check_same_settings, to_plain
 from graphcl_hard.data import GraphData
 from graphcl_hard.display import Display
 from graphcl_hard.encoder import GINEncoder
 from graphcl_hard.evaluation import CrossValidation, cross_validate
 from graphcl_hard.features import NodeFeatures
 from graphcl_hard.records import RunFolder
+from graphcl_hard.spectrum import effective_rank
 from graphcl_hard.statistics import paired_difference, t_interval
-from graphcl_hard.training import Epoch, TrainingDiverged, build_model, embed, place, train, training_device
+from graphcl_hard.training import (
+    Epoch,
+    TrainingDiverged,
+    TrainingState,
+    build_model,
+    embed,
+    place,
+    train,
+    training_device,
+)
 
 SCORES = ("accuracy", "macro_f1")
+ENCODERS = ("untrained", "trained")
 Array = npt.NDArray[np.floating]
 
 
@@ -35,7 +47,9 @@ def run_seeds(config: Config, graphs: GraphData, features: NodeFeatures, out: Pa
 
     One seed's files lie in the folder itself; several seeds have a folder each in it, beside a summary.
     """
-    with RunFolder(out, config.overwrite) as folder:
+    with RunFolder(out, config.overwrite, config.resume) as folder:
+        if config.resume:
+            check_same_settings(config, out)
         if config.seeds == 1:
             display.result(run_seed(config, graphs, features, folder, display))
             return
@@ -43,7 +57,7 @@ def run_seeds(config: Config, graphs: GraphData, features: NodeFeatures, out: Pa
         results = []
         for seed in range(config.seed, config.seed + config.seeds):
             one = dataclasses.replace(config, seed=seed, seeds=1, out=out / f"seed-{seed}")
-            with RunFolder(out / f"seed-{seed}") as inner:
+            with RunFolder(out / f"seed-{seed}", resume=config.resume) as inner:
                 results.append(run_seed(one, graphs, features, inner, display))
             display.result(results[-1])
         summary = summarise(results)
@@ -56,10 +70,16 @@ def run_seed(
 ) -> dict[str, Any]:
     """Run one seed and write its folder; returns what result.json holds.
 
+    With `config.resume`, the folder's run goes on from its last checkpoint, and a finished one is only read.
     Interrupted, or with a loss that is not finite, the folder holds the last whole epoch's encoder, the metrics so
     far, and a result.json that says how it ended.
     """
     start = time.perf_counter()
+    if config.resume:
+        check_same_settings(config, folder.path)
+        earlier = folder.read_json(records.RESULT)
+        if earlier is not None and earlier["status"] == "finished":
+            return earlier
     folder.write_text(records.CONFIG, config.to_yaml())
     result: dict[str, Any] = {
         "status": "running",
@@ -77,19 +97,24 @@ def run_seed(
         folder.write_json(records.RESULT, result)
         with training_device(config) as fabric:
             result |= {"device": str(fabric.device), "threads": torch.get_num_threads()}
-            encoder, states, embeddings, epochs = _train(config, graphs, features, folder, display, result, fabric)
-        seconds["training"] = sum(epoch.seconds for epoch in epochs)
-        seconds["epoch_median"] = plain_statistics.median(epoch.seconds for epoch in epochs)
+            encoder, progress = _train(config, graphs, features, folder, display, result, fabric)
+        if progress.epochs:
+            seconds["training"] = sum(epoch.seconds for epoch in progress.epochs)
+            seconds["epoch_median"] = plain_statistics.median(epoch.seconds for epoch in progress.epochs)
+        result["embedding"] = {
+            str(epoch): {"effective_rank": effective_rank(embedding)}
+            for epoch, embedding in progress.embeddings.items()
+        }
         y = graphs.y.numpy()
         evaluation_start = time.perf_counter()
-        result["scores"], best = _evaluate(config, embeddings, y, display)
+        result["scores"], best = _evaluate(config, progress.embeddings, y, display)
         seconds["evaluation"] = time.perf_counter() - evaluation_start
         result["epoch"] = best
-        if states:  # best-epoch: the encoder on disk is the one whose scores are reported
-            encoder.load_state_dict(states[best])
+        if progress.encoders:  # best-epoch: the encoder on disk is the one whose scores are reported
+            encoder.load_state_dict(progress.encoders[best])
             encoder.save_pretrained(folder.path)
         pictures_start = time.perf_counter()
-        _leave(config, embeddings[best], embeddings[0], epochs, y, folder, result)
+        _leave(config, progress, y, folder, result)
         seconds["pictures"] = time.perf_counter() - pictures_start
         result["status"] = "finished"
     except BaseException as error:
@@ -102,6 +127,7 @@ def run_seed(
         seconds["total"] = time.perf_counter() - start
         result["seconds"] = seconds
         folder.write_json(records.RESULT, result)
+    (folder.path / records.CHECKPOINT).unlink(missing_ok=True)
     return result
 
 
@@ -120,13 +146,15 @@ def describe(graphs: GraphData, features: NodeFeatures) -> dict[str, Any]:
 def summarise(results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Several seeds' results in one: for each probe and score the mean, deviation and Student's interval over seeds."""
     scores: dict[str, Any] = {}
-    for probe in results[0]["scores"]:
+    for probe, first_scores in results[0]["scores"].items():
         rows: dict[str, Any] = {}
-        for key in ("untrained", "trained"):
-            rows[key] = {s: [r["scores"][probe][key]["summary"][s]["mean"] for r in results] for s in SCORES}
-        rows["difference"] = {
-            s: [a - b for a, b in zip(rows["trained"][s], rows["untrained"][s], strict=True)] for s in SCORES
-        }
+        for key in ENCODERS:
+            if key in first_scores:
+                rows[key] = {s: [r["scores"][probe][key]["summary"][s]["mean"] for r in results] for s in SCORES}
+        if len(rows) == len(ENCODERS):
+            rows["difference"] = {
+                s: [a - b for a, b in zip(rows["trained"][s], rows["untrained"][s], strict=True)] for s in SCORES
+            }
         scores[probe] = {key: {s: _over_seeds(values[s]) for s in SCORES} for key, values in rows.items()}
     first = results[0]
     shared = {key: first[key] for key in ("dataset", "method", "protocol", "optimistic")}
@@ -147,37 +175,45 @@ def _train(
     display: Display,
     result: dict[str, Any],
     fabric: Fabric,
-) -> tuple[GINEncoder, dict[int, dict[str, Any]], dict[int, Array], list[Epoch]]:
-    """Train and embed.
-
-    Returns the encoder, its weights by epoch (under best-epoch alone), the embeddings by epoch (0 is untrained) and
-    the epochs' numbers.
-    """
+) -> tuple[GINEncoder, Progress]:
+    """Train and embed, from the checkpoint where there is one to go on from."""
     model = build_model(config, features.channels)
     device, dtype = place(fabric, config)
     batches = GraphBatches(graphs, features.x, device, dtype)
-    encoder = model.to(device, dtype).encoder
-    embeddings = {0: embed(encoder, batches, config.batch_size)}
+    state = TrainingState(model.to(device, dtype), config)
+    encoder = model.encoder
+    progress = read_checkpoint(folder.path, state) if config.resume else None
+    if progress is None:
+        progress = Progress()
+    else:
+        result["resumed_after_epoch"] = state.epoch
+        folder.add_rows(records.METRICS, [epoch._asdict() for epoch in progress.epochs])
+    if state.epoch == 0 and 0 in config.scored_epochs:
+        progress.embeddings[0] = embed(encoder, batches, config.batch_size)
     encoder.save_pretrained(folder.path)
-    epochs: list[Epoch] = []
-    states: dict[int, dict[str, Any]] = {}
+    last_checkpoint = time.monotonic()
     with display.bar("training", config.epochs) as show:
 
         def on_epoch(epoch: Epoch) -> None:
-            epochs.append(epoch)
+            nonlocal last_checkpoint
+            progress.epochs.append(epoch)
             result["epoch"] = epoch.epoch
             # Each epoch replaces the one before, so that whatever happens the last whole epoch is on disk.
             encoder.save_pretrained(folder.path)
-            folder.add_row(records.METRICS, epoch._asdict())
+            folder.add_rows(records.METRICS, [epoch._asdict()])
             if config.protocol == "best-epoch":
-                states[epoch.epoch] = copy.deepcopy(encoder.state_dict())
-            if config.protocol == "best-epoch" or epoch.epoch == config.epochs:
-                embeddings[epoch.epoch] = embed(encoder, batches, config.batch_size)
+                progress.encoders[epoch.epoch] = copy.deepcopy(encoder.state_dict())
+            if epoch.epoch in config.scored_epochs:
+                progress.embeddings[epoch.epoch] = embed(encoder, batches, config.batch_size)
+            due = time.monotonic() - last_checkpoint >= config.checkpoint_seconds
+            if due or epoch.epoch == config.epochs:
+                write_checkpoint(folder.path, state, progress)
+                last_checkpoint = time.monotonic()
             note = f"loss {epoch.loss:.4g}  effective negatives {100 * epoch.effective_negatives:.0f}%"
             show(epoch.epoch, note)
 
-        train(model, batches, config, fabric, on_epoch)
-    return encoder, states, embeddings, epochs
+        train(state, batches, config, fabric, on_epoch)
+    return encoder, progress
 
 
 def _evaluate(
@@ -201,37 +237,50 @@ def _evaluate(
         by_epoch = {epoch: found[str(epoch)] for epoch in embeddings}
         if config.protocol == "best-epoch" and probe == config.probes[0]:
             best = max((e for e in by_epoch if e > 0), key=lambda e: by_epoch[e].accuracy.mean())
-        scores[probe] = _compare(by_epoch[0], by_epoch[best])
-        if config.protocol == "best-epoch":
-            scores[probe]["accuracy_by_epoch"] = {str(e): float(cv.accuracy.mean()) for e, cv in by_epoch.items()}
+        scores[probe] = _by_encoder(by_epoch, best)
     return scores, best
 
 
-def _compare(untrained: CrossValidation, trained: CrossValidation) -> dict[str, Any]:
-    difference = {}
-    for score in SCORES:
-        pair = paired_difference(getattr(trained, score), getattr(untrained, score), trained.test_train_ratio)
-        # JSON has no infinity: t is null where all differences are the same number other than 0.
-        difference[score] = {**pair._asdict(), "t": pair.t if math.isfinite(pair.t) else None}
-    return {"untrained": untrained.to_dict(), "trained": trained.to_dict(), "difference": difference}
+def _by_encoder(by_epoch: Mapping[int, CrossValidation], best: int) -> dict[str, Any]:
+    """Untrained, trained and their paired difference, as far as they were scored; other epochs under by_epoch."""
+    others = dict(by_epoch)
+    scores: dict[str, Any] = {}
+    untrained, trained = others.pop(0, None), others.pop(best, None)
+    if untrained is not None:
+        scores["untrained"] = untrained.to_dict()
+    if trained is not None:
+        scores["trained"] = trained.to_dict()
+    if untrained is not None and trained is not None:
+        scores["difference"] = {score: _difference(trained, untrained, score) for score in SCORES}
+    if others:
+        scores["by_epoch"] = {str(epoch): cv.to_dict() for epoch, cv in others.items()}
+    return scores
+
+
+def _difference(trained: CrossValidation, untrained: CrossValidation, score: str) -> dict[str, Any]:
+    pair = paired_difference(getattr(trained, score), getattr(untrained, score), trained.test_train_ratio)
+    # JSON has no infinity: t is null where all differences are the same number other than 0.
+    return {**pair._asdict(), "t": pair.t if math.isfinite(pair.t) else None}
 
 
 def _leave(
-    config: Config,
-    trained: Array,
-    untrained: Array,
-    epochs: list[Epoch],
-    y: npt.NDArray[np.integer],
-    folder: RunFolder,
-    result: Mapping[str, Any],
+    config: Config, progress: Progress, y: npt.NDArray[np.integer], folder: RunFolder, result: Mapping[str, Any]
 ) -> None:
     """Write the embeddings and the pictures."""
+    best = result["epoch"]
+    names = {0: "untrained", best: "trained" if best else "untrained"}
+    arrays: dict[str, Any] = {names.get(e, f"epoch_{e}"): array for e, array in progress.embeddings.items()}
     with records.replacing(folder.path / records.EMBEDDINGS) as partial:
-        np.savez_compressed(partial, trained=trained, untrained=untrained, y=y)
+        np.savez_compressed(partial, y=y, **arrays)
+    if not config.pictures:
+        return
     name = result["dataset"]["name"]
     label = f"{name}, {config.objective}"
     label += ", released" if config.mode == "released" else f", beta {config.beta:g}, tau+ {config.tau_plus:g}"
-    losses, shares = [e.loss for e in epochs], [e.effective_negatives for e in epochs]
-    pictures.training_curves(losses, shares, label, folder.path / records.PICTURES[0])
-    chosen = f"{label}, epoch {result['epoch']}" + (", picked on the test folds" if result["optimistic"] else "")
-    pictures.embedding_map(trained, y, chosen, folder.path / records.PICTURES[1], seed=config.seed)
+    if progress.epochs:
+        losses, shares = zip(*((e.loss, e.effective_negatives) for e in progress.epochs), strict=True)
+        pictures.training_curves(losses, shares, label, folder.path / records.PICTURES[0])
+    else:
+        label = f"{name}, untrained"
+    chosen = f"{label}, epoch {best}" + (", picked on the test folds" if result["optimistic"] else "")
+    pictures.embedding_map(progress.embeddings[best], y, chosen, folder.path / records.PICTURES[1], seed=config.seed)

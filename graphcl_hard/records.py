@@ -11,7 +11,7 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -22,10 +22,10 @@ from filelock import FileLock, Timeout
 from graphcl_hard.errors import InputError
 
 CONFIG, METRICS, RESULT = "config.yaml", "metrics.csv", "result.json"
-SUMMARY, EMBEDDINGS = "summary.json", "embeddings.npz"
+SUMMARY, EMBEDDINGS, CHECKPOINT = "summary.json", "embeddings.npz", "checkpoint.safetensors"
 ENCODER = ("encoder.safetensors", "encoder.json")
 PICTURES = ("training.png", "embedding.png")
-RUN_FILES = {CONFIG, METRICS, RESULT, SUMMARY, EMBEDDINGS, *ENCODER, *PICTURES}
+RUN_FILES = {CONFIG, METRICS, RESULT, SUMMARY, EMBEDDINGS, CHECKPOINT, *ENCODER, *PICTURES}
 LOCK, REPLACED, PARTIAL = ".graphcl_hard.lock", "replaced-run", ".part-"
 PACKAGES = (
     "graphcl_hard",
@@ -57,10 +57,11 @@ def replacing(path: Path) -> Iterator[Path]:
         partial.unlink(missing_ok=True)
 
 
-def check_vacant(path: Path, overwrite: bool) -> None:
+def check_vacant(path: Path, overwrite: bool, resume: bool = False) -> None:
     """Raise `InputError` unless a run may be written to the folder; touches nothing.
 
-    It may where there is no such folder, or an empty one, or, with `overwrite`, one that holds a run and nothing else.
+    It may where there is no such folder, or an empty one, or, with `overwrite`, one that holds a run and nothing else,
+    or, with `resume`, what a run may leave when it is killed.
     """
     try:
         entries = [entry for entry in path.iterdir() if entry.name != LOCK] if path.exists() else []
@@ -69,13 +70,16 @@ def check_vacant(path: Path, overwrite: bool) -> None:
     if not entries:
         return
     strange = _strange(path)
-    if strange is not None or not _is_run(path):
+    if strange is not None or not (resume or _is_run(path)):
         raise InputError(
             f"The folder {path} holds something other than a run ({strange or entries[0].name}), which --overwrite "
-            "does not touch either; choose another --out."
+            "and --resume do not touch either; choose another --out."
         )
-    if not overwrite:
-        raise InputError(f"The folder {path} holds a run; give --overwrite to replace it, or another --out.")
+    if not (overwrite or resume):
+        raise InputError(
+            f"The folder {path} holds a run; give --resume to go on with it, --overwrite to replace it, or another "
+            "--out."
+        )
 
 
 class RunFolder:
@@ -85,15 +89,16 @@ class RunFolder:
         path: the folder; it must not exist, or be empty, unless `overwrite` is set.
         overwrite: replace the run that the folder holds. It is set aside in the subfolder replaced-run until the new
             run has ended well, and stays there if it does not.
+        resume: go on with what the folder holds.
 
     Raises:
         InputError: the folder is taken, holds something else, cannot be made, or another run is writing to it.
     """
 
-    def __init__(self, path: Path, overwrite: bool = False) -> None:
+    def __init__(self, path: Path, overwrite: bool = False, resume: bool = False) -> None:
         self.path = path
         self._rows: list[dict[str, Any]] = []
-        check_vacant(path, overwrite)
+        check_vacant(path, overwrite, resume)
         try:
             path.mkdir(parents=True, exist_ok=True)
             self._lock = FileLock(path / LOCK)
@@ -103,8 +108,12 @@ class RunFolder:
         except OSError as error:
             raise InputError(f"The folder {path} cannot be written: {error.strerror}; choose another --out.") from error
         try:
-            check_vacant(path, overwrite)  # another run may have come and gone before the lock
-            self._set_aside()
+            check_vacant(path, overwrite, resume)  # another run may have come and gone before the lock
+            if resume:
+                for partial in path.glob(PARTIAL + "*"):  # left by a writer that was killed
+                    partial.unlink()
+            else:
+                self._set_aside()
         except BaseException:
             self._release()
             raise
@@ -143,9 +152,14 @@ class RunFolder:
         """Write a JSON file; numbers that JSON lacks (nan, infinity) are refused."""
         self.write_text(name, json.dumps(content, indent=2, allow_nan=False) + "\n")
 
-    def add_row(self, name: str, row: Mapping[str, Any]) -> None:
-        """Add a line to the run's CSV file; the first row names the columns."""
-        self._rows.append(dict(row))
+    def read_json(self, name: str) -> dict[str, Any] | None:
+        """What a JSON file holds, or None where there is no such file."""
+        path = self.path / name
+        return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+
+    def add_rows(self, name: str, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Add lines to the run's CSV file; the first row names the columns."""
+        self._rows += [dict(row) for row in rows]
         text = io.StringIO()
         writer = csv.DictWriter(text, fieldnames=list(self._rows[0]), lineterminator="\n")
         writer.writeheader()

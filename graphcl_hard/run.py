@@ -39,7 +39,7 @@ from typing import Annotated, TypeVar
 
 import tyro
 
-from graphcl_hard.config import Config, read_yaml, to_flags
+from graphcl_hard.config import Config, check_same_settings, read_yaml, to_flags
 from graphcl_hard.errors import InputError
 from graphcl_hard.records import check_vacant, default_folder
 from graphcl_hard.sources import check_name, check_spelling, is_path
@@ -150,7 +150,9 @@ def _absolute(config: Config) -> Config:
 def _run(config: Config) -> None:
     # What can be refused is, before a folder is made or replaced; what is quick, before the heavy imports.
     if config.out:
-        check_vacant(config.out, config.overwrite)
+        check_vacant(config.out, config.overwrite, config.resume)
+        if config.resume:
+            check_same_settings(config, config.out)
     if not is_path(config.dataset):
         check_spelling(check_name(config.dataset))
 

@@ -4,7 +4,7 @@ import functools
 import os
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from lightning_fabric import Fabric
+from torch import Tensor
 
 from graphcl_hard.batching import GraphBatches
 from graphcl_hard.config import Config
@@ -35,6 +36,47 @@ class Epoch(NamedTuple):
     negative_score: float
     seconds: float
     """Wall time of the epoch's steps."""
+
+
+class TrainingState:
+    """All that the next epoch depends on: the model, Adam, the random numbers that order the batches, and the epoch.
+
+    Args:
+        model: on the device that it is trained on; trained in place.
+        config: learning rate and seed.
+    """
+
+    def __init__(self, model: InfoGraph, config: Config) -> None:
+        self.model = model
+        kind = next(model.parameters()).device.type
+        # One kernel for all parameters: no slower on a CPU (experiments/speed_trials.py), and one launch on a GPU.
+        self.optimizer = torch.optim.Adam(model.parameters(), lr=config.lr, fused=kind in ("cpu", "cuda"))
+        self.generator = torch.Generator().manual_seed(config.seed)
+        self.epoch = 0
+
+    def to_tensors(self) -> dict[str, Tensor]:
+        """The state but the epoch, name -> tensor on the CPU; the tensors are shared where they lie there."""
+        tensors = {f"model.{name}": tensor for name, tensor in self.model.state_dict().items()}
+        for index, moments in self.optimizer.state_dict()["state"].items():
+            tensors |= {f"adam.{index}.{name}": tensor for name, tensor in moments.items()}
+        tensors["generator"] = self.generator.get_state()
+        return {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+
+    def load_tensors(self, tensors: Mapping[str, Tensor], epoch: int) -> None:
+        """Take the state that `to_tensors` gave after an epoch; training goes on with the next."""
+        weights: dict[str, Tensor] = {}
+        moments: dict[int, dict[str, Tensor]] = {}
+        for key, tensor in tensors.items():
+            kind, _, name = key.partition(".")
+            if kind == "model":
+                weights[name] = tensor
+            elif kind == "adam":
+                index, _, moment = name.partition(".")
+                moments.setdefault(int(index), {})[moment] = tensor
+        self.model.load_state_dict(weights)
+        self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": moments})
+        self.generator.set_state(tensors["generator"])
+        self.epoch = epoch
 
 
 class TrainingDiverged(InputError):
@@ -93,34 +135,32 @@ def place(fabric: Fabric, config: Config) -> tuple[torch.device, torch.dtype]:
 
 
 def train(
-    model: InfoGraph,
+    state: TrainingState,
     batches: GraphBatches,
     config: Config,
     fabric: Fabric,
     on_epoch: Callable[[Epoch], object],
 ) -> None:
-    """Train a model in place, from first epoch to last.
+    """Train a model in place, from the state's epoch to the last.
 
     Args:
-        model: the model.
+        state: the model and how far it is; its `epoch` counts up.
         batches: the set, on the fabric's device.
-        config: epochs, batch size, learning rate, beta and its schedule, seed.
+        config: epochs, batch size, beta and its schedule.
         fabric: device and precision.
         on_epoch: called at the end of each epoch, when the model holds that epoch's weights.
 
     Raises:
         TrainingDiverged: a loss or a weight is not finite; names the epoch and the step.
     """
-    # One kernel for all parameters: no slower on a CPU (experiments/speed_trials.py), and one launch on a GPU.
-    optimizer = torch.optim.Adam(model.parameters(), lr=config.lr, fused=fabric.device.type in ("cpu", "cuda"))
-    stepping, optimizer = fabric.setup(model, optimizer)
-    generator = torch.Generator().manual_seed(config.seed)
-    for epoch in range(1, config.epochs + 1):
+    model = state.model
+    stepping, optimizer = fabric.setup(model, state.optimizer)
+    for epoch in range(state.epoch + 1, config.epochs + 1):
         beta = beta_schedule(epoch - 1, config.epochs, config.beta, config.beta_schedule)
         start = time.perf_counter()
         model.train()
         rows, nodes = [], []
-        for batch in batches.shuffled(config.batch_size, generator, config.nodes_per_graph):
+        for batch in batches.shuffled(config.batch_size, state.generator, config.nodes_per_graph):
             optimizer.zero_grad()
             loss, diagnostics = stepping(batch, beta)
             fabric.backward(loss)
@@ -133,6 +173,7 @@ def train(
         weights = torch.tensor(nodes, dtype=torch.float64)
         loss_mean, share, positive, negative = (weights @ table / weights.sum()).tolist()
         seconds = time.perf_counter() - start
+        state.epoch = epoch
         on_epoch(Epoch(epoch, beta, loss_mean, share, positive, negative, seconds))
 
 

@@ -11,7 +11,7 @@ PACKAGE = Path(graphcl_hard.__file__).parent
 # From the ground up; the modules of one floor do not know each other.
 FLOORS = [
     {"errors", "allocator", "derivatives"},
-    {"hardness", "kernel_svm", "row_losses", "sampling", "statistics", "config", "records", "tu_format"},
+    {"hardness", "kernel_svm", "row_losses", "sampling", "statistics", "spectrum", "config", "records", "tu_format"},
     {
         "released",
         "contrast",
@@ -29,6 +29,7 @@ FLOORS = [
     {"features", "batching", "encoder", "heads"},
     {"models"},
     {"training"},
+    {"checkpoint"},
     {"experiment"},
     {"run"},
 ]

@@ -36,8 +36,8 @@ def test_a_file_is_replaced_whole_or_not_at_all(tmp_path):
 
 def test_rows_json_and_text(tmp_path):
     with RunFolder(tmp_path / "a" / "b") as folder:
-        folder.add_row("metrics.csv", {"epoch": 1, "loss": 0.5})
-        folder.add_row("metrics.csv", {"epoch": 2, "loss": 0.25})
+        folder.add_rows("metrics.csv", [{"epoch": 1, "loss": 0.5}])
+        folder.add_rows("metrics.csv", [{"epoch": 2, "loss": 0.25}])
         folder.write_json("result.json", {"x": [1, None]})
         with pytest.raises(ValueError, match="JSON"):
             folder.write_json("result.json", {"x": math.nan})
@@ -53,7 +53,7 @@ def test_a_run_is_replaced_only_when_asked(tmp_path):
         folder.write_text(records.CONFIG, "beta: 1\n")
         folder.write_text(records.RESULT, "{}")
         (folder.path / "seed-0").mkdir()
-    with pytest.raises(InputError, match=r"run holds a run; give --overwrite"):
+    with pytest.raises(InputError, match=r"run holds a run; give --resume"):
         RunFolder(tmp_path / "run")
     assert (tmp_path / "run" / records.CONFIG).read_text() == "beta: 1\n"
     with RunFolder(tmp_path / "run", overwrite=True) as folder:

@@ -10,7 +10,7 @@ from graphcl_hard.batching import GraphBatches
 from graphcl_hard.config import Config
 from graphcl_hard.errors import InputError
 from graphcl_hard.features import node_features
-from graphcl_hard.training import TrainingDiverged, build_model, embed, place, train, training_device
+from graphcl_hard.training import TrainingDiverged, TrainingState, build_model, embed, place, train, training_device
 
 SMALL = Config(hidden_channels=8, num_layers=2, epochs=3, batch_size=8, accelerator="cpu")
 
@@ -24,7 +24,7 @@ def trained(toy, config):
         device, dtype = place(fabric, config)
         batches = GraphBatches(toy, features.x, device, dtype)
         model.to(device, dtype)
-        train(model, batches, config, fabric, epochs.append)
+        train(TrainingState(model, config), batches, config, fabric, epochs.append)
         return epochs, embed(model.encoder, batches, 7), model.state_dict()
 
 
@@ -132,7 +132,7 @@ def test_a_loss_that_is_not_finite_names_epoch_and_step(toy):
     model.objective = failing
     epochs = []
     with training_device(config) as fabric, pytest.raises(TrainingDiverged, match="loss is nan at step 2 of epoch 2"):
-        train(model, GraphBatches(toy, features.x), config, fabric, epochs.append)
+        train(TrainingState(model, config), GraphBatches(toy, features.x), config, fabric, epochs.append)
     assert [e.epoch for e in epochs] == [1]
 
 

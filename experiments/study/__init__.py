@@ -1,0 +1,1 @@
+"""The parts of the study: `experiments/tu.py` puts them together."""

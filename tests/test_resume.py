@@ -1,0 +1,159 @@
+"""A run that was stopped goes on from its checkpoint, and ends as if nothing had happened."""
+
+import copy
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import torch
+
+from graphcl_hard.batching import GraphBatches
+from graphcl_hard.checkpoint import Progress, read_checkpoint, write_checkpoint
+from graphcl_hard.config import Config
+from graphcl_hard.errors import InputError
+from graphcl_hard.features import node_features
+from graphcl_hard.records import CHECKPOINT
+from graphcl_hard.run import main
+from graphcl_hard.training import TrainingState, build_model, place, train, training_device
+
+SMALL = Config(hidden_channels=8, num_layers=2, epochs=5, batch_size=8, beta_schedule="linear-up", accelerator="cpu")
+WORDS = ["--folds", "3", "--repeats", "1", "--hidden-channels", "8", "--num-layers", "2", "--epochs", "40"]
+
+
+@pytest.fixture
+def setting(toy):
+    """A function from settings to (state, batches, fabric)."""
+
+    def make(config):
+        features = node_features(toy)
+        with training_device(config) as fabric:
+            device, dtype = place(fabric, config)
+            model = build_model(config, features.channels).to(device, dtype)
+            return TrainingState(model, config), GraphBatches(toy, features.x, device, dtype), fabric
+
+    return make
+
+
+@pytest.mark.parametrize(
+    "change", [{}, {"precision": "64-true"}, {"precision": "bf16-mixed"}, {"nodes_per_graph": 2}, {"mode": "released"}]
+)
+@pytest.mark.parametrize("stop", [1, 3, 5])
+def test_a_training_goes_on_bit_for_bit(setting, tmp_path, change, stop):
+    """Stopped after an epoch, written, and read into another model: every later number and tensor is the same."""
+    config = dataclasses.replace(SMALL, **change)
+    state, batches, fabric = setting(config)
+    whole = Progress()
+    train(state, batches, config, fabric, whole.epochs.append)
+
+    first, batches, fabric = setting(config)
+    progress = Progress()
+
+    def write(epoch):
+        progress.epochs.append(epoch)
+        if epoch.epoch == stop:
+            progress.embeddings[stop] = np.full((3, 2), stop, np.float64)
+            progress.encoders[stop] = copy.deepcopy(first.model.encoder.state_dict())
+            write_checkpoint(tmp_path, first, progress)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(first, batches, config, fabric, write)
+
+    second, batches, fabric = setting(dataclasses.replace(config, seed=7))  # nothing of it may be left
+    found = read_checkpoint(tmp_path, second)
+    assert second.epoch == stop
+    assert np.array_equal(found.embeddings[stop], progress.embeddings[stop])
+    for name, tensor in first.model.encoder.state_dict().items():
+        assert torch.equal(found.encoders[stop][name], tensor)
+    train(second, batches, config, fabric, found.epochs.append)
+    assert [e._replace(seconds=0) for e in found.epochs] == [e._replace(seconds=0) for e in whole.epochs]
+    ends, expected = second.to_tensors(), state.to_tensors()
+    assert set(ends) == set(expected)
+    assert all(torch.equal(ends[name], expected[name]) for name in expected)
+
+
+def test_a_checkpoint_that_is_not_what_was_written_is_refused(setting, tmp_path):
+    state, batches, fabric = setting(SMALL)
+    progress = Progress()
+    assert read_checkpoint(tmp_path, state) is None
+    train(state, batches, SMALL, fabric, progress.epochs.append)
+    write_checkpoint(tmp_path, state, progress)
+    path = tmp_path / CHECKPOINT
+    whole = path.read_bytes()
+    for position in (len(whole) - 1, len(whole) // 2):
+        path.write_bytes(whole[:position] + bytes([whole[position] ^ 1]) + whole[position + 1 :])
+        with pytest.raises(InputError, match=r"its sum differs"):
+            read_checkpoint(tmp_path, state)
+    path.write_bytes(whole[:-10])
+    with pytest.raises(InputError, match=r"cannot be read: .*; remove it to start again"):
+        read_checkpoint(tmp_path, state)
+
+
+def command(out, *words):
+    return [sys.executable, "-m", "graphcl_hard.run", *WORDS, "--out", str(out), "--checkpoint-seconds", "0", *words]
+
+
+def without_times(folder):
+    """What a run left, without its times."""
+    result = json.loads((folder / "result.json").read_text())
+    for name in ("seconds", "resumed_after_epoch"):
+        result.pop(name, None)
+    result["config"] = {k: v for k, v in result["config"].items() if k not in ("out", "resume")}
+    metrics = [line.rpartition(",")[0] for line in (folder / "metrics.csv").read_text().splitlines()]
+    arrays = {name: array.tolist() for name, array in np.load(folder / "embeddings.npz").items()}
+    return result, metrics, arrays, (folder / "encoder.safetensors").read_bytes()
+
+
+@pytest.mark.parametrize("protocol", ["last-epoch", "best-epoch"])
+def test_a_killed_run_ends_as_if_nothing_had_happened(tmp_path, protocol):
+    words = ["--protocol", protocol, *(["--score-epochs", "0", "7"] if protocol == "last-epoch" else ["--folds", "2"])]
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    assert subprocess.run(command(whole, *words, "--quiet"), check=False).returncode == 0
+    process = subprocess.Popen(command(killed, *words, "--quiet"), stdout=subprocess.DEVNULL)
+    metrics = killed / "metrics.csv"
+    while process.poll() is None and not (metrics.exists() and len(metrics.read_text().splitlines()) > 10):
+        time.sleep(0.002)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    (killed / ".part-torn.csv").write_text("half")  # what a writer leaves that is killed
+    assert (killed / CHECKPOINT).exists()
+    assert main(command(killed, *words, "--quiet", "--resume")[3:]) == 0
+    result = json.loads((killed / "result.json").read_text())
+    assert 9 <= result["resumed_after_epoch"] < 40
+    assert without_times(killed) == without_times(whole)
+    assert sorted(os.listdir(killed)) == sorted(os.listdir(whole))
+
+
+def test_a_finished_run_is_left_alone_and_other_settings_are_refused(tmp_path, capsys):
+    out = tmp_path / "run"
+    words = command(out, "--epochs", "2", "--resume")[3:]
+    assert main(words) == 0  # there was nothing to go on with
+    before = {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in out.iterdir()}
+    capsys.readouterr()
+    assert main(words) == 0
+    assert "trained, epoch 2" in capsys.readouterr().out
+    assert main([*words, "--beta", "3"]) == 2
+    assert "has --beta 10.0, got 3.0; give --config" in capsys.readouterr().err
+    assert {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in out.iterdir()} == before
+    (out / "thesis.tex").write_text("mine")
+    assert main(words) == 2
+    assert "holds something other than a run (thesis.tex)" in capsys.readouterr().err
+
+
+def test_several_seeds_go_on_where_they_were(tmp_path):
+    words = ["--epochs", "2", "--seeds", "3", "--quiet"]
+    whole, stopped = tmp_path / "whole", tmp_path / "stopped"
+    assert main(command(whole, *words)[3:]) == 0
+    assert main(command(stopped, *words)[3:]) == 0
+    (stopped / "summary.json").unlink()
+    (stopped / "seed-2" / "result.json").unlink()
+    kept = (stopped / "seed-1" / "result.json").stat().st_mtime_ns
+    assert main(command(stopped, *words, "--resume")[3:]) == 0
+    assert (stopped / "seed-1" / "result.json").stat().st_mtime_ns == kept
+    assert (stopped / "summary.json").read_text() == (whole / "summary.json").read_text()
