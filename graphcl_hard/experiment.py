@@ -283,4 +283,4 @@ def _leave(
     else:
         label = f"{name}, untrained"
     chosen = f"{label}, epoch {best}" + (", picked on the test folds" if result["optimistic"] else "")
-    pictures.embedding_map(progress.embeddings[best], y, chosen, folder.path / records.PICTURES[1], seed=config.seed)
+    pictures.embedding_map({chosen: progress.embeddings[best]}, y, folder.path / records.PICTURES[1], config.seed)

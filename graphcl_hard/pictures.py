@@ -1,7 +1,7 @@
 """The pictures of a run: its training curves, and a map of its embedding."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -46,19 +46,36 @@ def training_curves(losses: Sequence[float], effective_negatives: Sequence[float
 
 
 def embedding_map(
-    embedding: npt.NDArray[np.floating], labels: npt.NDArray[np.integer], title: str, path: Path, seed: int = 0
+    embeddings: Mapping[str, npt.NDArray[np.floating]], labels: npt.NDArray[np.integer], path: Path, seed: int = 0
 ) -> None:
-    """Draw the graphs in two dimensions, coloured by class, into a PNG file.
-
-    The map is t-SNE's, or PCA's for fewer than 5 or more than 3000 graphs, or where all fall on one point.
-    Both start from standardised columns.
+    """Draw the graphs in two dimensions, coloured by class, one panel an embedding, into a PNG file.
 
     Args:
-        embedding: (G, D).
+        embeddings: title of the panel -> (G, D).
         labels: (G,) class indices.
-        title: above the picture.
         path: the file to write.
         seed: of t-SNE.
+    """
+    figure = Figure(figsize=(0.4 + 5.6 * len(embeddings), 5.2), layout="constrained")
+    panels = figure.subplots(1, len(embeddings), squeeze=False)[0]
+    classes = np.unique(labels)
+    for axes, (title, embedding) in zip(panels, embeddings.items(), strict=True):
+        points, method = _in_two_dimensions(embedding, seed)
+        for k, label in enumerate(classes):
+            x, y = points[labels == label].T
+            # The first classes of tab10 are told apart by people who do not see red and green.
+            axes.scatter(x, y, s=18, alpha=0.75, color=f"C{k % 10}", linewidths=0, label=f"class {label}")
+        axes.set(xticks=[], yticks=[], title=f"{title} ({method})")
+        axes.title.set_fontsize(11)
+    if len(classes) <= 12:
+        panels[-1].legend(frameon=False, fontsize=9)
+    _save(figure, path)
+
+
+def _in_two_dimensions(embedding: npt.NDArray[np.floating], seed: int) -> tuple[npt.NDArray[np.floating], str]:
+    """(G, D) to (G, 2), and how; both ways start from standardised columns.
+
+    By t-SNE, or PCA for fewer than 5 or more than 3000 graphs, or where all fall on one point.
     """
     graphs = len(embedding)
     columns = StandardScaler().fit_transform(embedding)
@@ -69,27 +86,12 @@ def embedding_map(
     points = np.zeros((graphs, 2))
     points[:, : found.shape[1]] = found
     spread = points[:, 0].std()
-    by_tsne = 5 <= graphs <= MAX_TSNE_GRAPHS and spread > 0  # t-SNE crashes where there is no spread
-    if by_tsne:
-        tsne = TSNE(perplexity=min(30.0, (graphs - 1) / 3), init=points / spread * 1e-4, random_state=seed)
-        # One thread: beside other work, t-SNE's short parallel loops wait for each other longer than they run.
-        with threadpool_limits(1):
-            points = tsne.fit_transform(columns)
-    figure = Figure(figsize=(6, 5.2), layout="constrained")
-    axes = figure.subplots()
-    classes = np.unique(labels)
-    for k, label in enumerate(classes):
-        chosen = labels == label
-        # The first classes of tab10 are told apart by people who do not see red and green.
-        colour = f"C{k % 10}"
-        axes.scatter(
-            points[chosen, 0], points[chosen, 1], s=18, alpha=0.75, color=colour, linewidths=0, label=f"class {label}"
-        )
-    if len(classes) <= 12:
-        axes.legend(frameon=False, fontsize=9)
-    axes.set(xticks=[], yticks=[], title=f"{title} ({'t-SNE' if by_tsne else 'PCA'})")
-    axes.title.set_fontsize(11)
-    _save(figure, path)
+    if not 5 <= graphs <= MAX_TSNE_GRAPHS or not spread > 0:  # t-SNE crashes where there is no spread
+        return points, "PCA"
+    tsne = TSNE(perplexity=min(30.0, (graphs - 1) / 3), init=points / spread * 1e-4, random_state=seed)
+    # One thread: beside other work, t-SNE's short parallel loops wait for each other longer than they run.
+    with threadpool_limits(1):
+        return tsne.fit_transform(columns), "t-SNE"
 
 
 def _save(figure: Figure, path: Path) -> None:

@@ -11,7 +11,7 @@ from graphcl_hard import pictures
 @pytest.mark.parametrize("columns", [1, 6])
 def test_a_map_shows_every_class_in_its_colour(tmp_path, graphs, columns):
     embedding = np.random.default_rng(0).normal(size=(graphs, columns))
-    pictures.embedding_map(embedding, np.arange(graphs) % 2, "TOY", tmp_path / "map.png")
+    pictures.embedding_map({"TOY": embedding}, np.arange(graphs) % 2, tmp_path / "map.png")
     picture = matplotlib.image.imread(tmp_path / "map.png")[..., :3]
     for colour in ("#1f77b4", "#ff7f0e"):
         rgb = np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)]) / 255
@@ -19,17 +19,29 @@ def test_a_map_shows_every_class_in_its_colour(tmp_path, graphs, columns):
 
 
 def test_an_embedding_that_collapsed_to_one_point_still_has_a_map(tmp_path):
-    pictures.embedding_map(np.ones((12, 3)), np.arange(12) % 3, "TOY", tmp_path / "map.png")
+    pictures.embedding_map({"TOY": np.ones((12, 3))}, np.arange(12) % 3, tmp_path / "map.png")
     assert matplotlib.image.imread(tmp_path / "map.png").shape[2] == 4
 
 
 def test_large_sets_are_mapped_by_pca(tmp_path, monkeypatch):
     monkeypatch.setattr(pictures, "MAX_TSNE_GRAPHS", 10)
     monkeypatch.setattr(pictures, "TSNE", None)
-    pictures.embedding_map(
-        np.random.default_rng(0).normal(size=(11, 3)), np.zeros(11, int), "TOY", tmp_path / "map.png"
-    )
+    embedding = np.random.default_rng(0).normal(size=(11, 3))
+    pictures.embedding_map({"TOY": embedding}, np.zeros(11, int), tmp_path / "map.png")
     assert (tmp_path / "map.png").exists()
+
+
+def test_several_embeddings_lie_side_by_side(tmp_path):
+    embedding = np.random.default_rng(0).normal(size=(20, 3))
+    widths = []
+    for names in (["a"], ["a", "b", "c"]):
+        pictures.embedding_map(dict.fromkeys(names, embedding), np.arange(20) % 2, tmp_path / "map.png")
+        picture = matplotlib.image.imread(tmp_path / "map.png")[..., :3]
+        orange = np.abs(picture - (0.75 * np.array([255, 127, 14]) / 255 + 0.25)).max(axis=-1) < 0.02
+        thirds = np.array_split(orange.any(axis=0), len(names))
+        assert all(third.any() for third in thirds)
+        widths.append(picture.shape[1])
+    assert widths[1] > 2.5 * widths[0]
 
 
 @pytest.mark.parametrize("epochs", [1, 100])
