@@ -22,6 +22,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "num_layers": (1, 100),
     "epochs": (0, 1_000_000),
     "batch_size": (2, 1_000_000),
+    "lr": (0, 1000),
     "seed": (0, 2**32 - 1),
     "seeds": (1, 10_000),
     "folds": (2, 1000),
@@ -36,6 +37,7 @@ ADVICE = {
     "num_layers": "3 is usual",
     "epochs": "20 is usual, and 0 scores the untrained encoder alone",
     "batch_size": "the other graphs of a batch are the negatives, and 128 is usual",
+    "lr": "0.001 is usual, and 0 moves the statistics of batch norm alone",
     "seed": "take a small whole number",
     "seeds": "5 is usual",
     "folds": "10 is usual",
@@ -74,7 +76,8 @@ class Config:
         readout: How a graph's nodes become the graph's vector.
         epochs: Passes over the set. 0 trains nothing: the untrained encoder alone is scored.
         batch_size: Graphs in a batch, at least 2: the other graphs of the batch are the negatives.
-        lr: Learning rate of Adam.
+        lr: Learning rate of Adam. 0 moves nothing but the running statistics of batch norm: a control that tells what
+            learning adds to them.
         seed: First seed; it fixes the initial weights, the order of batches and the folds.
         seeds: Number of seeds: seed, seed + 1, and so on, each a run of its own, with a summary.
         score_epochs: Epochs whose embedding is scored, beside the last; 0 is the untrained encoder. The default is 0.
@@ -151,8 +154,6 @@ class Config:
             raise InputError(f"--seed and --seeds must stay below 2**32 together, got {self.seed} and {self.seeds}.")
         if not 0 <= self.tau_plus < 1:
             raise InputError(f"--tau-plus must lie in [0, 1), got {self.tau_plus}; 0 switches the correction off.")
-        if not 0 < self.lr <= 1000:
-            raise InputError(f"--lr must lie in (0, 1000], got {self.lr}; 0.001 is usual.")
         if self.out == Path():
             raise InputError("--out must name a folder other than the current one, got '.' or nothing; give a name.")
         if self.mode == "released" and (self.objective != "jsd" or self.critic == "cosine"):

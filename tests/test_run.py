@@ -264,7 +264,7 @@ BAD = [
     (["--resume"], "--resume needs the --out folder of a run, and not --overwrite, got no --out"),
     (["--resume", "--out", "run", "--overwrite"], "got --overwrite"),
     (["--checkpoint-seconds", "-1"], "--checkpoint-seconds must lie in [0, 1e+09], got -1.0"),
-    (["--lr", "0"], "--lr must lie in (0, 1000], got 0.0"),
+    (["--lr", "-0.1"], "--lr must lie in [0, 1000], got -0.1; 0.001 is usual, and 0 moves the statistics"),
     (["--temperature", "inf"], "--temperature must lie in [1e-06, 1e+06], got inf"),
     (["--seeds", "0"], "--seeds must lie in [1, 10000], got 0"),
     (["--seed", "-3"], "--seed must lie in [0, 4.29497e+09], got -3"),

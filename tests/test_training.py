@@ -69,6 +69,15 @@ def test_the_loss_falls(toy, change, share):
     assert embedding.shape == (24, 16)
 
 
+def test_without_a_learning_rate_only_the_statistics_of_batch_norm_move(toy):
+    config = dataclasses.replace(SMALL, lr=0.0)
+    _, embedding, weights = trained(toy, config)
+    before = build_model(config, node_features(toy).channels).state_dict()
+    moved = {name.rsplit(".", 1)[1] for name in weights if not torch.equal(weights[name], before[name])}
+    assert moved == {"running_mean", "running_var", "num_batches_tracked"}
+    assert not np.array_equal(embedding, trained(toy, dataclasses.replace(config, epochs=0))[1])
+
+
 def test_the_settings_reach_the_objective(toy):
     base = trained(toy, SMALL)[1]
     changes = [
