@@ -1,0 +1,191 @@
+"""Records to numbers: accuracies fold by fold, intervals, paired tests and ranks.
+
+`Results` is what everything else works on: data set -> seed -> accuracies (repeats, folds), for one method at one
+epoch, or for one way of choosing both. Two results are compared on the seeds that both have, fold by fold: the folds
+of a (data set, seed) are the same for all methods.
+
+Seeds are further repeats of the cross-validation, with other weights and other folds but the same graphs, so all
+intervals and tests are the corrected resampled t over (seeds x repeats, folds) (`graphcl_hard.statistics`).
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from scipy import stats
+from statsmodels.stats.multitest import multipletests
+
+from graphcl_hard.config import Config
+from graphcl_hard.errors import InputError
+from graphcl_hard.statistics import corrected_interval, paired_difference
+
+SETS = ("MUTAG", "PTC_MR", "ENZYMES", "IMDB-BINARY", "PROTEINS", "IMDB-MULTI", "DD", "REDDIT-BINARY")
+FAMILIES = ("majority", "untrained", "wl", "uniform", "hard", "released")
+TRAINED = ("uniform", "hard", "released")
+NAMES = {"wl": "WL kernel"}  # as they are read, where it is not the family's own name
+PROBE = "svm"
+LEVEL = 0.05
+
+Folds = dict[int, npt.NDArray[np.float64]]
+Results = dict[str, Folds]
+
+
+class Estimate(NamedTuple):
+    """A mean accuracy in [0, 1], its 95% interval and the number of seeds behind it."""
+
+    mean: float
+    low: float
+    high: float
+    seeds: int
+
+
+def score_frame(records: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
+    """One row for each scored epoch of each finished cell, in the order of the study.
+
+    Columns: dataset, method, family, beta, tau_plus (nan where nothing is trained), others (how many settings there are
+    beside these two), seed, epoch, last (whether it is the run's last epoch), and the arrays accuracy and
+    inner_accuracy, both (repeats, folds). Where a record holds several probes, the RBF SVM's scores are taken.
+
+    Raises:
+        InputError: no record has scores.
+    """
+    rows = [row for record in records for row in _rows(record)]
+    if not rows:
+        raise InputError("The records must hold at least one finished cell, got none; run the study first.")
+    frame = pd.DataFrame(rows)
+    names = frame["dataset"].map({name: place for place, name in enumerate(ordered(frame["dataset"], SETS))})
+    families = frame["family"].map({name: place for place, name in enumerate(ordered(frame["family"], FAMILIES))})
+    frame = frame.assign(place=names, family_place=families)
+    keys = ["place", "family_place", "beta", "tau_plus", "others", "method", "seed", "epoch"]
+    return frame.sort_values(keys, kind="stable", ignore_index=True).drop(columns=["place", "family_place"])
+
+
+def _rows(record: Mapping[str, Any]) -> list[dict[str, Any]]:
+    scores = record["scores"]
+    if not scores:
+        return []
+    untrained = record["last_epoch"] == 0
+    settings = {**record["config"], **record["settings"]}
+    values = {name: np.nan if untrained else float(settings[name]) for name in ("beta", "tau_plus")}
+    fixed = {name: record[name] for name in ("dataset", "method", "family", "seed")} | values
+    fixed["others"] = len(record["settings"].keys() - values.keys())
+    return [
+        {
+            **fixed,
+            "epoch": int(epoch),
+            "last": int(epoch) == record["last_epoch"],
+            "accuracy": np.divide(scored["correct"], record["test_sizes"]),
+            "inner_accuracy": np.asarray(scored["inner_accuracy"], dtype=np.float64),
+        }
+        for epoch, scored in scores.get(PROBE, next(iter(scores.values()))).items()
+    ]
+
+
+def ordered(names: Iterable[str], first: Sequence[str]) -> list[str]:
+    """The distinct names: those of `first` in its order, then the others by alphabet."""
+    found = set(names)
+    return [name for name in first if name in found] + sorted(found - set(first))
+
+
+def without_others(scores: pd.DataFrame, *families: str) -> pd.DataFrame:
+    """The rows of these families whose methods have the fewest settings beside beta and tau_plus: the plain grid."""
+    rows = scores[scores["family"].isin(families)]
+    return rows[rows["others"] == rows.groupby("family")["others"].transform("min")]
+
+
+def results_of(rows: pd.DataFrame) -> Results:
+    """The results that rows of `score_frame` hold; one row for each (data set, seed)."""
+    results: Results = {}
+    for dataset, seed, accuracy in zip(rows["dataset"], rows["seed"], rows["accuracy"], strict=True):
+        results.setdefault(dataset, {})[int(seed)] = accuracy
+    return results
+
+
+def at_epoch(scores: pd.DataFrame, method: str, epoch: int | None = None) -> Results:
+    """A method's results at an epoch, or at the last one."""
+    rows = scores[scores["method"] == method]
+    return results_of(rows[rows["last"] if epoch is None else rows["epoch"] == epoch])
+
+
+def default_methods(scores: pd.DataFrame) -> dict[str, str]:
+    """Family -> the method that stands for it in the main table, for those of `FAMILIES` that have records.
+
+    hard stands at the package's default beta and tau_plus, released at the same beta (it fixes tau_plus itself).
+    Where several methods are left, it is the one with the fewest other settings.
+    """
+    defaults = Config()
+    chosen = {}
+    for family in FAMILIES:
+        rows = scores[scores["family"] == family]
+        if family in ("hard", "released"):
+            rows = rows[rows["beta"] == defaults.beta]
+        if family == "hard":
+            rows = rows[rows["tau_plus"] == defaults.tau_plus]
+        if len(rows):
+            chosen[family] = str(rows.sort_values(["others", "method"], kind="stable")["method"].iloc[0])
+    return chosen
+
+
+def stacked(folds: Folds, seeds: Iterable[int] | None = None) -> npt.NDArray[np.float64]:
+    """The accuracies of several seeds under each other, (seeds x repeats, folds).
+
+    Raises:
+        InputError: the seeds have different folds.
+    """
+    arrays = [folds[seed] for seed in (sorted(folds) if seeds is None else seeds)]
+    if len({array.shape for array in arrays}) > 1:
+        shapes = ", ".join(str(array.shape) for array in arrays)
+        raise InputError(f"All seeds must have the same (repeats, folds), got {shapes}; run them with the same folds.")
+    return np.concatenate(arrays)
+
+
+def estimate(folds: Folds) -> Estimate:
+    """Mean accuracy with the corrected 95% interval."""
+    values = stacked(folds)
+    return Estimate(float(values.mean()), *corrected_interval(values, 1 / (values.shape[1] - 1)), len(folds))
+
+
+def paired(first: Results, second: Results) -> pd.DataFrame:
+    """Paired tests of first - second, data set by data set, with Holm's correction over them.
+
+    Returns:
+        Indexed by data set, those where both have a seed in common: difference, low, high (accuracy in [0, 1]), p
+        (corrected resampled t, two-sided), p_holm, seeds (that both have).
+    """
+    rows = {}
+    for dataset in ordered(first.keys() & second.keys(), SETS):
+        seeds = sorted(first[dataset].keys() & second[dataset].keys())
+        if seeds:
+            ours, theirs = stacked(first[dataset], seeds), stacked(second[dataset], seeds)
+            found = paired_difference(ours, theirs, 1 / (ours.shape[1] - 1))
+            rows[dataset] = (found.difference, found.low, found.high, found.p, len(seeds))
+    frame = pd.DataFrame.from_dict(rows, orient="index", columns=["difference", "low", "high", "p", "seeds"])
+    frame.insert(4, "p_holm", multipletests(frame["p"], method="holm")[1] if len(frame) else frame["p"])
+    return frame
+
+
+def signed_rank(differences: npt.ArrayLike) -> float:
+    """Two-sided p of Wilcoxon's signed-rank test over the data sets; 1 where no difference is other than 0."""
+    values = np.asarray(differences, dtype=np.float64)
+    values = values[values != 0]
+    return float(stats.wilcoxon(values).pvalue) if len(values) else 1.0
+
+
+def rank_table(lines: Mapping[str, Results]) -> pd.DataFrame:
+    """Ranks of several results on each data set (1 is the best, ties get their mean rank).
+
+    Only data sets where all of them have a seed in common count, with the mean accuracies over those seeds.
+
+    Returns:
+        Data sets (rows) x the lines' names (columns).
+    """
+    rows = {}
+    for dataset in ordered(set.intersection(*(set(results) for results in lines.values())), SETS):
+        seeds = sorted(set.intersection(*(set(results[dataset]) for results in lines.values())))
+        if seeds:
+            means = [stacked(results[dataset], seeds).mean() for results in lines.values()]
+            # equal counts of correct graphs are a tie, whatever the order in which their folds were added up
+            rows[dataset] = stats.rankdata(-np.round(means, 10))
+    return pd.DataFrame.from_dict(rows, orient="index", columns=list(lines))
