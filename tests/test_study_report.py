@@ -77,6 +77,7 @@ class Synthetic:
                 self.cell(dataset, "majority", "majority", seed, (0.5, 0.5), epochs=(0,))
                 self.cell(dataset, "wl", "wl", seed, (0.68, 0.68), epochs=(0,))
                 self.cell(dataset, "untrained", "untrained", seed, (0.7, 0.7), {"epochs": 0}, epochs=(0,))
+                self.cell(dataset, "bn-only", "bn-only", seed, (0.7, 0.7), {"lr": 0.0, "beta": 0.0, "tau_plus": 0.0})
                 self.cell(dataset, "uniform", "uniform", seed, (0.7, 0.7), {"beta": 0.0, "tau_plus": 0.0})
                 for beta in betas:
                     for tau_plus in (0.0, 0.1):

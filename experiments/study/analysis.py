@@ -22,9 +22,10 @@ from graphcl_hard.errors import InputError
 from graphcl_hard.statistics import corrected_interval, paired_difference
 
 SETS = ("MUTAG", "PTC_MR", "ENZYMES", "IMDB-BINARY", "PROTEINS", "IMDB-MULTI", "DD", "REDDIT-BINARY")
-FAMILIES = ("majority", "untrained", "wl", "uniform", "hard", "released")
+FAMILIES = ("majority", "untrained", "bn-only", "wl", "uniform", "hard", "released")
 TRAINED = ("uniform", "hard", "released")
-NAMES = {"wl": "WL kernel"}  # as they are read, where it is not the family's own name
+OVER_EPOCHS = ("bn-only", *TRAINED)
+NAMES = {"wl": "WL kernel", "bn-only": "batch norm only"}  # as they are read, where it is not the family's own name
 PROBE = "svm"
 LEVEL = 0.05
 

@@ -14,8 +14,10 @@ from graphcl_hard.records import replacing
 from study.analysis import FAMILIES
 
 # Okabe and Ito's colours, which are told apart whatever colours a reader sees; markers say it again
-COLOURS = dict(zip(FAMILIES, ("#8c8c8c", "#000000", "#CC79A7", "#0072B2", "#D55E00", "#009E73"), strict=True))
-MARKERS = dict(zip(FAMILIES, ("x", "v", "D", "s", "o", "^"), strict=True))
+COLOURS = dict(
+    zip(FAMILIES, ("#8c8c8c", "#000000", "#56B4E9", "#CC79A7", "#0072B2", "#D55E00", "#009E73"), strict=True)
+)
+MARKERS = dict(zip(FAMILIES, ("x", "v", "<", "D", "s", "o", "^"), strict=True))
 PANELS_A_ROW = 4
 
 

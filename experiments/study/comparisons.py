@@ -24,6 +24,10 @@ from study.tables import BEST, LAST, PUBLISHED, best_epoch_lines, main_lines, se
 Pair = tuple[str, str]
 GROUPS: dict[str, tuple[str, tuple[Pair, ...]]] = {
     "untrained": ("Against the untrained encoder", tuple((one, "untrained") for one in FAMILIES[2:])),
+    "bn-only": (
+        "Against the control in which batch norm's statistics move and no weight does",
+        tuple((one, "bn-only") for one in ("wl", "uniform", "hard", "released")),
+    ),
     "uniform": ("Against uniform", tuple((one, "uniform") for one in ("wl", "hard", "released"))),
     "hard": ("Hard against released and the WL kernel", (("hard", "released"), ("hard", "wl"))),
 }

@@ -11,9 +11,10 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import PercentFormatter
 
 from graphcl_hard.config import Config
-from study.analysis import SETS, TRAINED, at_epoch, default_methods, estimate, ordered, without_others
-from study.canvas import epoch_axis, error_bars, panels, style
+from study.analysis import NAMES, OVER_EPOCHS, SETS, at_epoch, default_methods, estimate, ordered, without_others
+from study.canvas import COLOURS, epoch_axis, error_bars, panels, style
 from study.figures import Picture
+from study.tables import main_lines
 
 Record = Mapping[str, Any]
 
@@ -48,7 +49,7 @@ def effective_negatives(records: Iterable[Record], scores: pd.DataFrame) -> Pict
 
 def effective_rank(records: Iterable[Record], scores: pd.DataFrame) -> Picture | None:
     """The effective rank of the embedding over the epochs, for the trained methods at their default settings."""
-    methods = _trained(scores)
+    methods = _over_epochs(scores)
     lines = _curves(
         records,
         methods,
@@ -61,7 +62,7 @@ def effective_rank(records: Iterable[Record], scores: pd.DataFrame) -> Picture |
         for method, family in methods.items():
             if (dataset, method) in lines:
                 epochs, values = lines[dataset, method]
-                drawn = style(family) | {"markersize": 5, "linewidth": 1.4, "label": family}
+                drawn = style(family) | {"markersize": 5, "linewidth": 1.4, "label": NAMES.get(family, family)}
                 axes.plot(epochs, values.mean(axis=0), **drawn)
                 axes.fill_between(
                     epochs, values.min(axis=0), values.max(axis=0), color=drawn["color"], alpha=0.12, linewidth=0
@@ -76,8 +77,8 @@ def effective_rank(records: Iterable[Record], scores: pd.DataFrame) -> Picture |
     return Picture("effective_rank", "Effective rank of the embedding", alt, note, figure)
 
 
-def _trained(scores: pd.DataFrame) -> dict[str, str]:
-    return {method: family for family, method in default_methods(scores).items() if family in TRAINED}
+def _over_epochs(scores: pd.DataFrame) -> dict[str, str]:
+    return {method: family for family, method in default_methods(scores).items() if family in OVER_EPOCHS}
 
 
 def _curves(
@@ -99,19 +100,23 @@ def _curves(
 
 def accuracy_epochs(scores: pd.DataFrame) -> Picture | None:
     """Accuracy over the scored epochs, for the trained methods at their default settings."""
-    methods = _trained(scores)
+    methods = _over_epochs(scores)
     if not methods:
         return None
     rows = scores[scores["method"].isin(methods)]
     epochs = sorted(int(epoch) for epoch in rows["epoch"].unique())
     found = {(method, epoch): at_epoch(scores, method, epoch) for method in methods for epoch in epochs}
+    untrained = main_lines(scores).get("untrained", {})
 
     def draw(axes: Axes, dataset: str) -> None:
         for number, (method, family) in enumerate(methods.items()):
             here = [place for place, epoch in enumerate(epochs) if dataset in found[method, epoch]]
             each = [estimate(found[method, epochs[place]][dataset]) for place in here]
             if each:
-                error_bars(axes, np.array(here) + 0.13 * (number - 1), each, family, label=family)
+                error_bars(axes, np.array(here) + 0.13 * (number - 1), each, family, label=NAMES.get(family, family))
+        if dataset in untrained:
+            mean = 100 * estimate(untrained[dataset]).mean
+            axes.axhline(mean, color=COLOURS["untrained"], linestyle="--", linewidth=1.2, label="untrained")
         axes.set_xticks(range(len(epochs)), [str(epoch) for epoch in epochs])
 
     datasets = ordered(rows["dataset"], SETS)

@@ -15,7 +15,7 @@ from study.analysis import LEVEL, NAMES, SETS, Folds, at_epoch, estimate, ordere
 from study.canvas import COLOURS, error_bars, finish, new_figure, panels, shared_legend, style
 from study.tables import main_lines
 
-GAINS = ("untrained", "wl", "hard", "released")
+GAINS = ("untrained", "bn-only", "wl", "hard", "released")
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from graphcl_hard.config import Config
 from study.analysis import (
     FAMILIES,
     NAMES,
+    OVER_EPOCHS,
     SETS,
     TRAINED,
     Results,
@@ -132,7 +133,7 @@ def choices_table(scores: pd.DataFrame) -> Table:
 
 def epochs_table(scores: pd.DataFrame) -> Table:
     """Accuracy at every scored epoch, at the default settings."""
-    methods = {family: method for family, method in default_methods(scores).items() if family in TRAINED}
+    methods = {family: method for family, method in default_methods(scores).items() if family in OVER_EPOCHS}
     rows = scores[scores["method"].isin(methods.values())]
     epochs = sorted(int(epoch) for epoch in rows["epoch"].unique())
     shown, values = [], []
@@ -145,7 +146,7 @@ def epochs_table(scores: pd.DataFrame) -> Table:
             keys: dict[str, Any] = {"dataset": dataset, "family": family, "method": method}
             values += [{**keys, "epoch": epoch, **value_row(one)} for epoch, one in each.items()]
     columns = ["dataset", "family", "method", "epoch", "accuracy", "low", "high", "seeds"]
-    note = f"{INTERVAL} The settings of the main table; epoch 0 is the same run's untrained encoder."
+    note = f"{INTERVAL} The settings of the main table; epoch 0, where it is there, is untrained."
     return Table(
         "epochs", "Accuracy by epoch", note, pd.DataFrame(shown), pd.DataFrame(values).reindex(columns=columns)
     )
