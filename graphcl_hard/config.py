@@ -85,6 +85,8 @@ class Config:
             labelled so.
         folds: Folds of the stratified cross-validation.
         repeats: Repeats of the cross-validation with other shuffles.
+        scale: What the probes see: the embedding, or sign(x) log(1 + |x|) of it, since sums over nodes span orders
+            of magnitude.
         probes: Classifiers that judge the embedding; svm has an RBF kernel. The first one leads.
         accelerator: Where to train. auto: a GPU where there is one.
         precision: Floating-point numbers in training.
@@ -128,6 +130,7 @@ class Config:
     protocol: Literal["last-epoch", "best-epoch"] = "last-epoch"
     folds: int = 10
     repeats: int = 3
+    scale: Literal["linear", "log"] = "linear"
     probes: tuple[Probe, ...] = ("svm",)
 
     accelerator: Literal["auto", "cpu", "cuda", "mps"] = "auto"

@@ -26,6 +26,7 @@ from threadpoolctl import threadpool_limits
 
 from graphcl_hard import kernel_svm
 from graphcl_hard.errors import InputError
+from graphcl_hard.evaluation_arguments import Scale, check_embeddings, check_folds, check_settings, rescale
 from graphcl_hard.statistics import corrected_interval
 
 INNER_FOLDS = 5  # fewer where the training part's smallest class has fewer graphs
@@ -126,6 +127,7 @@ def cross_validate(
     folds: int = 10,
     repeats: int = 3,
     seed: int = 0,
+    scale: Scale = "linear",
     n_jobs: int = -1,
     progress: Callable[[int, int], object] | None = None,
 ) -> dict[str, CrossValidation]:
@@ -145,6 +147,7 @@ def cross_validate(
         folds: k of the k-fold, from 2 to the smallest class's number of graphs.
         repeats: times that the k-fold is shuffled anew, at least 1.
         seed: of the shuffles, 0 to 2**32 - 1. The scores depend on it alone, not on n_jobs.
+        scale: "log" takes sign(x) log(1 + |x|) of the embeddings first: sums over nodes span orders of magnitude.
         n_jobs: threads; -1 for all cores, -2 for all but one.
         progress: called as progress(done, total) in the caller's thread as each fold of each embedding ends.
 
@@ -159,8 +162,8 @@ def cross_validate(
     if not named:
         raise InputError("embeddings is an empty mapping, but at least one set is needed; give name -> (G, D) array.")
     y = check_folds(labels, folds)
-    arrays = {name: _check_embeddings(name, value, len(y)) for name, value in named.items()}
-    _check_settings(repeats, seed, n_jobs)
+    arrays = {name: rescale(check_embeddings(name, value, len(y)), scale) for name, value in named.items()}
+    check_settings(repeats, seed, n_jobs)
 
     outer = RepeatedStratifiedKFold(n_splits=folds, n_repeats=repeats, random_state=seed)
     splits = list(outer.split(np.zeros(len(y)), y))
@@ -233,59 +236,3 @@ def _find_probe(name: str) -> _Probe:
         hint = f"did you mean {close[0]!r}?" if close else "choose one of these."
         raise InputError(f"probe must be one of {', '.join(PROBES)}, got {name!r}; {hint}")
     return PROBES[name]
-
-
-def check_folds(labels: npt.ArrayLike, folds: int) -> Ints:
-    """The labels (G,) as class indices, once it is sure that they can be split into that many nested folds.
-
-    Raises:
-        InputError: fewer than 2 classes, a class with fewer than 3 graphs, or more folds than its graphs.
-    """
-    given = np.asarray(labels)
-    if given.ndim != 1:
-        raise InputError(f"labels must have the shape (G,), got {given.shape}; give one class for each graph.")
-    if given.dtype.kind == "f" and not np.isfinite(given).all():
-        row = int(np.isfinite(given).argmin())
-        raise InputError(f"labels hold {given[row]} at graph {row}, but must be finite; leave unlabelled graphs out.")
-    classes, y = np.unique(given, return_inverse=True)
-    if len(classes) < 2:
-        found = f"only {classes[0]}" if len(classes) else "none"
-        raise InputError(f"labels must hold at least 2 classes, got {found}; nothing can be told apart.")
-    counts = np.bincount(y)
-    smallest = int(counts.argmin())
-    who, count = f"class {classes[smallest]}", int(counts[smallest])
-    if count < 3:
-        raise InputError(f"{who} has {count} graph(s), but nested folds need at least 3 of each; leave that class out.")
-    fewest = 2 if count > 3 else 3  # 2 folds of 3 graphs would leave 1 of them to train on, and the inner folds need 2
-    if not fewest <= folds <= count:
-        raise InputError(
-            f"folds must lie in [{fewest}, {count}], got {folds}: {who} has {count} graphs and every fold needs one; "
-            "change folds or leave that class out."
-        )
-    return y.astype(np.int64)
-
-
-def _check_embeddings(name: str, value: npt.ArrayLike, graphs: int) -> Floats:
-    what = "embeddings" if name == "embeddings" else f"embeddings {name!r}"
-    try:
-        array = np.asarray(value, dtype=np.float64, order="C")
-    except (TypeError, ValueError) as error:
-        raise InputError(f"{what} must be a (G, D) array of numbers, got {type(value).__name__}: {error}.") from error
-    if array.ndim != 2 or array.shape[1] == 0:
-        raise InputError(f"{what} must have the shape (G, D) with D >= 1, got {array.shape}; give a row a graph.")
-    if len(array) != graphs:
-        raise InputError(f"{what} have {len(array)} rows for {graphs} labels; give one row for each label.")
-    bad_rows = np.flatnonzero(~np.isfinite(array).all(axis=1))
-    if len(bad_rows):
-        found = f"NaN or infinity in {len(bad_rows)} of {graphs} rows, the first is row {bad_rows[0]}"
-        raise InputError(f"{what} hold {found}, but every value must be finite; look for a training that diverged.")
-    return array
-
-
-def _check_settings(repeats: int, seed: int, n_jobs: int) -> None:
-    if repeats < 1:
-        raise InputError(f"repeats must be at least 1, got {repeats}; 5 or 10 are usual.")
-    if not 0 <= seed < 2**32:
-        raise InputError(f"seed must lie in [0, 2**32 - 1], got {seed}; take a small whole number.")
-    if n_jobs == 0:
-        raise InputError("n_jobs must be at least 1, or negative to count back from all cores, got 0; take -1 for all.")

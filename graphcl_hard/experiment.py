@@ -232,6 +232,7 @@ def _evaluate(
                 folds=config.folds,
                 repeats=config.repeats,
                 seed=config.seed,
+                scale=config.scale,
                 progress=lambda done, _: show(done, ""),
             )
         by_epoch = {epoch: found[str(epoch)] for epoch in embeddings}

@@ -159,7 +159,7 @@ def _run(config: Config) -> None:
     from graphcl_hard.allocator import keep_freed_memory
     from graphcl_hard.data import load_graphs
     from graphcl_hard.display import Display
-    from graphcl_hard.evaluation import check_folds
+    from graphcl_hard.evaluation_arguments import check_folds
     from graphcl_hard.experiment import run_seeds
     from graphcl_hard.features import node_features
     from graphcl_hard.training import training_device

@@ -1,4 +1,5 @@
 import json
+import math
 import os
 import signal
 import subprocess
@@ -184,6 +185,17 @@ def test_parameter_is_chosen_without_the_test_labels():
     assert chosen == other_chosen  # with its inner accuracy
     assert other_accuracy == pytest.approx(1 - accuracy)
     assert accuracy > 0.55
+
+
+def test_the_log_scale_is_that_of_signed_logarithms():
+    x, y = sum_pooled(90)
+    x = x - 3
+    found = cross_validate(x, y, folds=3, repeats=1, scale="log")["embeddings"]
+    logarithms = np.array([[math.copysign(math.log(1 + abs(v)), v) for v in row] for row in x.tolist()])
+    assert found.to_dict() == cross_validate(logarithms, y, folds=3, repeats=1)["embeddings"].to_dict()
+    assert found.to_dict() != cross_validate(x, y, folds=3, repeats=1)["embeddings"].to_dict()
+    with pytest.raises(InputError, match="scale must be one of linear, log, got 'cube'"):
+        cross_validate(x, y, scale="cube")
 
 
 def test_scores_do_not_depend_on_threads_and_follow_the_seed():

@@ -11,7 +11,18 @@ PACKAGE = Path(graphcl_hard.__file__).parent
 # From the ground up; the modules of one floor do not know each other.
 FLOORS = [
     {"errors", "allocator", "derivatives"},
-    {"hardness", "kernel_svm", "row_losses", "sampling", "statistics", "spectrum", "config", "records", "tu_format"},
+    {
+        "hardness",
+        "evaluation_arguments",
+        "kernel_svm",
+        "row_losses",
+        "sampling",
+        "statistics",
+        "spectrum",
+        "config",
+        "records",
+        "tu_format",
+    },
     {
         "released",
         "contrast",

@@ -175,7 +175,7 @@ def test_best_epoch_is_labelled_optimistic_and_never_below_the_last(tmp_path, ca
 
 
 def test_chosen_epochs_are_scored_on_the_same_folds_and_kept(tmp_path, capsys):
-    words = [*SMALL, "--epochs", "3", "--no-pictures", "--out"]
+    words = [*SMALL, "--epochs", "3", "--no-pictures", "--scale", "log", "--out"]
     assert main([*words, str(tmp_path / "run"), "--score-epochs", "1", "2"]) == 0
     assert not list((tmp_path / "run").glob("*.png"))
     assert re.search(r"epoch 1 .*\n.*epoch 2 .*\n.*trained, epoch 3 ", capsys.readouterr().out)
@@ -184,7 +184,8 @@ def test_chosen_epochs_are_scored_on_the_same_folds_and_kept(tmp_path, capsys):
     assert set(scores) == {"trained", "by_epoch"}
     assert set(result["embedding"]) == {"1", "2", "3"}
     names = {"1": "epoch_1", "2": "epoch_2", "3": "trained"}
-    found = cross_validate({epoch: saved[name] for epoch, name in names.items()}, saved["y"], folds=3, repeats=2)
+    by_epoch = {epoch: saved[name] for epoch, name in names.items()}
+    found = cross_validate(by_epoch, saved["y"], folds=3, repeats=2, scale="log")
     for epoch, scored in {**scores["by_epoch"], "3": scores["trained"]}.items():
         assert scored == found[epoch].to_dict()
         assert result["embedding"][epoch]["effective_rank"] == effective_rank(saved[names[epoch]])
