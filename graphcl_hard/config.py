@@ -35,7 +35,7 @@ ADVICE = {
     "nodes_per_graph": "0 takes all nodes",
     "hidden_channels": "32 is usual",
     "num_layers": "3 is usual",
-    "epochs": "20 is usual, and 0 scores the untrained encoder alone",
+    "epochs": "5 is usual, and 0 scores the untrained encoder alone",
     "batch_size": "the other graphs of a batch are the negatives, and 128 is usual",
     "lr": "0.001 is usual, and 0 moves the statistics of batch norm alone",
     "seed": "take a small whole number",
@@ -74,7 +74,8 @@ class Config:
         hidden_channels: Channels of each layer.
         num_layers: Layers of the encoder.
         readout: How a graph's nodes become the graph's vector.
-        epochs: Passes over the set. 0 trains nothing: the untrained encoder alone is scored.
+        epochs: Passes over the set; more lower the scores as often as they raise them. 0 trains nothing: the untrained
+            encoder alone is scored.
         batch_size: Graphs in a batch, at least 2: the other graphs of the batch are the negatives.
         lr: Learning rate of Adam. 0 moves nothing but the running statistics of batch norm: a control that tells what
             learning adds to them.
@@ -120,7 +121,7 @@ class Config:
     num_layers: int = 3
     readout: Literal["sum", "mean", "max"] = "sum"
 
-    epochs: int = 20
+    epochs: int = 5
     batch_size: int = 128
     lr: float = 0.001
     seed: int = 0
@@ -130,7 +131,7 @@ class Config:
     protocol: Literal["last-epoch", "best-epoch"] = "last-epoch"
     folds: int = 10
     repeats: int = 3
-    scale: Literal["linear", "log"] = "linear"
+    scale: Literal["linear", "log"] = "log"
     probes: tuple[Probe, ...] = ("svm",)
 
     accelerator: Literal["auto", "cpu", "cuda", "mps"] = "auto"
