@@ -22,6 +22,7 @@ from graphcl_hard.data import GraphData
 from graphcl_hard.display import Display
 from graphcl_hard.encoder import GINEncoder
 from graphcl_hard.evaluation import CrossValidation, cross_validate
+from graphcl_hard.evaluation_arguments import rescale
 from graphcl_hard.features import NodeFeatures
 from graphcl_hard.records import RunFolder
 from graphcl_hard.spectrum import effective_rank
@@ -102,7 +103,7 @@ def run_seed(
             seconds["training"] = sum(epoch.seconds for epoch in progress.epochs)
             seconds["epoch_median"] = plain_statistics.median(epoch.seconds for epoch in progress.epochs)
         result["embedding"] = {
-            str(epoch): {"effective_rank": effective_rank(embedding)}
+            str(epoch): {"effective_rank": effective_rank(rescale(embedding, config.scale))}
             for epoch, embedding in progress.embeddings.items()
         }
         y = graphs.y.numpy()

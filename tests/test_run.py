@@ -194,6 +194,13 @@ def test_chosen_epochs_are_scored_on_the_same_folds_and_kept(tmp_path, capsys):
     assert np.array_equal(np.load(tmp_path / "shorter" / "embeddings.npz")["trained"], saved["epoch_2"])
 
 
+def test_the_effective_rank_is_of_what_the_probes_see(finished):
+    saved = np.load(finished / "embeddings.npz")["trained"]
+    logarithms = np.sign(saved) * np.log1p(np.abs(saved))
+    assert load(finished)["embedding"]["2"]["effective_rank"] == pytest.approx(effective_rank(logarithms), rel=1e-4)
+    assert effective_rank(logarithms) != pytest.approx(effective_rank(saved), rel=1e-2)
+
+
 def test_no_epochs_score_the_untrained_encoder_alone(finished, tmp_path):
     out = tmp_path / "run"
     assert main([*SMALL, "--epochs", "0", "--seeds", "2", "--out", str(out), "--quiet"]) == 0
