@@ -1,6 +1,6 @@
 """What the evaluation takes: labels that can be split, embeddings that are whole, on the scale that is asked for."""
 
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -74,7 +74,7 @@ def check_settings(repeats: int, seed: int, n_jobs: int) -> None:
         raise InputError("n_jobs must be at least 1, or negative to count back from all cores, got 0; take -1 for all.")
 
 
-def rescale(embedding: Floats, scale: Scale) -> Floats:
+def rescale(embedding: npt.NDArray[Any], scale: Scale) -> npt.NDArray[Any]:
     """The embedding (G, D) as it is, or sign(x) log(1 + |x|) of it.
 
     Raises:
