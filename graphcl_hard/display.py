@@ -18,6 +18,12 @@ PROBE_NAMES = {
     "knn": "nearest neighbours",
 }
 
+DIFFERENCES = {"difference": "over untrained", "learnt": "over batch norm"}
+CONTROL = (
+    "batch norm alone: the initial weights after as many epochs in which only the running statistics of batch norm "
+    "move; what training adds to that row, it has learnt."
+)
+
 
 def silence_stdout() -> None:
     """Let what is still printed, and the interpreter's last flush, go nowhere: nobody reads this pipe any more."""
@@ -97,15 +103,21 @@ class Display:
             table.add_row(PROBE_NAMES[probe], style="dim")
             others = {} if result["optimistic"] else scores.get("by_epoch", {})
             rows = {f"epoch {epoch}": scored for epoch, scored in others.items()}
-            rows = {"untrained GIN": scores.get("untrained"), **rows, epoch: scores.get("trained")}
+            rows = {
+                "untrained GIN": scores.get("untrained"),
+                "batch norm alone": scores.get("batch_norm"),
+                **rows,
+                epoch: scores.get("trained"),
+            }
             for name, scored in rows.items():
                 if scored is not None:
                     summary = scored["summary"]
                     table.add_row(name, _score(summary["accuracy"]), "", _score(summary["macro_f1"]))
-            if "difference" in scores:
-                accuracy, macro_f1 = (scores["difference"][score] for score in ("accuracy", "macro_f1"))
-                p = f"{accuracy['p']:.2g}"
-                table.add_row("difference", _difference(accuracy), p, _difference(macro_f1), style="bold")
+            for key, name in DIFFERENCES.items():
+                if key in scores:
+                    accuracy, macro_f1 = (scores[key][score] for score in ("accuracy", "macro_f1"))
+                    p = f"{accuracy['p']:.2g}"
+                    table.add_row(name, _difference(accuracy), p, _difference(macro_f1), style="bold")
         self._show(table)
         shown = next(iter(result["scores"].values()))
         first = shown.get("trained") or shown["untrained"]
@@ -115,19 +127,21 @@ class Display:
             "folds. ± is the deviation over repeats; [95% intervals] and the p of the accuracy's difference are "
             "corrected for overlapping training folds (Nadeau and Bengio)."
         )
+        if "batch_norm" in shown:
+            self.say(CONTROL)
 
     def summary(self, summary: Mapping[str, Any]) -> None:
         """The end of a run over several seeds."""
         data, seeds = summary["dataset"], summary["seeds"]
         table = _table(f"{data['name']}: mean over seeds {seeds[0]} to {seeds[-1]}", with_p=False)
-        names = {"untrained": "untrained GIN", "trained": "trained", "difference": "difference"}
+        names = {"untrained": "untrained GIN", "batch_norm": "batch norm alone", "trained": "trained", **DIFFERENCES}
         for probe, rows in summary["scores"].items():
             table.add_section()
             table.add_row(PROBE_NAMES[probe], style="dim")
             for key, name in names.items():
                 if key not in rows:
                     continue
-                sign = "+" if key == "difference" else ""
+                sign = "+" if key in DIFFERENCES else ""
                 accuracy, macro_f1 = (_score(rows[key][score], sign) for score in ("accuracy", "macro_f1"))
                 table.add_row(name, accuracy, macro_f1, style="bold" if sign else "")
         self._show(table)

@@ -2,10 +2,9 @@
 
 import copy
 import dataclasses
-import math
 import statistics as plain_statistics
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,25 +20,24 @@ from graphcl_hard.config import Config, check_same_settings, to_plain
 from graphcl_hard.data import GraphData
 from graphcl_hard.display import Display
 from graphcl_hard.encoder import GINEncoder
-from graphcl_hard.evaluation import CrossValidation, cross_validate
+from graphcl_hard.evaluation import cross_validate
 from graphcl_hard.evaluation_arguments import rescale
 from graphcl_hard.features import NodeFeatures
 from graphcl_hard.records import RunFolder
+from graphcl_hard.results import compare, summarise
 from graphcl_hard.spectrum import effective_rank
-from graphcl_hard.statistics import paired_difference, t_interval
 from graphcl_hard.training import (
     Epoch,
     TrainingDiverged,
     TrainingState,
     build_model,
+    calibrate,
     embed,
     place,
     train,
     training_device,
 )
 
-SCORES = ("accuracy", "macro_f1")
-ENCODERS = ("untrained", "trained")
 Array = npt.NDArray[np.floating]
 
 
@@ -98,7 +96,7 @@ def run_seed(
         folder.write_json(records.RESULT, result)
         with training_device(config) as fabric:
             result |= {"device": str(fabric.device), "threads": torch.get_num_threads()}
-            encoder, progress = _train(config, graphs, features, folder, display, result, fabric)
+            encoder, progress, control = _train(config, graphs, features, folder, display, result, fabric)
         if progress.epochs:
             seconds["training"] = sum(epoch.seconds for epoch in progress.epochs)
             seconds["epoch_median"] = plain_statistics.median(epoch.seconds for epoch in progress.epochs)
@@ -108,14 +106,14 @@ def run_seed(
         }
         y = graphs.y.numpy()
         evaluation_start = time.perf_counter()
-        result["scores"], best = _evaluate(config, progress.embeddings, y, display)
+        result["scores"], best = _evaluate(config, progress.embeddings, control, y, display)
         seconds["evaluation"] = time.perf_counter() - evaluation_start
         result["epoch"] = best
         if progress.encoders:  # best-epoch: the encoder on disk is the one whose scores are reported
             encoder.load_state_dict(progress.encoders[best])
             encoder.save_pretrained(folder.path)
         pictures_start = time.perf_counter()
-        _leave(config, progress, y, folder, result)
+        _leave(config, progress, control, y, folder, result)
         seconds["pictures"] = time.perf_counter() - pictures_start
         result["status"] = "finished"
     except BaseException as error:
@@ -144,30 +142,6 @@ def describe(graphs: GraphData, features: NodeFeatures) -> dict[str, Any]:
     }
 
 
-def summarise(results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Several seeds' results in one: for each probe and score the mean, deviation and Student's interval over seeds."""
-    scores: dict[str, Any] = {}
-    for probe, first_scores in results[0]["scores"].items():
-        rows: dict[str, Any] = {}
-        for key in ENCODERS:
-            if key in first_scores:
-                rows[key] = {s: [r["scores"][probe][key]["summary"][s]["mean"] for r in results] for s in SCORES}
-        if len(rows) == len(ENCODERS):
-            rows["difference"] = {
-                s: [a - b for a, b in zip(rows["trained"][s], rows["untrained"][s], strict=True)] for s in SCORES
-            }
-        scores[probe] = {key: {s: _over_seeds(values[s]) for s in SCORES} for key, values in rows.items()}
-    first = results[0]
-    shared = {key: first[key] for key in ("dataset", "method", "protocol", "optimistic")}
-    return {**shared, "seeds": [result["seed"] for result in results], "scores": scores}
-
-
-def _over_seeds(values: list[float]) -> dict[str, Any]:
-    low, high = t_interval(values) or (None, None)
-    std = plain_statistics.stdev(values) if len(values) > 1 else None
-    return {"mean": plain_statistics.fmean(values), "std": std, "low": low, "high": high, "values": values}
-
-
 def _train(
     config: Config,
     graphs: GraphData,
@@ -176,8 +150,11 @@ def _train(
     display: Display,
     result: dict[str, Any],
     fabric: Fabric,
-) -> tuple[GINEncoder, Progress]:
-    """Train and embed, from the checkpoint where there is one to go on from."""
+) -> tuple[GINEncoder, Progress, Array | None]:
+    """Train and embed, from the checkpoint where there is one to go on from.
+
+    The last of the three is the control's embedding, where untrained and trained are compared.
+    """
     model = build_model(config, features.channels)
     device, dtype = place(fabric, config)
     batches = GraphBatches(graphs, features.x, device, dtype)
@@ -214,18 +191,28 @@ def _train(
             show(epoch.epoch, note)
 
         train(state, batches, config, fabric, on_epoch)
-    return encoder, progress
+    if config.protocol == "best-epoch" or not config.epochs or 0 not in config.scored_epochs:
+        return encoder, progress, None
+    control = build_model(config, features.channels).to(device, dtype).encoder
+    calibrate(control, batches, config)
+    return encoder, progress, embed(control, batches, config.batch_size)
 
 
 def _evaluate(
-    config: Config, embeddings: dict[int, Array], y: npt.NDArray[np.integer], display: Display
+    config: Config,
+    embeddings: dict[int, Array],
+    control: Array | None,
+    y: npt.NDArray[np.integer],
+    display: Display,
 ) -> tuple[dict[str, Any], int]:
     """Scores of each probe, untrained and trained on the same folds, and the epoch that "trained" is."""
     scores: dict[str, Any] = {}
     best = config.epochs
+    named = {str(epoch): embedding for epoch, embedding in embeddings.items()}
+    if control is not None:
+        named["batch_norm"] = control
     for probe in config.probes:
-        with display.bar(f"evaluating, {probe}", len(embeddings) * config.folds * config.repeats) as show:
-            named = {str(epoch): embedding for epoch, embedding in embeddings.items()}
+        with display.bar(f"evaluating, {probe}", len(named) * config.folds * config.repeats) as show:
             found = cross_validate(
                 named,
                 y,
@@ -239,39 +226,24 @@ def _evaluate(
         by_epoch = {epoch: found[str(epoch)] for epoch in embeddings}
         if config.protocol == "best-epoch" and probe == config.probes[0]:
             best = max((e for e in by_epoch if e > 0), key=lambda e: by_epoch[e].accuracy.mean())
-        scores[probe] = _by_encoder(by_epoch, best)
+        scores[probe] = compare(by_epoch, found.get("batch_norm"), best)
     return scores, best
 
 
-def _by_encoder(by_epoch: Mapping[int, CrossValidation], best: int) -> dict[str, Any]:
-    """Untrained, trained and their paired difference, as far as they were scored; other epochs under by_epoch."""
-    others = dict(by_epoch)
-    scores: dict[str, Any] = {}
-    untrained, trained = others.pop(0, None), others.pop(best, None)
-    if untrained is not None:
-        scores["untrained"] = untrained.to_dict()
-    if trained is not None:
-        scores["trained"] = trained.to_dict()
-    if untrained is not None and trained is not None:
-        scores["difference"] = {score: _difference(trained, untrained, score) for score in SCORES}
-    if others:
-        scores["by_epoch"] = {str(epoch): cv.to_dict() for epoch, cv in others.items()}
-    return scores
-
-
-def _difference(trained: CrossValidation, untrained: CrossValidation, score: str) -> dict[str, Any]:
-    pair = paired_difference(getattr(trained, score), getattr(untrained, score), trained.test_train_ratio)
-    # JSON has no infinity: t is null where all differences are the same number other than 0.
-    return {**pair._asdict(), "t": pair.t if math.isfinite(pair.t) else None}
-
-
 def _leave(
-    config: Config, progress: Progress, y: npt.NDArray[np.integer], folder: RunFolder, result: Mapping[str, Any]
+    config: Config,
+    progress: Progress,
+    control: Array | None,
+    y: npt.NDArray[np.integer],
+    folder: RunFolder,
+    result: Mapping[str, Any],
 ) -> None:
     """Write the embeddings and the pictures."""
     best = result["epoch"]
     names = {0: "untrained", best: "trained" if best else "untrained"}
     arrays: dict[str, Any] = {names.get(e, f"epoch_{e}"): array for e, array in progress.embeddings.items()}
+    if control is not None:
+        arrays["batch_norm"] = control
     with records.replacing(folder.path / records.EMBEDDINGS) as partial:
         np.savez_compressed(partial, y=y, **arrays)
     if not config.pictures:

@@ -67,8 +67,19 @@ def test_a_result_shows_each_number_in_its_row(shown):
         "60.0]",
     ]
     assert "62.5 [60.0, 65.0]" in row(text(), "trained, epoch 7")
-    difference = row(text(), "difference")
-    assert difference.split() == ["difference", "+12.5", "[+5.0,", "+20.0]", "0.034", "-15.0", "[-20.0,", "-10.0]"]
+    difference = row(text(), "over untrained")
+    assert difference.split() == [
+        "trained",
+        "-",
+        "untrained",
+        "+12.5",
+        "[+5.0,",
+        "+20.0]",
+        "0.034",
+        "-15.0",
+        "[-20.0,",
+        "-10.0]",
+    ]
     assert text().index("SVM (RBF)") < text().index("untrained GIN")
     assert "3 x 10-fold" in text()
     assert "OPTIMISTIC" not in text()
@@ -78,7 +89,17 @@ def test_a_summary_shows_each_number_in_its_row(shown):
     display, text = shown
     display.summary(SUMMARY)
     assert "TOY: mean over seeds 3 to 4" in text()
-    assert row(text(), "difference").split() == ["difference", "+1.1", "±", "2.2", "[-3.3,", "+4.4]", "-1.0"]
+    assert row(text(), "over untrained").split() == [
+        "trained",
+        "-",
+        "untrained",
+        "+1.1",
+        "±",
+        "2.2",
+        "[-3.3,",
+        "+4.4]",
+        "-1.0",
+    ]
     assert "nearest neighbours" in text()
 
 

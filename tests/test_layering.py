@@ -36,7 +36,7 @@ FLOORS = [
         "display",
         "pictures",
     },
-    {"objectives", "data"},
+    {"objectives", "data", "results"},
     {"features", "batching", "encoder", "heads"},
     {"models"},
     {"training"},

@@ -64,16 +64,28 @@ def test_a_run_leaves_its_files(finished):
 
 
 def test_the_scores_are_those_of_the_saved_embeddings(finished):
-    """Untrained and trained are scored on the same folds, and the difference is theirs."""
+    """Untrained, control and trained are scored on the same folds, and the differences are theirs."""
     saved = np.load(finished / "embeddings.npz")
-    found = cross_validate({k: saved[k] for k in ("untrained", "trained")}, saved["y"], folds=3, repeats=2, scale="log")
+    encoders = ("untrained", "batch_norm", "trained")
+    found = cross_validate({k: saved[k] for k in encoders}, saved["y"], folds=3, repeats=2, scale="log")
     scores = load(finished)["scores"]["svm"]
-    for key in ("untrained", "trained"):
+    for key in encoders:
         assert scores[key]["accuracy"] == found[key].accuracy.tolist()
         assert scores[key]["macro_f1"] == found[key].macro_f1.tolist()
     for score in ("accuracy", "macro_f1"):
-        pair = paired_difference(*(getattr(found[key], score) for key in ("trained", "untrained")), 1 / 2)
-        assert scores["difference"][score] == pytest.approx(pair._asdict())
+        for name, other in (("difference", "untrained"), ("learnt", "batch_norm")):
+            pair = paired_difference(*(getattr(found[key], score) for key in ("trained", other)), 1 / 2)
+            assert scores[name][score] == pytest.approx(pair._asdict())
+
+
+@pytest.mark.parametrize("words", [[], ["--nodes-per-graph", "3"]])
+def test_the_control_is_a_training_in_which_no_weight_moves(tmp_path, words):
+    for name, more in (("run", []), ("still", ["--lr", "0"])):
+        assert main([*SMALL, *words, *more, "--no-pictures", "--out", str(tmp_path / name), "--quiet"]) == 0
+    run, still = (np.load(tmp_path / name / "embeddings.npz") for name in ("run", "still"))
+    np.testing.assert_allclose(run["batch_norm"], still["trained"], rtol=1e-4, atol=1e-4)
+    assert not np.allclose(run["batch_norm"], run["trained"], rtol=1e-2)
+    assert not np.allclose(run["batch_norm"], run["untrained"], rtol=1e-2)
 
 
 @pytest.mark.parametrize("protocol", ["last-epoch", "best-epoch"])
@@ -148,7 +160,9 @@ def test_several_seeds_are_runs_of_their_own_with_a_summary(tmp_path, capsys):
     means = [load(out / f"seed-{s}")["scores"]["svm"]["trained"]["summary"]["accuracy"]["mean"] for s in (5, 6)]
     assert summary["scores"]["svm"]["trained"]["accuracy"]["values"] == means
     untrained = [load(out / f"seed-{s}")["scores"]["svm"]["untrained"]["summary"]["accuracy"]["mean"] for s in (5, 6)]
+    control = [load(out / f"seed-{s}")["scores"]["svm"]["batch_norm"]["summary"]["accuracy"]["mean"] for s in (5, 6)]
     rows = {"trained": means, "untrained": untrained, "difference": np.subtract(means, untrained).tolist()}
+    rows |= {"batch_norm": control, "learnt": np.subtract(means, control).tolist()}
     for key, values in rows.items():
         low, high = t_interval(values)
         expected = {"mean": np.mean(values), "std": np.std(values, ddof=1), "low": low, "high": high}
@@ -215,8 +229,10 @@ def test_the_table_shows_both_encoders_and_every_probe(tmp_path, capsys):
     shown = capsys.readouterr().out
     for text in (
         "untrained GIN",
+        "batch norm alone",
         "trained, epoch 2",
-        "difference",
+        "over untrained",
+        "over batch norm",
         "SVM (RBF)",
         "nearest neighbours",
         "logistic",
