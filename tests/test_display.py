@@ -68,18 +68,7 @@ def test_a_result_shows_each_number_in_its_row(shown):
     ]
     assert "62.5 [60.0, 65.0]" in row(text(), "trained, epoch 7")
     difference = row(text(), "over untrained")
-    assert difference.split() == [
-        "trained",
-        "-",
-        "untrained",
-        "+12.5",
-        "[+5.0,",
-        "+20.0]",
-        "0.034",
-        "-15.0",
-        "[-20.0,",
-        "-10.0]",
-    ]
+    assert difference.split()[2:] == ["+12.5", "[+5.0,", "+20.0]", "0.034", "-15.0", "[-20.0,", "-10.0]"]
     assert text().index("SVM (RBF)") < text().index("untrained GIN")
     assert "3 x 10-fold" in text()
     assert "OPTIMISTIC" not in text()
@@ -90,8 +79,7 @@ def test_a_summary_shows_each_number_in_its_row(shown):
     display.summary(SUMMARY)
     assert "TOY: mean over seeds 3 to 4" in text()
     assert row(text(), "over untrained").split() == [
-        "trained",
-        "-",
+        "over",
         "untrained",
         "+1.1",
         "±",

@@ -1,0 +1,57 @@
+"""What a plan's keys, lists and names may be; each refusal is one sentence with what was found and what to do."""
+
+import difflib
+import re
+from collections import Counter
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from graphcl_hard.errors import InputError
+
+
+def label(given: Any, what: str) -> str:
+    """Return a name that is safe as a folder's; else raise `InputError`."""
+    if not isinstance(given, str) or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}", given):
+        raise InputError(
+            f"a method's {what} must be 1 to 100 letters, digits, '.', '_', '+' and '-', beginning with a letter or "
+            f"digit, since folders are named after it, got {given!r}; mend it."
+        )
+    return given
+
+
+def mapping(given: Any, where: str, allowed: Collection[str]) -> dict[str, Any]:
+    """Return a mapping whose keys are all allowed, an empty one for None; else raise `InputError`."""
+    given = {} if given is None else given
+    if not isinstance(given, dict):
+        raise InputError(f"{where} must hold keys with values, such as 'beta: 2', got {given!r}; mend that line.")
+    check_known(given, allowed, where, "key")
+    return given
+
+
+def listed(given: Any, where: str, kind: str) -> list[Any]:
+    """Return a list that is not empty; else raise `InputError`."""
+    if not isinstance(given, list) or not given:
+        raise InputError(f"{where} must be a list of {kind}, got {given!r}; mend that line.")
+    return given
+
+
+def check_known(given: Collection[Any], known: Collection[Any], where: str, what: str) -> None:
+    """Raise `InputError` on the first name that is not known."""
+    for name in given:
+        if name not in known:
+            close = difflib.get_close_matches(str(name), [str(one) for one in known], n=1)
+            names = ", ".join(map(str, known)) or "none"
+            hint = f"did you mean {close[0]!r}?" if close else f"there may be {names}."
+            raise InputError(f"{where} has the unknown {what} {name!r}; {hint}")
+
+
+def check_once(names: Sequence[Any], where: str, advice: str) -> None:
+    """Raise `InputError` where a name is there twice."""
+    for name, count in Counter(map(str, names)).items():
+        if count > 1:
+            raise InputError(f"{where} must each be there once, got {name!r} {count} times; {advice}.")
+
+
+def is_whole(value: Any) -> bool:
+    """Whether it is an integer, which a boolean is not."""
+    return isinstance(value, int) and not isinstance(value, bool)
