@@ -23,9 +23,11 @@ import tyro
 from filelock import FileLock, Timeout
 from joblib import cpu_count
 from rich.console import Console
-from study import engine
+from study import engine, few_labels
 from study.cell import Cell
 from study.cell_records import write_record
+from study.documents import fill_tables
+from study.maps import draw_maps
 from study.outlook import ProgressBar, Records, estimate, left_over, overview, read_outcomes
 from study.plan import narrow, read_plan
 
@@ -34,6 +36,8 @@ from graphcl_hard.records import PARTIAL
 
 EXPERIMENTS = Path(__file__).resolve().parent
 OUT, RUNS = EXPERIMENTS / "results" / "tu", EXPERIMENTS / "runs" / "tu"
+DOCUMENTS = (EXPERIMENTS.parent / "README.md", EXPERIMENTS.parent / "docs" / "study.md")  # with tables of the study
+MAPPED_METHODS = ("bn-only", "uniform", "hard-beta10-tau0.1")
 SOME_FAILED, BAD_INPUT = 1, 2
 
 
@@ -52,6 +56,8 @@ class Arguments:
         scheduler: Address of a Dask scheduler, whose workers compute the cells; they must share the run folders' disk.
         dry_run: List the cells and the time that they may take, and end.
         retry_failed: Try again what has failed.
+        few_labels: Also judge the cells' embeddings by probes that see 1, 5, 10 and 100 per cent of the training
+            labels; this takes longer than training does.
         report_only: Compute nothing, make the report.
         report: Make the report at the end.
     """
@@ -65,6 +71,7 @@ class Arguments:
     scheduler: str | None = None
     dry_run: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     retry_failed: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    few_labels: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     report_only: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     report: bool = True
 
@@ -94,7 +101,7 @@ def _sweep(arguments: Arguments, console: Console) -> int:
     runs = RUNS if out == OUT else out / "runs"
     records_folder = out / "records"
     if arguments.report_only:
-        _report(records_folder, out, console)
+        _report(records_folder, out, runs, console)
         return 0
     cells = narrow(read_plan(arguments.config), arguments.datasets, arguments.methods, arguments.seeds)
     if arguments.dry_run:
@@ -110,8 +117,10 @@ def _sweep(arguments: Arguments, console: Console) -> int:
             partial.unlink()
         records = read_outcomes(records_folder, cells)
         _compute(cells, records, runs, arguments, console)
+        if arguments.few_labels:
+            _few_labels(cells, runs, out, arguments.jobs or cpu_count(), console)
         if arguments.report and any(record["scores"] for record in records.values()):
-            _report(records_folder, out, console)
+            _report(records_folder, out, runs, console)
     failed = sum(records[cell.key]["status"] != "finished" for cell in cells)
     if failed:
         console.print(f"{failed} of {len(cells)} cells failed; their records say why, --retry-failed tries them again.")
@@ -136,10 +145,21 @@ def _compute(cells: Sequence[Cell], records: Records, runs: Path, arguments: Arg
             bar.end(cell, record)
 
 
-def _report(records: Path, out: Path, console: Console) -> None:
+def _few_labels(cells: Sequence[Cell], runs: Path, out: Path, jobs: int, console: Console) -> None:
+    def progress(done: int, total: int, label: str) -> None:
+        console.print(f"few labels: {done} of {total}, {label}", soft_wrap=True)
+
+    few_labels.run(cells, runs, out / "few_labels", progress, jobs)
+
+
+def _report(records: Path, out: Path, runs: Path, console: Console) -> None:
     from study.report import write_report  # noqa: PLC0415 - its imports take seconds
 
+    draw_maps(runs, out, MAPPED_METHODS)
     *_, page = write_report(records, out)
+    if out == OUT:
+        for document in DOCUMENTS:
+            fill_tables(document, out / "tables")
     console.print(f"report: {page}", soft_wrap=True)
 
 

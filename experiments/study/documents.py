@@ -11,7 +11,7 @@ from pathlib import Path
 from graphcl_hard.errors import InputError
 from graphcl_hard.records import replacing
 
-PLACE = re.compile(r"(<!-- table (?P<name>\w+) -->\n).*?(<!-- end of table -->)", re.DOTALL)
+PLACE = re.compile(r"(<!-- table (?P<name>[\w-]+) -->\n).*?(<!-- end of table -->)", re.DOTALL)
 
 
 def fill_tables(document: Path, tables: Path) -> None:
