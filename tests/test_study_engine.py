@@ -94,8 +94,9 @@ def records_of(out):
 
 
 def tables_of(out):
-    """All tables but the one that says how long it took."""
-    return {path.name: path.read_text() for path in (out / "tables").iterdir() if path.stem != "coverage"}
+    """All tables but those that say how long it took, and on which commit."""
+    passing = ("coverage", "provenance")
+    return {path.name: path.read_text() for path in (out / "tables").iterdir() if path.stem not in passing}
 
 
 def unfinished(out, rows=10):

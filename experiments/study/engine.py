@@ -9,7 +9,7 @@ import re
 import shutil
 import tempfile
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from os import getpid
 from pathlib import Path
@@ -24,7 +24,7 @@ from study.worker import Record, failed_record, run_cell, start_worker
 
 DEATHS = 2  # of workers on one cell: the first may be bad luck
 CONNECT_SECONDS = 20
-Outcomes = Iterator[tuple[Cell, Record]]
+Outcomes = Generator[tuple[Cell, Record], None, None]
 
 
 def run_local(cells: Sequence[Cell], runs: Path, jobs: int, on_start: Callable[[Cell], object]) -> Outcomes:
