@@ -60,6 +60,7 @@ class Arguments:
             labels; this takes longer than training does.
         report_only: Compute nothing, make the report.
         report: Make the report at the end.
+        documents: Also put the tables into README.md and docs/study.md.
     """
 
     config: Path = EXPERIMENTS / "tu.yaml"
@@ -74,6 +75,7 @@ class Arguments:
     few_labels: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     report_only: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     report: bool = True
+    documents: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
 
 
 class Stopped(KeyboardInterrupt):
@@ -101,7 +103,7 @@ def _sweep(arguments: Arguments, console: Console) -> int:
     runs = RUNS if out == OUT else out / "runs"
     records_folder = out / "records"
     if arguments.report_only:
-        _report(records_folder, out, runs, console)
+        _report(records_folder, out, runs, arguments.documents, console)
         return 0
     cells = narrow(read_plan(arguments.config), arguments.datasets, arguments.methods, arguments.seeds)
     if arguments.dry_run:
@@ -120,7 +122,7 @@ def _sweep(arguments: Arguments, console: Console) -> int:
         if arguments.few_labels:
             _few_labels(cells, runs, out, arguments.jobs or cpu_count(), console)
         if arguments.report and any(record["scores"] for record in records.values()):
-            _report(records_folder, out, runs, console)
+            _report(records_folder, out, runs, arguments.documents, console)
     failed = sum(records[cell.key]["status"] != "finished" for cell in cells)
     if failed:
         console.print(f"{failed} of {len(cells)} cells failed; their records say why, --retry-failed tries them again.")
@@ -152,12 +154,12 @@ def _few_labels(cells: Sequence[Cell], runs: Path, out: Path, jobs: int, console
     few_labels.run(cells, runs, out / "few_labels", progress, jobs)
 
 
-def _report(records: Path, out: Path, runs: Path, console: Console) -> None:
+def _report(records: Path, out: Path, runs: Path, documents: bool, console: Console) -> None:
     from study.report import write_report  # noqa: PLC0415 - its imports take seconds
 
     draw_maps(runs, out, MAPPED_METHODS)
     *_, page = write_report(records, out)
-    if out == OUT:
+    if documents:
         for document in DOCUMENTS:
             fill_tables(document, out / "tables")
     console.print(f"report: {page}", soft_wrap=True)

@@ -14,6 +14,8 @@ from graphcl_hard.errors import InputError
 
 Probe = Literal["svm", "linear-svm", "logistic", "knn"]
 OUTPUT_SETTINGS = ("out", "overwrite", "resume", "checkpoint_seconds", "pictures", "quiet")
+BEFORE: dict[str, Any] = {"scale": "linear"}
+"""What a run did whose settings do not name these, since it is older than they are; the defaults are others."""
 RANGES: dict[str, tuple[float, float]] = {
     "beta": (0, 1e6),
     "temperature": (1e-6, 1e6),
@@ -222,7 +224,7 @@ def check_same_settings(config: Config, folder: Path) -> None:
     path = folder / "config.yaml"
     if not path.exists():
         return
-    held = {**to_plain(Config()), **read_yaml(path)}
+    held = {**to_plain(Config()), **BEFORE, **read_yaml(path)}
     for name, value in to_plain(config).items():
         if name not in OUTPUT_SETTINGS and held[name] != value:
             raise InputError(
@@ -247,6 +249,8 @@ def read_yaml(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise InputError(f"--config {path} must hold one setting a line, such as 'beta: 2', got {content!r}.")
     names = [field.name for field in dataclasses.fields(Config)]
+    if {"dataset", "protocol", "probes"} <= content.keys():  # a run's own file, which names all settings of its time
+        content = {**BEFORE, **content}
     for key in content:
         if key not in names:
             close = difflib.get_close_matches(str(key), names, n=1)

@@ -77,7 +77,7 @@ def run_seed(
     if config.resume:
         check_same_settings(config, folder.path)
         earlier = folder.read_json(records.RESULT)
-        if earlier is not None and earlier["status"] == "finished":
+        if earlier is not None and earlier.get("status") == "finished":
             return earlier
     folder.write_text(records.CONFIG, config.to_yaml())
     result: dict[str, Any] = {
@@ -123,7 +123,7 @@ def run_seed(
         result["error"] = str(error) or type(error).__name__
         raise
     finally:
-        seconds["total"] = time.perf_counter() - start
+        seconds["total"] = time.perf_counter() - start + result.pop("seconds_before", 0.0)
         result["seconds"] = seconds
         folder.write_json(records.RESULT, result)
     (folder.path / records.CHECKPOINT).unlink(missing_ok=True)
@@ -165,6 +165,7 @@ def _train(
         progress = Progress()
     else:
         result["resumed_after_epoch"] = state.epoch
+        result["seconds_before"] = sum(epoch.seconds for epoch in progress.epochs)  # of processes that were stopped
         folder.add_rows(records.METRICS, [epoch._asdict() for epoch in progress.epochs])
     if state.epoch == 0 and 0 in config.scored_epochs:
         progress.embeddings[0] = embed(encoder, batches, config.batch_size)
@@ -194,7 +195,7 @@ def _train(
     if config.protocol == "best-epoch" or not config.epochs or 0 not in config.scored_epochs:
         return encoder, progress, None
     control = build_model(config, features.channels).to(device, dtype).encoder
-    calibrate(control, batches, config)
+    calibrate(control, batches, config, fabric)
     return encoder, progress, embed(control, batches, config.batch_size)
 
 

@@ -70,7 +70,7 @@ def check_vacant(path: Path, overwrite: bool, resume: bool = False) -> None:
     if not entries:
         return
     strange = _strange(path)
-    if strange is not None or not (resume or _is_run(path)):
+    if strange is not None or not (_is_stopped_run(path) if resume else _is_run(path)):
         raise InputError(
             f"The folder {path} holds something other than a run ({strange or entries[0].name}), which --overwrite "
             "and --resume do not touch either; choose another --out."
@@ -153,9 +153,21 @@ class RunFolder:
         self.write_text(name, json.dumps(content, indent=2, allow_nan=False) + "\n")
 
     def read_json(self, name: str) -> dict[str, Any] | None:
-        """What a JSON file holds, or None where there is no such file."""
+        """What a JSON file holds, or None where there is no such file.
+
+        Raises:
+            InputError: it cannot be read, or holds no object.
+        """
         path = self.path / name
-        return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+        if not path.exists():
+            return None
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise InputError(f"{path} cannot be read: {error}; remove it to make it anew.") from error
+        if not isinstance(content, dict):
+            raise InputError(f"{path} must hold an object, got {content!r}; remove it to make it anew.")
+        return content
 
     def add_rows(self, name: str, rows: Iterable[Mapping[str, Any]]) -> None:
         """Add lines to the run's CSV file; the first row names the columns."""
@@ -216,6 +228,12 @@ def _is_run(folder: Path) -> bool:
     if not (folder / CONFIG).is_file():
         return False
     return (folder / RESULT).is_file() or (folder / REPLACED).is_dir() or any(folder.glob("seed-*/" + CONFIG))
+
+
+def _is_stopped_run(folder: Path) -> bool:
+    """Whether a killed run may have left this: it names its settings first."""
+    others = [entry.name for entry in folder.iterdir() if not entry.name.startswith((LOCK, PARTIAL))]
+    return not others or CONFIG in others or REPLACED in others
 
 
 def _strange(folder: Path) -> str | None:

@@ -178,18 +178,19 @@ def train(
 
 
 @torch.no_grad()
-def calibrate(encoder: GINEncoder, batches: GraphBatches, config: Config) -> None:
+def calibrate(encoder: GINEncoder, batches: GraphBatches, config: Config, fabric: Fabric) -> None:
     """Move the running statistics of batch norm as `train` moves them, and nothing else.
 
-    An encoder that was never trained has the statistics 0 and 1, which fit no data. Training mends that in passing, and
-    scores rise without anything being learnt; this is the control that tells the two apart. It sees the batches of a
-    training with the same settings, in the same order, so it equals one with a learning rate of 0.
+    An encoder that was never trained has the statistics 0 and 1, which fit no data. Training moves them in passing, and
+    scores rise or fall without anything being learnt; this is the control that tells the two apart. It sees the batches
+    of a training with the same settings, in the same order, so it equals one with a learning rate of 0.
     """
     generator = torch.Generator().manual_seed(config.seed)
     encoder.train()
     for _ in range(config.epochs):
         for batch in batches.shuffled(config.batch_size, generator, config.nodes_per_graph):
-            encoder(batch.x, batch.adjacency, batch.batch, batch.num_graphs)
+            with fabric.autocast():
+                encoder(batch.x, batch.adjacency, batch.batch, batch.num_graphs)
 
 
 @torch.no_grad()

@@ -99,6 +99,11 @@ def command(out, *words):
     return [sys.executable, "-m", "graphcl_hard.run", *WORDS, "--out", str(out), "--checkpoint-seconds", "0", *words]
 
 
+@pytest.fixture
+def finished_words():
+    return lambda out, *words: command(out, "--epochs", "1", "--resume", "--quiet", *words)[3:]
+
+
 def without_times(folder):
     """What a run left, without its times."""
     result = json.loads((folder / "result.json").read_text())
@@ -126,6 +131,7 @@ def test_a_killed_run_ends_as_if_nothing_had_happened(tmp_path, protocol):
     assert main(command(killed, *words, "--quiet", "--resume")[3:]) == 0
     result = json.loads((killed / "result.json").read_text())
     assert 9 <= result["resumed_after_epoch"] < 40
+    assert result["seconds"]["total"] > result["seconds"]["training"]
     assert without_times(killed) == without_times(whole)
     assert sorted(os.listdir(killed)) == sorted(os.listdir(whole))
 
@@ -144,6 +150,33 @@ def test_a_finished_run_is_left_alone_and_other_settings_are_refused(tmp_path, c
     (out / "thesis.tex").write_text("mine")
     assert main(words) == 2
     assert "holds something other than a run (thesis.tex)" in capsys.readouterr().err
+
+
+def test_what_no_run_left_is_refused_in_a_sentence(tmp_path, capsys):
+    out = tmp_path / "run"
+    words = command(out, "--epochs", "1", "--resume", "--quiet")[3:]
+    out.mkdir()
+    (out / "result.json").write_text('{"accuracy": 1}')
+    assert main(words) == 2
+    assert "holds something other than a run (result.json)" in capsys.readouterr().err
+    (out / "result.json").unlink()
+    assert main(words) == 0
+    for text, sentence in (("", "result.json cannot be read"), ("[1]", "result.json must hold an object, got [1]")):
+        (out / "result.json").write_text(text)
+        assert main(words) == 2
+        assert sentence in capsys.readouterr().err
+
+
+def test_a_run_from_before_the_log_scale_was_linear(finished_words, tmp_path, capsys):
+    out = tmp_path / "run"
+    assert main(finished_words(out, "--scale", "linear")) == 0
+    config = out / "config.yaml"
+    config.write_text(config.read_text().replace("scale: linear\n", ""))
+    assert main(finished_words(out)) == 2
+    assert "has --scale linear, got log" in capsys.readouterr().err
+    assert main(["--config", str(config), "--out", str(tmp_path / "again"), "--quiet"]) == 0
+    scores = [json.loads((folder / "result.json").read_text())["scores"] for folder in (out, tmp_path / "again")]
+    assert scores[0] == scores[1]
 
 
 def test_several_seeds_go_on_where_they_were(tmp_path):

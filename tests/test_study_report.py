@@ -193,10 +193,10 @@ def test_a_missing_set_is_absent_and_in_no_rank(tmp_path):
     shutil.rmtree(folder / "ENZYMES" / "wl")
     table = tables.main_table(frame_of(folder))
     shown = table.shown.set_index("data set")
-    assert shown.loc["ENZYMES", "WL kernel"] == "absent"
+    assert shown.loc["ENZYMES (dev)", "WL kernel"] == "absent"
     assert set(shown.loc["DD", ["untrained", "hard"]]) == {"absent"}
     assert "average rank over 2" in shown.index
-    assert table.note.endswith("have them: MUTAG, PTC_MR.")
+    assert "have them: MUTAG, PTC_MR. dev:" in table.note
 
 
 def test_the_default_setting_stands_in_the_main_table(study):
@@ -274,6 +274,7 @@ def test_a_planted_effect_is_found(study):
     shown = comparisons.aim_table(frame_of(study)).shown.set_index("criterion")["found"]
     assert shown["hard above uniform and above untrained"] == "3 of 3"
     assert shown["... significantly above both"] == "3 of 3"
+    assert shown["hard above batch norm only"] == shown["... significantly"] == "3 of 3"
     assert shown["average rank of hard"].startswith("1.00;")
     assert shown["hard significantly below uniform"] == "0 of 3"
 
@@ -286,6 +287,43 @@ def test_no_effect_is_found_where_there_is_none(tmp_path):
         assert shown[criterion] == "0 of 3"
     selected_tests = comparisons.selected_tests(scores).values.set_index(["second", "dataset"])["p_holm"]
     assert (selected_tests["uniform selected"].dropna() > 0.05).all()
+
+
+def test_only_corrected_p_values_are_marked(tmp_path):
+    """Six sets with the same planted effect: Wilcoxon's p over them is below 0.05, and has no star."""
+    sets = analysis.SETS[:6]
+    scores = frame_of(Synthetic(tmp_path).study(sets=sets, seeds=1, betas=(0.0, 10.0)))
+    shown = comparisons.tests_tables(scores)[2].shown.set_index("data set")["hard - uniform"]
+    assert all(shown[name].endswith("*") for name in sets)
+    assert shown["over the sets"].endswith("p = 0.031")
+
+
+def test_hard_is_compared_with_its_partner_where_all_else_is_equal(tmp_path):
+    cells = Synthetic(tmp_path)
+    cells.study(sets=("MUTAG",), seeds=2, betas=(0.0, 10.0))
+    for seed in range(2):
+        for name, top in (("hard-long", 0.9), ("uniform-long", 0.7), ("bn-only-long", 0.8)):
+            cells.cell("MUTAG", name, "longer", seed, (0.7, top), {"epochs": 20})
+        cells.cell("MUTAG", "hard-mean", "readout", seed, (0.7, 0.7), {"readout": "mean"})
+    table = comparisons.partners_table(frame_of(tmp_path))
+    assert list(table.shown.columns) == ["data set", "hard-long - bn-only-long", "hard-long - uniform-long", "seeds"]
+    found = table.values.set_index(["second", "dataset"])["difference"]
+    for name in ("uniform-long", "bn-only-long"):
+        gaps = [
+            accuracies(tmp_path, "MUTAG", "hard-long", seed, 20)[0] - accuracies(tmp_path, "MUTAG", name, seed, 20)[0]
+            for seed in range(2)
+        ]
+        assert found[name, "MUTAG"] == pytest.approx(100 * np.mean(gaps))
+
+
+def test_files_that_are_still_being_written_are_not_read(tmp_path):
+    cells = Synthetic(tmp_path)
+    cells.cell("MUTAG", "uniform", "uniform", 0, (0.7, 0.7))
+    (tmp_path / "MUTAG" / "uniform" / ".part-abc.json").write_text('{"torn')
+    assert len(cell_records.read_records(tmp_path)) == 1
+    write_few_labels(tmp_path / "few", sets=("MUTAG",))
+    (tmp_path / "few" / ".part-abc.json").write_text("[")
+    assert set(read_label_shares(tmp_path / "few")["dataset"]) == {"MUTAG"}
 
 
 def test_published_figures_are_compared_as_they_are_printed(tmp_path):

@@ -7,7 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from graphcl_hard.config import OUTPUT_SETTINGS, Config, to_flags, to_plain
+from graphcl_hard.config import BEFORE, OUTPUT_SETTINGS, Config, to_flags, to_plain
 from graphcl_hard.run import parse
 
 BASELINES: dict[str, tuple[str, ...]] = {"majority": (), "wl": ("iterations",)}
@@ -60,7 +60,7 @@ class Cell:
         held = {name: record[name] for name in ours}
         if self.family not in BASELINES:
             ours |= {name: value for name, value in self.config().items() if name != "dataset"}  # may be its path
-            held |= to_plain(Config()) | record["config"]  # a setting that is younger than the record has its default
+            held |= to_plain(Config()) | BEFORE | record["config"]  # it may be older than a setting
         elif record["test_sizes"]:
             names = ("repeats", "folds")
             ours |= {name: self.given.get(name, getattr(Config, name)) for name in names}

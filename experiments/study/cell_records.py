@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from graphcl_hard.config import OUTPUT_SETTINGS
-from graphcl_hard.records import METRICS, RESULT, replacing
+from graphcl_hard.records import METRICS, PARTIAL, RESULT, replacing
 
 CURVES = ("loss", "effective_negatives", "positive_score", "negative_score")
 TAKEN_OVER = ("config", "versions", "git_commit", "platform", "threads", "seconds", "embedding", "error")
@@ -74,4 +74,9 @@ def write_record(path: Path, record: Mapping[str, Any]) -> None:
 
 def read_records(folder: Path) -> list[dict[str, Any]]:
     """All records under a folder, in the order of their paths."""
-    return [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.rglob("*.json"))]
+    return [json.loads(path.read_text(encoding="utf-8")) for path in whole_files(folder, "**/*.json")]
+
+
+def whole_files(folder: Path, pattern: str) -> list[Path]:
+    """The files that match, in order, without those that are still being written or whose writer was killed."""
+    return sorted(path for path in folder.glob(pattern) if not path.name.startswith(PARTIAL))

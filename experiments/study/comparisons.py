@@ -34,16 +34,16 @@ GROUPS: dict[str, tuple[str, tuple[Pair, ...]]] = {
 TESTED = (
     "Difference of mean accuracies in points [95% interval], and p with Holm's correction over the data sets of the "
     f"comparison; * marks p below {LEVEL:g}. Corrected resampled t over the same folds of the seeds that both have. "
-    "Last row: median difference, and p of Wilcoxon's signed-rank test over the data sets."
+    "Last row: median difference, and p of Wilcoxon's signed-rank test over the sets, neither corrected nor marked."
 )
 NUMBERS = ["first", "second", "dataset", "difference", "low", "high", "p", "p_holm", "seeds"]
 OVER = "over the sets (median, Wilcoxon)"
 POINTS = ["difference", "low", "high"]
 
 
-def shown_p(p: float) -> str:
+def shown_p(p: float, mark: bool = True) -> str:
     """Such as p = 0.032* or p < 0.001*."""
-    return ("p < 0.001" if p < 0.001 else f"p = {p:.3f}") + ("*" if p < LEVEL else "")
+    return ("p < 0.001" if p < 0.001 else f"p = {p:.3f}") + ("*" if mark and p < LEVEL else "")
 
 
 def shown_difference(difference: float, low: float, high: float) -> str:
@@ -66,7 +66,7 @@ def selected_tests(scores: pd.DataFrame) -> Table:
     """The paired tests of the settings chosen inside the training folds."""
     lines = {f"{family} selected": results for family, results in selected_lines(scores)[0].items()}
     lines |= {family: results for family, results in main_lines(scores).items() if family in ("untrained", "wl")}
-    seconds = ("uniform selected", "released selected", "untrained", "wl")
+    seconds = ("bn-only selected", "uniform selected", "released selected", "untrained", "wl")
     note = f"Settings and epochs chosen inside the training folds. {TESTED}"
     pairs = [("hard selected", second) for second in seconds]
     return tests_table("selected_tests", "Tests of the chosen settings", note, lines, pairs)
@@ -93,7 +93,7 @@ def tests_table(name: str, title: str, note: str, lines: Mapping[str, Results], 
     over = {"data set": "over the sets"}
     for pair, frame in found.items():
         median, p = 100 * frame["difference"].median(), signed_rank(frame["difference"])
-        over[names[pair]] = f"{round(median, 1) + 0.0:+.1f}, {shown_p(p)}"
+        over[names[pair]] = f"{round(median, 1) + 0.0:+.1f}, {shown_p(p, mark=False)}"
         values.append({"first": pair[0], "second": pair[1], "dataset": OVER, "difference": median, "p": p})
     missing = [names[pair] for pair in pairs if pair not in found]
     if missing:
@@ -120,6 +120,13 @@ def aim_table(scores: pd.DataFrame) -> Table:
             _counted("hard significantly below uniform", "", (u["difference"] < 0) & sure[0]),
             _counted("hard significantly below untrained", "", (n["difference"] < 0) & sure[1]),
         ]
+    if {"hard", "bn-only"} <= lines.keys():
+        control = paired(lines["hard"], lines["bn-only"])
+        ahead = control["difference"] > 0
+        rows += [
+            _counted("hard above batch norm only", "", ahead),
+            _counted("... significantly", "", ahead & (control["p_holm"] < LEVEL)),
+        ]
     ranks = rank_table(lines).mean()
     if "hard" in ranks.index and len(ranks) > 1 and ranks.notna().all():
         best = ranks.drop("hard").idxmin()
@@ -136,6 +143,23 @@ def aim_table(scores: pd.DataFrame) -> Table:
         "Only sets with records on both sides count."
     )
     return Table("aim", "Aimed at and found", note, frame.drop(columns="value"), frame)
+
+
+def partners_table(scores: pd.DataFrame) -> Table | None:
+    """Hard against uniform, and against batch norm only, with all else equal, within the families of other settings."""
+    rows = scores[~scores["family"].isin(FAMILIES)]
+    names = rows[["family", "method"]].drop_duplicates()
+    pairs = [
+        (hard, other)
+        for family, group in names.groupby("family", sort=False)
+        for hard in group["method"]
+        for other in group["method"]
+        if hard.startswith("hard") and other.startswith(("uniform", "bn-only"))
+    ]
+    if not pairs:
+        return None
+    lines = {method: at_epoch(scores, method) for method in dict.fromkeys(name for pair in pairs for name in pair)}
+    return tests_table("other_tests", "Hard against its partners", f"Last epoch. {TESTED}", lines, pairs)
 
 
 def _counted(criterion: str, aim: str, holds: pd.Series) -> tuple[str, str, str, str, float]:

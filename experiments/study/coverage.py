@@ -1,5 +1,6 @@
 """What the study's tables rest on: cells, failures, versions and times."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -61,15 +62,22 @@ def failures_table(records: Iterable[Record]) -> Table | None:
 
 def provenance_table(records: Sequence[Record]) -> Table:
     """Versions, commits, platforms and threads that the records name, and the time of all cells."""
-    found: dict[str, set[str]] = {}
+    found: dict[str, Counter[str]] = {}
     for record in records:
         for name, version in record.get("versions", {}).items():
-            found.setdefault(name, set()).add(str(version))
+            found.setdefault(name, Counter())[str(version)] += 1
         for name in ("git_commit", "platform", "threads"):
             if record.get(name) is not None:
-                found.setdefault(name.replace("_", " "), set()).add(str(record[name]))
+                found.setdefault(name.replace("_", " "), Counter())[str(record[name])] += 1
     hours = sum(record.get("seconds", {}).get("total", 0) for record in records) / 3600
     rows = [("records", str(len(records))), ("hours of all cells", f"{hours:.2f}")]
-    rows += [(name, ", ".join(sorted(values))) for name, values in found.items()]
+    rows += [(name, _with_counts(values)) for name, values in found.items()]
     frame = pd.DataFrame(rows, columns=["what", "value"])
     return Table("provenance", "Versions and time", "As the records name them.", frame, frame)
+
+
+def _with_counts(values: Mapping[str, int]) -> str:
+    """Such as 1.0, or 1.0 (3 records), 1.1 (5 records)."""
+    if len(values) == 1:
+        return next(iter(values))
+    return ", ".join(f"{value} ({count} records)" for value, count in sorted(values.items()))

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from study.analysis import FAMILIES, SETS, Folds, estimate, ordered
+from study.cell_records import whole_files
 from study.table import INTERVAL, Table, shown_estimate, value_row
 
 KEYS = ["dataset", "probe", "line", "family"]
@@ -15,22 +16,21 @@ KEYS = ["dataset", "probe", "line", "family"]
 def read_label_shares(folder: Path) -> pd.DataFrame:
     """The scores with few labels, one row for each (dataset, probe, line, fraction, seed).
 
-    A line is a method at its last epoch, or "untrained" for epoch 0, whichever run it was read from: the initial
-    weights are those of the seed.
+    A line is a method at its last epoch, or "untrained" for epoch 0 of a method that is trained: its initial weights
+    are those of the seed.
 
     Returns:
         Columns dataset, probe, line, family, fraction, seed and the array accuracy (repeats, folds); empty where the
         folder has no files.
     """
-    files = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))]
+    files = [json.loads(path.read_text(encoding="utf-8")) for path in whole_files(folder, "*.json")]
     frame = pd.DataFrame([entry for entries in files for entry in entries])
     if frame.empty:
         return frame
-    untrained = frame["epoch"] == 0
     last = frame.groupby(["dataset", "method"])["epoch"].transform("max")
+    untrained = (frame["epoch"] == 0) & (last > 0)  # of a method that goes on from there
     frame["line"] = frame["method"].mask(untrained, "untrained")
-    families = frame.get("family", frame["method"].str.split("-").str[0])
-    frame["family"] = families.mask(untrained, "untrained")
+    frame["family"] = frame["family"].mask(untrained, "untrained")
     frame["accuracy"] = frame["accuracy"].map(lambda folds: np.asarray(folds, dtype=np.float64))
     frame = frame[untrained | (frame["epoch"] == last)]
     places = {name: {one: place for place, one in enumerate(order)} for name, order in _orders(frame).items()}
@@ -62,5 +62,8 @@ def label_shares_table(frame: pd.DataFrame) -> Table:
             row[f"{fraction:.0%} of the labels"] = shown_estimate(found)
             values.append({**label, "fraction": fraction, **value_row(found)})
         shown.append(row)
-    note = f"{INTERVAL} The probe is fitted on a share of the labels of each training part; the encoder needs none."
+    note = (
+        f"{INTERVAL} The probe is fitted on a share of the labels of each training part, at least one a class (on "
+        "small sets 1% is one a class); the encoder needs none."
+    )
     return Table("few_labels", "Few labels", note, pd.DataFrame(shown).fillna(""), pd.DataFrame(values))

@@ -150,7 +150,9 @@ def _merged(shared: Settings, own: Settings, where: str, family: str) -> Setting
     given = {**shared, **own}
     if family in BASELINES:
         iterations = own.get("iterations", [0])
-        if not isinstance(iterations, list) or not all(is_whole(number) and number >= 0 for number in iterations):
+        if not listed(iterations, f"{where}, iterations", "numbers such as [0, 1, 2]") or not all(
+            is_whole(number) and number >= 0 for number in iterations
+        ):
             raise InputError(f"{where}: iterations must be a list of whole numbers of at least 0, got {iterations!r}.")
         return given
     if "score_epochs" in shared and "score_epochs" not in own:  # a method that trains for less has fewer to score
