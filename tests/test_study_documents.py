@@ -1,0 +1,52 @@
+"""Tables of the report inside of README and the study's page."""
+
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from graphcl_hard.errors import InputError
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "experiments"))
+from study.documents import PLACE, fill_tables  # noqa: E402
+
+sys.path.remove(str(ROOT / "experiments"))
+
+TABLES = ROOT / "experiments" / "results" / "tu" / "tables"
+TABLE = "**Title**\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\nA note.\n"
+
+
+def test_places_are_filled_and_filled_again(tmp_path):
+    document = tmp_path / "page.md"
+    document.write_text("Before.\n\n<!-- table one -->\n<!-- end of table -->\n\nAfter.\n")
+    (tmp_path / "one.md").write_text(TABLE)
+    for value in ("2", "3"):
+        (tmp_path / "one.md").write_text(TABLE.replace("2", value))
+        fill_tables(document, tmp_path)
+        assert document.read_text() == (
+            f"Before.\n\n<!-- table one -->\n| a | b |\n|---|---|\n| 1 | {value} |\n<!-- end of table -->\n\nAfter.\n"
+        )
+    before = document.stat().st_mtime_ns
+    fill_tables(document, tmp_path)
+    assert document.stat().st_mtime_ns == before
+    (tmp_path / "one.md").unlink()
+    with pytest.raises(InputError, match="a place for the table 'one'"):
+        fill_tables(document, tmp_path)
+
+
+@pytest.mark.parametrize("name", ["README.md", "docs/study.md", "docs/sweeps.md"])
+def test_what_the_documents_link_to_is_there(name):
+    links = re.findall(r"\]\(([^)#]+)\)", (ROOT / name).read_text(encoding="utf-8"))
+    assert not [link for link in links if "://" not in link and not (ROOT / name).parent.joinpath(link).exists()]
+
+
+@pytest.mark.parametrize("name", ["README.md", "docs/study.md"])
+def test_the_documents_hold_the_committed_tables(name, tmp_path):
+    text = (ROOT / name).read_text(encoding="utf-8")
+    assert PLACE.search(text)
+    copy = tmp_path / "copy.md"
+    copy.write_text(text, encoding="utf-8")
+    fill_tables(copy, TABLES)
+    assert copy.read_text(encoding="utf-8") == text
