@@ -1,5 +1,6 @@
 """The figures over data sets and settings: accuracy against beta, gains over uniform, ranks."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +12,19 @@ from matplotlib.figure import Figure
 from scipy import stats
 
 from graphcl_hard.config import Config
-from study.analysis import LEVEL, NAMES, SETS, Folds, at_epoch, estimate, ordered, paired, rank_table, without_others
+from study.analysis import (
+    LEVEL,
+    NAMES,
+    SETS,
+    Estimate,
+    Folds,
+    at_epoch,
+    estimate,
+    ordered,
+    paired,
+    rank_table,
+    without_others,
+)
 from study.canvas import COLOURS, error_bars, finish, new_figure, panels, shared_legend, style
 from study.tables import main_lines
 
@@ -40,31 +53,43 @@ def accuracy_beta(scores: pd.DataFrame) -> Picture | None:
     constant = {name: results for name, results in main_lines(scores).items() if name in ("untrained", "uniform")}
 
     def draw(axes: Axes, dataset: str) -> None:
+        # Seeds that not all points have would show as a difference between the points.
+        curves = [points for curve in lines.values() for points in curve.get(dataset, {}).values()]
+        everywhere = [*curves, *(results[dataset] for results in constant.values() if dataset in results)]
+        seeds = set.intersection(*(set(folds) for folds in everywhere))
+        axes.annotate(f"{len(seeds)} seeds", (0.02, 0.02), xycoords="axes fraction", fontsize=8, color="#555555")
+        axes.set_xlim(-0.5, len(betas) - 0.5)
+        axes.set_xticks(range(len(betas)), [f"{beta:g}" for beta in betas])
+        if not seeds:
+            return
         for family, results in constant.items():
             if dataset in results:
-                found = estimate(results[dataset])
+                found = _estimate_over(results[dataset], seeds)
                 axes.axhspan(100 * found.low, 100 * found.high, color=COLOURS[family], alpha=0.09, linewidth=0)
                 label = f"{family} (band: interval)"
                 line = "--" if family == "untrained" else ":"
                 axes.axhline(100 * found.mean, color=COLOURS[family], linestyle=line, linewidth=1.4, label=label)
         for number, ((family, tau_plus), curve) in enumerate(lines.items()):
             points = curve.get(dataset, {})
-            each = [estimate(points[beta]) for beta in sorted(points)]
+            each = [_estimate_over(points[beta], seeds) for beta in sorted(points)]
             places = np.array([betas.index(beta) for beta in sorted(points)]) + 0.13 * (number - (len(lines) - 1) / 2)
             dashed = family == "hard" and tau_plus != Config().tau_plus
             options: dict[str, Any] = {"linestyle": "--", "markerfacecolor": "white"} if dashed else {}
             label = family if family == "released" else f"{family}, tau_plus {tau_plus:g}"
             if each:
                 error_bars(axes, places, each, family, label=label, **options)
-        axes.set_xticks(range(len(betas)), [f"{beta:g}" for beta in betas])
 
     figure = panels(datasets, draw, "beta (hardness)", "accuracy, %", legend=2)
     alt = f"Accuracy against beta with intervals on {', '.join(datasets)}, for hard and released negatives."
     note = (
-        "Last epoch, 95% intervals. At beta 0 and tau_plus 0 the point is uniform. Intervals are of the accuracy "
+        "Last epoch, 95% intervals, over the seeds that all points of a data set have. At beta 0 and tau_plus 0 the point is uniform. Intervals are of the accuracy "
         "itself; those of differences on the same folds are narrower."
     )
     return Picture("accuracy_beta", "Accuracy against beta", alt, note, figure)
+
+
+def _estimate_over(folds: Folds, seeds: Collection[int]) -> Estimate:
+    return estimate({seed: folds[seed] for seed in seeds})
 
 
 def _beta_lines(scores: pd.DataFrame, rows: pd.DataFrame) -> dict[tuple[str, float], dict[str, dict[float, Folds]]]:

@@ -92,7 +92,10 @@ def fixed_table(scores: pd.DataFrame) -> Table:
             "method": labels["method"],
         }
     )
-    note = f"{INTERVAL} Last epoch. released fixes tau_plus at 0.5 whatever is set."
+    note = (
+        f"{INTERVAL} Last epoch. released fixes tau_plus at 0.5 whatever is set. Where cells are missing, rows rest on "
+        "different seeds (their number is in the CSV file) and must not be compared."
+    )
     return by_set("fixed", "Every fixed setting", note, plain, lines)
 
 
