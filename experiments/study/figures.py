@@ -82,8 +82,8 @@ def accuracy_beta(scores: pd.DataFrame) -> Picture | None:
     figure = panels(datasets, draw, "beta (hardness)", "accuracy, %", legend=2)
     alt = f"Accuracy against beta with intervals on {', '.join(datasets)}, for hard and released negatives."
     note = (
-        "Last epoch, 95% intervals, over the seeds that all points of a data set have. At beta 0 and tau_plus 0 the point is uniform. Intervals are of the accuracy "
-        "itself; those of differences on the same folds are narrower."
+        "Last epoch, 95% intervals, over the seeds that all points of a data set have. At beta 0 and tau_plus 0 the point "
+        "is uniform. Intervals are of the accuracy itself; those of differences on the same folds are narrower."
     )
     return Picture("accuracy_beta", "Accuracy against beta", alt, note, figure)
 
