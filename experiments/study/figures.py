@@ -57,7 +57,7 @@ def accuracy_beta(scores: pd.DataFrame) -> Picture | None:
         curves = [points for curve in lines.values() for points in curve.get(dataset, {}).values()]
         everywhere = [*curves, *(results[dataset] for results in constant.values() if dataset in results)]
         seeds = set.intersection(*(set(folds) for folds in everywhere))
-        axes.annotate(f"{len(seeds)} seeds", (0.02, 0.02), xycoords="axes fraction", fontsize=8, color="#555555")
+        axes.annotate(f"seeds: {len(seeds)}", (0.02, 0.02), xycoords="axes fraction", fontsize=8, color="#555555")
         axes.set_xlim(-0.5, len(betas) - 0.5)
         axes.set_xticks(range(len(betas)), [f"{beta:g}" for beta in betas])
         if not seeds:
@@ -82,8 +82,8 @@ def accuracy_beta(scores: pd.DataFrame) -> Picture | None:
     figure = panels(datasets, draw, "beta (hardness)", "accuracy, %", legend=2)
     alt = f"Accuracy against beta with intervals on {', '.join(datasets)}, for hard and released negatives."
     note = (
-        "Last epoch, 95% intervals, over the seeds that all points of a data set have. At beta 0 and tau_plus 0 the point "
-        "is uniform. Intervals are of the accuracy itself; those of differences on the same folds are narrower."
+        "Last epoch, 95% intervals, over the seeds that all points of a data set have. At beta 0 and tau_plus 0 the "
+        "point is uniform. Intervals are of the accuracy itself; those of differences on the same folds are narrower."
     )
     return Picture("accuracy_beta", "Accuracy against beta", alt, note, figure)
 
