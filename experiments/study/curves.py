@@ -147,7 +147,7 @@ def label_shares(frame: pd.DataFrame, probe: str) -> Picture:
         axes.set_xticks(range(len(fractions)), [f"{fraction:.0%}" for fraction in fractions])
 
     datasets = ordered(rows["dataset"], SETS)
-    figure = panels(datasets, draw, "share of the training labels", "accuracy, %")
+    figure = panels(datasets, draw, "share of the training labels", "accuracy, %", legend=2)
     alt = f"Accuracy against the share of the training labels with the {probe} probe on {', '.join(datasets)}."
     note = f"Probe: {probe}. Last epoch, 95% intervals; the shares are evenly spaced on the axis."
     return Picture(f"few_labels_{probe}", f"Few labels: {probe}", alt, note, figure)
