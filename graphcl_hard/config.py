@@ -76,8 +76,7 @@ class Config:
         hidden_channels: Channels of each layer.
         num_layers: Layers of the encoder.
         readout: How a graph's nodes become the graph's vector.
-        epochs: Passes over the set; more lower the scores as often as they raise them. 0 trains nothing: the untrained
-            encoder alone is scored.
+        epochs: Passes over the set. 0 trains nothing: the untrained encoder alone is scored.
         batch_size: Graphs in a batch, at least 2: the other graphs of the batch are the negatives.
         lr: Learning rate of Adam. 0 moves nothing but the running statistics of batch norm: a control that tells what
             learning adds to them.
