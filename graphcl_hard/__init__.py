@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from graphcl_hard.encoder import Embedding as Embedding
     from graphcl_hard.encoder import GINEncoder as GINEncoder
     from graphcl_hard.errors import InputError as InputError
+    from graphcl_hard.estimator import HardInfoGraph as HardInfoGraph
     from graphcl_hard.evaluation import cross_validate as cross_validate
     from graphcl_hard.models import InfoGraph as InfoGraph
     from graphcl_hard.objectives import beta_schedule as beta_schedule
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "Embedding": "encoder",
     "GINEncoder": "encoder",
+    "HardInfoGraph": "estimator",
     "InfoGraph": "models",
     "InputError": "errors",
     "beta_schedule": "objectives",

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from graphcl_hard.adjacency import Adjacency
-from graphcl_hard.data import GraphData
 from graphcl_hard.errors import InputError
+from graphcl_hard.graph_data import GraphData
 from graphcl_hard.sampling import NodeSample, sample_nodes
 
 

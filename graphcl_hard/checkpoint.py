@@ -37,9 +37,7 @@ def write_checkpoint(folder: Path, state: TrainingState, progress: Progress) -> 
     for epoch, encoder in progress.encoders.items():
         tensors |= {f"encoder.{epoch}.{name}": tensor.cpu() for name, tensor in encoder.items()}
     text = json.dumps([epoch._asdict() for epoch in progress.epochs])
-    content = save(tensors, {"epochs": text, "sha256": _digest(tensors, text)})
-    with replacing(folder / CHECKPOINT) as partial:
-        partial.write_bytes(content)
+    write_summed(folder / CHECKPOINT, tensors, "epochs", text)
 
 
 def read_checkpoint(folder: Path, state: TrainingState) -> Progress | None:
@@ -52,14 +50,9 @@ def read_checkpoint(folder: Path, state: TrainingState) -> Progress | None:
     if not path.exists():
         return None
     try:
-        with safe_open(path, "pt") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (OSError, SafetensorError) as error:
-        raise InputError(f"The checkpoint {path} cannot be read: {error}; remove it to start again.") from error
-    text = metadata.get("epochs", "")
-    if metadata.get("sha256") != _digest(tensors, text):
-        raise InputError(f"The checkpoint {path} is not what was written (its sum differs); remove it to start again.")
+        tensors, text = read_summed(path, "epochs")
+    except InputError as error:
+        raise InputError(f"The checkpoint {error}; remove it to start again.") from error
     progress = Progress([Epoch(**row) for row in json.loads(text)])
     for name, tensor in tensors.items():
         kind, _, rest = name.partition(".")
@@ -70,6 +63,31 @@ def read_checkpoint(folder: Path, state: TrainingState) -> Progress | None:
             progress.encoders.setdefault(int(epoch), {})[parameter] = tensor
     state.load_tensors(tensors, len(progress.epochs))
     return progress
+
+
+def write_summed(path: Path, tensors: Mapping[str, Tensor], key: str, text: str) -> None:
+    """Replace a file of tensors, and a text by this key, in safetensors with a SHA-256 of both."""
+    content = save(dict(tensors), {key: text, "sha256": _digest(tensors, text)})
+    with replacing(path) as partial:
+        partial.write_bytes(content)
+
+
+def read_summed(path: Path, key: str) -> tuple[dict[str, Tensor], str]:
+    """The tensors, on the CPU, and the text that `write_summed` put there.
+
+    Raises:
+        InputError: the file cannot be read, or is not what was written; a sentence begun with the path, and no advice.
+    """
+    try:
+        with safe_open(path, "pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError) as error:
+        raise InputError(f"{path} cannot be read: {error}") from error
+    text = metadata.get(key, "")
+    if metadata.get("sha256") != _digest(tensors, text):
+        raise InputError(f"{path} is not what was written (its sum differs)")
+    return tensors, text
 
 
 def _digest(tensors: Mapping[str, Tensor], text: str) -> str:

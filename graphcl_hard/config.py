@@ -2,11 +2,11 @@
 
 import dataclasses
 import difflib
-import re
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass
+from numbers import Integral, Real
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import yaml
 
@@ -147,42 +147,69 @@ class Config:
     quiet: bool = False
 
     def check(self) -> None:
-        """Raise `InputError` on the first setting that is outside its range.
+        """Raise `InputError` where settings are outside their range, with a line for each mistake.
 
         What depends on the data (the folds, say) is checked where the data is known.
         """
+        mistakes = list(self.mistakes())
+        if mistakes:
+            raise InputError("\n".join(mistakes))
+
+    def mistakes(self) -> Iterator[str]:
+        """A sentence for each setting that is of the wrong kind, or outside its range."""
+        of_wrong_kind = list(self._of_wrong_kind())
+        if of_wrong_kind:  # the comparisons below would fail
+            yield from of_wrong_kind
+            return
         for name, (low, high) in RANGES.items():
             value = getattr(self, name)
             if not low <= value <= high:  # so written, nan is refused too
-                raise InputError(f"{_flag(name)} must lie in [{low:g}, {high:g}], got {value}; {ADVICE[name]}.")
+                yield f"{flag(name)} must lie in [{low:g}, {high:g}], got {value}; {ADVICE[name]}."
         if self.seed + self.seeds > 2**32:
-            raise InputError(f"--seed and --seeds must stay below 2**32 together, got {self.seed} and {self.seeds}.")
+            yield f"--seed and --seeds must stay below 2**32 together, got {self.seed} and {self.seeds}."
         if not 0 <= self.tau_plus < 1:
-            raise InputError(f"--tau-plus must lie in [0, 1), got {self.tau_plus}; 0 switches the correction off.")
+            yield f"--tau-plus must lie in [0, 1), got {self.tau_plus}; 0 switches the correction off."
         if self.out == Path():
-            raise InputError("--out must name a folder other than the current one, got '.' or nothing; give a name.")
+            yield "--out must name a folder other than the current one, got '.' or nothing; give a name."
         if self.mode == "released" and (self.objective != "jsd" or self.critic == "cosine"):
-            raise InputError(
+            yield (
                 "--mode released is the authors' code, which has --objective jsd and --critic dot alone, got "
                 f"{self.objective} and {self.critic}; leave these two out."
             )
-        self._check_epochs()
+        if self.epochs >= 0:
+            yield from self._mistaken_epochs()
         if self.resume and (self.out is None or self.overwrite):
             found = "--overwrite" if self.overwrite else "no --out"
-            raise InputError(f"--resume needs the --out folder of a run, and not --overwrite, got {found}; mend that.")
+            yield f"--resume needs the --out folder of a run, and not --overwrite, got {found}; mend that."
         if not self.probes or len(set(self.probes)) < len(self.probes):
-            raise InputError(f"--probes must name at least one classifier, each once, got {' '.join(self.probes)!r}.")
+            yield f"--probes must name at least one classifier, each once, got {' '.join(self.probes)!r}."
 
-    def _check_epochs(self) -> None:
+    def _of_wrong_kind(self) -> Iterator[str]:
+        for name, hint in get_type_hints(Config).items():
+            value = getattr(self, name)
+            if get_origin(hint) is Literal:
+                choices = get_args(hint)
+                if value not in choices:
+                    close = difflib.get_close_matches(str(value), choices, n=1)
+                    advice = f"did you mean {close[0]!r}?" if close else "take one of them."
+                    yield f"{flag(name)} must be one of {', '.join(choices)}, got {value!r}; {advice}"
+            elif hint in (int, float):
+                kind, what = (Integral, "a whole number") if hint is int else (Real, "a number")
+                if not isinstance(value, kind) or isinstance(value, bool):
+                    yield f"{flag(name)} must be {what}, got {value!r}; {ADVICE.get(name, 'give one')}."
+            elif hint is bool and not isinstance(value, bool):
+                yield f"{flag(name)} must be True or False, got {value!r}; give one of them."
+
+    def _mistaken_epochs(self) -> Iterator[str]:
         if len(set(self.score_epochs)) < len(self.score_epochs) or any(
             not 0 <= epoch <= self.epochs for epoch in self.score_epochs
         ):
-            raise InputError(
+            yield (
                 f"--score-epochs must be epochs from 0 to --epochs {self.epochs}, each once, got "
                 f"{' '.join(map(str, self.score_epochs))}; 0 is the untrained encoder."
             )
         if self.protocol == "best-epoch" and (self.epochs == 0 or self.score_epochs != (0,)):
-            raise InputError(
+            yield (
                 f"--protocol best-epoch scores all epochs and needs one, got --epochs {self.epochs} and --score-epochs "
                 f"{' '.join(map(str, self.score_epochs))}; change one of them."
             )
@@ -218,75 +245,6 @@ def to_plain(config: Config) -> dict[str, Any]:
     return plain
 
 
-def check_same_settings(config: Config, folder: Path) -> None:
-    """Raise `InputError` where the run in a folder has other settings, so that it cannot go on under these."""
-    path = folder / "config.yaml"
-    if not path.exists():
-        return
-    held = {**to_plain(Config()), **BEFORE, **read_yaml(path)}
-    for name, value in to_plain(config).items():
-        if name not in OUTPUT_SETTINGS and held[name] != value:
-            raise InputError(
-                f"--resume: the run in {folder} has {_flag(name)} {held[name]}, got {value}; give --config {path}, or "
-                "choose another --out."
-            )
-
-
-def read_yaml(path: Path) -> dict[str, Any]:
-    """The settings that a YAML file holds, by field name; their values are checked by whoever parses the flags.
-
-    Raises:
-        InputError: the file cannot be read, is no mapping, or has a key that is no setting.
-    """
-    try:
-        # Numbers such as 1e-3 are strings to YAML 1.1; the flags' parser reads them, so all scalars may be strings.
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        reason = error.strerror if isinstance(error, OSError) else re.sub(r"\s+", " ", str(error))
-        raise InputError(f"--config {path} cannot be read: {reason}; give the config.yaml of a run.") from error
-    content = {} if content is None else content
-    if not isinstance(content, dict):
-        raise InputError(f"--config {path} must hold one setting a line, such as 'beta: 2', got {content!r}.")
-    names = [field.name for field in dataclasses.fields(Config)]
-    if {"dataset", "protocol", "probes"} <= content.keys():  # a run's own file, which names all settings of its time
-        content = {**BEFORE, **content}
-    for key in content:
-        if key not in names:
-            close = difflib.get_close_matches(str(key), names, n=1)
-            hint = f"did you mean {close[0]!r}?" if close else f"the settings are {', '.join(names)}."
-            raise InputError(f"--config {path} has the unknown setting {key!r}; {hint}")
-        kind, fits = _kind(getattr(Config(), key))
-        if not fits(content[key]):
-            raise InputError(f"--config {path}: {key} must be {kind}, got {content[key]!r}; mend that line.")
-    return content
-
-
-def to_flags(settings: dict[str, Any]) -> list[str]:
-    """Settings as the command-line words that stand for them, so that a file is checked as flags are."""
-    words = []
-    for name, value in settings.items():
-        if isinstance(value, bool):
-            words.append(_flag(name) if value else _flag(name).replace("--", "--no-", 1))
-        else:
-            values = [str(v) for v in (value if isinstance(value, list) else [value])]
-            # --name=value, so that a value may begin with a dash
-            words += [f"{_flag(name)}={values[0]}"] if len(values) == 1 else [_flag(name), *values]
-    return words
-
-
-def _kind(default: Any) -> tuple[str, Callable[[Any], bool]]:
-    """What a setting with this default may be in a YAML file, in words and as a test."""
-    if isinstance(default, bool):
-        return "true or false", lambda value: isinstance(value, bool)
-    if isinstance(default, (int, float)):
-        return "a number", lambda value: isinstance(value, (int, float, str)) and not isinstance(value, bool)
-    if isinstance(default, tuple):
-        kind, fits = _kind(default[0])
-        return f"a list, each {kind}", lambda value: isinstance(value, list) and all(fits(v) for v in value)
-    if default is None:
-        return "a path or null", lambda value: value is None or isinstance(value, str)
-    return "a name", lambda value: isinstance(value, str)
-
-
-def _flag(name: str) -> str:
+def flag(name: str) -> str:
+    """The command line's flag for a setting."""
     return "--" + name.replace("_", "-")

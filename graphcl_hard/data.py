@@ -7,7 +7,6 @@ want PyG's `Data` objects.
 import io
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +14,12 @@ import numpy as np
 import torch
 import torch_geometric.datasets
 from filelock import FileLock
-from numpy.typing import NDArray
 from torch import Tensor
 from torch_geometric.data import Data, InMemoryDataset
 
 from graphcl_hard.download import KNOWN_SHA256, LOCK_SECONDS, NotFetchedError, Progress, fetch
 from graphcl_hard.errors import InputError
+from graphcl_hard.graph_data import GraphData, graph_data
 from graphcl_hard.records import replacing
 from graphcl_hard.sources import (
     check_name,
@@ -36,53 +35,6 @@ from graphcl_hard.sources import (
 from graphcl_hard.tu_format import TuArrays, one_hot_columns, read_tu_folder, tu_digest, tu_file
 
 CACHE_FORMAT = 1  # raise when TuArrays or the meaning of a field changes
-
-
-@dataclass(frozen=True, eq=False)
-class GraphData:
-    """A whole set of G graphs as flat tensors on the CPU: N nodes and E directed edges, graph after graph.
-
-    Graph ``g`` owns the nodes ``node_ptr[g]:node_ptr[g + 1]`` and the edges ``edge_ptr[g]:edge_ptr[g + 1]``.
-
-    Attributes:
-        name: the set's name, safe as the name of a folder.
-        node_ptr: (G + 1,) int64, from 0 to N; a graph without nodes has two equal entries.
-        edge_index: (2, E) int64, source and target of each edge, nodes numbered over the whole set; sorted by source
-            then target, hence by graph; no self-loops, no duplicates. An undirected edge is there in both directions.
-        edge_ptr: (G + 1,) int64, from 0 to E.
-        y: (G,) int64, the class of each graph, 0..C-1 in the order of the file's labels.
-        node_label: (N, K) int64, or None: K label columns, each 0..V-1 where V counts the values that occur in it,
-            in the order of the file's values.
-        node_attr: (N, A) float32, finite, or None.
-    """
-
-    name: str
-    node_ptr: Tensor
-    edge_index: Tensor
-    edge_ptr: Tensor
-    y: Tensor
-    node_label: Tensor | None = None
-    node_attr: Tensor | None = None
-
-    @property
-    def num_graphs(self) -> int:
-        """Number of graphs G."""
-        return self.node_ptr.numel() - 1
-
-    @property
-    def num_nodes(self) -> int:
-        """Number of nodes N in the whole set."""
-        return int(self.node_ptr[-1])
-
-    @property
-    def num_edges(self) -> int:
-        """Number of directed edges E in the whole set: two for each undirected edge."""
-        return self.edge_index.size(1)
-
-    @property
-    def num_classes(self) -> int:
-        """Number of classes C."""
-        return int(self.y.max()) + 1
 
 
 def load_graphs(
@@ -106,7 +58,7 @@ def load_graphs(
     if is_path(name_or_path):
         path = Path(os.path.expanduser(name_or_path))
         name = set_in_folder(path)
-        return _graph_data(name, read_tu_folder(path, name))
+        return graph_data(name, read_tu_folder(path, name))
 
     name = check_name(name_or_path)
     root = default_data_dir() if data_dir is None else Path(os.path.expanduser(data_dir))
@@ -115,7 +67,7 @@ def load_graphs(
     fetched = tu_file(root / name / "raw", name, "A").is_file() or (root / f"{name}.zip").is_file()
     for folder in (root / name, None if fetched else embedded_folder(name)):
         if folder is not None and any(folder.glob(f"{name}_*.txt")):
-            return _graph_data(name, read_tu_folder(folder, name))
+            return graph_data(name, read_tu_folder(folder, name))
     if not fetched:
         check_spelling(name)
     with writable_folder(root / name) as base:
@@ -123,7 +75,7 @@ def load_graphs(
             raise InputError(f"the data folder {root} cannot be written; choose another --data-dir.")
         if not tu_file(base / "raw", name, "A").is_file():
             _fetch(name, base / "raw", root, TUDataset.url, progress)
-        return _graph_data(name, read_cached(base / "raw", name, base / "processed"))
+        return graph_data(name, read_cached(base / "raw", name, base / "processed"))
 
 
 class TUDataset(torch_geometric.datasets.TUDataset):
@@ -249,30 +201,9 @@ def _fetch(
         raise NotFetchedError(f"{error}{hint}") from error
 
 
-def _offsets(index: NDArray[np.int64], size: int) -> Tensor:
-    """(size + 1,) int64: where each of ``size`` groups begins, for the group of each element, in order."""
-    return torch.from_numpy(np.append(0, np.cumsum(np.bincount(index, minlength=size))).astype(np.int64))
-
-
-def _graph_data(name: str, arrays: TuArrays) -> GraphData:
-    num_graphs = len(arrays.graph_label)
-    labels = arrays.node_label
-    if labels is not None:
-        labels = np.stack([np.unique(column, return_inverse=True)[1] for column in labels.T], axis=1)
-    return GraphData(
-        name=name,
-        node_ptr=_offsets(arrays.node_graph, num_graphs),
-        edge_index=torch.from_numpy(arrays.edge_index),
-        edge_ptr=_offsets(arrays.node_graph[arrays.edge_index[0]], num_graphs),
-        y=torch.from_numpy(np.unique(arrays.graph_label, return_inverse=True)[1]),
-        node_label=None if labels is None else torch.from_numpy(labels),
-        node_attr=None if arrays.node_attr is None else torch.from_numpy(arrays.node_attr),
-    )
-
-
 def _pyg_data(name: str, arrays: TuArrays) -> tuple[Data, dict[str, Tensor], dict[str, int]]:
     """What PyG's ``read_tu_data`` returns: one `Data` over the whole set, nodes numbered within each graph."""
-    graphs = _graph_data(name, arrays)
+    graphs = graph_data(name, arrays)
     parts = [] if arrays.node_attr is None else [arrays.node_attr]
     if arrays.node_label is not None:
         parts.append(one_hot_columns(arrays.node_label, f"{name}_node_labels.txt"))

@@ -16,15 +16,16 @@ from lightning_fabric import Fabric
 from graphcl_hard import pictures, records
 from graphcl_hard.batching import GraphBatches
 from graphcl_hard.checkpoint import Progress, read_checkpoint, write_checkpoint
-from graphcl_hard.config import Config, check_same_settings, to_plain
-from graphcl_hard.data import GraphData
+from graphcl_hard.config import Config, to_plain
 from graphcl_hard.display import Display
 from graphcl_hard.encoder import GINEncoder
 from graphcl_hard.evaluation import cross_validate
 from graphcl_hard.evaluation_arguments import rescale
 from graphcl_hard.features import NodeFeatures
+from graphcl_hard.graph_data import GraphData
 from graphcl_hard.records import RunFolder
 from graphcl_hard.results import compare, summarise
+from graphcl_hard.settings_file import check_same_settings
 from graphcl_hard.spectrum import effective_rank
 from graphcl_hard.training import (
     Epoch,

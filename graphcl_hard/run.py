@@ -39,9 +39,10 @@ from typing import Annotated, TypeVar
 
 import tyro
 
-from graphcl_hard.config import Config, check_same_settings, read_yaml, to_flags
+from graphcl_hard.config import Config
 from graphcl_hard.errors import InputError
 from graphcl_hard.records import check_vacant, default_folder
+from graphcl_hard.settings_file import check_same_settings, read_yaml, to_flags
 from graphcl_hard.sources import check_name, check_spelling, is_path
 
 PROG = "python -m graphcl_hard.run"

@@ -85,7 +85,7 @@ def read_tu_folder(folder: Path, prefix: str) -> TuArrays:
     if edge_label is not None:
         parts.append(one_hot_columns(edge_label, tu_file(folder, prefix, "edge_labels")))
     features = np.concatenate(parts, axis=1) if parts else None
-    edge_index, features = _clean_edges(np.ascontiguousarray(edges.T - 1), features, num_nodes)
+    edge_index, features = clean_edges(np.ascontiguousarray(edges.T - 1), features, num_nodes)
     return TuArrays(node_graph, graph_label, edge_index, node_label, node_attr, features, num_edge_attributes)
 
 
@@ -170,7 +170,7 @@ def _check_edges(edges: NDArray[np.int64], node_graph: NDArray[np.int64], path: 
         )
 
 
-def _clean_edges(
+def clean_edges(
     edge_index: NDArray[np.int64], edge_attr: NDArray[np.float32] | None, num_nodes: int
 ) -> tuple[NDArray[np.int64], NDArray[np.float32] | None]:
     """Drop self-loops, then sort by (row, column) and merge duplicates, summing their attributes."""

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from graphcl_hard.data import GraphData
+from graphcl_hard.graph_data import GraphData
 
 
 def pytest_collection_modifyitems(items):

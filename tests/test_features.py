@@ -1,6 +1,7 @@
 """Encoder inputs from labels, degrees and attributes."""
 
 import dataclasses
+import json
 
 import networkx as nx
 import pytest
@@ -9,7 +10,8 @@ from conftest import graph_data
 
 from graphcl_hard.data import load_graphs
 from graphcl_hard.errors import InputError
-from graphcl_hard.features import node_features, one_hot
+from graphcl_hard.features import FeatureMap, node_features, one_hot
+from graphcl_hard.graphs import to_graph_data
 
 
 def test_labels_are_the_columns_of_a_one_hot_input(toy):
@@ -84,3 +86,62 @@ def test_mutag_has_seven_labels():
     features = node_features(load_graphs("MUTAG"))
     assert features.x.shape == (3371, 1)
     assert features.channels == 7
+
+
+def labelled(*labels):
+    graph = nx.path_graph(len(labels))
+    nx.set_node_attributes(graph, dict(enumerate(labels)), "kind")
+    return to_graph_data([graph], node_label="kind")
+
+
+def test_a_map_gives_another_sets_labels_the_columns_of_its_own():
+    features = FeatureMap.fit(labelled("a", "c", "d"))
+    assert features.apply(labelled("d", "a")).tolist() == [[2], [0]]
+    with pytest.warns(UserWarning, match=r"1 node labels that the features were not made for \('b'\)"):
+        x = features.apply(labelled("b", "c"))
+    assert x.tolist() == [[0, 0, 0], [0, 1, 0]]
+    with pytest.raises(InputError, match="has no node labels, must have the 1 of"):
+        features.apply(to_graph_data([nx.path_graph(2)]))
+
+
+def test_a_map_clips_degrees_at_the_largest_it_knows():
+    features = FeatureMap.fit(to_graph_data([nx.star_graph(3)]))
+    assert features.apply(to_graph_data([nx.star_graph(5)])).tolist() == [[3], [1], [1], [1], [1], [1]]
+
+
+def test_a_map_standardises_by_the_set_it_was_made_for(toy):
+    first = dataclasses.replace(toy, node_label=None, node_attr=torch.rand(toy.num_nodes, 3) * 5)
+    features = FeatureMap.fit(first, use_node_attr=True)
+    other = dataclasses.replace(first, node_attr=first.node_attr + 1)
+    std, mean = torch.std_mean(first.node_attr, dim=0, correction=0)
+    assert torch.equal(features.apply(other), (other.node_attr - mean) / std)
+    with pytest.raises(InputError, match="has 2 node attributes, must have the 3"):
+        features.apply(dataclasses.replace(first, node_attr=first.node_attr[:, :2]))
+
+
+def test_binary_columns_stay_as_they_are_on_request(toy):
+    attributes = torch.stack([torch.arange(toy.num_nodes) % 2, torch.arange(toy.num_nodes)], dim=1).float()
+    graphs = dataclasses.replace(toy, node_label=None, node_attr=attributes)
+    x = FeatureMap.fit(graphs, use_node_attr=True, keep_binary=True).apply(graphs)
+    assert torch.equal(x[:, 0], attributes[:, 0])
+    assert x[:, 1].mean().item() == pytest.approx(0, abs=1e-5)
+
+
+def test_attributes_that_are_one_hot_become_their_column(toy):
+    dense = one_hot(toy.node_label, 9)
+    graphs = dataclasses.replace(toy, node_label=None, node_attr=dense)
+    features = FeatureMap.fit(graphs, use_node_attr=True, keep_binary=True)
+    assert features.channels == 9
+    assert torch.equal(features.apply(graphs), toy.node_label)
+    dense[0] = 0  # one node without a 1, and the numbers go in as they are
+    assert torch.equal(features.apply(dataclasses.replace(graphs, node_attr=dense)), dense)
+
+
+def test_a_map_survives_json(toy):
+    labels = dataclasses.replace(toy, node_attr=torch.rand(toy.num_nodes, 2))
+    large = graph_data([nx.star_graph(1000)], [0], node_labels=False)
+    for graphs, use_node_attr in ((toy, False), (labels, True), (large, False), (labelled("a", 1), False)):
+        features = FeatureMap.fit(graphs, use_node_attr)
+        assert FeatureMap.from_plain(json.loads(json.dumps(features.to_plain()))) == features
+    with pytest.raises(InputError, match=r"must be strings or numbers to be saved, got \(1, 2\)"):
+        FeatureMap.fit(labelled((1, 2))).to_plain()

@@ -24,10 +24,13 @@ FLOORS = [
         "tu_format",
     },
     {
+        "settings_file",
+        "estimator_parameters",
         "released",
         "contrast",
         "objective_arguments",
         "adjacency",
+        "graph_data",
         "layers",
         "scatter",
         "evaluation",
@@ -37,12 +40,12 @@ FLOORS = [
         "pictures",
     },
     {"objectives", "data", "results"},
-    {"features", "batching", "encoder", "heads"},
+    {"features", "graphs", "batching", "encoder", "heads"},
     {"models"},
     {"training"},
     {"checkpoint"},
     {"experiment"},
-    {"run"},
+    {"run", "estimator"},
 ]
 FLOOR = {module: number for number, floor in enumerate(FLOORS) for module in floor}
 MODULES = sorted(path.stem for path in PACKAGE.glob("*.py") if path.stem != "__init__")
@@ -77,6 +80,7 @@ def test_the_public_names_import():
     assert sorted(graphcl_hard.__all__) == [
         "Embedding",
         "GINEncoder",
+        "HardInfoGraph",
         "InfoGraph",
         "InputError",
         "beta_schedule",

@@ -18,9 +18,10 @@ import torch
 import yaml
 
 from graphcl_hard import GINEncoder, cross_validate, experiment, load_graphs, training
-from graphcl_hard.config import Config, to_flags, to_plain
+from graphcl_hard.config import Config, to_plain
 from graphcl_hard.features import node_features
 from graphcl_hard.run import main, parse
+from graphcl_hard.settings_file import to_flags
 from graphcl_hard.spectrum import effective_rank
 from graphcl_hard.statistics import paired_difference, t_interval
 

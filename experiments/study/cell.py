@@ -7,8 +7,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from graphcl_hard.config import BEFORE, OUTPUT_SETTINGS, Config, to_flags, to_plain
+from graphcl_hard.config import BEFORE, OUTPUT_SETTINGS, Config, to_plain
 from graphcl_hard.run import parse
+from graphcl_hard.settings_file import to_flags
 
 BASELINES: dict[str, tuple[str, ...]] = {"majority": (), "wl": ("iterations",)}
 """The families of `study.kernels`, which train no encoder, and the settings of their own."""

@@ -15,8 +15,8 @@ from threadpoolctl import threadpool_limits
 
 from graphcl_hard import run
 from graphcl_hard.allocator import keep_freed_memory
-from graphcl_hard.config import to_flags
 from graphcl_hard.records import LOCK, RESULT, environment
+from graphcl_hard.settings_file import to_flags
 from study.cell import BASELINES, Cell
 from study.cell_records import CURVES, record_of_run
 

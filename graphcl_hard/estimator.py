@@ -1,0 +1,289 @@
+"""`HardInfoGraph`: vectors for graphs in scikit-learn's interface."""
+
+import dataclasses
+import json
+import logging
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from joblib import effective_n_jobs
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils import Tags
+from sklearn.utils.validation import check_is_fitted
+
+from graphcl_hard.batching import GraphBatches
+from graphcl_hard.checkpoint import read_summed, write_summed
+from graphcl_hard.config import Config
+from graphcl_hard.errors import InputError
+from graphcl_hard.estimator_parameters import SETTINGS, describe_unknown, signature, to_config
+from graphcl_hard.evaluation_arguments import rescale
+from graphcl_hard.features import FeatureMap
+from graphcl_hard.graph_data import GraphData
+from graphcl_hard.graphs import to_graph_data
+from graphcl_hard.training import Epoch, TrainingState, build_model, embed, place, train, training_device
+
+FEW_GRAPHS = 16
+
+logger = logging.getLogger("graphcl_hard")
+
+
+class HardInfoGraph(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+    """Graphs to vectors, learnt without labels: InfoGraph with hard, debiased negatives, as a transformer.
+
+    Graphs are a list, or any iterable, of PyTorch Geometric's `Data`, networkx graphs, or SciPy sparse adjacency
+    matrices, all of one kind; `graphs.to_graph_data` says what is read of each. Or a set that `load_graphs` gave, of
+    which the node labels are used, and its attributes with `node_attr="node_attr"`.
+
+    Nodes have their attributes, standardised as the graphs of `fit` are but for columns of nothing but 0 and 1, and
+    one-hot labels; where there are neither, one-hot degrees. In `transform` a label that `fit` has not seen has no
+    column, with a warning, and a larger degree counts as the largest seen. Messages flow along directed edges;
+    self-loops and parallel edges are dropped; a graph without nodes has a vector of zeros.
+
+    Args:
+        node_label: name of the nodes' categorical attribute, or None.
+        node_attr: name, or names, of the nodes' numeric attributes; None: the `x` of `Data`.
+        n_jobs: threads of PyTorch while this estimator works; -1: a thread for each core; None: as PyTorch is set.
+        random_state: int, `RandomState`, or None, for the initial weights and the order of batches. An int gives what
+            `python -m graphcl_hard.run --seed` gives.
+        warm_start: whether another `fit` goes on from the weights there are, by `epochs` more epochs, with the
+            features of the first.
+        on_epoch: called after each epoch with its `Epoch`, when `encoder_` holds that epoch's weights.
+        **settings: settings of a run by the same names, defaults and ranges: `method`, `objective`, `mode`, `beta`,
+            `beta_schedule`, `tau_plus`, `critic`, `temperature`, `score_scale`, `detach_weights`, `nodes_per_graph`,
+            `hidden_channels`, `num_layers`, `readout`, `epochs`, `batch_size`, `lr`, `scale`, `accelerator`,
+            `precision`, `deterministic`. See `config.Config`.
+
+    Attributes:
+        encoder_: the encoder, a `torch.nn.Module`.
+        history_: list of `Epoch`, one an epoch.
+        features_: `FeatureMap`, how nodes become inputs.
+        n_features_in_: int, columns of these inputs.
+
+    Raises:
+        TypeError: a parameter that there is not.
+        InputError: (in `fit`) settings outside their range, all of them named; graphs that cannot be used.
+    """
+
+    def __init__(
+        self,
+        *,
+        node_label: str | None = None,
+        node_attr: str | tuple[str, ...] | None = None,
+        n_jobs: int | None = None,
+        random_state: int | np.random.RandomState | None = None,
+        warm_start: bool = False,
+        on_epoch: Callable[[Epoch], object] | None = None,
+        **settings: Any,
+    ) -> None:
+        unknown = [name for name in settings if name not in SETTINGS]
+        if unknown:
+            raise TypeError(describe_unknown(unknown))
+        self.node_label = node_label
+        self.node_attr = node_attr
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+        self.warm_start = warm_start
+        self.on_epoch = on_epoch
+        for name, default in SETTINGS.items():
+            setattr(self, name, settings.get(name, default))
+
+    def set_params(self, **params: Any) -> "HardInfoGraph":
+        """Set parameters by name.
+
+        Raises:
+            InputError: there are no such parameters; all of them are named.
+        """
+        unknown = [name for name in params if name not in self.get_params(deep=False)]
+        if unknown:
+            raise InputError(describe_unknown(unknown))
+        for name, value in params.items():
+            setattr(self, name, value)
+        return self
+
+    def fit(self, graphs: Iterable[Any] | GraphData, y: object = None) -> "HardInfoGraph":
+        """Learn an encoder from graphs; `y` is not looked at.
+
+        Raises:
+            InputError: a setting is outside its range, or the graphs cannot be used; fewer than 2 graphs.
+            TrainingDiverged: the loss, or a weight, is not finite any more.
+        """
+        config = self._config()
+        self._fit(self._read(graphs), config)
+        return self
+
+    def partial_fit(self, graphs: Iterable[Any] | GraphData, y: object = None) -> "HardInfoGraph":
+        """One more epoch, over these graphs; the first call fixes the features. `y` is not looked at.
+
+        Raises:
+            InputError: as `fit`; or `beta_schedule` is not "constant", since the number of epochs is not known.
+        """
+        config = self._config()
+        if config.beta_schedule != "constant":
+            raise InputError(f"partial_fit needs beta_schedule 'constant', got {config.beta_schedule!r}; set it.")
+        data = self._read(graphs)
+        if not self.__sklearn_is_fitted__():
+            self._start(data, config)
+        self._train(data, config, 1)
+        return self
+
+    def transform(self, graphs: Iterable[Any] | GraphData) -> npt.NDArray[np.floating]:
+        """The graphs' vectors, (G, L*H) float32, or float64 with `precision="64-true"`, on the scale of `scale`.
+
+        Raises:
+            InputError: the graphs cannot be used, or have other attributes than those of `fit`.
+            sklearn.exceptions.NotFittedError: before `fit`.
+        """
+        check_is_fitted(self)
+        config = self._config()
+        return self._transform(self._read(graphs), config)
+
+    def fit_transform(self, graphs: Iterable[Any] | GraphData, y: object = None) -> npt.NDArray[np.floating]:
+        """`fit`, then `transform` of the same graphs, which are read once."""
+        config = self._config()
+        data = self._read(graphs)
+        self._fit(data, config)
+        return self._transform(data, config)
+
+    def save(self, path: str | Path) -> None:
+        """Write everything that `transform`, and more training, need into one file, in safetensors; atomically.
+
+        Of the parameters, `on_epoch` and a `RandomState` are not kept.
+
+        Raises:
+            InputError: a label of the graphs is neither a string nor a number.
+            sklearn.exceptions.NotFittedError: before `fit`.
+        """
+        check_is_fitted(self)
+        params = self.get_params(deep=False) | {"on_epoch": None}
+        if not isinstance(self.random_state, (int, np.integer)):
+            params["random_state"] = None
+        content = {
+            "params": {
+                name: value.item() if isinstance(value, np.generic) else value for name, value in params.items()
+            },
+            "features": self.features_.to_plain(),
+            "history": [epoch._asdict() for epoch in self.history_],
+            "epoch": self._state.epoch,
+        }
+        write_summed(Path(path), self._state.to_tensors(), "estimator", json.dumps(content))
+
+    @classmethod
+    def load(cls, path: str | Path) -> "HardInfoGraph":
+        """The estimator that `save` wrote, on the CPU. Nothing is unpickled.
+
+        Raises:
+            InputError: the file is missing, damaged, or another kind of file.
+        """
+        try:
+            tensors, text = read_summed(Path(path), "estimator")
+            content = json.loads(text)
+            params = content["params"]
+            if isinstance(params["node_attr"], list):
+                params["node_attr"] = tuple(params["node_attr"])
+            estimator = cls(**params)
+            estimator.features_ = FeatureMap.from_plain(content["features"])
+            config = estimator._config()
+            model = build_model(config, estimator.features_.channels)
+            model.to(torch.float64 if config.precision == "64-true" else torch.float32)
+            estimator._hold(TrainingState(model, config), [Epoch(**row) for row in content["history"]])
+            estimator._state.load_tensors(tensors, content["epoch"])
+        except (InputError, ValueError, KeyError, TypeError, RuntimeError) as error:
+            raise InputError(f"No estimator can be loaded: {error}; give a file that `save` wrote.") from error
+        return estimator
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "encoder_")
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = False
+        tags.non_deterministic = self.random_state is None
+        return tags
+
+    @property
+    def _n_features_out(self) -> int:
+        return int(self.encoder_.out_channels)
+
+    def _config(self) -> Config:
+        return to_config({name: getattr(self, name) for name in SETTINGS}, self.random_state)
+
+    def _read(self, graphs: Iterable[Any] | GraphData) -> GraphData:
+        return to_graph_data(graphs, node_label=self.node_label, node_attr=self.node_attr)
+
+    def _start(self, data: GraphData, config: Config) -> None:
+        features = FeatureMap.fit(data, use_node_attr=data.node_attr is not None, keep_binary=True)
+        if features.channels == 0:
+            raise InputError("The graphs of fit must have a node, or an attribute, got none; give other graphs.")
+        with training_device(config) as fabric:
+            device, dtype = place(fabric, config)
+            state = TrainingState(build_model(config, features.channels).to(device, dtype), config)
+        self.features_ = features
+        self._hold(state, [])
+
+    def _fit(self, data: GraphData, config: Config) -> None:
+        if not (self.warm_start and self.__sklearn_is_fitted__()):
+            self._start(data, config)
+        self._train(data, config, config.epochs)
+        self._warn(data, config)
+
+    def _transform(self, data: GraphData, config: Config) -> npt.NDArray[np.floating]:
+        parameter = next(self.encoder_.parameters())
+        with self._threads():
+            batches = GraphBatches(data, self.features_.apply(data), parameter.device, parameter.dtype)
+            return rescale(embed(self.encoder_, batches, config.batch_size), config.scale)
+
+    def _hold(self, state: TrainingState, history: list[Epoch]) -> None:
+        self._state = state
+        self.encoder_ = state.model.encoder
+        self.history_ = history
+        self.n_features_in_ = self.features_.channels
+
+    def _train(self, data: GraphData, config: Config, epochs: int) -> None:
+        config = dataclasses.replace(config, epochs=self._state.epoch + epochs)
+        for group in self._state.optimizer.param_groups:  # set_params may have changed it
+            group["lr"] = config.lr
+
+        def on_epoch(epoch: Epoch) -> None:
+            self.history_.append(epoch)
+            logger.info(
+                "epoch %d: loss %.6g, effective negatives %.3g", *epoch[0:1], epoch.loss, epoch.effective_negatives
+            )
+            if self.on_epoch is not None:
+                self.on_epoch(epoch)
+
+        with self._threads(), training_device(config) as fabric:
+            batches = GraphBatches(data, self.features_.apply(data), *place(fabric, config))
+            train(self._state, batches, config, fabric, on_epoch)
+
+    def _warn(self, data: GraphData, config: Config) -> None:
+        """Warn of what makes a training pointless without making it fail."""
+        graphs = min(config.batch_size, data.num_graphs)
+        share = self.history_[-1].effective_negatives if self.history_ and config.beta > 0 else None
+        message = None
+        if graphs < FEW_GRAPHS:
+            message = f"A batch has {graphs} graphs, so {graphs - 1} negatives; 128 graphs are usual."
+        elif share is not None and share * (graphs - 1) < 2:
+            message = f"The weights leave {share * (graphs - 1):.2g} of {graphs - 1} negatives effective; lower beta."
+        elif share is not None and share > 1 - 1e-4:
+            message = "The weights of the negatives are all alike; a larger beta would tell them apart."
+        if message is not None:
+            warnings.warn(message, stacklevel=4)
+
+    @contextmanager
+    def _threads(self) -> Iterator[None]:
+        before = torch.get_num_threads()
+        if self.n_jobs is not None:
+            torch.set_num_threads(effective_n_jobs(self.n_jobs))
+        try:
+            yield
+        finally:
+            torch.set_num_threads(before)
+
+
+HardInfoGraph.__init__.__signature__ = signature(HardInfoGraph.__init__)  # type: ignore[attr-defined]

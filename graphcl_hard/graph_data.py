@@ -1,0 +1,85 @@
+"""The one form in which the package holds graphs: flat tensors over the whole set."""
+
+from collections.abc import Hashable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from graphcl_hard.tu_format import TuArrays
+
+
+@dataclass(frozen=True, eq=False)
+class GraphData:
+    """A whole set of G graphs as flat tensors on the CPU: N nodes and E directed edges, graph after graph.
+
+    Graph ``g`` owns the nodes ``node_ptr[g]:node_ptr[g + 1]`` and the edges ``edge_ptr[g]:edge_ptr[g + 1]``.
+
+    Attributes:
+        name: the set's name, safe as the name of a folder.
+        node_ptr: (G + 1,) int64, from 0 to N; a graph without nodes has two equal entries.
+        edge_index: (2, E) int64, source and target of each edge, nodes numbered over the whole set; sorted by source
+            then target, hence by graph; no self-loops, no duplicates. An undirected edge is there in both directions.
+        edge_ptr: (G + 1,) int64, from 0 to E.
+        y: (G,) int64, the class of each graph, 0..C-1 in the order of the file's labels; 0 where there are none.
+        node_label: (N, K) int64, or None: K label columns, each 0..V-1 where V counts the values that occur in it,
+            in the order of the file's values.
+        node_attr: (N, A) float32, finite, or None.
+        node_label_values: for each label column the V values themselves; None: the numbers are the values.
+    """
+
+    name: str
+    node_ptr: Tensor
+    edge_index: Tensor
+    edge_ptr: Tensor
+    y: Tensor
+    node_label: Tensor | None = None
+    node_attr: Tensor | None = None
+    node_label_values: tuple[tuple[Hashable, ...], ...] | None = None
+
+    @property
+    def num_graphs(self) -> int:
+        """Number of graphs G."""
+        return self.node_ptr.numel() - 1
+
+    @property
+    def num_nodes(self) -> int:
+        """Number of nodes N in the whole set."""
+        return int(self.node_ptr[-1])
+
+    @property
+    def num_edges(self) -> int:
+        """Number of directed edges E in the whole set: two for each undirected edge."""
+        return self.edge_index.size(1)
+
+    @property
+    def num_classes(self) -> int:
+        """Number of classes C."""
+        return int(self.y.max()) + 1
+
+
+def graph_data(name: str, arrays: TuArrays) -> GraphData:
+    """The flat tensors of what was read from a TU folder."""
+    num_graphs = len(arrays.graph_label)
+    labels, values = None, None
+    if arrays.node_label is not None:
+        columns = [np.unique(column, return_inverse=True) for column in arrays.node_label.T]
+        labels = torch.from_numpy(np.stack([number for _, number in columns], axis=1))
+        values = tuple(tuple(found.tolist()) for found, _ in columns)
+    return GraphData(
+        name=name,
+        node_ptr=_offsets(arrays.node_graph, num_graphs),
+        edge_index=torch.from_numpy(arrays.edge_index),
+        edge_ptr=_offsets(arrays.node_graph[arrays.edge_index[0]], num_graphs),
+        y=torch.from_numpy(np.unique(arrays.graph_label, return_inverse=True)[1]),
+        node_label=labels,
+        node_attr=None if arrays.node_attr is None else torch.from_numpy(arrays.node_attr),
+        node_label_values=values,
+    )
+
+
+def _offsets(index: NDArray[np.int64], size: int) -> Tensor:
+    """(size + 1,) int64: where each of ``size`` groups begins, for the group of each element, in order."""
+    return torch.from_numpy(np.append(0, np.cumsum(np.bincount(index, minlength=size))).astype(np.int64))

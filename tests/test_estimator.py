@@ -1,0 +1,270 @@
+"""The estimator's contract: scikit-learn's conventions, for graphs in place of arrays."""
+
+import logging
+import pickle
+import warnings
+
+import networkx as nx
+import numpy as np
+import pytest
+import torch
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
+from torch_geometric.data import Data
+
+from graphcl_hard import HardInfoGraph, InputError, load_graphs
+from graphcl_hard.config import Config
+from graphcl_hard.data import TUDataset
+from graphcl_hard.estimator_parameters import OF_RUNS, OWN
+from graphcl_hard.evaluation_arguments import rescale
+from graphcl_hard.run import main
+
+
+@pytest.fixture(scope="module")
+def mutag():
+    return load_graphs("MUTAG")
+
+
+@pytest.fixture(scope="module")
+def graphs():
+    """A set that has what sets have: labels, a graph without edges, one of a single node."""
+    generator = np.random.default_rng(0)
+    found = [nx.gnp_random_graph(int(n), 0.4, seed=int(n) + i) for i, n in enumerate(generator.integers(4, 12, 30))]
+    found += [nx.empty_graph(3), nx.empty_graph(1)]
+    for graph in found:
+        nx.set_node_attributes(graph, {node: "CNO"[node % 3] for node in graph}, "element")
+    return found
+
+
+def estimator(**settings):
+    return HardInfoGraph(**{"epochs": 2, "random_state": 3, "node_label": "element", **settings})
+
+
+@pytest.fixture(scope="module")
+def fitted(graphs):
+    return estimator().fit(graphs)
+
+
+def test_parameters_are_a_runs_settings_and_its_own():
+    params = HardInfoGraph().get_params()
+    settings = {name: value for name, value in vars(Config()).items() if name not in OF_RUNS}
+    assert set(params) == set(settings) | set(OWN)
+    assert {name: params[name] for name in settings} == settings
+
+
+def test_an_int_gives_what_a_run_gives(mutag, tmp_path):
+    out = tmp_path / "run"
+    flags = [
+        "--dataset",
+        "MUTAG",
+        "--seed",
+        "4",
+        "--epochs",
+        "2",
+        "--folds",
+        "2",
+        "--repeats",
+        "1",
+        "--scale",
+        "linear",
+    ]
+    assert main([*flags, "--no-pictures", "--quiet", "--out", str(out)]) == 0
+    expected = np.load(out / "embeddings.npz")["trained"]
+    settings = {"random_state": 4, "epochs": 2, "scale": "linear"}
+    assert np.array_equal(HardInfoGraph(**settings).fit_transform(mutag), expected)
+    through_pyg = TUDataset(str(tmp_path), "MUTAG")
+    assert np.array_equal(HardInfoGraph(**settings).fit_transform(through_pyg), expected)
+    logarithms = HardInfoGraph(random_state=4, epochs=2).fit_transform(mutag)
+    assert np.array_equal(logarithms, rescale(expected, "log"))
+
+
+def test_fitted_attributes(fitted, graphs):
+    vectors = fitted.transform(graphs)
+    assert vectors.shape == (32, 96)
+    assert vectors.dtype == np.float32
+    assert np.isfinite(vectors).all()
+    assert fitted.n_features_in_ == fitted.encoder_.in_channels == 3
+    assert [epoch.epoch for epoch in fitted.history_] == [1, 2]
+    assert list(fitted.get_feature_names_out()[:2]) == ["hardinfograph0", "hardinfograph1"]
+    assert estimator(precision="64-true").fit_transform(graphs).dtype == np.float64
+
+
+def test_labels_are_not_looked_at(graphs, fitted):
+    with_labels = estimator().fit(graphs, y=["not", "labels"])
+    assert np.array_equal(with_labels.transform(graphs), fitted.transform(graphs))
+
+
+def test_vectors_do_not_depend_on_the_other_graphs_of_a_call(fitted, graphs):
+    vectors = fitted.transform(graphs)
+    np.testing.assert_allclose(fitted.transform(graphs[5:7]), vectors[5:7], rtol=1e-5, atol=1e-6)
+    relabelled = nx.relabel_nodes(graphs[0], {node: f"node {node}" for node in graphs[0]})
+    np.testing.assert_allclose(fitted.transform([relabelled]), vectors[:1], rtol=1e-5, atol=1e-6)
+
+
+def test_clone_pickle_and_refit(fitted, graphs):
+    copy = clone(fitted)
+    assert copy.get_params() == fitted.get_params()
+    with pytest.raises(NotFittedError):
+        copy.transform(graphs)
+    expected = fitted.transform(graphs)
+    assert np.array_equal(copy.fit(graphs).transform(graphs), expected)
+    assert np.array_equal(copy.fit(graphs).transform(graphs), expected)  # not a warm start
+    assert np.array_equal(pickle.loads(pickle.dumps(fitted)).transform(graphs), expected)
+    assert np.array_equal(estimator().fit_transform(iter(graphs)), expected)
+
+
+def test_random_state(graphs):
+    state = np.random.RandomState(0)
+    first, second = (estimator(random_state=state).fit_transform(graphs) for _ in range(2))
+    assert not np.array_equal(first, second)
+    again = estimator(random_state=np.random.RandomState(0)).fit_transform(graphs)
+    assert np.array_equal(first, again)
+
+
+def test_partial_fit_is_fit_by_epochs(fitted, graphs):
+    one = estimator().partial_fit(graphs)
+    assert len(one.history_) == 1
+    one.partial_fit(graphs)
+    assert np.array_equal(one.transform(graphs), fitted.transform(graphs))
+    with pytest.raises(InputError, match="needs beta_schedule 'constant', got 'linear-up'"):
+        estimator(beta_schedule="linear-up").partial_fit(graphs)
+
+
+def test_a_warm_start_goes_on(fitted, graphs):
+    warm = estimator(warm_start=True, epochs=1).fit(graphs).fit(graphs)
+    assert [epoch.epoch for epoch in warm.history_] == [1, 2]
+    assert np.array_equal(warm.transform(graphs), fitted.transform(graphs))
+    warm.set_params(lr=0.0)
+    before = {name: value.clone() for name, value in warm.encoder_.named_parameters()}
+    warm.fit(graphs)
+    assert all(torch.equal(before[name], value) for name, value in warm.encoder_.named_parameters())
+
+
+def test_save_and_load(fitted, graphs, tmp_path):
+    path = tmp_path / "estimator.safetensors"
+    fitted.save(path)
+    loaded = HardInfoGraph.load(path)
+    assert loaded.get_params() == fitted.get_params()
+    assert loaded.history_ == fitted.history_
+    assert np.array_equal(loaded.transform(graphs), fitted.transform(graphs))
+    further = pickle.loads(pickle.dumps(fitted)).partial_fit(graphs)
+    assert np.array_equal(loaded.partial_fit(graphs).transform(graphs), further.transform(graphs))
+    content = bytearray(path.read_bytes())
+    content[-9] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"its sum differs\); give a file that `save` wrote"):
+        HardInfoGraph.load(path)
+    with pytest.raises(InputError, match=r"No estimator can be loaded: .*missing.*cannot be read"):
+        HardInfoGraph.load(tmp_path / "missing")
+    assert b"pickle" not in content
+
+
+def test_pandas_output(graphs):
+    frame = estimator().set_output(transform="pandas").fit_transform(graphs)
+    assert frame.shape == (32, 96)
+    assert frame.columns[0] == "hardinfograph0"
+
+
+def test_a_pipeline_under_a_grid_search_over_beta(tmp_path):
+    dataset = list(TUDataset(str(tmp_path), "MUTAG"))
+    y = [int(data.y) for data in dataset]
+    pipeline = make_pipeline(HardInfoGraph(epochs=1, random_state=0), StandardScaler(), SVC(C=10))
+    search = GridSearchCV(pipeline, {"hardinfograph__beta": [0, 10]}, cv=3, error_score="raise").fit(dataset, y)
+    assert search.best_score_ > 0.75  # the majority class has 66%
+    assert search.predict(dataset).shape == (188,)
+
+
+def test_unseen_graphs(fitted, graphs):
+    strange = nx.path_graph(3)
+    nx.set_node_attributes(strange, "Xe", "element")
+    with pytest.warns(UserWarning, match="1 node labels that the features were not made for"):
+        assert np.isfinite(fitted.transform([strange])).all()
+    assert (fitted.transform([nx.empty_graph(0), graphs[0]])[0] == 0).all()
+    wide = [Data(x=torch.rand(4, 2), edge_index=torch.tensor([[0, 1], [1, 0]])) for _ in range(20)]
+    numeric = HardInfoGraph(epochs=1, random_state=0).fit(wide)
+    with pytest.raises(InputError, match="graphs has 3 node attributes, must have the 2"):
+        numeric.transform([Data(x=torch.rand(4, 3))])
+
+
+def test_direction_counts():
+    there = [nx.gnp_random_graph(8, 0.3, seed=seed, directed=True) for seed in range(20)]
+    model = HardInfoGraph(epochs=1, random_state=0).fit(there)
+    back = [graph.reverse() for graph in there]
+    assert not np.allclose(model.transform(there), model.transform(back))
+
+
+def test_all_mistakes_at_once(graphs):
+    with pytest.raises(TypeError) as error:
+        HardInfoGraph(betta=1, taus=0.1)
+    assert str(error.value).splitlines()[0] == "HardInfoGraph has no parameter 'betta'; did you mean 'beta'?"
+    assert len(str(error.value).splitlines()) == 2
+    with pytest.raises(InputError, match="no parameter 'epoch'; did you mean 'epochs'"):
+        HardInfoGraph().set_params(epoch=3)
+    with pytest.raises(InputError) as error:
+        estimator(beta=-1, tau_plus=2).fit(graphs)
+    assert str(error.value).splitlines() == [
+        "beta must lie in [0, 1e+06], got -1; 0 is uniform weights.",
+        "tau_plus must lie in [0, 1), got 2; 0 switches the correction off.",
+    ]
+    with pytest.raises(InputError) as error:
+        estimator(critic="dott", epochs="5", detach_weights=1).fit(graphs)
+    assert str(error.value).splitlines() == [
+        "critic must be one of auto, dot, cosine, got 'dott'; did you mean 'dot'?",
+        "detach_weights must be True or False, got 1; give one of them.",
+        "epochs must be a whole number, got '5'; 5 is usual, and 0 scores the untrained encoder alone.",
+    ]
+    with pytest.raises(InputError, match=r"random_state must lie in \[0, .*\], got -1"):
+        estimator(random_state=-1).fit(graphs)
+    with pytest.raises(InputError, match="at least 2 graphs, got 1"):
+        estimator().fit(graphs[:1])
+
+
+def test_a_failed_fit_leaves_the_fitted_state(graphs, fitted):
+    model = pickle.loads(pickle.dumps(fitted))
+    expected = model.transform(graphs)
+    with pytest.raises(InputError):
+        model.fit([*graphs, None])
+    assert np.array_equal(model.transform(graphs), expected)
+
+
+@pytest.mark.parametrize(
+    ("settings", "count", "message"),
+    [
+        ({}, 10, "A batch has 10 graphs, so 9 negatives"),
+        ({"beta": 1e6}, 32, "of 31 negatives effective; lower beta"),
+        ({"beta": 1e-5}, 32, "are all alike; a larger beta"),
+    ],
+)
+def test_warnings_of_what_makes_a_training_pointless(graphs, settings, count, message):
+    with pytest.warns(UserWarning, match=message):
+        estimator(**settings).fit(graphs[:count])
+
+
+def test_a_usual_training_does_not_warn_or_print(graphs, capfd):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        estimator().fit(graphs)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_callback_and_log(graphs, caplog):
+    seen = []
+    model = estimator(
+        on_epoch=lambda epoch: seen.append((epoch.epoch, model.encoder_.bns[0].num_batches_tracked.item()))
+    )
+    with caplog.at_level(logging.INFO, logger="graphcl_hard"):
+        model.fit(graphs)
+    assert seen == [(1, 1), (2, 2)]
+    assert [record.message.split(":")[0] for record in caplog.records] == ["epoch 1", "epoch 2"]
+
+
+def test_threads_are_set_and_put_back(graphs):
+    before = torch.get_num_threads()
+    seen = []
+    estimator(n_jobs=before + 1, on_epoch=lambda _: seen.append(torch.get_num_threads())).fit(graphs)
+    assert seen == [before + 1] * 2
+    assert torch.get_num_threads() == before

@@ -1,0 +1,173 @@
+"""Graphs of PyG, networkx and SciPy become the same flat tensors, or are refused by name and number."""
+
+import dataclasses
+
+import networkx as nx
+import numpy as np
+import pytest
+import scipy.sparse
+import torch
+from torch_geometric.data import Data
+from torch_geometric.utils import from_networkx
+
+from graphcl_hard.data import TUDataset, load_graphs
+from graphcl_hard.errors import InputError
+from graphcl_hard.graphs import to_graph_data
+
+
+def some_graphs():
+    graphs = [nx.cycle_graph(4), nx.star_graph(3), nx.empty_graph(2), nx.empty_graph(0), nx.path_graph(1)]
+    for number, graph in enumerate(graphs):
+        for node in graph:
+            graph.nodes[node].update(label="abc"[(node + number) % 3], weight=node + 0.5, place=[number, -node])
+    return graphs
+
+
+def assert_same(one, other):
+    for field in dataclasses.fields(one):
+        first, second = getattr(one, field.name), getattr(other, field.name)
+        if isinstance(first, torch.Tensor):
+            assert torch.equal(first, second), field.name
+        else:
+            assert first == second, field.name
+
+
+def test_three_kinds_give_the_same_tensors():
+    graphs = some_graphs()
+    from_nx = to_graph_data(graphs)
+    assert from_nx.node_ptr.tolist() == [0, 4, 8, 10, 10, 11]
+    assert from_nx.edge_ptr.tolist() == [0, 8, 14, 14, 14, 14]
+    assert from_nx.node_label is from_nx.node_attr is None
+    data = [Data(edge_index=from_networkx(graph).edge_index, num_nodes=len(graph)) for graph in graphs]
+    assert_same(from_nx, to_graph_data(data))
+    assert_same(from_nx, to_graph_data(iter(data)))
+    matrices = [nx.to_scipy_sparse_array(graph) if len(graph) else scipy.sparse.csr_array((0, 0)) for graph in graphs]
+    assert_same(from_nx, to_graph_data(matrices))
+    assert_same(from_nx, to_graph_data(from_nx))
+    number = 0
+    for graph, start in zip(graphs, from_nx.node_ptr.tolist(), strict=False):
+        both = {(u + start, v + start) for u, v in [*graph.edges, *((v, u) for u, v in graph.edges)]}
+        mine = from_nx.edge_index[:, number : number + len(both)]
+        assert set(map(tuple, mine.T.tolist())) == both
+        number += len(both)
+    assert number == from_nx.num_edges
+
+
+def test_labels_and_attributes_of_networkx():
+    graphs = some_graphs()
+    data = to_graph_data(graphs, node_label="label", node_attr=("weight", "place"))
+    assert data.node_label_values == (("a", "b", "c"),)
+    nodes = [values for graph in graphs for _, values in graph.nodes(data=True)]
+    assert ["abc"[number] for number in data.node_label[:, 0].tolist()] == [values["label"] for values in nodes]
+    assert data.node_attr.tolist() == [[values["weight"], *values["place"]] for values in nodes]
+    assert to_graph_data(graphs, node_attr="weight").node_attr.shape == (11, 1)
+
+
+def test_labels_and_attributes_of_data():
+    one = Data(
+        x=torch.eye(2), edge_index=torch.tensor([[0, 1], [1, 0]]), kind=torch.tensor([7, 3]), heavy=torch.ones(2)
+    )
+    two = Data(x=torch.zeros(1, 2), kind=torch.tensor([5]), heavy=torch.zeros(1))
+    data = to_graph_data([one, two], node_label="kind")
+    assert data.node_label_values == ((3, 5, 7),)
+    assert data.node_label.tolist() == [[2], [0], [1]]
+    assert data.node_attr.tolist() == [[1, 0], [0, 1], [0, 0]]
+    assert to_graph_data([one, two], node_attr=("heavy", "x")).node_attr.shape == (3, 3)
+    assert to_graph_data([one, two], node_attr=()).node_attr is None
+    pairs = [Data(kind=torch.tensor([[1, 2], [1, 3]])), Data(kind=torch.tensor([[4, 2]]))]
+    assert to_graph_data(pairs, node_label="kind").node_label_values == ((1, 4), (2, 3))
+
+
+def test_directed_edges_keep_their_direction_and_loops_and_parallels_go():
+    graph = nx.MultiDiGraph([(0, 1), (0, 1), (1, 1), (2, 0)])
+    expected = [[0, 2], [1, 0]]
+    assert to_graph_data([graph]).edge_index.tolist() == expected
+    edge_index = torch.tensor([[2, 0, 1, 0], [0, 1, 1, 1]])
+    assert to_graph_data([Data(edge_index=edge_index, num_nodes=3)]).edge_index.tolist() == expected
+    matrix = scipy.sparse.coo_array(([2.0, 3.0, 1.0, 0.0], ([0, 1, 2, 1], [1, 1, 0, 2])), shape=(3, 3))
+    assert to_graph_data([matrix]).edge_index.tolist() == expected
+
+
+def test_a_tu_set_through_pyg_is_the_set(tmp_path):
+    dataset = TUDataset(str(tmp_path), "MUTAG")
+    whole = load_graphs("MUTAG")
+    data = to_graph_data(dataset)
+    assert torch.equal(data.node_ptr, whole.node_ptr)
+    assert torch.equal(data.edge_index, whole.edge_index)
+    assert torch.equal(data.edge_ptr, whole.edge_ptr)
+    assert torch.equal(data.node_attr.argmax(dim=1, keepdim=True), whole.node_label)
+
+
+def test_a_whole_set_has_its_attributes_on_request(toy):
+    toy = dataclasses.replace(toy, node_attr=torch.rand(toy.num_nodes, 2))
+    assert to_graph_data(toy).node_attr is None
+    assert to_graph_data(toy, node_attr="node_attr") is toy
+
+
+PATH = nx.path_graph(3)
+EDGES = torch.tensor([[0], [1]])
+
+
+@pytest.mark.parametrize(
+    ("graphs", "options", "message"),
+    [
+        (PATH, {}, "must be a list of graphs, got a single Graph"),
+        (Data(), {}, "got a single Data"),
+        (7, {}, "graphs must be a list of .*, got int"),
+        ([], {}, "at least one graph, got none"),
+        ([PATH, None], {}, "Graph 1 must be one of .*, got NoneType"),
+        ([PATH, PATH, Data(num_nodes=1)], {}, "got networkx for graph 0 and PyTorch Geometric for graph 2"),
+        ([scipy.sparse.eye_array(3)], {"node_label": "a"}, "must be None for SciPy matrices"),
+        ([scipy.sparse.coo_array(np.ones((2, 3)))], {}, r"Graph 0 is a matrix \(2, 3\), must be square"),
+        ([PATH], {"node_label": "kind"}, "Graph 0 has no attribute 'kind' at its node 0; add it"),
+        (
+            [Data(edge_index=EDGES)],
+            {},
+            "Graph 0 must have one number of nodes, got no x and no num_nodes; set num_nodes",
+        ),
+        ([Data(x=torch.ones(2, 1), num_nodes=3)], {}, "one number of nodes, got 2 and 3"),
+        (
+            [Data(num_nodes=2)],
+            {"node_label": "kind"},
+            "Graph 0 has no 'kind', which node_label names; it has num_nodes",
+        ),
+        ([Data(kind=torch.ones(2))], {"node_label": "kind"}, "'kind' of torch.float32, must be integers"),
+        ([Data(x="words", num_nodes=2)], {}, "Graph 0 has a 'x' that is not a tensor"),
+        ([Data(num_nodes=2), Data(edge_index=EDGES, num_nodes=1)], {}, r"Graph 1 has edges .* 0 to 1, .* in \[0, 0\]"),
+        ([Data(edge_index=EDGES.T, num_nodes=2)], {}, r"an edge_index \(1, 2\) of torch.int64"),
+        ([Data(edge_index=EDGES.float(), num_nodes=2)], {}, "of torch.float32, must be"),
+        ([Data(x=torch.ones(2, 1)), Data(x=torch.ones(1, 2))], {}, "got 1 columns in graph 0 and 2 in graph 1"),
+        ([Data(x=torch.ones(2, 1)), Data(num_nodes=1)], {}, "got 1 columns in graph 0 and none in graph 1"),
+        (
+            [Data(x=torch.ones(1, 1)), Data(x=torch.tensor([[1.0], [float("nan")]]))],
+            {},
+            "Graph 1 has an attribute that is not finite at its node 1",
+        ),
+        (
+            [Data(kind=torch.ones(2, 1, dtype=torch.int64)), Data(kind=torch.ones(2, 2, dtype=torch.int64))],
+            {"node_label": "kind"},
+            "as many labels, got 1 and 2",
+        ),
+    ],
+)
+def test_bad_graphs_are_refused_by_number(graphs, options, message):
+    with pytest.raises(InputError, match=message):
+        to_graph_data(graphs, **options)
+
+
+def test_attributes_that_are_no_numbers_are_refused():
+    graph = nx.path_graph(2)
+    nx.set_node_attributes(graph, {0: "red", 1: "blue"}, "colour")
+    with pytest.raises(InputError, match=r"colour that are not numbers, .*name categories by node_label"):
+        to_graph_data([graph], node_attr="colour")
+    nx.set_node_attributes(graph, {0: [1.0], 1: [1.0, 2.0]}, "colour")
+    with pytest.raises(InputError, match="or not as many at each node"):
+        to_graph_data([graph], node_attr="colour")
+
+
+def test_labels_without_an_order_are_numbered_as_they_come():
+    graph = nx.path_graph(3)
+    nx.set_node_attributes(graph, {0: None, 1: ("b", 2), 2: None}, "kind")
+    data = to_graph_data([graph], node_label="kind")
+    assert set(data.node_label_values[0]) == {None, ("b", 2)}
+    assert data.node_label[0] == data.node_label[2] != data.node_label[1]
