@@ -123,13 +123,13 @@ EDGES = torch.tensor([[0], [1]])
         (
             [Data(edge_index=EDGES)],
             {},
-            "Graph 0 must have one number of nodes, got no x and no num_nodes; set num_nodes",
+            "one number of nodes, got no x and no num_nodes; set num_nodes",
         ),
         ([Data(x=torch.ones(2, 1), num_nodes=3)], {}, "one number of nodes, got 2 and 3"),
         (
             [Data(num_nodes=2)],
             {"node_label": "kind"},
-            "Graph 0 has no 'kind', which node_label names; it has num_nodes",
+            "has no 'kind', which node_label names; it has num_nodes",
         ),
         ([Data(kind=torch.ones(2))], {"node_label": "kind"}, "'kind' of torch.float32, must be integers"),
         ([Data(x="words", num_nodes=2)], {}, "Graph 0 has a 'x' that is not a tensor"),
