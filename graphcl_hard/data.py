@@ -4,7 +4,6 @@
 want PyG's `Data` objects.
 """
 
-import io
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,14 +13,12 @@ from typing import Any
 import numpy as np
 import torch
 import torch_geometric.datasets
-from filelock import FileLock
 from numpy.typing import NDArray
 from torch import Tensor
 from torch_geometric.data import Data, InMemoryDataset
 
-from graphcl_hard.download import KNOWN_SHA256, LOCK_SECONDS, NotFetchedError, Progress, fetch
+from graphcl_hard.download import KNOWN_SHA256, NotFetchedError, Progress, fetch
 from graphcl_hard.errors import InputError
-from graphcl_hard.records import replacing
 from graphcl_hard.sources import (
     check_name,
     check_spelling,
@@ -33,9 +30,8 @@ from graphcl_hard.sources import (
     suggest,
     writable_folder,
 )
-from graphcl_hard.tu_format import TuArrays, one_hot_columns, read_tu_folder, tu_digest, tu_file
-
-CACHE_FORMAT = 1  # raise when TuArrays or the meaning of a field changes
+from graphcl_hard.tu_cache import read_cached
+from graphcl_hard.tu_format import TuArrays, one_hot_columns, read_tu_folder, tu_file
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,6 +50,10 @@ class GraphData:
         node_label: (N, K) int64, or None: K label columns, each 0..V-1 where V counts the values that occur in it,
             in the order of the file's values.
         node_attr: (N, A) float32, finite, or None.
+        edge_label: (E, K) int64, or None: like node_label, in the order of edge_index. An edge that the file repeats
+            has the labels of its first line.
+        edge_attr: (E, A) float32, finite, or None, in the order of edge_index. An edge that the file repeats has the
+            sum over its lines, as in PyG.
     """
 
     name: str
@@ -63,6 +63,8 @@ class GraphData:
     y: Tensor
     node_label: Tensor | None = None
     node_attr: Tensor | None = None
+    edge_label: Tensor | None = None
+    edge_attr: Tensor | None = None
 
     @property
     def num_graphs(self) -> int:
@@ -194,44 +196,6 @@ class TUDataset(torch_geometric.datasets.TUDataset):
         self.process()
 
 
-def read_cached(raw_dir: Path, name: str, processed_dir: Path | None, force_reload: bool = False) -> TuArrays:
-    """`read_tu_folder` with a cache in ``processed_dir``, valid for exactly the present content of the files.
-
-    A damaged or outdated cache file is replaced. Where it cannot be written, or for None, there is no cache.
-    """
-    if processed_dir is None:
-        return read_tu_folder(raw_dir, name)
-    digest = f"{CACHE_FORMAT} {tu_digest(raw_dir, name)}"
-    path = processed_dir / "tu_arrays.pt"
-    arrays = None if force_reload else _load_cache(path, digest)
-    if arrays is not None:
-        return arrays
-    arrays = read_tu_folder(raw_dir, name)
-    content = io.BytesIO()  # torch reports a full disk as RuntimeError, which would hide mistakes of ours
-    fields = {k: torch.from_numpy(v) if isinstance(v, np.ndarray) else v for k, v in arrays._asdict().items()}
-    torch.save({"digest": digest, **fields}, content)
-    try:
-        processed_dir.mkdir(parents=True, exist_ok=True)
-        with FileLock(processed_dir / ".lock", timeout=LOCK_SECONDS), replacing(path) as partial:
-            partial.write_bytes(content.getbuffer())
-    except OSError:  # also the time-out of the lock
-        pass
-    return arrays
-
-
-def _load_cache(path: Path, digest: str) -> TuArrays | None:
-    try:
-        content: dict[str, Any] = torch.load(path, weights_only=True)
-        if content.pop("digest") != digest:
-            return None
-        fields: dict[str, Any] = {
-            key: value.numpy() if isinstance(value, Tensor) else value for key, value in content.items()
-        }
-        return TuArrays(**fields)
-    except Exception:  # a damaged file fails in as many ways as there are bytes; all mean: read the text again
-        return None
-
-
 def _fetch(
     name: str, raw_dir: Path, root: Path, url: str, progress: Progress | None = None, cleaned: bool = False
 ) -> None:
@@ -256,18 +220,27 @@ def _offsets(index: NDArray[np.int64], size: int) -> Tensor:
 
 def _graph_data(name: str, arrays: TuArrays) -> GraphData:
     num_graphs = len(arrays.graph_label)
-    labels = arrays.node_label
-    if labels is not None:
-        labels = np.stack([np.unique(column, return_inverse=True)[1] for column in labels.T], axis=1)
+    edge_attr = arrays.edge_attr
+    if edge_attr is not None:  # the labels stand behind the attributes there
+        edge_attr = edge_attr[:, : arrays.num_edge_attributes] if arrays.num_edge_attributes else None
     return GraphData(
         name=name,
         node_ptr=_offsets(arrays.node_graph, num_graphs),
         edge_index=torch.from_numpy(arrays.edge_index),
         edge_ptr=_offsets(arrays.node_graph[arrays.edge_index[0]], num_graphs),
         y=torch.from_numpy(np.unique(arrays.graph_label, return_inverse=True)[1]),
-        node_label=None if labels is None else torch.from_numpy(labels),
+        node_label=_renumbered(arrays.node_label),
         node_attr=None if arrays.node_attr is None else torch.from_numpy(arrays.node_attr),
+        edge_label=_renumbered(arrays.edge_label),
+        edge_attr=None if edge_attr is None else torch.from_numpy(edge_attr).contiguous(),
     )
+
+
+def _renumbered(labels: NDArray[np.int64] | None) -> Tensor | None:
+    """Each column's values by their places, 0..V-1, among those that occur in it."""
+    if labels is None:
+        return None
+    return torch.from_numpy(np.stack([np.unique(column, return_inverse=True)[1] for column in labels.T], axis=1))
 
 
 def _pyg_data(name: str, arrays: TuArrays) -> tuple[Data, dict[str, Tensor], dict[str, int]]:

@@ -1,4 +1,4 @@
-"""Node labels, attributes and degrees to the encoder's inputs."""
+"""Labels, attributes and degrees of nodes and edges to the encoder's inputs."""
 
 from typing import NamedTuple
 
@@ -22,6 +22,15 @@ class NodeFeatures(NamedTuple):
     """What the columns are, for people."""
 
 
+class EdgeFeatures(NamedTuple):
+    """The inputs of an encoder that reads edges."""
+
+    edge_attr: Tensor
+    """(E, D) float32, in the order of the set's `edge_index`."""
+    description: str
+    """What the columns are, for people."""
+
+
 def node_features(graphs: GraphData, use_node_attr: bool = False) -> NodeFeatures:
     """The nodes' features: attributes on request, then one-hot labels; degrees where there are no labels.
 
@@ -35,7 +44,7 @@ def node_features(graphs: GraphData, use_node_attr: bool = False) -> NodeFeature
         return _degrees(graphs) if graphs.node_label is None else _labels(graphs.node_label)
     if graphs.node_attr is None:
         raise InputError(f"{graphs.name} has no node attributes; leave --use-node-attr out.")
-    _check_finite(graphs)
+    _check_finite(graphs, graphs.node_attr)
     x = _standardise(graphs.node_attr)
     description = f"{x.size(1)} node attributes, standardised"
     if graphs.node_label is not None:
@@ -45,10 +54,38 @@ def node_features(graphs: GraphData, use_node_attr: bool = False) -> NodeFeature
     return NodeFeatures(x, x.size(1), description)
 
 
+def edge_features(graphs: GraphData) -> EdgeFeatures:
+    """The edges' features: attributes, standardised over the set column by column, then one-hot labels.
+
+    Raises:
+        InputError: the edges have neither, or an attribute that is not finite.
+    """
+    parts, words = [], []
+    if graphs.edge_attr is not None and graphs.num_edges:
+        _check_finite(graphs, graphs.edge_attr, "edge")
+        parts.append(_standardise(graphs.edge_attr))
+        words.append(f"{parts[0].size(1)} edge attributes, standardised")
+    if graphs.edge_label is not None and graphs.num_edges:
+        columns, channels = _columns(graphs.edge_label)
+        parts.append(one_hot(columns, channels))
+        words.append(f"{channels} edge labels, one-hot")
+    if not parts:
+        raise InputError(
+            f"{graphs.name} has no edges with labels or attributes, which --encoder gine needs; choose another, such "
+            "as gin."
+        )
+    return EdgeFeatures(torch.cat(parts, dim=1), "; ".join(words))
+
+
 def _labels(label: Tensor) -> NodeFeatures:
+    columns, channels = _columns(label)
+    return NodeFeatures(columns, channels, f"{channels} node labels, one-hot")
+
+
+def _columns(label: Tensor) -> tuple[Tensor, int]:
+    """(R, K) labels to the columns of a one-hot table in which each label column has its own, and their number."""
     sizes = label.amax(dim=0) + 1  # (K,)
-    channels = int(sizes.sum())
-    return NodeFeatures(label + (sizes.cumsum(0) - sizes), channels, f"{channels} node labels, one-hot")
+    return label + (sizes.cumsum(0) - sizes), int(sizes.sum())
 
 
 def _degrees(graphs: GraphData) -> NodeFeatures:
@@ -62,7 +99,7 @@ def _degrees(graphs: GraphData) -> NodeFeatures:
 
 def one_hot(index: Tensor, channels: int) -> Tensor:
     """(N, K) int64 columns to (N, `channels`) float32 with a 1 in each."""
-    return torch.zeros(index.size(0), channels).scatter_(1, index, 1.0)
+    return torch.zeros(index.size(0), channels, device=index.device).scatter_(1, index, 1.0)
 
 
 def _standardise(columns: Tensor) -> Tensor:
@@ -70,13 +107,12 @@ def _standardise(columns: Tensor) -> Tensor:
     return (columns - mean) / torch.where(std > 0, std, 1.0)
 
 
-def _check_finite(graphs: GraphData) -> None:
-    assert graphs.node_attr is not None
-    bad = (~torch.isfinite(graphs.node_attr)).any(dim=1).nonzero()
+def _check_finite(graphs: GraphData, attributes: Tensor, what: str = "node") -> None:
+    bad = (~torch.isfinite(attributes)).any(dim=1).nonzero()
     if bad.numel():
-        node = int(bad[0])
-        graph = int(torch.searchsorted(graphs.node_ptr, node, right=True)) - 1
+        row, ptr = int(bad[0]), graphs.node_ptr if what == "node" else graphs.edge_ptr
+        graph = int(torch.searchsorted(ptr, row, right=True)) - 1
         raise InputError(
-            f"{graphs.name} has an attribute that is not finite at node {node - int(graphs.node_ptr[graph])} of graph "
-            f"{graph} (counted from 0); mend the value or leave the graph out."
+            f"{graphs.name} has an attribute that is not finite at {what} {row - int(ptr[graph])} of graph {graph} "
+            "(counted from 0); mend the value or leave the graph out."
         )

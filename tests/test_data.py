@@ -14,7 +14,7 @@ import pytest
 import torch
 import torch_geometric.datasets
 
-from graphcl_hard import data, download, sources
+from graphcl_hard import data, download, sources, tu_cache
 from graphcl_hard.data import TUDataset, load_graphs
 from graphcl_hard.errors import InputError
 from graphcl_hard.sources import KNOWN_NAMES, check_name, default_data_dir, embedded_folder, suggest, writable_folder
@@ -279,8 +279,8 @@ class TestCache:
     def reads(self, monkeypatch):
         """Folders whose text files are read."""
         seen = []
-        read = data.read_tu_folder
-        monkeypatch.setattr(data, "read_tu_folder", lambda *args: (seen.append(args), read(*args))[1])
+        read = tu_cache.read_tu_folder
+        monkeypatch.setattr(tu_cache, "read_tu_folder", lambda *args: (seen.append(args), read(*args))[1])
         return seen
 
     def test_second_load_reads_the_cache_and_is_equal(self, root, reads):
