@@ -95,15 +95,19 @@ class MessagePassingEncoder(GraphEncoder):
         else:
             check_edge_index(edge_index, num_nodes)
         edges = {"edge_index": edge_index.long()}
-        return edges if edge_attr is None else edges | {"edge_attr": edge_attr}
+        return edges if edge_attr is None else edges | {"edge_attr": edge_attr.to(self._dtype)}
 
     def _convolve(self, conv: Module, x: Tensor, edges: dict[str, Tensor]) -> Tensor:
         if not x.is_floating_point():
             x = one_hot(x, self.in_channels)
         # PyG sums messages in the precision in which they come, and bfloat16 cannot count beyond 256.
         with torch.autocast(x.device.type, enabled=False):
-            out: Tensor = conv(x.to(next(self.parameters()).dtype), **edges)
+            out: Tensor = conv(x.to(self._dtype), **edges)
         return out
+
+    @property
+    def _dtype(self) -> torch.dtype:
+        return next(self.parameters()).dtype
 
 
 def _checked_histogram(encoder: str, histogram: Sequence[int] | Tensor | None) -> Tensor | None:
