@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 import torch
 from conftest import graph_data
+from torch.nn import Linear, ReLU, Sequential
+from torch_geometric.nn import GINConv
 
 from graphcl_hard import Embedding, GINEncoder, InfoGraph, InputError, local_global_jsd
 from graphcl_hard.batching import GraphBatches
@@ -110,10 +112,10 @@ def test_an_encoder_without_a_width_is_refused():
 
 
 def test_a_gin_starts_with_the_weights_that_it_always_had():
-    """In the order in which a seed's numbers are drawn: the layers of the encoder, the heads, then Xavier's, again so."""
+    """A seed's numbers are drawn by the encoder's layers, the heads, and Xavier's rule for all, in this order."""
     model = build_model(Config(seed=3, hidden_channels=8, num_layers=2), 4)
     torch.manual_seed(3)
-    layers = [torch.nn.Linear(width, 8) for width in (4, 8, 8, 8)]
+    layers = [GINConv(Sequential(Linear(width, 8), ReLU(), Linear(8, 8))) for width in (4, 8)]
     heads = [ResidualHead(16), ResidualHead(16)]
     for module in (*layers, *heads):
         reset_linear_layers(module)
