@@ -42,7 +42,15 @@ def setting(toy):
 
 
 @pytest.mark.parametrize(
-    "change", [{}, {"precision": "64-true"}, {"precision": "bf16-mixed"}, {"nodes_per_graph": 2}, {"mode": "released"}]
+    "change",
+    [
+        {},
+        {"precision": "64-true"},
+        {"precision": "bf16-mixed"},
+        {"nodes_per_graph": 2},
+        {"mode": "released"},
+        {"encoder": "gat", "readout": "attention"},
+    ],
 )
 @pytest.mark.parametrize("stop", [1, 3, 5])
 def test_a_training_goes_on_bit_for_bit(setting, tmp_path, change, stop):
