@@ -16,7 +16,6 @@ from graphcl_hard.adjacency import Adjacency
 from graphcl_hard.batching import GraphBatches
 from graphcl_hard.config import Config
 from graphcl_hard.data import load_graphs
-from graphcl_hard.encoders import PNA_AGGREGATORS, PNA_SCALERS
 from graphcl_hard.errors import InputError
 from graphcl_hard.features import edge_features, node_features, one_hot
 from graphcl_hard.run import main
@@ -80,7 +79,11 @@ def gine_by_hand(encoder, x, data):
 
 def pygs_model(name, encoder, x, data):
     """PyG's own model, with all layers side by side and the encoder's weights."""
-    options = {"aggregators": PNA_AGGREGATORS, "scalers": PNA_SCALERS, "deg": torch.tensor(DEGREES)}
+    options = {
+        "aggregators": ["mean", "min", "max", "std"],
+        "scalers": ["identity", "amplification", "attenuation"],
+        "deg": torch.tensor(DEGREES),
+    }
     options = options if name == "pna" else {}
     model = MODELS[name](4, 6, 3, norm="batch_norm", act_first=True, jk="cat", **options).double()
     model.lin = torch.nn.Identity()
