@@ -5,11 +5,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from graphcl_hard.data import load_graphs as load_graphs
-    from graphcl_hard.encoder import Embedding as Embedding
     from graphcl_hard.encoder import GINEncoder as GINEncoder
+    from graphcl_hard.encoders import MessagePassingEncoder as MessagePassingEncoder
+    from graphcl_hard.encoders import load_encoder as load_encoder
     from graphcl_hard.errors import InputError as InputError
     from graphcl_hard.estimator import HardInfoGraph as HardInfoGraph
     from graphcl_hard.evaluation import cross_validate as cross_validate
+    from graphcl_hard.graph_encoder import Embedding as Embedding
+    from graphcl_hard.graph_encoder import Encoder as Encoder
     from graphcl_hard.models import InfoGraph as InfoGraph
     from graphcl_hard.objectives import beta_schedule as beta_schedule
     from graphcl_hard.objectives import effective_negatives as effective_negatives
@@ -20,15 +23,18 @@ if TYPE_CHECKING:
 
 # A name is imported when it is first used, so that the command line's --help need not load PyTorch.
 _HOMES = {
-    "Embedding": "encoder",
+    "Embedding": "graph_encoder",
+    "Encoder": "graph_encoder",
     "GINEncoder": "encoder",
     "HardInfoGraph": "estimator",
     "InfoGraph": "models",
     "InputError": "errors",
+    "MessagePassingEncoder": "encoders",
     "beta_schedule": "objectives",
     "cross_validate": "evaluation",
     "effective_negatives": "objectives",
     "hard_negative_weights": "objectives",
+    "load_encoder": "encoders",
     "load_graphs": "data",
     "local_global_info_nce": "objectives",
     "local_global_jsd": "objectives",

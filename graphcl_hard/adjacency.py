@@ -32,20 +32,9 @@ class Adjacency(NamedTuple):
         """Sort (2, E) int64 edges, source above target, in any order; a repeated edge counts each time.
 
         Raises:
-            InputError: the edges are of another shape or type, or name a node outside [0, `num_nodes`) (looked at on
-                the CPU only, as the look would stall a GPU).
+            InputError: as `check_edge_index` does.
         """
-        if edge_index.dim() != 2 or edge_index.size(0) != 2 or edge_index.dtype not in (torch.int32, torch.int64):
-            raise InputError(
-                f"edge_index must be (2, E) int64, source above target, got {tuple(edge_index.shape)} "
-                f"{edge_index.dtype}."
-            )
-        if edge_index.numel() and edge_index.device.type == "cpu" and not torch.compiler.is_compiling():
-            low, high = (int(bound) for bound in edge_index.aminmax())
-            if low < 0 or high >= num_nodes:
-                raise InputError(
-                    f"edge_index must name nodes in [0, {num_nodes - 1}], the rows of x, got {low} to {high}."
-                )
+        check_edge_index(edge_index, num_nodes)
         source, target = edge_index.long()
         return cls(*_compress(target, source, num_nodes), *_compress(source, target, num_nodes))
 
@@ -55,6 +44,21 @@ class Adjacency(NamedTuple):
         count = self.transposed_ptr.diff()
         nodes = torch.arange(count.numel(), device=count.device)
         return torch.stack([nodes.repeat_interleave(count, output_size=self.target.numel()), self.target])
+
+
+def check_edge_index(edge_index: Tensor, num_nodes: int) -> None:
+    """Raise `InputError` where edges are not (2, E) integers, or name a node outside [0, `num_nodes`).
+
+    The names are looked at on the CPU only, as the look would stall a GPU.
+    """
+    if edge_index.dim() != 2 or edge_index.size(0) != 2 or edge_index.dtype not in (torch.int32, torch.int64):
+        raise InputError(
+            f"edge_index must be (2, E) int64, source above target, got {tuple(edge_index.shape)} {edge_index.dtype}."
+        )
+    if edge_index.numel() and edge_index.device.type == "cpu" and not torch.compiler.is_compiling():
+        low, high = (int(bound) for bound in edge_index.aminmax())
+        if low < 0 or high >= num_nodes:
+            raise InputError(f"edge_index must name nodes in [0, {num_nodes - 1}], the rows of x, got {low} to {high}.")
 
 
 def neighbour_sum(

@@ -1,7 +1,7 @@
 """The whole set as flat tensors, and batches of any graphs cut out of it without a loop over graphs."""
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -25,6 +25,14 @@ class GraphBatch(NamedTuple):
     """G; graphs without nodes count."""
     sample: NodeSample | None = None
     """The nodes whose pairs stand for all of them; None: all nodes."""
+    edge_attr: Tensor | None = None
+    """(E, D) features of the edges, in the order of `adjacency.edge_index`; None: the encoder reads none."""
+
+    @property
+    def encoder_inputs(self) -> tuple[Any, ...]:
+        """What an `Encoder` is called with; the features of the edges are the last, where there are any."""
+        edges = () if self.edge_attr is None else (self.edge_attr,)
+        return self.x, self.adjacency, self.batch, self.num_graphs, *edges
 
 
 class GraphBatches:
@@ -35,6 +43,7 @@ class GraphBatches:
         x: (N, F) features of all its nodes, or (N, K) int64 columns.
         device: where the tensors live.
         dtype: of the features; int64 stays int64.
+        edge_attr: (E, D) features of the edges, in the order of the set's `edge_index`, for an encoder that reads them.
     """
 
     def __init__(
@@ -43,6 +52,7 @@ class GraphBatches:
         x: Tensor,
         device: torch.device | str = "cpu",
         dtype: torch.dtype = torch.float32,
+        edge_attr: Tensor | None = None,
     ) -> None:
         self.num_graphs = graphs.num_graphs
         self.x = x.to(device, dtype if x.is_floating_point() else None)
@@ -55,6 +65,14 @@ class GraphBatches:
         self._source = whole.source.to(device)
         self._transposed_degree = whole.transposed_ptr.diff().to(device)
         self._target = whole.target.to(device)
+        self.edge_attr: Tensor | None = None
+        if edge_attr is not None:
+            # As `Adjacency.edge_index` sorts the edges, should the set's not be sorted.
+            self.edge_attr = edge_attr[graphs.edge_index[0].argsort(stable=True)].to(device, dtype)
+
+    def degree_histogram(self) -> Tensor:
+        """(largest degree + 1,) int64: how many nodes of the set receive from so many neighbours."""
+        return torch.bincount(self._degree)
 
     def select(
         self, graph_ids: Tensor, nodes_per_graph: int | None = None, generator: torch.Generator | None = None
@@ -76,7 +94,8 @@ class GraphBatches:
         sample = None
         if nodes_per_graph:
             sample = sample_nodes(nodes.length, nodes_per_graph, generator, self.x.device)
-        return GraphBatch(self.x[rows], Adjacency(*receives, *sends), batch, graph_ids.numel(), sample)
+        edge_attr = None if self.edge_attr is None else self.edge_attr[edge_rows]
+        return GraphBatch(self.x[rows], Adjacency(*receives, *sends), batch, graph_ids.numel(), sample, edge_attr)
 
     def shuffled(
         self, batch_size: int, generator: torch.Generator, nodes_per_graph: int | None = None

@@ -73,9 +73,11 @@ class Config:
         detach_weights: Treat the weights of the negatives as constants in the gradient.
         nodes_per_graph: Nodes of each graph, sampled anew in each step, that are contrasted: faster on graphs with many
             nodes. The loss is an unbiased estimate, but that score-scale max takes the sample's largest. 0: all nodes.
+        encoder: Kind of its layers. gine reads the labels and attributes of edges too, and needs a set with them; gcn,
+            sage (GraphSAGE), gat and pna are PyTorch Geometric's. All have ReLU and batch norm.
         hidden_channels: Channels of each layer.
         num_layers: Layers of the encoder.
-        readout: How a graph's nodes become the graph's vector.
+        readout: How a graph's nodes become the graph's vector. attention: a mean with learnt weights.
         epochs: Passes over the set. 0 trains nothing: the untrained encoder alone is scored.
         batch_size: Graphs in a batch, at least 2: the other graphs of the batch are the negatives.
         lr: Learning rate of Adam. 0 moves nothing but the running statistics of batch norm: a control that tells what
@@ -118,9 +120,10 @@ class Config:
     detach_weights: bool = True
     nodes_per_graph: int = 0
 
+    encoder: Literal["gin", "gine", "gcn", "sage", "gat", "pna"] = "gin"
     hidden_channels: int = 32
     num_layers: int = 3
-    readout: Literal["sum", "mean", "max"] = "sum"
+    readout: Literal["sum", "mean", "max", "attention"] = "sum"
 
     epochs: int = 5
     batch_size: int = 128

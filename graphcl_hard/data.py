@@ -4,7 +4,6 @@
 want PyG's `Data` objects.
 """
 
-import io
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -13,14 +12,12 @@ from typing import Any
 import numpy as np
 import torch
 import torch_geometric.datasets
-from filelock import FileLock
 from torch import Tensor
 from torch_geometric.data import Data, InMemoryDataset
 
-from graphcl_hard.download import KNOWN_SHA256, LOCK_SECONDS, NotFetchedError, Progress, fetch
+from graphcl_hard.download import KNOWN_SHA256, NotFetchedError, Progress, fetch
 from graphcl_hard.errors import InputError
 from graphcl_hard.graph_data import GraphData, graph_data
-from graphcl_hard.records import replacing
 from graphcl_hard.sources import (
     check_name,
     check_spelling,
@@ -32,9 +29,8 @@ from graphcl_hard.sources import (
     suggest,
     writable_folder,
 )
-from graphcl_hard.tu_format import TuArrays, one_hot_columns, read_tu_folder, tu_digest, tu_file
-
-CACHE_FORMAT = 1  # raise when TuArrays or the meaning of a field changes
+from graphcl_hard.tu_cache import read_cached
+from graphcl_hard.tu_format import TuArrays, one_hot_columns, read_tu_folder, tu_file
 
 
 def load_graphs(
@@ -144,44 +140,6 @@ class TUDataset(torch_geometric.datasets.TUDataset):
 
     def _process(self) -> None:  # PyG's unpickles, prints and warns; the cache of `process` needs none of it.
         self.process()
-
-
-def read_cached(raw_dir: Path, name: str, processed_dir: Path | None, force_reload: bool = False) -> TuArrays:
-    """`read_tu_folder` with a cache in ``processed_dir``, valid for exactly the present content of the files.
-
-    A damaged or outdated cache file is replaced. Where it cannot be written, or for None, there is no cache.
-    """
-    if processed_dir is None:
-        return read_tu_folder(raw_dir, name)
-    digest = f"{CACHE_FORMAT} {tu_digest(raw_dir, name)}"
-    path = processed_dir / "tu_arrays.pt"
-    arrays = None if force_reload else _load_cache(path, digest)
-    if arrays is not None:
-        return arrays
-    arrays = read_tu_folder(raw_dir, name)
-    content = io.BytesIO()  # torch reports a full disk as RuntimeError, which would hide mistakes of ours
-    fields = {k: torch.from_numpy(v) if isinstance(v, np.ndarray) else v for k, v in arrays._asdict().items()}
-    torch.save({"digest": digest, **fields}, content)
-    try:
-        processed_dir.mkdir(parents=True, exist_ok=True)
-        with FileLock(processed_dir / ".lock", timeout=LOCK_SECONDS), replacing(path) as partial:
-            partial.write_bytes(content.getbuffer())
-    except OSError:  # also the time-out of the lock
-        pass
-    return arrays
-
-
-def _load_cache(path: Path, digest: str) -> TuArrays | None:
-    try:
-        content: dict[str, Any] = torch.load(path, weights_only=True)
-        if content.pop("digest") != digest:
-            return None
-        fields: dict[str, Any] = {
-            key: value.numpy() if isinstance(value, Tensor) else value for key, value in content.items()
-        }
-        return TuArrays(**fields)
-    except Exception:  # a damaged file fails in as many ways as there are bytes; all mean: read the text again
-        return None
 
 
 def _fetch(

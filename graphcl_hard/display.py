@@ -104,7 +104,7 @@ class Display:
             others = {} if result["optimistic"] else scores.get("by_epoch", {})
             rows = {f"epoch {epoch}": scored for epoch, scored in others.items()}
             rows = {
-                "untrained GIN": scores.get("untrained"),
+                _untrained(result): scores.get("untrained"),
                 "batch norm alone": scores.get("batch_norm"),
                 **rows,
                 epoch: scores.get("trained"),
@@ -134,7 +134,12 @@ class Display:
         """The end of a run over several seeds."""
         data, seeds = summary["dataset"], summary["seeds"]
         table = _table(f"{data['name']}: mean over seeds {seeds[0]} to {seeds[-1]}", with_p=False)
-        names = {"untrained": "untrained GIN", "batch_norm": "batch norm alone", "trained": "trained", **DIFFERENCES}
+        names = {
+            "untrained": _untrained(summary),
+            "batch_norm": "batch norm alone",
+            "trained": "trained",
+            **DIFFERENCES,
+        }
         for probe, rows in summary["scores"].items():
             table.add_section()
             table.add_row(PROBE_NAMES[probe], style="dim")
@@ -153,6 +158,10 @@ class Display:
     def _optimistic(self, result: Mapping[str, Any]) -> None:
         if result["optimistic"]:
             self._show("OPTIMISTIC: the epoch was picked on the test folds (--protocol best-epoch).", style="red")
+
+
+def _untrained(result: Mapping[str, Any]) -> str:
+    return f"untrained {result.get('encoder', 'gin').upper()}"
 
 
 def _table(title: str, with_p: bool = True) -> Table:

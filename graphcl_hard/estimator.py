@@ -20,11 +20,13 @@ from sklearn.utils.validation import check_is_fitted
 from graphcl_hard.batching import GraphBatches
 from graphcl_hard.checkpoint import read_summed, write_summed
 from graphcl_hard.config import Config
+from graphcl_hard.encoders import make_encoder
 from graphcl_hard.errors import InputError
 from graphcl_hard.estimator_parameters import SETTINGS, describe_unknown, signature, to_config
 from graphcl_hard.evaluation_arguments import rescale
 from graphcl_hard.features import FeatureMap
 from graphcl_hard.graph_data import GraphData
+from graphcl_hard.graph_encoder import GraphEncoder
 from graphcl_hard.graphs import to_graph_data
 from graphcl_hard.training import Epoch, TrainingState, build_model, embed, place, train, training_device
 
@@ -54,7 +56,8 @@ class HardInfoGraph(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         warm_start: whether another `fit` goes on from the weights there are, by `epochs` more epochs, with the
             features of the first.
         on_epoch: called after each epoch with its `Epoch`, when `encoder_` holds that epoch's weights.
-        **settings: settings of a run by the same names, defaults and ranges: `method`, `objective`, `mode`, `beta`,
+        **settings: settings of a run by the same names, defaults and ranges: `method`, `encoder` (but gine),
+            `objective`, `mode`, `beta`,
             `beta_schedule`, `tau_plus`, `critic`, `temperature`, `score_scale`, `detach_weights`, `nodes_per_graph`,
             `hidden_channels`, `num_layers`, `readout`, `epochs`, `batch_size`, `lr`, `scale`, `accelerator`,
             `precision`, `deterministic`. See `config.Config`.
@@ -69,6 +72,12 @@ class HardInfoGraph(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         TypeError: a parameter that there is not.
         InputError: (in `fit`) settings outside their range, all of them named; graphs that cannot be used.
     """
+
+    encoder_: GraphEncoder
+    history_: list[Epoch]
+    features_: FeatureMap
+    n_features_in_: int
+    _state: TrainingState
 
     def __init__(
         self,
@@ -102,9 +111,7 @@ class HardInfoGraph(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         unknown = [name for name in params if name not in self.get_params(deep=False)]
         if unknown:
             raise InputError(describe_unknown(unknown))
-        for name, value in params.items():
-            setattr(self, name, value)
-        return self
+        return super().set_params(**params)
 
     def fit(self, graphs: Iterable[Any] | GraphData, y: object = None) -> "HardInfoGraph":
         """Learn an encoder from graphs; `y` is not looked at.
@@ -168,6 +175,7 @@ class HardInfoGraph(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
                 name: value.item() if isinstance(value, np.generic) else value for name, value in params.items()
             },
             "features": self.features_.to_plain(),
+            "encoder": self.encoder_.arguments,
             "history": [epoch._asdict() for epoch in self.history_],
             "epoch": self._state.epoch,
         }
@@ -189,7 +197,8 @@ class HardInfoGraph(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
             estimator = cls(**params)
             estimator.features_ = FeatureMap.from_plain(content["features"])
             config = estimator._config()
-            model = build_model(config, estimator.features_.channels)
+            channels = estimator.features_.channels
+            model = build_model(config, channels, encoder=make_encoder(content["encoder"]))
             model.to(torch.float64 if config.precision == "64-true" else torch.float32)
             estimator._hold(TrainingState(model, config), [Epoch(**row) for row in content["history"]])
             estimator._state.load_tensors(tensors, content["epoch"])
@@ -211,7 +220,7 @@ class HardInfoGraph(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         return int(self.encoder_.out_channels)
 
     def _config(self) -> Config:
-        return to_config({name: getattr(self, name) for name in SETTINGS}, self.random_state)
+        return to_config(self.get_params(deep=False))
 
     def _read(self, graphs: Iterable[Any] | GraphData) -> GraphData:
         return to_graph_data(graphs, node_label=self.node_label, node_attr=self.node_attr)
@@ -222,7 +231,8 @@ class HardInfoGraph(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
             raise InputError("The graphs of fit must have a node, or an attribute, got none; give other graphs.")
         with training_device(config) as fabric:
             device, dtype = place(fabric, config)
-            state = TrainingState(build_model(config, features.channels).to(device, dtype), config)
+            batches = GraphBatches(data, features.apply(data), device, dtype)
+            state = TrainingState(build_model(config, features.channels, batches).to(device, dtype), config)
         self.features_ = features
         self._hold(state, [])
 
@@ -240,6 +250,7 @@ class HardInfoGraph(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
 
     def _hold(self, state: TrainingState, history: list[Epoch]) -> None:
         self._state = state
+        assert isinstance(state.model.encoder, GraphEncoder)
         self.encoder_ = state.model.encoder
         self.history_ = history
         self.n_features_in_ = self.features_.channels

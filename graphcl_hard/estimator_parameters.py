@@ -22,23 +22,23 @@ SETTINGS = {field.name: field.default for field in dataclasses.fields(Config) if
 OWN = ("node_label", "node_attr", "n_jobs", "random_state", "warm_start", "on_epoch")
 
 
-def to_config(settings: Mapping[str, Any], random_state: Any) -> Config:
-    """The settings of a training.
+def to_config(params: Mapping[str, Any]) -> Config:
+    """The settings of a training: a value for each of `SETTINGS`, and the seed.
 
-    Args:
-        settings: a value for each of `SETTINGS`.
-        random_state: an int is the seed; else one is drawn, as scikit-learn does.
+    An int as `random_state` is the seed; else one is drawn, as scikit-learn does.
 
     Raises:
         InputError: with a line for each setting outside its range, by the parameter's name.
     """
-    seed = random_state
+    seed = params["random_state"]
     if not isinstance(seed, (int, np.integer)):
         seed = check_random_state(seed).randint(2**31)
-    config = Config(**settings, seed=int(seed), score_epochs=())
+    config = Config(**{name: params[name] for name in SETTINGS}, seed=int(seed), score_epochs=())
     mistakes = [
         re.sub(r"--([a-z][a-z-]*)", lambda found: found[1].replace("-", "_"), mistake) for mistake in config.mistakes()
     ]
+    if config.encoder == "gine":
+        mistakes.append("encoder must not be gine, since features of edges are not read from graphs yet; take another.")
     if mistakes:
         raise InputError("\n".join(mistakes).replace("seed must", "random_state must"))
     return config

@@ -18,11 +18,11 @@ from graphcl_hard.batching import GraphBatches
 from graphcl_hard.checkpoint import Progress, read_checkpoint, write_checkpoint
 from graphcl_hard.config import Config, to_plain
 from graphcl_hard.display import Display
-from graphcl_hard.encoder import GINEncoder
 from graphcl_hard.evaluation import cross_validate
 from graphcl_hard.evaluation_arguments import rescale
-from graphcl_hard.features import NodeFeatures
+from graphcl_hard.features import NodeFeatures, edge_features
 from graphcl_hard.graph_data import GraphData
+from graphcl_hard.graph_encoder import GraphEncoder
 from graphcl_hard.records import RunFolder
 from graphcl_hard.results import compare, summarise
 from graphcl_hard.settings_file import check_same_settings
@@ -85,6 +85,7 @@ def run_seed(
         "status": "running",
         "dataset": describe(graphs, features),
         "method": config.method,
+        "encoder": config.encoder,
         "protocol": config.protocol,
         "optimistic": config.protocol == "best-epoch",
         "seed": config.seed,
@@ -151,16 +152,20 @@ def _train(
     display: Display,
     result: dict[str, Any],
     fabric: Fabric,
-) -> tuple[GINEncoder, Progress, Array | None]:
+) -> tuple[GraphEncoder, Progress, Array | None]:
     """Train and embed, from the checkpoint where there is one to go on from.
 
     The last of the three is the control's embedding, where untrained and trained are compared.
     """
-    model = build_model(config, features.channels)
     device, dtype = place(fabric, config)
-    batches = GraphBatches(graphs, features.x, device, dtype)
+    edges = edge_features(graphs) if config.encoder == "gine" else None
+    batches = GraphBatches(graphs, features.x, device, dtype, edges and edges.edge_attr)
+    if edges is not None:
+        result["dataset"]["edge_features"] = edges.description
+    model = build_model(config, features.channels, batches)
     state = TrainingState(model.to(device, dtype), config)
     encoder = model.encoder
+    assert isinstance(encoder, GraphEncoder)
     progress = read_checkpoint(folder.path, state) if config.resume else None
     if progress is None:
         progress = Progress()
@@ -195,7 +200,8 @@ def _train(
         train(state, batches, config, fabric, on_epoch)
     if config.protocol == "best-epoch" or not config.epochs or 0 not in config.scored_epochs:
         return encoder, progress, None
-    control = build_model(config, features.channels).to(device, dtype).encoder
+    control = build_model(config, features.channels, batches).to(device, dtype).encoder
+    assert isinstance(control, GraphEncoder)
     calibrate(control, batches, config, fabric)
     return encoder, progress, embed(control, batches, config.batch_size)
 

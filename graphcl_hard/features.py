@@ -1,4 +1,4 @@
-"""Node labels, attributes and degrees to the encoder's inputs: learnt on one set of graphs, applied to any."""
+"""Labels, attributes and degrees of nodes and edges to the encoder's inputs."""
 
 import dataclasses
 import warnings
@@ -22,6 +22,15 @@ class NodeFeatures(NamedTuple):
     """(N, F) float32; or, where every column is one-hot, (N, K) int64: the K columns that hold a 1, rising."""
     channels: int
     """F, `in_channels` of the encoder."""
+    description: str
+    """What the columns are, for people."""
+
+
+class EdgeFeatures(NamedTuple):
+    """The inputs of an encoder that reads edges."""
+
+    edge_attr: Tensor
+    """(E, D) float32, in the order of the set's `edge_index`."""
     description: str
     """What the columns are, for people."""
 
@@ -58,7 +67,7 @@ class FeatureMap:
         if use_node_attr:
             if graphs.node_attr is None:
                 raise InputError(f"{graphs.name} has no node attributes; leave --use-node-attr out.")
-            _check_finite(graphs)
+            _check_finite(graphs, graphs.node_attr)
             mean, std = _moments(graphs.node_attr)
             if keep_binary:
                 binary = ((graphs.node_attr == 0) | (graphs.node_attr == 1)).all(dim=0)
@@ -116,8 +125,8 @@ class FeatureMap:
                 f"{graphs.name} has {width or 'no'} node attributes, must have the {len(self.mean)} of the graphs that "
                 "the features were made for; give the same attributes."
             )
-        _check_finite(graphs)
         assert graphs.node_attr is not None
+        _check_finite(graphs, graphs.node_attr)
         if labels is None:
             return self._one_hot_columns(graphs.node_attr)
         # Attributes come first, so the labels' columns move behind them.
@@ -188,9 +197,34 @@ def node_features(graphs: GraphData, use_node_attr: bool = False) -> NodeFeature
     return NodeFeatures(features.apply(graphs), features.channels, features.description)
 
 
+def edge_features(graphs: GraphData) -> EdgeFeatures:
+    """The edges' features: attributes, standardised over the set column by column, then one-hot labels.
+
+    Raises:
+        InputError: the edges have neither, or an attribute that is not finite.
+    """
+    parts, words = [], []
+    if graphs.edge_attr is not None and graphs.num_edges:
+        _check_finite(graphs, graphs.edge_attr, "edge")
+        mean, std = _moments(graphs.edge_attr)
+        parts.append((graphs.edge_attr - mean) / std)
+        words.append(f"{parts[0].size(1)} edge attributes, standardised")
+    if graphs.edge_label is not None and graphs.num_edges:
+        sizes = graphs.edge_label.amax(dim=0) + 1  # (K,)
+        channels = int(sizes.sum())
+        parts.append(one_hot(graphs.edge_label + (sizes.cumsum(0) - sizes), channels))
+        words.append(f"{channels} edge labels, one-hot")
+    if not parts:
+        raise InputError(
+            f"{graphs.name} has no edges with labels or attributes, which --encoder gine needs; choose another, such "
+            "as gin."
+        )
+    return EdgeFeatures(torch.cat(parts, dim=1), "; ".join(words))
+
+
 def one_hot(index: Tensor, channels: int) -> Tensor:
     """(N, K) int64 columns to (N, `channels`) float32 with a 1 in each; a column of -1 has none."""
-    rows = torch.zeros(index.size(0), channels + 1)  # the last column takes what has none
+    rows = torch.zeros(index.size(0), channels + 1, device=index.device)  # the last column takes what has none
     return rows.scatter_(1, index.where(index >= 0, channels), 1.0)[:, :channels]
 
 
@@ -210,13 +244,12 @@ def _moments(columns: Tensor) -> tuple[Tensor, Tensor]:
     return mean, torch.where(std > 0, std, 1.0)
 
 
-def _check_finite(graphs: GraphData) -> None:
-    assert graphs.node_attr is not None
-    bad = (~torch.isfinite(graphs.node_attr)).any(dim=1).nonzero()
+def _check_finite(graphs: GraphData, attributes: Tensor, what: str = "node") -> None:
+    bad = (~torch.isfinite(attributes)).any(dim=1).nonzero()
     if bad.numel():
-        node = int(bad[0])
-        graph = int(torch.searchsorted(graphs.node_ptr, node, right=True)) - 1
+        row, ptr = int(bad[0]), graphs.node_ptr if what == "node" else graphs.edge_ptr
+        graph = int(torch.searchsorted(ptr, row, right=True)) - 1
         raise InputError(
-            f"{graphs.name} has an attribute that is not finite at node {node - int(graphs.node_ptr[graph])} of graph "
-            f"{graph} (counted from 0); mend the value or leave the graph out."
+            f"{graphs.name} has an attribute that is not finite at {what} {row - int(ptr[graph])} of graph {graph} "
+            "(counted from 0); mend the value or leave the graph out."
         )

@@ -28,6 +28,10 @@ class GraphData:
             in the order of the file's values.
         node_attr: (N, A) float32, finite, or None.
         node_label_values: for each label column the V values themselves; None: the numbers are the values.
+        edge_label: (E, K) int64, or None: like node_label, in the order of edge_index. An edge that the file repeats
+            has the labels of its first line.
+        edge_attr: (E, A) float32, finite, or None, in the order of edge_index. An edge that the file repeats has the
+            sum over its lines, as in PyG.
     """
 
     name: str
@@ -38,6 +42,8 @@ class GraphData:
     node_label: Tensor | None = None
     node_attr: Tensor | None = None
     node_label_values: tuple[tuple[Hashable, ...], ...] | None = None
+    edge_label: Tensor | None = None
+    edge_attr: Tensor | None = None
 
     @property
     def num_graphs(self) -> int:
@@ -63,21 +69,33 @@ class GraphData:
 def graph_data(name: str, arrays: TuArrays) -> GraphData:
     """The flat tensors of what was read from a TU folder."""
     num_graphs = len(arrays.graph_label)
-    labels, values = None, None
-    if arrays.node_label is not None:
-        columns = [np.unique(column, return_inverse=True) for column in arrays.node_label.T]
-        labels = torch.from_numpy(np.stack([number for _, number in columns], axis=1))
-        values = tuple(tuple(found.tolist()) for found, _ in columns)
+    node_label, values = _renumbered(arrays.node_label)
+    edge_attr = arrays.edge_attr
+    if edge_attr is not None:  # the labels stand behind the attributes there
+        edge_attr = edge_attr[:, : arrays.num_edge_attributes] if arrays.num_edge_attributes else None
     return GraphData(
         name=name,
         node_ptr=_offsets(arrays.node_graph, num_graphs),
         edge_index=torch.from_numpy(arrays.edge_index),
         edge_ptr=_offsets(arrays.node_graph[arrays.edge_index[0]], num_graphs),
         y=torch.from_numpy(np.unique(arrays.graph_label, return_inverse=True)[1]),
-        node_label=labels,
+        node_label=node_label,
         node_attr=None if arrays.node_attr is None else torch.from_numpy(arrays.node_attr),
         node_label_values=values,
+        edge_label=_renumbered(arrays.edge_label)[0],
+        edge_attr=None if edge_attr is None else torch.from_numpy(edge_attr).contiguous(),
     )
+
+
+def _renumbered(
+    labels: NDArray[np.int64] | None,
+) -> tuple[Tensor | None, tuple[tuple[Hashable, ...], ...] | None]:
+    """Each column's values by their places, 0..V-1, among those that occur in it; and these values."""
+    if labels is None:
+        return None, None
+    columns = [np.unique(column, return_inverse=True) for column in labels.T]
+    places = torch.from_numpy(np.stack([place for _, place in columns], axis=1))
+    return places, tuple(tuple(values.tolist()) for values, _ in columns)
 
 
 def _offsets(index: NDArray[np.int64], size: int) -> Tensor:

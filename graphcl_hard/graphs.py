@@ -68,7 +68,7 @@ def to_graph_data(
     node_ptr = np.append(0, np.cumsum(sizes))
     edges = [part.edge_index + start for part, start in zip(parts, node_ptr, strict=False)]
     # Sorted by source, and with it by graph.
-    edge_index, _ = clean_edges(np.concatenate(edges, axis=1), None, int(node_ptr[-1]))
+    edge_index, _, _ = clean_edges(np.concatenate(edges, axis=1), None, None, int(node_ptr[-1]))
     edge_ptr = np.searchsorted(edge_index[0], node_ptr)
     attributes = _stack_attributes(parts)
     label, values = _number_labels(parts)

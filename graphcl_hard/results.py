@@ -59,6 +59,7 @@ def summarise(results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         scores[probe] = {key: {s: _over_seeds(values[s]) for s in SCORES} for key, values in rows.items()}
     first = results[0]
     shared = {key: first[key] for key in ("dataset", "method", "protocol", "optimistic")}
+    shared["encoder"] = first.get("encoder", "gin")  # which runs of earlier versions do not say
     return {**shared, "seeds": [result["seed"] for result in results], "scores": scores}
 
 

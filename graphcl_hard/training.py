@@ -13,11 +13,14 @@ import numpy.typing as npt
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor
+from torch.nn import Module
 
 from graphcl_hard.batching import GraphBatches
 from graphcl_hard.config import Config
 from graphcl_hard.encoder import GINEncoder
+from graphcl_hard.encoders import MessagePassingEncoder
 from graphcl_hard.errors import InputError
+from graphcl_hard.graph_encoder import GraphEncoder
 from graphcl_hard.models import InfoGraph
 from graphcl_hard.objectives import beta_schedule, local_global_info_nce, local_global_jsd
 
@@ -109,8 +112,18 @@ def training_device(config: Config) -> Iterator[Fabric]:
         torch.use_deterministic_algorithms(before)
 
 
-def build_model(config: Config, in_channels: int) -> InfoGraph:
-    """The model with the initial weights that the seed fixes."""
+def build_model(
+    config: Config, in_channels: int, batches: GraphBatches | None = None, encoder: GraphEncoder | None = None
+) -> InfoGraph:
+    """The model with the initial weights that the seed fixes.
+
+    Args:
+        config: the settings.
+        in_channels: F, width of the node features.
+        batches: the set, which tells `gine` the width of the edges' features and `pna` the degrees; the other encoders
+            need none.
+        encoder: takes the place of the one that the settings name.
+    """
     options: dict[str, Any] = {
         "tau_plus": config.tau_plus,
         "critic": config.resolved_critic,
@@ -125,8 +138,19 @@ def build_model(config: Config, in_channels: int) -> InfoGraph:
     # The seed holds inside this block alone, so that a caller's random numbers go on as they were.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
-        encoder = GINEncoder(in_channels, config.hidden_channels, config.num_layers, config.readout)
-        return InfoGraph(encoder, objective)
+        return InfoGraph(encoder or _build_encoder(config, in_channels, batches), objective)
+
+
+def _build_encoder(config: Config, in_channels: int, batches: GraphBatches | None) -> GraphEncoder:
+    sizes = in_channels, config.hidden_channels, config.num_layers, config.readout
+    if config.encoder == "gin":
+        return GINEncoder(*sizes)
+    options: dict[str, Any] = {}
+    if config.encoder == "gine" and batches is not None and batches.edge_attr is not None:
+        options["edge_channels"] = batches.edge_attr.size(1)
+    if config.encoder == "pna" and batches is not None:
+        options["degree_histogram"] = batches.degree_histogram()
+    return MessagePassingEncoder(config.encoder, *sizes, **options)
 
 
 def place(fabric: Fabric, config: Config) -> tuple[torch.device, torch.dtype]:
@@ -178,7 +202,7 @@ def train(
 
 
 @torch.no_grad()
-def calibrate(encoder: GINEncoder, batches: GraphBatches, config: Config, fabric: Fabric) -> None:
+def calibrate(encoder: Module, batches: GraphBatches, config: Config, fabric: Fabric) -> None:
     """Move the running statistics of batch norm as `train` moves them, and nothing else.
 
     An encoder that was never trained has the statistics 0 and 1, which fit no data. Training moves them in passing, and
@@ -190,18 +214,15 @@ def calibrate(encoder: GINEncoder, batches: GraphBatches, config: Config, fabric
     for _ in range(config.epochs):
         for batch in batches.shuffled(config.batch_size, generator, config.nodes_per_graph):
             with fabric.autocast():
-                encoder(batch.x, batch.adjacency, batch.batch, batch.num_graphs)
+                encoder(*batch.encoder_inputs)
 
 
 @torch.no_grad()
-def embed(encoder: GINEncoder, batches: GraphBatches, batch_size: int) -> npt.NDArray[np.floating]:
+def embed(encoder: Module, batches: GraphBatches, batch_size: int) -> npt.NDArray[np.floating]:
     """The graph embeddings of the whole set in evaluation mode, (G, L*H), in the order of the set."""
     was_training = encoder.training
     encoder.eval()
-    parts = [
-        encoder(batch.x, batch.adjacency, batch.batch, batch.num_graphs).graph_embedding
-        for batch in batches.in_order(batch_size)
-    ]
+    parts = [encoder(*batch.encoder_inputs).graph_embedding for batch in batches.in_order(batch_size)]
     encoder.train(was_training)
     return torch.cat(parts).cpu().numpy()
 

@@ -39,6 +39,7 @@ class TuArrays(NamedTuple):
         edge_attr: (E, D) float32, or None: first the edge attributes, then the one-hot edge labels; the rows of
             a duplicated edge are summed, as PyG does.
         num_edge_attributes: how many of the D columns are attributes.
+        edge_label: (E, K) int64 as the file has them, or None; of a duplicated edge, those of its first line.
     """
 
     node_graph: NDArray[np.int64]
@@ -48,6 +49,7 @@ class TuArrays(NamedTuple):
     node_attr: NDArray[np.float32] | None
     edge_attr: NDArray[np.float32] | None
     num_edge_attributes: int
+    edge_label: NDArray[np.int64] | None = None
 
 
 def read_tu_folder(folder: Path, prefix: str) -> TuArrays:
@@ -85,8 +87,10 @@ def read_tu_folder(folder: Path, prefix: str) -> TuArrays:
     if edge_label is not None:
         parts.append(one_hot_columns(edge_label, tu_file(folder, prefix, "edge_labels")))
     features = np.concatenate(parts, axis=1) if parts else None
-    edge_index, features = clean_edges(np.ascontiguousarray(edges.T - 1), features, num_nodes)
-    return TuArrays(node_graph, graph_label, edge_index, node_label, node_attr, features, num_edge_attributes)
+    edge_index, features, edge_label = clean_edges(np.ascontiguousarray(edges.T - 1), features, edge_label, num_nodes)
+    return TuArrays(
+        node_graph, graph_label, edge_index, node_label, node_attr, features, num_edge_attributes, edge_label
+    )
 
 
 def tu_file(folder: Path, prefix: str, kind: str) -> Path:
@@ -171,22 +175,27 @@ def _check_edges(edges: NDArray[np.int64], node_graph: NDArray[np.int64], path: 
 
 
 def clean_edges(
-    edge_index: NDArray[np.int64], edge_attr: NDArray[np.float32] | None, num_nodes: int
-) -> tuple[NDArray[np.int64], NDArray[np.float32] | None]:
-    """Drop self-loops, then sort by (row, column) and merge duplicates, summing their attributes."""
+    edge_index: NDArray[np.int64],
+    edge_attr: NDArray[np.float32] | None,
+    edge_label: NDArray[np.int64] | None,
+    num_nodes: int,
+) -> tuple[NDArray[np.int64], NDArray[np.float32] | None, NDArray[np.int64] | None]:
+    """Drop self-loops, sort by (row, column) and merge duplicates: attributes are summed, the first labels stay."""
     keep = edge_index[0] != edge_index[1]
     if not keep.all():
         edge_index = edge_index[:, keep]
         edge_attr = None if edge_attr is None else edge_attr[keep]
+        edge_label = None if edge_label is None else edge_label[keep]
     key = edge_index[0] * num_nodes + edge_index[1]
     if (key[1:] > key[:-1]).all():
-        return edge_index, edge_attr
+        return edge_index, edge_attr, edge_label
     order = np.argsort(key, kind="stable")
     key = key[order]
     starts = np.flatnonzero(np.concatenate([[True], key[1:] != key[:-1]]))
     if edge_attr is not None:
         edge_attr = np.add.reduceat(edge_attr[order], starts, axis=0)
-    return np.ascontiguousarray(edge_index[:, order[starts]]), edge_attr
+    first = order[starts]
+    return np.ascontiguousarray(edge_index[:, first]), edge_attr, None if edge_label is None else edge_label[first]
 
 
 def _read_optional(

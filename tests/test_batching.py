@@ -15,26 +15,37 @@ from graphcl_hard.batching import GraphBatches
 from graphcl_hard.errors import InputError
 
 
-def pyg_graph(graphs, x, g):
+def pyg_graph(graphs, x, edge_attr, g):
     nodes = slice(graphs.node_ptr[g], graphs.node_ptr[g + 1])
     edges = slice(graphs.edge_ptr[g], graphs.edge_ptr[g + 1])
-    return Data(x=x[nodes], edge_index=graphs.edge_index[:, edges] - graphs.node_ptr[g])
+    return Data(x=x[nodes], edge_index=graphs.edge_index[:, edges] - graphs.node_ptr[g], edge_attr=edge_attr[edges])
+
+
+def without_some_edges(graphs, generator):
+    """The set with about half of its directed edges."""
+    keep = torch.rand(graphs.num_edges, generator=generator) < 0.5
+    edge_ptr = torch.cat([torch.zeros(1, dtype=torch.int64), keep.long().cumsum(0)])[graphs.edge_ptr]
+    return dataclasses.replace(graphs, edge_index=graphs.edge_index[:, keep], edge_ptr=edge_ptr)
 
 
 @settings(deadline=None, max_examples=60)
 @given(
     sizes=st.lists(st.integers(0, 6), min_size=1, max_size=8),
     seed=st.integers(0, 1000),
+    directed=st.booleans(),
     data=st.data(),
 )
-def test_a_batch_equals_pygs(sizes, seed, data):
+def test_a_batch_equals_pygs(sizes, seed, directed, data):
     graphs = graph_data([nx.gnp_random_graph(n, 0.5, seed=seed) for n in sizes], [0] * len(sizes))
-    x = torch.randn(graphs.num_nodes, 3)
+    if directed:
+        graphs = without_some_edges(graphs, torch.Generator().manual_seed(seed))
+    x, edge_attr = torch.randn(graphs.num_nodes, 3), torch.randn(graphs.num_edges, 2)
     ids = data.draw(st.lists(st.integers(0, len(sizes) - 1), min_size=1, max_size=10))
-    found = GraphBatches(graphs, x).select(torch.tensor(ids))
-    expected = Batch.from_data_list([pyg_graph(graphs, x, g) for g in ids])
+    found = GraphBatches(graphs, x, edge_attr=edge_attr).select(torch.tensor(ids))
+    expected = Batch.from_data_list([pyg_graph(graphs, x, edge_attr, g) for g in ids])
     assert torch.equal(found.x, expected.x)
     assert torch.equal(found.adjacency.edge_index, expected.edge_index)
+    assert torch.equal(found.edge_attr, expected.edge_attr)
     assert torch.equal(found.batch, expected.batch)
     assert found.num_graphs == len(ids)
 
@@ -49,6 +60,19 @@ def test_a_batch_of_directed_graphs_equals_the_sorted_edges():
     expected = Adjacency.from_edge_index(edges, 10)
     assert all(map(torch.equal, batch.adjacency, expected))
     assert torch.equal(batch.adjacency.edge_index, edges)
+
+
+def test_features_of_edges_follow_their_edges_where_the_set_is_not_sorted():
+    graphs = graph_data([nx.path_graph(3), nx.cycle_graph(3)], [0, 1])
+    back = torch.cat([torch.arange(4).flip(0), torch.arange(4, 10).flip(0)])  # within each graph
+    moved = dataclasses.replace(graphs, edge_index=graphs.edge_index[:, back])
+    name = graphs.edge_index[0] * 10 + graphs.edge_index[1]
+    batch = GraphBatches(moved, torch.zeros(6, 1), dtype=torch.float64, edge_attr=name[back].unsqueeze(1))
+    batch = batch.select(torch.tensor([1, 0]))
+    source, target = batch.adjacency.edge_index
+    whole = torch.tensor([3, 4, 5, 0, 1, 2])  # the nodes of the batch in the set
+    assert torch.equal(batch.edge_attr[:, 0], (whole[source] * 10 + whole[target]).double())
+    assert batch.encoder_inputs[-1] is batch.edge_attr
 
 
 def test_a_directed_cycle_is_not_taken_for_undirected():
@@ -71,6 +95,8 @@ def test_columns_of_a_one_hot_input_stay_integers(toy):
 def test_a_sample_goes_with_the_batch(toy):
     batches = GraphBatches(toy, torch.zeros(toy.num_nodes, 1))
     assert batches.select(torch.arange(3)).sample is None
+    assert batches.select(torch.arange(3)).edge_attr is None
+    assert len(batches.select(torch.arange(3)).encoder_inputs) == 4
     batch = batches.select(torch.tensor([5, 2, 3]), 2, torch.Generator().manual_seed(0))
     assert torch.bincount(batch.batch[batch.sample.node], minlength=3).tolist() == [2, 2, 2]
     assert batch.sample.weight.sum().item() == pytest.approx(batch.batch.numel())

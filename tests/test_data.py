@@ -1,5 +1,6 @@
 """Names, places, caches, and the agreement with PyG's own TUDataset."""
 
+import dataclasses
 import hashlib
 import os
 import shutil
@@ -14,7 +15,7 @@ import pytest
 import torch
 import torch_geometric.datasets
 
-from graphcl_hard import data, download, sources
+from graphcl_hard import data, download, sources, tu_cache
 from graphcl_hard.data import TUDataset, load_graphs
 from graphcl_hard.errors import InputError
 from graphcl_hard.sources import KNOWN_NAMES, check_name, default_data_dir, embedded_folder, suggest, writable_folder
@@ -79,7 +80,7 @@ def content(folder):
 
 
 def assert_same(left, right):
-    for field in ("name", "node_ptr", "edge_index", "edge_ptr", "y", "node_label", "node_attr"):
+    for field in (field.name for field in dataclasses.fields(data.GraphData)):
         one, other = getattr(left, field), getattr(right, field)
         assert torch.equal(one, other) if isinstance(one, torch.Tensor) else one == other, field
 
@@ -279,8 +280,8 @@ class TestCache:
     def reads(self, monkeypatch):
         """Folders whose text files are read."""
         seen = []
-        read = data.read_tu_folder
-        monkeypatch.setattr(data, "read_tu_folder", lambda *args: (seen.append(args), read(*args))[1])
+        read = tu_cache.read_tu_folder
+        monkeypatch.setattr(tu_cache, "read_tu_folder", lambda *args: (seen.append(args), read(*args))[1])
         return seen
 
     def test_second_load_reads_the_cache_and_is_equal(self, root, reads):
@@ -401,6 +402,45 @@ def test_same_data_as_pyg_with_edge_attributes_self_loops_and_duplicates(tmp_pat
         root = tmp_path / str(number)
         write(root / "ours" / "TINY" / "raw", case)
         assert_like_pyg("TINY", root, write(root / "source", case), **options)
+
+
+def test_labels_and_attributes_of_edges_follow_the_sorted_edges(tmp_path):
+    files = {
+        **TINY,
+        "A": "5, 6\n2, 1\n1, 2\n4, 5\n6, 5\n5, 4\n",
+        "edge_labels": "7, 0\n-3, 1\n-3, 0\n9, 0\n7, 1\n9, 1\n",
+        "edge_attributes": "56\n21\n12\n45\n65\n54\n",
+    }
+    write(tmp_path / "d" / "TINY" / "raw", files)
+    graphs = load_graphs("TINY", data_dir=tmp_path / "d")
+    assert graphs.edge_index.tolist() == [[0, 1, 3, 4, 4, 5], [1, 0, 4, 3, 5, 4]]
+    assert graphs.edge_attr.tolist() == [[12], [21], [45], [54], [56], [65]]
+    assert graphs.edge_label.tolist() == [[0, 0], [0, 1], [2, 0], [2, 1], [1, 0], [1, 1]]
+    assert_same(load_graphs("TINY", data_dir=tmp_path / "d"), graphs)  # out of the cache
+    labels = load_graphs(str(write(tmp_path / "l", {k: v for k, v in files.items() if k != "edge_attributes"})))
+    assert labels.edge_attr is None
+    assert torch.equal(labels.edge_label, graphs.edge_label)
+    assert load_graphs(str(write(tmp_path / "n"))).edge_label is None
+
+
+@pytest.mark.mirror
+def test_two_of_the_eight_sets_have_labels_of_edges(mirror, tmp_path):
+    found = {
+        name: load_graphs(name, data_dir=tmp_path).edge_label for name in EIGHT if name not in ("DD", "REDDIT-BINARY")
+    }
+    assert [name for name, label in found.items() if label is not None] == ["MUTAG", "PTC_MR"]
+    assert all(label.unique().tolist() == [0, 1, 2, 3] for label in found.values() if label is not None)
+
+
+def test_a_cache_of_an_earlier_format_is_read_anew(tmp_path):
+    write(tmp_path / "TINY" / "raw", {**TINY, "edge_labels": "0\n0\n1\n1\n2\n2\n"})
+    load_graphs("TINY", data_dir=tmp_path)
+    path = tmp_path / "TINY" / "processed" / "tu_arrays.pt"
+    content = torch.load(path, weights_only=True)
+    del content["edge_label"]
+    content["digest"] = content["digest"].replace(f"{tu_cache.CACHE_FORMAT} ", "1 ", 1)
+    torch.save(content, path)
+    assert load_graphs("TINY", data_dir=tmp_path).edge_label.tolist() == [[0], [0], [1], [1], [2], [2]]
 
 
 def test_pre_transform_and_pre_filter_as_in_pyg_but_never_stale(tmp_path):

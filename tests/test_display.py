@@ -74,6 +74,13 @@ def test_a_result_shows_each_number_in_its_row(shown):
     assert "OPTIMISTIC" not in text()
 
 
+@pytest.mark.parametrize(("method", "content"), [("result", RESULT), ("summary", SUMMARY)])
+def test_the_untrained_encoder_is_called_by_its_name(shown, method, content):
+    display, text = shown
+    getattr(display, method)({**content, "encoder": "gine"})
+    assert "untrained GINE " in text()
+
+
 def test_a_summary_shows_each_number_in_its_row(shown):
     display, text = shown
     display.summary(SUMMARY)

@@ -154,7 +154,7 @@ def test_a_damaged_folder_is_refused_in_one_sentence(tmp_path, damage, reason):
         ((0,), "in_channels must be at least 1, got 0"),
         ((3, 0), "hidden_channels must be at least 1, got 0"),
         ((3, 4, 0), "num_layers must be at least 1, got 0"),
-        ((3, 4, 1, "median"), "readout must be one of sum, mean, max, got 'median'"),
+        ((3, 4, 1, "median"), "readout must be one of sum, mean, max, attention, got 'median'"),
     ],
 )
 def test_arguments_outside_their_range_are_refused(arguments, message):

@@ -163,6 +163,15 @@ def test_save_and_load(fitted, graphs, tmp_path):
     assert b"pickle" not in content
 
 
+@pytest.mark.parametrize("encoder", ["gcn", "pna"])
+def test_other_encoders(graphs, tmp_path, encoder):
+    model = estimator(encoder=encoder, readout="attention", epochs=1)
+    vectors = model.fit_transform(graphs)
+    assert model.encoder_.arguments["encoder"] == encoder
+    model.save(tmp_path / "saved")
+    assert np.array_equal(HardInfoGraph.load(tmp_path / "saved").transform(graphs), vectors)
+
+
 def test_pandas_output(graphs):
     frame = estimator().set_output(transform="pandas").fit_transform(graphs)
     assert frame.shape == (32, 96)
@@ -217,6 +226,8 @@ def test_all_mistakes_at_once(graphs):
         "detach_weights must be True or False, got 1; give one of them.",
         "epochs must be a whole number, got '5'; 5 is usual, and 0 scores the untrained encoder alone.",
     ]
+    with pytest.raises(InputError, match="encoder must not be gine"):
+        estimator(encoder="gine").fit(graphs)
     with pytest.raises(InputError, match=r"random_state must lie in \[0, .*\], got -1"):
         estimator(random_state=-1).fit(graphs)
     with pytest.raises(InputError, match="at least 2 graphs, got 1"):

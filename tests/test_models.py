@@ -3,14 +3,19 @@
 import functools
 
 import networkx as nx
+import numpy as np
 import pytest
 import torch
 from conftest import graph_data
+from torch.nn import Linear, ReLU, Sequential
+from torch_geometric.nn import GINConv
 
-from graphcl_hard import GINEncoder, InfoGraph, InputError, local_global_jsd
+from graphcl_hard import Embedding, GINEncoder, InfoGraph, InputError, local_global_jsd
 from graphcl_hard.batching import GraphBatches
-from graphcl_hard.features import node_features
-from graphcl_hard.heads import ResidualHead
+from graphcl_hard.config import Config
+from graphcl_hard.features import node_features, one_hot
+from graphcl_hard.heads import ResidualHead, reset_linear_layers
+from graphcl_hard.training import TrainingState, build_model, embed, train, training_device
 
 OBJECTIVE = functools.partial(local_global_jsd, tau_plus=0.1)
 
@@ -63,6 +68,61 @@ def test_sampled_nodes_stand_for_all(toy, autocast):
     one_by_one = local_global_jsd(local[node], summary, batch.batch[node], beta=2.0, tau_plus=0.1, reduction="none")
     tolerance = {"rtol": 1e-2, "atol": 1e-2} if autocast else {}
     torch.testing.assert_close(loss, (one_by_one * weight).sum() / batch.batch.numel(), **tolerance)
+
+
+class NeighbourMeans(torch.nn.Module):
+    """An encoder that a user wrote, with other widths than the package's."""
+
+    out_channels = 5
+
+    def __init__(self):
+        super().__init__()
+        self.linear = torch.nn.Linear(3, 5)
+
+    def forward(self, x, edge_index, batch, batch_size, edge_attr=None):
+        source, target = edge_index.edge_index
+        weight = 1 if edge_attr is None else edge_attr
+        rows = self.linear(one_hot(x, 3))
+        nodes = rows.index_add(0, target, weight * rows[source])
+        return Embedding(nodes.new_zeros(batch_size, 5).index_add(0, batch, nodes), nodes)
+
+
+def test_a_module_of_the_users_own_trains_as_an_encoder(toy):
+    config = Config(epochs=2, batch_size=8, accelerator="cpu")
+    x, results = node_features(toy).x, []
+    for edge_attr in (None, torch.rand(toy.num_edges, 1)):
+        torch.manual_seed(0)
+        model, batches = InfoGraph(NeighbourMeans(), OBJECTIVE), GraphBatches(toy, x, edge_attr=edge_attr)
+        before = embed(model.encoder, batches, 24)
+        with training_device(config) as fabric:
+            train(TrainingState(model, config), batches, config, fabric, lambda epoch: None)
+        results += [before, embed(model.encoder, batches, 5)]
+    assert results[0].shape == (24, 5)
+    for i, one in enumerate(results):
+        assert all(not np.allclose(one, other, rtol=1e-3) for other in results[:i])
+
+
+def test_an_encoder_without_a_width_is_refused():
+    with pytest.raises(
+        InputError, match=r"encoder must be a torch.nn.Module with out_channels, .* got Linear with None"
+    ):
+        InfoGraph(torch.nn.Linear(2, 2), OBJECTIVE)
+    with pytest.raises(InputError, match=r"got function with None; see graphcl_hard.Encoder"):
+        InfoGraph(one_hot, OBJECTIVE)
+
+
+def test_a_gin_starts_with_the_weights_that_it_always_had():
+    """A seed's numbers are drawn by the encoder's layers, the heads, and Xavier's rule for all, in this order."""
+    model = build_model(Config(seed=3, hidden_channels=8, num_layers=2), 4)
+    torch.manual_seed(3)
+    layers = [GINConv(Sequential(Linear(width, 8), ReLU(), Linear(8, 8))) for width in (4, 8)]
+    heads = [ResidualHead(16), ResidualHead(16)]
+    for module in (*layers, *heads):
+        reset_linear_layers(module)
+    expected = [tensor for module in (*layers, *heads) for tensor in module.parameters()]
+    found = [tensor for name, tensor in model.named_parameters() if ".bns." not in name]
+    assert len(found) == len(expected)
+    assert all(map(torch.equal, found, expected))
 
 
 def test_a_batch_of_one_node_is_refused():

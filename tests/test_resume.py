@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 
+from graphcl_hard import GINEncoder
 from graphcl_hard.batching import GraphBatches
 from graphcl_hard.checkpoint import Progress, read_checkpoint, write_checkpoint
 from graphcl_hard.config import Config
@@ -41,7 +42,15 @@ def setting(toy):
 
 
 @pytest.mark.parametrize(
-    "change", [{}, {"precision": "64-true"}, {"precision": "bf16-mixed"}, {"nodes_per_graph": 2}, {"mode": "released"}]
+    "change",
+    [
+        {},
+        {"precision": "64-true"},
+        {"precision": "bf16-mixed"},
+        {"nodes_per_graph": 2},
+        {"mode": "released"},
+        {"encoder": "gat", "readout": "attention"},
+    ],
 )
 @pytest.mark.parametrize("stop", [1, 3, 5])
 def test_a_training_goes_on_bit_for_bit(setting, tmp_path, change, stop):
@@ -177,6 +186,22 @@ def test_a_run_from_before_the_log_scale_was_linear(finished_words, tmp_path, ca
     assert main(["--config", str(config), "--out", str(tmp_path / "again"), "--quiet"]) == 0
     scores = [json.loads((folder / "result.json").read_text())["scores"] for folder in (out, tmp_path / "again")]
     assert scores[0] == scores[1]
+
+
+def test_a_run_from_before_there_were_encoders_to_choose_was_a_gin(finished_words, tmp_path, capsys):
+    out = tmp_path / "run"
+    assert main(finished_words(out)) == 0
+    config, encoder = out / "config.yaml", out / "encoder.json"
+    config.write_text(config.read_text().replace("encoder: gin\n", ""))
+    encoder.write_text(encoder.read_text().replace('"encoder": "gin",', ""))
+    assert main([*finished_words(out), "--encoder", "gcn"]) == 2
+    assert "has --encoder gin, got gcn; give --config" in capsys.readouterr().err
+    assert main(finished_words(out)) == 0
+    assert main(["--config", str(config), "--out", str(tmp_path / "again"), "--quiet"]) == 0
+    scores = [json.loads((folder / "result.json").read_text())["scores"] for folder in (out, tmp_path / "again")]
+    assert scores[0] == scores[1]
+    older, newer = (GINEncoder.from_pretrained(folder).state_dict() for folder in (out, tmp_path / "again"))
+    assert all(map(torch.equal, older.values(), newer.values()))
 
 
 def test_several_seeds_go_on_where_they_were(tmp_path):

@@ -94,6 +94,10 @@ def test_the_settings_reach_the_objective(toy):
         {"batch_size": 12},
         {"nodes_per_graph": 2},
         {"readout": "mean"},
+        {"readout": "attention"},
+        {"encoder": "gcn"},
+        {"encoder": "sage"},
+        {"encoder": "gat"},
     ]
     embeddings = [base, *(trained(toy, dataclasses.replace(SMALL, **change))[1] for change in changes)]
     for i, one in enumerate(embeddings):

@@ -52,6 +52,7 @@ def test_small_set(tmp_path):
     np.testing.assert_array_equal(arrays.node_label, [[0], [3], [0], [7], [7], [3]])
     np.testing.assert_array_equal(arrays.node_attr[-1], np.float32([5, 6.25]))
     np.testing.assert_array_equal(arrays.edge_attr.argmax(1), [0, 0, 2, 2, 1, 1])
+    np.testing.assert_array_equal(arrays.edge_label, [[0], [0], [2], [2], [1], [1]])
     assert arrays.num_edge_attributes == 0
     assert (arrays.edge_index.dtype, arrays.node_attr.dtype) == (np.int64, np.float32)
 
@@ -100,6 +101,9 @@ def test_self_loops_go_and_duplicates_merge_with_summed_attributes(tmp_path):
     arrays = read_tu_folder(write(tmp_path / "s", files), "DS")
     np.testing.assert_array_equal(arrays.edge_index, [[0, 1], [1, 0]])
     np.testing.assert_array_equal(arrays.edge_attr, [[1010.5, 2, 1], [10001, 2, 0]])
+    np.testing.assert_array_equal(arrays.edge_label, [[5], [5]])
+    files["edge_labels"] = "5\n6\n5\n5\n5\n5\n"  # the first of an edge's lines counts
+    np.testing.assert_array_equal(read_tu_folder(write(tmp_path / "s", files), "DS").edge_label, [[6], [5]])
     assert arrays.num_edge_attributes == 1
 
 
