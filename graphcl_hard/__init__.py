@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from graphcl_hard.encoder import GINEncoder as GINEncoder
     from graphcl_hard.errors import InputError as InputError
     from graphcl_hard.evaluation import cross_validate as cross_validate
+    from graphcl_hard.models import GraphCL as GraphCL
     from graphcl_hard.models import InfoGraph as InfoGraph
     from graphcl_hard.objectives import beta_schedule as beta_schedule
     from graphcl_hard.objectives import effective_negatives as effective_negatives
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "Embedding": "encoder",
     "GINEncoder": "encoder",
+    "GraphCL": "models",
     "InfoGraph": "models",
     "InputError": "errors",
     "beta_schedule": "objectives",

@@ -47,7 +47,12 @@ class Adjacency(NamedTuple):
                     f"edge_index must name nodes in [0, {num_nodes - 1}], the rows of x, got {low} to {high}."
                 )
         source, target = edge_index.long()
-        return cls(*_compress(target, source, num_nodes), *_compress(source, target, num_nodes))
+        return cls(*compress(target, source, num_nodes), *compress(source, target, num_nodes))
+
+    @property
+    def is_symmetric(self) -> bool:
+        """Whether the edges are known to be undirected, since both matrices are the same tensors."""
+        return self.ptr is self.transposed_ptr and self.source is self.target
 
     @property
     def edge_index(self) -> Tensor:
@@ -107,7 +112,7 @@ def _sum_rows(x: Tensor, ptr: Tensor, index: Tensor) -> Tensor:
     return F.embedding_bag(index, x, ptr, mode="sum", include_last_offset=True)
 
 
-def _compress(row: Tensor, column: Tensor, num_rows: int) -> tuple[Tensor, Tensor]:
+def compress(row: Tensor, column: Tensor, num_rows: int) -> tuple[Tensor, Tensor]:
     """(E,), (E,) -> the offsets (num_rows + 1,) of the rows and the columns (E,) sorted by row."""
     order = row.argsort(stable=True)
     ptr = torch.zeros(num_rows + 1, dtype=torch.int64, device=row.device)

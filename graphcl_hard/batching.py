@@ -25,6 +25,8 @@ class GraphBatch(NamedTuple):
     """G; graphs without nodes count."""
     sample: NodeSample | None = None
     """The nodes whose pairs stand for all of them; None: all nodes."""
+    views: tuple["GraphBatch", "GraphBatch"] | None = None
+    """Two random views of the same G graphs, where they are what is contrasted; see `augment.augment`."""
 
 
 class GraphBatches:

@@ -70,7 +70,7 @@ class Diagnostics(NamedTuple):
     """What the weights do to a batch; no gradient flows through it."""
 
     effective_negatives: Tensor
-    """(): mean over the nodes of the effective number of negatives as a share of n, in [0, 1]; 0 in `released` mode
+    """(): mean over the anchors of the effective number of negatives as a share of n, in [0, 1]; 0 in `released` mode
     alone, where the own graph may take all the weight."""
     positive_score: Tensor
     """(): mean score of the positives."""
@@ -193,7 +193,8 @@ def nt_xent(
     tau_plus: float = 0.1,
     temperature: float = 0.5,
     detach_weights: bool = True,
-) -> Tensor:
+    return_diagnostics: bool = False,
+) -> Tensor | tuple[Tensor, Diagnostics]:
     r"""NT-Xent objective of two views with hard, debiased negatives.
 
     The rows of both views are the 2B anchors. An anchor's positive is the other view of its item; its n = 2B - 2
@@ -208,9 +209,10 @@ def nt_xent(
         tau_plus: class prior in [0, 1).
         temperature: t, above 0.
         detach_weights: whether the weights are constants for the gradient.
+        return_diagnostics: whether to return (loss, `Diagnostics`), means over the 2B anchors.
 
     Returns:
-        (): the mean loss. It takes any two tensors: graphs, images, sentences.
+        (): the mean loss, or (loss, diagnostics). It takes any two tensors: graphs, images, sentences.
 
     Raises:
         InputError: an argument outside its range, shapes that differ, a single item, or rows that are not of
@@ -243,7 +245,13 @@ def nt_xent(
     )
     setting = Contrast(loss, other, torch.stack([anchor, other], dim=1), hardness=float(beta))
     with torch.autocast(views.device.type, enabled=False):
-        return contrast(setting, views, views / temperature).loss
+        outcome = contrast(setting, views, views / temperature)
+        if not return_diagnostics:
+            return outcome.loss
+        own = views.detach().square().sum() / (2 * items * temperature)  # the score of an anchor against itself
+    n = 2 * items - 2
+    negative = (outcome.total - outcome.positive - own) / n
+    return outcome.loss, Diagnostics(outcome.effective / n, outcome.positive, negative)
 
 
 class _Pairs(NamedTuple):
