@@ -49,6 +49,10 @@ class Adjacency(NamedTuple):
         source, target = edge_index.long()
         return cls(*compress(target, source, num_nodes), *compress(source, target, num_nodes))
 
+    def target_rows(self) -> Tensor:
+        """(E,) int64, the target of each edge in the order of `source`."""
+        return _rows(self.ptr, self.source.numel())
+
     @property
     def is_symmetric(self) -> bool:
         """Whether the edges are known to be undirected, since both matrices are the same tensors."""
@@ -57,9 +61,7 @@ class Adjacency(NamedTuple):
     @property
     def edge_index(self) -> Tensor:
         """(2, E) int64, source above target, sorted by source."""
-        count = self.transposed_ptr.diff()
-        nodes = torch.arange(count.numel(), device=count.device)
-        return torch.stack([nodes.repeat_interleave(count, output_size=self.target.numel()), self.target])
+        return torch.stack([_rows(self.transposed_ptr, self.target.numel()), self.target])
 
 
 def neighbour_sum(
@@ -118,3 +120,8 @@ def compress(row: Tensor, column: Tensor, num_rows: int) -> tuple[Tensor, Tensor
     ptr = torch.zeros(num_rows + 1, dtype=torch.int64, device=row.device)
     ptr[1:] = torch.bincount(row, minlength=num_rows).cumsum(0)
     return ptr, column[order]
+
+
+def _rows(ptr: Tensor, total: int) -> Tensor:
+    """(R + 1,) offsets to (`total`,): the row of each entry."""
+    return torch.arange(ptr.numel() - 1, device=ptr.device).repeat_interleave(ptr.diff(), output_size=total)

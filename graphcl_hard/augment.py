@@ -9,6 +9,8 @@ Source: You, Chen, Sui, Chen, Wang, Shen, "Graph Contrastive Learning with Augme
 released code for the TU sets removes edges without adding any, each direction by itself; here it is as the paper says.
 """
 
+from typing import get_args
+
 import torch
 from torch import Tensor
 
@@ -16,8 +18,7 @@ from graphcl_hard.adjacency import Adjacency, compress
 from graphcl_hard.batching import GraphBatch
 from graphcl_hard.config import View
 from graphcl_hard.errors import InputError
-
-ROUND, MAX_ROUNDS = 8, 128  # of the walks: steps between two looks at how far they are, and how often that may be
+from graphcl_hard.walks import NEVER, first_visits
 
 
 def with_views(
@@ -52,14 +53,15 @@ def augment(
     """
     if not 0 <= strength < 1:
         raise InputError(f"strength must lie in [0, 1), got {strength}; 0.2 is usual.")
-    if view == "random":
-        view = tuple(AUGMENTATIONS)[int(torch.randint(len(AUGMENTATIONS), (1,), generator=generator))]
+    if view not in get_args(View):
+        raise InputError(f"view must be one of {', '.join(get_args(View))}, got {view!r}.")
     batch = batch._replace(sample=None, views=None)
     if view == "none":
         return batch
-    if view not in AUGMENTATIONS:
-        raise InputError(f"view must be one of random, none, {', '.join(AUGMENTATIONS)}, got {view!r}.")
-    return AUGMENTATIONS[view](batch, strength, generator)
+    chosen: str = view
+    if view == "random":
+        chosen = tuple(AUGMENTATIONS)[int(torch.randint(len(AUGMENTATIONS), (1,), generator=generator))]
+    return AUGMENTATIONS[chosen](batch, strength, generator)
 
 
 def drop_nodes(batch: GraphBatch, strength: float, generator: torch.Generator | None) -> GraphBatch:
@@ -76,7 +78,7 @@ def perturb_edges(batch: GraphBatch, strength: float, generator: torch.Generator
     joined. In a set of undirected graphs a pair is without order, and both directions go together.
     """
     adjacency, ptr = batch.adjacency, _node_ptr(batch)
-    source, target = adjacency.source, _rows(adjacency.ptr, adjacency.source.numel())
+    source, target = adjacency.source, adjacency.target_rows()
     if adjacency.is_symmetric:
         once = (source < target).nonzero().squeeze(1)
         source, target = source.index_select(0, once), target.index_select(0, once)
@@ -118,24 +120,18 @@ def mask_attributes(batch: GraphBatch, strength: float, generator: torch.Generat
 
 
 def subgraph(batch: GraphBatch, strength: float, generator: torch.Generator | None) -> GraphBatch:
-    """Keep a connected part of each graph, which random walks reach first: all its nodes but a share.
+    """Keep a connected part of each graph, which random walks from one of its nodes reach first: all but a share.
 
-    As many walks as a graph has nodes begin at one of its nodes, drawn uniformly; they go along edges in either
-    direction. With each node that is reached, one of them goes on from there, so that the part grows at its rim. Nodes
-    that are reached in the same step come in random order.
-
-    The walks end when every graph has its part; when 8 steps have brought nothing new to any graph, as where the
-    first node's component is too small; or after 1024 steps. A graph that lacks nodes then keeps those that were
-    reached, which may be the first alone.
+    Nodes that are reached in the same step come in random order. A graph that lacks nodes when the walks end, as where
+    the first node's component is too small, keeps those that were reached, which may be the first alone; see
+    `walks.first_visits`.
     """
     ptr = _node_ptr(batch)
-    size = ptr.diff()
-    wanted = size - _num_dropped(size, strength, generator)
-    step = _walk(batch, ptr, wanted, generator)
-    ties = torch.randint(2**32, step.shape, generator=generator).to(step.device)
-    never = ROUND * MAX_ROUNDS + 1
-    order = (((batch.batch * (never + 1) + step) << 32) + ties).argsort(stable=True)
-    return _keep(batch, _first(order, batch.batch, ptr, wanted) & (step < never))
+    wanted = ptr.diff() - _num_dropped(ptr.diff(), strength, generator)
+    visit = first_visits(batch.adjacency, batch.batch, ptr, wanted, generator)
+    ties = torch.randint(2**32, visit.shape, generator=generator).to(visit.device)
+    order = (((batch.batch * (NEVER + 1) + visit) << 32) + ties).argsort(stable=True)
+    return _keep(batch, _first(order, batch.batch, ptr, wanted) & (visit < NEVER))
 
 
 AUGMENTATIONS = {
@@ -144,47 +140,6 @@ AUGMENTATIONS = {
     "attribute-mask": mask_attributes,
     "subgraph": subgraph,
 }
-
-
-def _walk(batch: GraphBatch, ptr: Tensor, wanted: Tensor, generator: torch.Generator | None) -> Tensor:
-    """(N,) the step in which each node was reached, 0 for the first one; what was not reached has the last step + 1."""
-    adjacency, graph, device = batch.adjacency, batch.batch, ptr.device
-    begin, neighbour = adjacency.ptr, adjacency.source
-    if not adjacency.is_symmetric:
-        target = _rows(adjacency.ptr, adjacency.source.numel())
-        ends = torch.cat([target, adjacency.source]), torch.cat([adjacency.source, target])
-        begin, neighbour = compress(*ends, graph.numel())
-    degree = begin.diff()
-    first = ptr[:-1] + _below(ptr.diff(), torch.rand(ptr.numel() - 1, generator=generator, dtype=torch.float64))
-    reached = torch.full_like(graph, ROUND * MAX_ROUNDS + 1)
-    position = first.index_select(0, graph)  # (N,) of the walk that belongs to each node
-    reached[position] = 0
-    # Nobody leaves a node without neighbours; from another one, no walk comes to such a node.
-    home = (degree.index_select(0, position) > 0).nonzero().squeeze(1)
-    position = position.index_select(0, home)
-    found, last = _missing(reached, ptr, wanted), -1
-    for step in range(1, ROUND * MAX_ROUNDS + 1):
-        if step % ROUND == 1:
-            missing = int(found)
-            if missing in (0, last):
-                break
-            last = missing
-        choice = torch.rand(position.numel(), generator=generator).to(device)
-        choices = degree.index_select(0, position)
-        index = begin.index_select(0, position) + _below(choices, choice)
-        position = neighbour.index_select(0, index)
-        # Walks that meet write the same number.
-        reached.index_copy_(0, position, reached.index_select(0, position).clamp_max(step))
-        position = torch.where(reached.index_select(0, home) == step, home, position)
-        if step % ROUND == 0:
-            found = _missing(reached, ptr, wanted)
-    return reached
-
-
-def _missing(reached: Tensor, ptr: Tensor, wanted: Tensor) -> Tensor:
-    """(): the number of nodes that the walks have still to reach, over all graphs."""
-    count = _offsets((reached <= ROUND * MAX_ROUNDS).long()).index_select(0, ptr).diff()
-    return (wanted - count).clamp_min(0).sum()
 
 
 def _keep(batch: GraphBatch, kept: Tensor) -> GraphBatch:
@@ -212,19 +167,9 @@ def _node_ptr(batch: GraphBatch) -> Tensor:
     return torch.searchsorted(batch.batch, torch.arange(batch.num_graphs + 1, device=batch.batch.device))
 
 
-def _rows(ptr: Tensor, total: int) -> Tensor:
-    """(R + 1,) offsets to (`total`,): the row that owns each entry."""
-    return torch.arange(ptr.numel() - 1, device=ptr.device).repeat_interleave(ptr.diff(), output_size=total)
-
-
 def _offsets(length: Tensor) -> Tensor:
     """(M,) lengths to (M + 1,) offsets."""
     return torch.cat([length.new_zeros(1), length.cumsum(0)])
-
-
-def _below(size: Tensor, uniform: Tensor) -> Tensor:
-    """Uniform numbers in [0, 1) to whole numbers in [0, size); -1 where `size` is 0."""
-    return (uniform.to(size.device) * size).long().minimum(size - 1)  # the product may round up
 
 
 def _share(size: Tensor, strength: float, generator: torch.Generator | None) -> Tensor:
@@ -259,9 +204,14 @@ def _spread_draws(count: Tensor, size: Tensor, generator: torch.Generator | None
     stratum = torch.arange(group.numel(), device=count.device) - (count.cumsum(0) - count)[group]
     width, strata = size[group], count[group]
     low, high = stratum * width // strata, (stratum + 1) * width // strata
-    drawn = low + _below(high - low, torch.rand(group.numel(), generator=generator, dtype=torch.float64))
-    turn = _below(size, torch.rand(size.numel(), generator=generator, dtype=torch.float64))
-    return group, (drawn + turn[group]) % width
+    drawn = low + _below(high - low, generator)
+    return group, (drawn + _below(size, generator)[group]) % width
+
+
+def _below(size: Tensor, generator: torch.Generator | None) -> Tensor:
+    """A random whole number in [0, size) for each size; no matter what where it is 0."""
+    uniform = torch.rand(size.numel(), generator=generator, dtype=torch.float64)
+    return (uniform.to(size.device) * size).long().minimum(size - 1)  # the product may round up
 
 
 def _pair_code(source: Tensor, target: Tensor, size: Tensor, adjacency: Adjacency) -> Tensor:

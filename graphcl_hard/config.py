@@ -19,6 +19,7 @@ OUTPUT_SETTINGS = ("out", "overwrite", "resume", "checkpoint_seconds", "pictures
 BEFORE: dict[str, Any] = {"scale": "linear"}
 """What a run did whose settings do not name these, since it is older than they are; the defaults are others."""
 
+
 @dataclass(frozen=True)
 class Config:
     """Settings of one run. Each is a flag of the command line and a key of config.yaml.

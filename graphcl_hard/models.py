@@ -61,7 +61,7 @@ class GraphCL(Module):
         encoder: the encoder of nodes and graphs.
         objective: `nt_xent` with its settings bound, say by `functools.partial`.
 
-    Source: You, Chen, Sui, Chen, Wang, Shen, "Graph Contrastive Learning with Augmentations", NeurIPS 2020, section 3.2.
+    Source: You, Chen, Sui, Chen, Wang, Shen, "Graph Contrastive Learning with Augmentations", NeurIPS 2020, sec. 3.2.
     """
 
     def __init__(self, encoder: GINEncoder, objective: Objective) -> None:
@@ -88,9 +88,10 @@ class GraphCL(Module):
         """(G, L*H), rows of length 1."""
         _check_nodes(view)
         # A graph without nodes has an embedding of zeros, which has no direction. The look would stall a GPU.
-        if view.x.device.type == "cpu" and view.batch.unique_consecutive().numel() < view.num_graphs:
+        empty = view.num_graphs - view.batch.unique_consecutive().numel() if view.x.device.type == "cpu" else 0
+        if empty:
             raise InputError(
-                f"GraphCL needs a node in every graph, got an empty one of {view.num_graphs}; leave it out."
+                f"GraphCL needs a node in every graph, got a batch with {empty} graphs without; leave them out."
             )
         embedding = self.encoder(view.x, view.adjacency, view.batch, view.num_graphs)
         return unit_rows(full_precision(self.projection_head(embedding.graph_embedding)))

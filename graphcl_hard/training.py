@@ -1,5 +1,6 @@
 """The training loop: from a model and a set of graphs to a trained encoder and its embeddings."""
 
+import copy
 import functools
 import os
 import time
@@ -123,12 +124,18 @@ def build_model(config: Config, in_channels: int) -> Model:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         encoder = GINEncoder(in_channels, config.hidden_channels, config.num_layers, config.readout)
-        if config.method == "graphcl":
-            return GraphCL(encoder, functools.partial(nt_xent, **options))
-        options |= {"critic": config.resolved_critic, "score_scale": config.score_scale}
+        pairs = {**options, "critic": config.resolved_critic, "score_scale": config.score_scale}
         if config.objective == "jsd":
-            return InfoGraph(encoder, functools.partial(local_global_jsd, mode=config.mode, **options))
-        return InfoGraph(encoder, functools.partial(local_global_info_nce, **options))
+            model = InfoGraph(encoder, functools.partial(local_global_jsd, mode=config.mode, **pairs))
+        else:
+            model = InfoGraph(encoder, functools.partial(local_global_info_nce, **pairs))
+        if config.method == "infograph":
+            return model
+        # Whatever the method, a seed has one untrained encoder, by which all methods are judged.
+        weights = copy.deepcopy(encoder.state_dict())
+        other = GraphCL(encoder, functools.partial(nt_xent, **options))
+        encoder.load_state_dict(weights)
+        return other
 
 
 def place(fabric: Fabric, config: Config) -> tuple[torch.device, torch.dtype]:

@@ -37,7 +37,7 @@ FLOORS = [
         "pictures",
     },
     {"objectives", "data", "results"},
-    {"features", "batching", "encoder", "heads"},
+    {"features", "batching", "encoder", "heads", "walks"},
     {"models", "augment"},
     {"training"},
     {"checkpoint"},
