@@ -9,6 +9,7 @@ Source: You, Chen, Sui, Chen, Wang, Shen, "Graph Contrastive Learning with Augme
 released code for the TU sets removes edges without adding any, each direction by itself; here it is as the paper says.
 """
 
+from collections.abc import Sequence
 from typing import get_args
 
 import torch
@@ -22,7 +23,7 @@ from graphcl_hard.walks import NEVER, first_visits
 
 
 def with_views(
-    batch: GraphBatch, views: tuple[View, View], strength: float, generator: torch.Generator | None = None
+    batch: GraphBatch, views: Sequence[View], strength: float, generator: torch.Generator | None = None
 ) -> GraphBatch:
     """The batch with two views of it under `views`; arguments and errors as in `augment`."""
     first, second = (augment(batch, view, strength, generator) for view in views)

@@ -96,7 +96,7 @@ class Config:
     score_scale: Literal["max", "none"] = "max"
     detach_weights: bool = True
     nodes_per_graph: int = 0
-    views: tuple[View, View] = ("node-drop", "subgraph")
+    views: tuple[View, ...] = ("node-drop", "subgraph")
     view_strength: float = 0.2
 
     hidden_channels: int = 32
@@ -157,6 +157,8 @@ class Config:
             raise InputError(f"--probes must name at least one classifier, each once, got {' '.join(self.probes)!r}.")
 
     def _check_method(self) -> None:
+        if len(self.views) != 2:
+            raise InputError(f"--views must name two views, got {' '.join(self.views)!r}; none is the graph itself.")
         for method, names in METHOD_SETTINGS.items():
             for name in names:
                 value = getattr(self, name)

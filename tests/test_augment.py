@@ -11,7 +11,7 @@ from graphcl_hard.adjacency import Adjacency
 from graphcl_hard.augment import AUGMENTATIONS, augment, with_views
 from graphcl_hard.batching import GraphBatch, GraphBatches
 from graphcl_hard.errors import InputError
-from graphcl_hard.walks import NEVER, STEPS, first_visits
+from graphcl_hard.walks import NEVER, PATIENCE, STEPS, first_visits
 
 STRENGTHS = [0.0, 0.2, 0.5, 0.95]
 NODES = ["node-drop", "subgraph"]  # what leaves nodes out
@@ -26,9 +26,9 @@ def batch_of(graphs, directed=False):
     data = graph_data(graphs, [0] * len(graphs))
     if directed:
         source, target = data.edge_index
-        kept = (source < target) | ((source + target) % 3 == 0)
-        owner = torch.repeat_interleave(torch.arange(len(graphs)), data.edge_ptr.diff())[kept]
-        counts = torch.bincount(owner, minlength=len(graphs))
+        owner = torch.repeat_interleave(torch.arange(len(graphs)), data.edge_ptr.diff())
+        kept = (source < target) | ((source + target - 2 * data.node_ptr[owner]) % 3 == 0)
+        counts = torch.bincount(owner[kept], minlength=len(graphs))
         edge_ptr = torch.cat([torch.zeros(1, dtype=torch.int64), counts.cumsum(0)])
         data = dataclasses.replace(data, edge_index=data.edge_index[:, kept], edge_ptr=edge_ptr)
     x = torch.arange(data.num_nodes, dtype=torch.float64).unsqueeze(1)
@@ -120,37 +120,41 @@ def test_as_many_edges_come_as_go_and_no_pair_twice(strength, directed):
 
 @pytest.mark.parametrize("directed", [False, True])
 def test_every_edge_goes_and_every_pair_comes_with_the_same_chance(directed):
-    batch = batch_of([nx.path_graph(3), nx.gnp_random_graph(7, 0.4, seed=1)], directed)
-    _, (_, old) = split(batch, edges_of(batch))
-    absent = {(i, j) for i in range(3, 10) for j in range(3, 10) if i != j} - old
-    draws, gone, come = 3000, dict.fromkeys(old, 0), dict.fromkeys(absent, 0)
-    generator = seeded()
-    for _ in range(draws):
-        found = edges_of(augment(batch, "edge-perturb", 0.3, generator))
-        for pair in old - found:
-            gone[pair] += 1
-        for pair in (found - old) & absent:
-            come[pair] += 1
-    for counts, chance in ((gone, 0.3), (come, 0.3 * len(old) / len(absent))):
-        bound = 4.5 * (draws * chance * (1 - chance)) ** 0.5
-        assert all(abs(count - draws * chance) < bound for count in counts.values())
+    copies, draws = 300, 10
+    batch = batch_of([nx.gnp_random_graph(7, 0.4, seed=1)] * copies, directed)
+    number, generator = batch.batch * 7, seeded()
+
+    def counts(found):
+        """(7, 7) how often each edge is there."""
+        source, target = found.adjacency.edge_index
+        assert torch.equal(number[source], number[target])
+        return torch.bincount((source - number[source]) * 7 + target - number[target], minlength=49)
+
+    old = counts(batch).reshape(7, 7) > 0
+    total = sum(counts(augment(batch, "edge-perturb", 0.3, generator)) for _ in range(draws)).reshape(7, 7)
+    absent = ~old & ~torch.eye(7, dtype=torch.bool)
+    for pairs, chance in ((old, 0.7), (absent, 0.3 * old.sum() / absent.sum())):
+        bound = 4.5 * (copies * draws * chance * (1 - chance)) ** 0.5
+        assert ((total[pairs] - copies * draws * chance).abs() < bound).all()
+    assert (total.diagonal() == 0).all()
 
 
 def test_every_node_is_dropped_with_the_chance_that_is_the_strength():
-    """Ones in a graph of 7 nodes and of 2: neither the place in a graph nor its size decides."""
-    batch = batch_of([nx.path_graph(7), nx.path_graph(2), nx.path_graph(1)])
-    draws, kept, together = 4000, torch.zeros(10), 0
-    generator = seeded()
-    for _ in range(draws):
-        old = augment(batch, "node-drop", 0.3, generator).x.squeeze(1).long()
-        kept[old] += 1
-        together += not ({0, 1} & set(old.tolist()))
-    bound = 4.5 * (draws * 0.3 * 0.7) ** 0.5
-    assert ((kept[:9] - 0.7 * draws).abs() < bound).all()
-    assert kept[9] == draws
-    # 2 or 3 of 7 go, as 0.3 * 7 = 2.1: a pair with (0.9 * 2 * 1 + 0.1 * 3 * 2) / (7 * 6)
+    """Neither the place in a graph decides nor its size; and subsets are alike, not only nodes."""
+    copies = 4000
+    batch = batch_of([nx.path_graph(7), nx.path_graph(2), nx.path_graph(1)] * copies)
+    kept = torch.zeros(10 * copies, dtype=torch.bool)
+    kept[augment(batch, "node-drop", 0.3, seeded()).x.squeeze(1).long()] = True
+    kept = kept.reshape(copies, 10)
+    bound = 4.5 * (copies * 0.3 * 0.7) ** 0.5
+    assert ((kept[:, :9].sum(dim=0) - 0.7 * copies).abs() < bound).all()
+    assert kept[:, 9].all()
+    # 2 or 3 of 7 go, as 0.3 * 7 = 2.1: a pair with the chance (0.9 * 2 * 1 + 0.1 * 3 * 2) / (7 * 6)
     chance = (0.9 * 2 + 0.1 * 6) / 42
-    assert abs(together - draws * chance) < 4.5 * (draws * chance * (1 - chance)) ** 0.5
+    bound = 4.5 * (copies * chance * (1 - chance)) ** 0.5
+    for first, second in ((0, 1), (2, 6), (3, 5)):
+        together = (~kept[:, first] & ~kept[:, second]).sum()
+        assert (together - copies * chance).abs() < bound
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.int64])
@@ -188,7 +192,6 @@ def test_a_subgraph_is_connected_and_as_large_as_its_component_allows(strength, 
                 continue
             assert nx.is_connected(whole.subgraph(part))
             component = nx.node_connected_component(whole, part[0])
-            # The walks find whole components of this size, and all but the share of larger ones.
             assert len(part) <= max(1, n * (1 - strength) + 1)
             assert len(part) > n * (1 - strength) - 1 or len(part) == len(component)
 
@@ -221,7 +224,7 @@ def test_walks_end_at_the_bound_and_where_nothing_is_left_to_find(monkeypatch):
     pairs = batch_of([nx.disjoint_union_all([nx.path_graph(2)] * 4)])
     visit = first_visits(pairs.adjacency, pairs.batch, torch.tensor([0, 8]), torch.tensor([8]), seeded())
     assert (visit < NEVER).sum() == 2
-    assert len(calls) == 1 + 3  # the first node, the round that finds the other, and two that find nothing
+    assert len(calls) == 1 + 1 + PATIENCE  # the first node, the round that finds the other, those that find none
 
 
 @pytest.mark.parametrize("view", [*AUGMENTATIONS, "random"])
