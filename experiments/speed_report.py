@@ -213,17 +213,15 @@ def views_rows(section: Mapping[str, Any]) -> list[Row]:
         encoder = batch["seconds"]["encoder"]
         for way, times in batch["seconds"].items():
             row = {"batch of": batch["name"], "what": "encoder, forward + backward" if way == "encoder" else way}
-            rows.append(
-                row | {"ms": interval(spread(times), 1000), "over the encoder's": interval(ratio(times, encoder))}
-            )
+            row["ms"] = interval(spread(times), 1000)
+            rows.append(row | {"over the encoder's": interval(ratio(times, encoder))})
     return rows
 
 
 def views_notes(section: Mapping[str, Any]) -> list[str]:
     """What is timed, and the batches' sizes."""
-    notes = [
-        f"One view of a batch at strength 0.2; median [least, largest] of {section['repeats']} interleaved repeats."
-    ]
+    repeats = section["repeats"]
+    notes = [f"One view of a batch at strength 0.2; median [least, largest] of {repeats} interleaved repeats."]
     for batch in section["batches"]:
         sizes = f"{batch['nodes']:,} nodes, {batch['directed_edges']:,} directed edges"
         notes.append(f"Batch of {batch['name']}: {batch['graphs']} graphs, {sizes}.")

@@ -1,7 +1,7 @@
-"""GraphCL's views for `speed.py`: what a view of a batch costs, against the encoder's forward and backward on the batch.
+"""GraphCL's views for `speed.py`: what a view of a batch costs, against the encoder's forward and backward on it.
 
-The encoder is the untrained one of the default settings. A training step of GraphCL draws two views and runs the encoder
-forward and backward on both.
+The encoder is the untrained one of the default settings. A training step of GraphCL draws two views and runs the
+encoder forward and backward on both.
 """
 
 import time
