@@ -9,7 +9,7 @@ epochs: an epoch of (a) InfoGraph written with plain PyTorch Geometric (textbook
 matrix products alone (floor.py); (b) with some nodes of each graph too, where graphs are large; on TU sets and on
 synthetic sets that grow. Peak memory of (a) and (b), each in a fresh process. neighbours: seven ways to sum neighbours.
 memory: peak of the objective at 200,000 nodes x 1,024 graphs. evaluation: cross_validate against scikit-learn's
-GridSearchCV. trials: what was tried on top (speed_trials.py).
+GridSearchCV. trials: what was tried on top (speed_trials.py). views: GraphCL's views of a batch against the encoder.
 
 What is compared is timed in one process, in turns. Each section writes its own part of speed.json when it ends, then
 the tables and the picture are made again; other sections' numbers stay.
@@ -32,6 +32,7 @@ import speed_memory
 import speed_neighbours
 import speed_report
 import speed_trials
+import speed_views
 import speed_workloads
 import torch
 import tyro
@@ -51,7 +52,7 @@ SETS = ("MUTAG", "PROTEINS", "DD", "REDDIT-BINARY", *(f"synthetic-{size}" for si
 QUICK_SETS = ("synthetic-50", "synthetic-200")
 OBJECTIVE_SIZES = {"nodes": 200_000, "graphs": 1024, "channels": 96}
 QUICK_OBJECTIVE_SIZES = {"nodes": 4000, "graphs": 64, "channels": 96}
-Section = Literal["epochs", "neighbours", "memory", "evaluation", "trials"]
+Section = Literal["epochs", "neighbours", "memory", "evaluation", "trials", "views"]
 Advance = Callable[[str], object]
 
 
@@ -70,7 +71,7 @@ class Arguments:
         table_only: Measure nothing, write tables and picture from the record that is there.
     """
 
-    sections: tuple[Section, ...] = ("epochs", "neighbours", "memory", "evaluation", "trials")
+    sections: tuple[Section, ...] = ("epochs", "neighbours", "memory", "evaluation", "trials", "views")
     datasets: tuple[str, ...] = SETS
     repeats: int = 5
     nodes_per_graph: int = 16
@@ -203,12 +204,20 @@ def measure_trials(arguments: Arguments, fabric: Fabric, advance: Advance) -> di
     return {"trials": speed_trials.measure(datasets, trials, repeats, arguments.accelerator, advance)}
 
 
+def measure_views(arguments: Arguments, fabric: Fabric, advance: Advance) -> dict[str, Any]:
+    """Each of GraphCL's views on one batch of a set."""
+    names = ("MUTAG",) if arguments.quick else ("MUTAG", "PROTEINS", "DD")
+    batches = speed_views.measure(names, arguments.repeats, arguments.accelerator, fabric, advance)
+    return {"batches": batches}
+
+
 MEASURES = {
     "epochs": measure_epochs,
     "neighbours": measure_neighbours,
     "memory": measure_memory,
     "evaluation": measure_evaluation,
     "trials": measure_trials,
+    "views": measure_views,
 }
 
 

@@ -206,6 +206,28 @@ def trials_notes(section: Mapping[str, Any]) -> list[str]:
     return notes + [f"Failed, {trial}: {reason}." for trial, reason in failed]
 
 
+def views_rows(section: Mapping[str, Any]) -> list[Row]:
+    """A row a batch and view; times in milliseconds, and over those of the encoder in the same turn."""
+    rows = []
+    for batch in section["batches"]:
+        encoder = batch["seconds"]["encoder"]
+        for way, times in batch["seconds"].items():
+            row = {"batch of": batch["name"], "what": "encoder, forward + backward" if way == "encoder" else way}
+            row["ms"] = interval(spread(times), 1000)
+            rows.append(row | {"over the encoder's": interval(ratio(times, encoder))})
+    return rows
+
+
+def views_notes(section: Mapping[str, Any]) -> list[str]:
+    """What is timed, and the batches' sizes."""
+    repeats = section["repeats"]
+    notes = [f"One view of a batch at strength 0.2; median [least, largest] of {repeats} interleaved repeats."]
+    for batch in section["batches"]:
+        sizes = f"{batch['nodes']:,} nodes, {batch['directed_edges']:,} directed edges"
+        notes.append(f"Batch of {batch['name']}: {batch['graphs']} graphs, {sizes}.")
+    return notes
+
+
 def made_on(section: Mapping[str, Any]) -> str:
     """Device, threads and version."""
     versions, quick = section["environment"]["versions"], " Tiny input: means nothing." if section["quick"] else ""
@@ -219,6 +241,7 @@ TABLES: dict[str, tuple[str, Callable[[Any], list[Row]], Callable[[Any], list[st
     "objective_memory": ("memory", objective_rows, objective_notes),
     "evaluation": ("evaluation", evaluation_rows, evaluation_notes),
     "trials": ("trials", trials_rows, trials_notes),
+    "views": ("views", views_rows, views_notes),
 }
 
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from graphcl_hard.evaluation import cross_validate as cross_validate
     from graphcl_hard.graph_encoder import Embedding as Embedding
     from graphcl_hard.graph_encoder import Encoder as Encoder
+    from graphcl_hard.models import GraphCL as GraphCL
     from graphcl_hard.models import InfoGraph as InfoGraph
     from graphcl_hard.objectives import beta_schedule as beta_schedule
     from graphcl_hard.objectives import effective_negatives as effective_negatives
@@ -26,6 +27,7 @@ _HOMES = {
     "Embedding": "graph_encoder",
     "Encoder": "graph_encoder",
     "GINEncoder": "encoder",
+    "GraphCL": "models",
     "HardInfoGraph": "estimator",
     "InfoGraph": "models",
     "InputError": "errors",

@@ -36,14 +36,21 @@ class Adjacency(NamedTuple):
         """
         check_edge_index(edge_index, num_nodes)
         source, target = edge_index.long()
-        return cls(*_compress(target, source, num_nodes), *_compress(source, target, num_nodes))
+        return cls(*compress(target, source, num_nodes), *compress(source, target, num_nodes))
+
+    def target_rows(self) -> Tensor:
+        """(E,) int64, the target of each edge in the order of `source`."""
+        return _rows(self.ptr, self.source.numel())
+
+    @property
+    def is_symmetric(self) -> bool:
+        """Whether the edges are known to be undirected, since both matrices are the same tensors."""
+        return self.ptr is self.transposed_ptr and self.source is self.target
 
     @property
     def edge_index(self) -> Tensor:
         """(2, E) int64, source above target, sorted by source."""
-        count = self.transposed_ptr.diff()
-        nodes = torch.arange(count.numel(), device=count.device)
-        return torch.stack([nodes.repeat_interleave(count, output_size=self.target.numel()), self.target])
+        return torch.stack([_rows(self.transposed_ptr, self.target.numel()), self.target])
 
 
 def check_edge_index(edge_index: Tensor, num_nodes: int) -> None:
@@ -111,9 +118,14 @@ def _sum_rows(x: Tensor, ptr: Tensor, index: Tensor) -> Tensor:
     return F.embedding_bag(index, x, ptr, mode="sum", include_last_offset=True)
 
 
-def _compress(row: Tensor, column: Tensor, num_rows: int) -> tuple[Tensor, Tensor]:
+def compress(row: Tensor, column: Tensor, num_rows: int) -> tuple[Tensor, Tensor]:
     """(E,), (E,) -> the offsets (num_rows + 1,) of the rows and the columns (E,) sorted by row."""
     order = row.argsort(stable=True)
     ptr = torch.zeros(num_rows + 1, dtype=torch.int64, device=row.device)
     ptr[1:] = torch.bincount(row, minlength=num_rows).cumsum(0)
     return ptr, column[order]
+
+
+def _rows(ptr: Tensor, total: int) -> Tensor:
+    """(R + 1,) offsets to (`total`,): the row of each entry."""
+    return torch.arange(ptr.numel() - 1, device=ptr.device).repeat_interleave(ptr.diff(), output_size=total)

@@ -27,6 +27,8 @@ class GraphBatch(NamedTuple):
     """The nodes whose pairs stand for all of them; None: all nodes."""
     edge_attr: Tensor | None = None
     """(E, D) features of the edges, in the order of `adjacency.edge_index`; None: the encoder reads none."""
+    views: tuple["GraphBatch", "GraphBatch"] | None = None
+    """Two random views of the same G graphs, where they are what is contrasted; see `augment.augment`."""
 
     @property
     def encoder_inputs(self) -> tuple[Any, ...]:

@@ -11,41 +11,13 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 import yaml
 
 from graphcl_hard.errors import InputError
+from graphcl_hard.setting_ranges import ADVICE, BELOW_ONE, METHOD_SETTINGS, RANGES
 
 Probe = Literal["svm", "linear-svm", "logistic", "knn"]
+View = Literal["node-drop", "edge-perturb", "attribute-mask", "subgraph", "random", "none"]
 OUTPUT_SETTINGS = ("out", "overwrite", "resume", "checkpoint_seconds", "pictures", "quiet")
 BEFORE: dict[str, Any] = {"scale": "linear"}
 """What a run did whose settings do not name these, since it is older than they are; the defaults are others."""
-RANGES: dict[str, tuple[float, float]] = {
-    "beta": (0, 1e6),
-    "temperature": (1e-6, 1e6),
-    "nodes_per_graph": (0, 1_000_000),
-    "hidden_channels": (1, 65536),
-    "num_layers": (1, 100),
-    "epochs": (0, 1_000_000),
-    "batch_size": (2, 1_000_000),
-    "lr": (0, 1000),
-    "seed": (0, 2**32 - 1),
-    "seeds": (1, 10_000),
-    "folds": (2, 1000),
-    "repeats": (1, 1000),
-    "checkpoint_seconds": (0, 1e9),
-}
-ADVICE = {
-    "beta": "0 is uniform weights",
-    "temperature": "0.5 is usual",
-    "nodes_per_graph": "0 takes all nodes",
-    "hidden_channels": "32 is usual",
-    "num_layers": "3 is usual",
-    "epochs": "5 is usual, and 0 scores the untrained encoder alone",
-    "batch_size": "the other graphs of a batch are the negatives, and 128 is usual",
-    "lr": "0.001 is usual, and 0 moves the statistics of batch norm alone",
-    "seed": "take a small whole number",
-    "seeds": "5 is usual",
-    "folds": "10 is usual",
-    "repeats": "3 is usual",
-    "checkpoint_seconds": "10 is usual, and 0 writes one after every epoch",
-}
 
 
 @dataclass(frozen=True)
@@ -59,7 +31,9 @@ class Config:
             files, or a URL), then from the official address.
         data_dir: Folder that holds data sets, and to which downloads go.
         use_node_attr: Use the nodes' continuous attributes too, standardised over the set, where it has them.
-        method: How pairs are made: infograph tells the parts of a graph from those of others by the whole graph.
+        method: How pairs are made. infograph tells the parts of a graph from those of others by the whole graph.
+            graphcl tells two views of a graph from those of others, by NT-Xent; objective, mode, critic, score-scale
+            and nodes-per-graph are infograph's alone, views and view-strength graphcl's.
         objective: Jensen-Shannon (InfoGraph's) or InfoNCE.
         mode: paper: hard negatives weigh more, as published. released: the authors' code, which weights the easiest
             negatives and fixes tau_plus at 0.5; for comparison.
@@ -68,11 +42,15 @@ class Config:
         tau_plus: Class prior in [0, 1): the chance that a random graph is of the anchor's class. 0 switches the
             correction of false negatives off.
         critic: Score of a node against a graph. auto: dot for jsd, cosine for info-nce.
-        temperature: Divisor of the cosine critic's scores, above 0.
+        temperature: Divisor of cosine scores, which the cosine critic and graphcl have, above 0.
         score_scale: Scale of the dot critic's scores in the weights: 2 over the batch's largest, or none.
         detach_weights: Treat the weights of the negatives as constants in the gradient.
         nodes_per_graph: Nodes of each graph, sampled anew in each step, that are contrasted: faster on graphs with many
             nodes. The loss is an unbiased estimate, but that score-scale max takes the sample's largest. 0: all nodes.
+        views: The two views that graphcl draws of each batch: node-drop leaves nodes out, edge-perturb moves edges,
+            attribute-mask puts zeros for nodes' features, subgraph keeps what random walks reach; random is one of
+            these four, drawn for each batch; none is the graph itself.
+        view_strength: Share of each graph's nodes or edges that a view changes, in [0, 1).
         encoder: Kind of its layers. gine reads the labels and attributes of edges too, and needs a set with them; gcn,
             sage (GraphSAGE), gat and pna are PyTorch Geometric's. All have ReLU and batch norm.
         hidden_channels: Channels of each layer.
@@ -108,7 +86,7 @@ class Config:
     data_dir: Path | None = None
     use_node_attr: bool = False
 
-    method: Literal["infograph"] = "infograph"
+    method: Literal["infograph", "graphcl"] = "infograph"
     objective: Literal["jsd", "info-nce"] = "jsd"
     mode: Literal["paper", "released"] = "paper"
     beta: float = 10.0
@@ -119,6 +97,8 @@ class Config:
     score_scale: Literal["max", "none"] = "max"
     detach_weights: bool = True
     nodes_per_graph: int = 0
+    views: tuple[View, ...] = ("node-drop", "subgraph")
+    view_strength: float = 0.2
 
     encoder: Literal["gin", "gine", "gcn", "sage", "gat", "pna"] = "gin"
     hidden_channels: int = 32
@@ -170,10 +150,12 @@ class Config:
                 yield f"{flag(name)} must lie in [{low:g}, {high:g}], got {value}; {ADVICE[name]}."
         if self.seed + self.seeds > 2**32:
             yield f"--seed and --seeds must stay below 2**32 together, got {self.seed} and {self.seeds}."
-        if not 0 <= self.tau_plus < 1:
-            yield f"--tau-plus must lie in [0, 1), got {self.tau_plus}; 0 switches the correction off."
+        for name in BELOW_ONE:
+            if not 0 <= getattr(self, name) < 1:
+                yield f"{flag(name)} must lie in [0, 1), got {getattr(self, name)}; {ADVICE[name]}."
         if self.out == Path():
             yield "--out must name a folder other than the current one, got '.' or nothing; give a name."
+        yield from self._mistaken_method()
         if self.mode == "released" and (self.objective != "jsd" or self.critic == "cosine"):
             yield (
                 "--mode released is the authors' code, which has --objective jsd and --critic dot alone, got "
@@ -202,6 +184,22 @@ class Config:
                     yield f"{flag(name)} must be {what}, got {value!r}; {ADVICE.get(name, 'give one')}."
             elif hint is bool and not isinstance(value, bool):
                 yield f"{flag(name)} must be True or False, got {value!r}; give one of them."
+
+    def _mistaken_method(self) -> Iterator[str]:
+        if len(self.views) != 2 or not all(view in get_args(View) for view in self.views):
+            shown = " ".join(map(str, self.views))
+            yield f"--views must be two of {', '.join(get_args(View))}, got {shown!r}; none is the graph itself."
+        if self.method == "graphcl" and self.encoder == "gine":
+            yield "--encoder gine reads features of edges, which views do not carry, got --method graphcl; take gin."
+        for method, names in METHOD_SETTINGS.items():
+            for name in names:
+                value = getattr(self, name)
+                if method != self.method and value != getattr(Config, name):
+                    shown = " ".join(value) if isinstance(value, tuple) else value
+                    yield (
+                        f"{flag(name)} is a setting of --method {method} alone, got {shown} with {self.method}; leave "
+                        "it out."
+                    )
 
     def _mistaken_epochs(self) -> Iterator[str]:
         if len(set(self.score_epochs)) < len(self.score_epochs) or any(

@@ -56,11 +56,10 @@ class HardInfoGraph(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         warm_start: whether another `fit` goes on from the weights there are, by `epochs` more epochs, with the
             features of the first.
         on_epoch: called after each epoch with its `Epoch`, when `encoder_` holds that epoch's weights.
-        **settings: settings of a run by the same names, defaults and ranges: `method`, `encoder` (but gine),
-            `objective`, `mode`, `beta`,
+        **settings: settings of a run by the same names, defaults and ranges: `method`, `objective`, `mode`, `beta`,
             `beta_schedule`, `tau_plus`, `critic`, `temperature`, `score_scale`, `detach_weights`, `nodes_per_graph`,
-            `hidden_channels`, `num_layers`, `readout`, `epochs`, `batch_size`, `lr`, `scale`, `accelerator`,
-            `precision`, `deterministic`. See `config.Config`.
+            `views`, `view_strength`, `encoder` (but gine), `hidden_channels`, `num_layers`, `readout`, `epochs`,
+            `batch_size`, `lr`, `scale`, `accelerator`, `precision`, `deterministic`. See `config.Config`.
 
     Attributes:
         encoder_: the encoder, a `torch.nn.Module`.
@@ -191,10 +190,8 @@ class HardInfoGraph(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         try:
             tensors, text = read_summed(Path(path), "estimator")
             content = json.loads(text)
-            params = content["params"]
-            if isinstance(params["node_attr"], list):
-                params["node_attr"] = tuple(params["node_attr"])
-            estimator = cls(**params)
+            params = content["params"].items()
+            estimator = cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in params})
             estimator.features_ = FeatureMap.from_plain(content["features"])
             config = estimator._config()
             channels = estimator.features_.channels

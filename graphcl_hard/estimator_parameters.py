@@ -33,7 +33,9 @@ def to_config(params: Mapping[str, Any]) -> Config:
     seed = params["random_state"]
     if not isinstance(seed, (int, np.integer)):
         seed = check_random_state(seed).randint(2**31)
-    config = Config(**{name: params[name] for name in SETTINGS}, seed=int(seed), score_epochs=())
+    settings = {name: params[name] for name in SETTINGS}
+    settings["views"] = tuple(settings["views"])  # a grid search may give a list
+    config = Config(**settings, seed=int(seed), score_epochs=())
     mistakes = [
         re.sub(r"--([a-z][a-z-]*)", lambda found: found[1].replace("-", "_"), mistake) for mistake in config.mistakes()
     ]

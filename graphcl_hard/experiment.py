@@ -257,7 +257,8 @@ def _leave(
     if not config.pictures:
         return
     name = result["dataset"]["name"]
-    label = f"{name}, {config.objective}"
+    how = config.objective if config.method == "infograph" else " and ".join(config.views)
+    label = f"{name}, {config.method}, {how}"
     label += ", released" if config.mode == "released" else f", beta {config.beta:g}, tau+ {config.tau_plus:g}"
     if progress.epochs:
         losses, shares = zip(*((e.loss, e.effective_negatives) for e in progress.epochs), strict=True)

@@ -19,7 +19,7 @@ class NodeFeatures(NamedTuple):
     """The inputs of the encoder."""
 
     x: Tensor
-    """(N, F) float32; or, where every column is one-hot, (N, K) int64: the K columns that hold a 1, rising."""
+    """(N, F) float32; or, where every column is one-hot, (N, K) int64: the K columns that hold a 1, rising, or -1."""
     channels: int
     """F, `in_channels` of the encoder."""
     description: str
@@ -118,7 +118,7 @@ class FeatureMap:
         labels = self._label_columns(graphs) if self.label_values else None
         if not self.mean:
             assert labels is not None
-            return labels if bool((labels >= 0).all()) else one_hot(labels, self.channels)
+            return labels
         width = 0 if graphs.node_attr is None else graphs.node_attr.size(1)
         if width != len(self.mean):
             raise InputError(

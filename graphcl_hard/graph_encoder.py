@@ -112,7 +112,7 @@ class GraphEncoder(Module):
 
         Args:
             x: (N, F) node features, float. Or (N, K) int64: the K columns of a one-hot input that hold a 1, rising in
-                each row, which gives what the (N, F) input of zeros and ones gives.
+                each row, which gives what the (N, F) input of zeros and ones gives; -1 is none.
             edge_index: (2, E) int64, messages flow from row 0 to row 1; an undirected edge stands in both directions.
                 Or the same edges as an `Adjacency`, which saves sorting them.
             batch: (N,) int64, the graph of each node, in any order; None: all nodes are of one graph.
@@ -172,10 +172,10 @@ class GraphEncoder(Module):
         if not x.numel() or x.device.type != "cpu" or torch.compiler.is_compiling():  # a look would stall a GPU
             return
         low, high = (int(bound) for bound in x.aminmax())
-        if low < 0 or high >= self.in_channels or not bool((x.diff(dim=1) > 0).all()):
+        if low < -1 or high >= self.in_channels or not bool(((x.diff(dim=1) > 0) | (x[:, 1:] < 0)).all()):
             raise InputError(
-                f"x of {x.dtype} must name columns in [0, {self.in_channels - 1}], rising in each row, got {low} to "
-                f"{high}; give features as floating-point numbers."
+                f"x of {x.dtype} must name columns in [0, {self.in_channels - 1}], rising in each row, or -1 for none, "
+                f"got {low} to {high}; give features as floating-point numbers."
             )
 
     def _check_edge_attr(self, edge_attr: Tensor | None, edge_index: Tensor | Adjacency) -> None:

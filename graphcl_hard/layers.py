@@ -16,7 +16,7 @@ def look_up(index: Tensor, weight: Tensor) -> Tensor:
     """The product of a one-hot input with a linear layer's weight, without building the input.
 
     Args:
-        index: (N, K) int64, the columns of the input that hold a 1.
+        index: (N, K) int64, the columns of the input that hold a 1; -1: none.
         weight: (C, F), float, of a layer from F to C channels.
 
     Returns:
@@ -29,19 +29,20 @@ def look_up(index: Tensor, weight: Tensor) -> Tensor:
 class _LookUp(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, index: Tensor, weight: Tensor) -> Tensor:
+        index = index.where(index >= 0, weight.size(1))  # the row of zeros after the last
         ctx.save_for_backward(index)
         ctx.shape = weight.shape
-        rows = F.embedding(index, weight.T.contiguous())  # (N, K, C)
+        rows = F.embedding(index, F.pad(weight.T, (0, 0, 0, 1)))  # (N, K, C)
         return rows.squeeze(1) if index.size(1) == 1 else rows.sum(dim=1)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[None, Tensor]:
         refuse_second_derivatives("a look-up")
         (index,) = ctx.saved_tensors
-        by_row = grad.new_zeros(ctx.shape[1], ctx.shape[0])
+        by_row = grad.new_zeros(ctx.shape[1] + 1, ctx.shape[0])
         for column in index.unbind(dim=1):
             by_row.index_add_(0, column, grad)
-        return None, by_row.T
+        return None, by_row[:-1].T
 
 
 def relu_batch_norm(x: Tensor, norm: Module) -> Tensor:

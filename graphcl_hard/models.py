@@ -5,16 +5,17 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import Module
+from torch.nn import Linear, Module, ReLU, Sequential
 
 from graphcl_hard.batching import GraphBatch
 from graphcl_hard.errors import InputError
 from graphcl_hard.graph_encoder import Encoder
+from graphcl_hard.hardness import full_precision, unit_rows
 from graphcl_hard.heads import ResidualHead, reset_linear_layers
 from graphcl_hard.objectives import Diagnostics
 
-LocalGlobalObjective = Callable[..., Any]
-"""A local-global objective of `graphcl_hard.objectives` with all but the tensors and beta bound to it."""
+Objective = Callable[..., Any]
+"""An objective of `graphcl_hard.objectives` with all but the tensors and beta bound to it."""
 
 
 class InfoGraph(Module):
@@ -31,14 +32,9 @@ class InfoGraph(Module):
     Source: Sun, Hoffmann, Verma, Tang, "InfoGraph", ICLR 2020.
     """
 
-    def __init__(self, encoder: Encoder, objective: LocalGlobalObjective) -> None:
+    def __init__(self, encoder: Encoder, objective: Objective) -> None:
         super().__init__()
-        width = getattr(encoder, "out_channels", None)
-        if not isinstance(encoder, Module) or not isinstance(width, int):
-            raise InputError(
-                "encoder must be a torch.nn.Module with out_channels, the width of its embeddings, a whole number, got "
-                f"{type(encoder).__name__} with {width}; see graphcl_hard.Encoder."
-            )
+        _check_encoder(encoder)
         self.encoder = encoder
         self.local_head = ResidualHead(encoder.out_channels)
         self.global_head = ResidualHead(encoder.out_channels)
@@ -47,11 +43,7 @@ class InfoGraph(Module):
 
     def forward(self, batch: GraphBatch, beta: float) -> tuple[Tensor, Diagnostics]:
         """The loss () of a batch at hardness `beta`, and the diagnostics of its weights."""
-        if batch.x.size(0) < 2:
-            raise InputError(
-                f"A batch needs at least 2 nodes to train on, got {batch.x.size(0)} in {batch.num_graphs} graphs; "
-                "leave graphs without nodes out, or use larger batches."
-            )
+        _check_nodes(batch)
         embedding = self.encoder(*batch.encoder_inputs)
         summary = self.global_head(embedding.graph_embedding)  # (G, L*H)
         nodes, owner, weight = embedding.node_embedding, batch.batch, None  # (N, L*H), (N,)
@@ -65,3 +57,64 @@ class InfoGraph(Module):
             # half precision there.
             return self.objective(self.local_head(nodes), summary, owner, **options)
         return self.objective(nodes, summary, owner, local_head=self.local_head, **options)
+
+
+class GraphCL(Module):
+    """GraphCL: two views of a graph are told from the views of other graphs.
+
+    Args:
+        encoder: the encoder of nodes and graphs.
+        objective: `nt_xent` with its settings bound, say by `functools.partial`.
+
+    Source: You, Chen, Sui, Chen, Wang, Shen, "Graph Contrastive Learning with Augmentations", NeurIPS 2020, sec. 3.2.
+    """
+
+    def __init__(self, encoder: Encoder, objective: Objective) -> None:
+        super().__init__()
+        _check_encoder(encoder)
+        self.encoder = encoder
+        channels = encoder.out_channels
+        self.projection_head = Sequential(Linear(channels, channels), ReLU(), Linear(channels, channels))
+        self.objective = objective
+        reset_linear_layers(self)
+
+    def forward(self, batch: GraphBatch, beta: float) -> tuple[Tensor, Diagnostics]:
+        """The loss () of the two views of a batch at hardness `beta`, and the diagnostics of its weights."""
+        if batch.views is None:
+            raise InputError("GraphCL contrasts two views of a batch, got a batch without; add augment.with_views.")
+        if batch.num_graphs < 2:
+            raise InputError(
+                f"GraphCL needs at least 2 graphs in a batch, got {batch.num_graphs}: the other graphs of the batch "
+                "are the negatives; use larger batches."
+            )
+        first, second = (self._project(view) for view in batch.views)
+        return self.objective(first, second, beta=beta, return_diagnostics=True)
+
+    def _project(self, view: GraphBatch) -> Tensor:
+        """(G, L*H), rows of length 1."""
+        _check_nodes(view)
+        # A graph without nodes has an embedding of zeros, which has no direction. The look would stall a GPU.
+        empty = view.num_graphs - view.batch.unique_consecutive().numel() if view.x.device.type == "cpu" else 0
+        if empty:
+            raise InputError(
+                f"GraphCL needs a node in every graph, got a batch with {empty} graphs without; leave them out."
+            )
+        embedding = self.encoder(*view.encoder_inputs)
+        return unit_rows(full_precision(self.projection_head(embedding.graph_embedding)))
+
+
+def _check_encoder(encoder: Encoder) -> None:
+    width = getattr(encoder, "out_channels", None)
+    if not isinstance(encoder, Module) or not isinstance(width, int):
+        raise InputError(
+            "encoder must be a torch.nn.Module with out_channels, the width of its embeddings, a whole number, got "
+            f"{type(encoder).__name__} with {width}; see graphcl_hard.Encoder."
+        )
+
+
+def _check_nodes(batch: GraphBatch) -> None:
+    if batch.x.size(0) < 2:
+        raise InputError(
+            f"A batch needs at least 2 nodes to train on, got {batch.x.size(0)} in {batch.num_graphs} graphs; "
+            "leave graphs without nodes out, or use larger batches."
+        )

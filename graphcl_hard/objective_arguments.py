@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from graphcl_hard.errors import InputError
-from graphcl_hard.hardness import check_beta
+from graphcl_hard.hardness import check_beta, full_precision
 
 Critic = Literal["dot", "cosine"]
 ScoreScale = Literal["max", "none"]
@@ -58,6 +58,22 @@ def check_pairs(
             raise InputError(
                 f"batch must lie in [0, {summary.size(0) - 1}], one of G graphs a node, got {low} to {high}."
             )
+
+
+def check_views(view1: Tensor, view2: Tensor) -> None:
+    """Raise `InputError` unless the two tensors are views of the same items, with rows of unit length."""
+    if view1.dim() != 2 or view1.shape != view2.shape:
+        raise InputError(f"view1 and view2 must both be (B, D), got {tuple(view1.shape)} and {tuple(view2.shape)}.")
+    if view1.size(0) < 2:
+        raise InputError(f"nt_xent needs at least 2 items, got {view1.size(0)}: the other items are the negatives.")
+    for view in (view1, view2):
+        if view.device.type == "cpu" and not torch.compiler.is_compiling():  # the look would stall a GPU
+            worst = (full_precision(view.detach()).norm(dim=1) - 1).abs().max().item()
+            if not worst < 0.02:  # rows rounded to bfloat16 pass
+                raise InputError(
+                    f"The rows must have length 1, one is off by {worst:.3g}; pass them through "
+                    "torch.nn.functional.normalize first."
+                )
 
 
 def check_range(beta: float, tau_plus: float, temperature: float) -> None:

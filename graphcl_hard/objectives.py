@@ -41,6 +41,7 @@ from graphcl_hard.objective_arguments import (
     check_choices,
     check_pairs,
     check_range,
+    check_views,
 )
 from graphcl_hard.released import released_jsd
 from graphcl_hard.row_losses import RowLossFunction, info_nce, jsd
@@ -70,7 +71,7 @@ class Diagnostics(NamedTuple):
     """What the weights do to a batch; no gradient flows through it."""
 
     effective_negatives: Tensor
-    """(): mean over the nodes of the effective number of negatives as a share of n, in [0, 1]; 0 in `released` mode
+    """(): mean over the anchors of the effective number of negatives as a share of n, in [0, 1]; 0 in `released` mode
     alone, where the own graph may take all the weight."""
     positive_score: Tensor
     """(): mean score of the positives."""
@@ -193,7 +194,8 @@ def nt_xent(
     tau_plus: float = 0.1,
     temperature: float = 0.5,
     detach_weights: bool = True,
-) -> Tensor:
+    return_diagnostics: bool = False,
+) -> Tensor | tuple[Tensor, Diagnostics]:
     r"""NT-Xent objective of two views with hard, debiased negatives.
 
     The rows of both views are the 2B anchors. An anchor's positive is the other view of its item; its n = 2B - 2
@@ -208,9 +210,10 @@ def nt_xent(
         tau_plus: class prior in [0, 1).
         temperature: t, above 0.
         detach_weights: whether the weights are constants for the gradient.
+        return_diagnostics: whether to return (loss, `Diagnostics`), means over the 2B anchors.
 
     Returns:
-        (): the mean loss. It takes any two tensors: graphs, images, sentences.
+        (): the mean loss, or (loss, diagnostics). It takes any two tensors: graphs, images, sentences.
 
     Raises:
         InputError: an argument outside its range, shapes that differ, a single item, or rows that are not of
@@ -219,19 +222,9 @@ def nt_xent(
     Source: Robinson et al. (ICLR 2021), eq. 4 and its pseudocode; Chen et al., "SimCLR", ICML 2020, eq. 1.
     """
     check_range(beta, tau_plus, temperature)
-    if view1.dim() != 2 or view1.shape != view2.shape:
-        raise InputError(f"view1 and view2 must both be (B, D), got {tuple(view1.shape)} and {tuple(view2.shape)}.")
+    check_views(view1, view2)
     items = view1.size(0)
-    if items < 2:
-        raise InputError(f"nt_xent needs at least 2 items, got {items}: the other items are the negatives.")
     views = torch.cat([full_precision(view1), full_precision(view2)])  # (2B, D)
-    if views.device.type == "cpu" and not torch.compiler.is_compiling():
-        worst = (views.detach().norm(dim=1) - 1).abs().max().item()
-        if not worst < 0.02:  # rows rounded to bfloat16 pass
-            raise InputError(
-                f"The rows must have length 1, one is off by {worst:.3g}; pass them through "
-                "torch.nn.functional.normalize first."
-            )
     anchor = torch.arange(2 * items, device=views.device)
     other = (anchor + items) % (2 * items)
     loss = functools.partial(
@@ -243,7 +236,13 @@ def nt_xent(
     )
     setting = Contrast(loss, other, torch.stack([anchor, other], dim=1), hardness=float(beta))
     with torch.autocast(views.device.type, enabled=False):
-        return contrast(setting, views, views / temperature).loss
+        outcome = contrast(setting, views, views / temperature)
+        if not return_diagnostics:
+            return outcome.loss
+        own = views.detach().square().sum() / (2 * items * temperature)  # the score of an anchor against itself
+    n = 2 * items - 2
+    negative = (outcome.total - outcome.positive - own) / n
+    return outcome.loss, Diagnostics(outcome.effective / n, outcome.positive, negative)
 
 
 class _Pairs(NamedTuple):

@@ -1,5 +1,6 @@
 """The training loop: from a model and a set of graphs to a trained encoder and its embeddings."""
 
+import copy
 import functools
 import os
 import time
@@ -15,14 +16,17 @@ from lightning_fabric import Fabric
 from torch import Tensor
 from torch.nn import Module
 
-from graphcl_hard.batching import GraphBatches
+from graphcl_hard.augment import with_views
+from graphcl_hard.batching import GraphBatch, GraphBatches
 from graphcl_hard.config import Config
 from graphcl_hard.encoder import GINEncoder
 from graphcl_hard.encoders import MessagePassingEncoder
 from graphcl_hard.errors import InputError
 from graphcl_hard.graph_encoder import GraphEncoder
-from graphcl_hard.models import InfoGraph
-from graphcl_hard.objectives import beta_schedule, local_global_info_nce, local_global_jsd
+from graphcl_hard.models import GraphCL, InfoGraph
+from graphcl_hard.objectives import beta_schedule, local_global_info_nce, local_global_jsd, nt_xent
+
+Model = InfoGraph | GraphCL
 
 
 class Epoch(NamedTuple):
@@ -32,9 +36,9 @@ class Epoch(NamedTuple):
     """From 1."""
     beta: float
     loss: float
-    """Mean over the nodes of the epoch's batches."""
+    """Mean over the nodes of the epoch's batches; GraphCL's over the graphs."""
     effective_negatives: float
-    """Mean over the nodes of the effective number of negatives as a share of all, in [0, 1]."""
+    """Mean, over the same, of the effective number of negatives as a share of all, in [0, 1]."""
     positive_score: float
     negative_score: float
     seconds: float
@@ -42,14 +46,14 @@ class Epoch(NamedTuple):
 
 
 class TrainingState:
-    """All that the next epoch depends on: the model, Adam, the random numbers that order the batches, and the epoch.
+    """All that the next epoch depends on: the model, Adam, the random numbers of the batches, and the epoch.
 
     Args:
         model: on the device that it is trained on; trained in place.
         config: learning rate and seed.
     """
 
-    def __init__(self, model: InfoGraph, config: Config) -> None:
+    def __init__(self, model: Model, config: Config) -> None:
         self.model = model
         kind = next(model.parameters()).device.type
         # One kernel for all parameters: no slower on a CPU (experiments/speed_trials.py), and one launch on a GPU.
@@ -114,7 +118,7 @@ def training_device(config: Config) -> Iterator[Fabric]:
 
 def build_model(
     config: Config, in_channels: int, batches: GraphBatches | None = None, encoder: GraphEncoder | None = None
-) -> InfoGraph:
+) -> Model:
     """The model with the initial weights that the seed fixes.
 
     Args:
@@ -126,19 +130,25 @@ def build_model(
     """
     options: dict[str, Any] = {
         "tau_plus": config.tau_plus,
-        "critic": config.resolved_critic,
         "temperature": config.temperature,
-        "score_scale": config.score_scale,
         "detach_weights": config.detach_weights,
     }
-    if config.objective == "jsd":
-        objective = functools.partial(local_global_jsd, mode=config.mode, **options)
-    else:
-        objective = functools.partial(local_global_info_nce, **options)
     # The seed holds inside this block alone, so that a caller's random numbers go on as they were.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
-        return InfoGraph(encoder or _build_encoder(config, in_channels, batches), objective)
+        encoder = encoder or _build_encoder(config, in_channels, batches)
+        pairs = {**options, "critic": config.resolved_critic, "score_scale": config.score_scale}
+        if config.objective == "jsd":
+            model = InfoGraph(encoder, functools.partial(local_global_jsd, mode=config.mode, **pairs))
+        else:
+            model = InfoGraph(encoder, functools.partial(local_global_info_nce, **pairs))
+        if config.method == "infograph":
+            return model
+        # Whatever the method, a seed has one untrained encoder, by which all methods are judged.
+        weights = copy.deepcopy(encoder.state_dict())
+        other = GraphCL(encoder, functools.partial(nt_xent, **options))
+        encoder.load_state_dict(weights)
+        return other
 
 
 def _build_encoder(config: Config, in_channels: int, batches: GraphBatches | None) -> GraphEncoder:
@@ -158,6 +168,15 @@ def place(fabric: Fabric, config: Config) -> tuple[torch.device, torch.dtype]:
     return fabric.device, torch.float64 if config.precision == "64-true" else torch.float32
 
 
+def epoch_batches(batches: GraphBatches, config: Config, generator: torch.Generator) -> Iterator[GraphBatch]:
+    """The batches of an epoch, with what the method needs of each: a sample of nodes, or two views."""
+    for batch in batches.shuffled(config.batch_size, generator, config.nodes_per_graph):
+        if config.method == "graphcl":
+            yield with_views(batch, config.views, config.view_strength, generator)
+        else:
+            yield batch
+
+
 def train(
     state: TrainingState,
     batches: GraphBatches,
@@ -170,7 +189,7 @@ def train(
     Args:
         state: the model and how far it is; its `epoch` counts up.
         batches: the set, on the fabric's device.
-        config: epochs, batch size, beta and its schedule.
+        config: epochs, batch size, views, beta and its schedule.
         fabric: device and precision.
         on_epoch: called at the end of each epoch, when the model holds that epoch's weights.
 
@@ -183,18 +202,18 @@ def train(
         beta = beta_schedule(epoch - 1, config.epochs, config.beta, config.beta_schedule)
         start = time.perf_counter()
         model.train()
-        rows, nodes = [], []
-        for batch in batches.shuffled(config.batch_size, state.generator, config.nodes_per_graph):
+        rows, anchors = [], []
+        for batch in epoch_batches(batches, config, state.generator):
             optimizer.zero_grad()
             loss, diagnostics = stepping(batch, beta)
             fabric.backward(loss)
             optimizer.step()
             rows.append(torch.stack([loss.detach(), *diagnostics]))  # (4,)
-            nodes.append(batch.batch.numel())
+            anchors.append(batch.batch.numel() if batch.views is None else batch.num_graphs)
         # One look at the numbers an epoch: a look at each step would make a GPU wait.
         table = torch.stack(rows).double().cpu()  # (steps, 4)
         _check_finite(table[:, 0], model, epoch)
-        weights = torch.tensor(nodes, dtype=torch.float64)
+        weights = torch.tensor(anchors, dtype=torch.float64)
         loss_mean, share, positive, negative = (weights @ table / weights.sum()).tolist()
         seconds = time.perf_counter() - start
         state.epoch = epoch
@@ -207,14 +226,15 @@ def calibrate(encoder: Module, batches: GraphBatches, config: Config, fabric: Fa
 
     An encoder that was never trained has the statistics 0 and 1, which fit no data. Training moves them in passing, and
     scores rise or fall without anything being learnt; this is the control that tells the two apart. It sees the batches
-    of a training with the same settings, in the same order, so it equals one with a learning rate of 0.
+    of a training with the same settings, or their views, in the same order, so it equals one with a learning rate of 0.
     """
     generator = torch.Generator().manual_seed(config.seed)
     encoder.train()
     for _ in range(config.epochs):
-        for batch in batches.shuffled(config.batch_size, generator, config.nodes_per_graph):
-            with fabric.autocast():
-                encoder(*batch.encoder_inputs)
+        for batch in epoch_batches(batches, config, generator):
+            for seen in batch.views or (batch,):
+                with fabric.autocast():
+                    encoder(*seen.encoder_inputs)
 
 
 @torch.no_grad()
@@ -227,7 +247,7 @@ def embed(encoder: Module, batches: GraphBatches, batch_size: int) -> npt.NDArra
     return torch.cat(parts).cpu().numpy()
 
 
-def _check_finite(losses: torch.Tensor, model: InfoGraph, epoch: int) -> None:
+def _check_finite(losses: torch.Tensor, model: Model, epoch: int) -> None:
     bad = (~torch.isfinite(losses)).nonzero()
     if bad.numel():
         where = f"The loss is {losses[bad[0]].item()} at step {int(bad[0]) + 1} of epoch {epoch}"

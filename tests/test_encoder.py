@@ -173,6 +173,7 @@ def test_one_hot_columns_as_integers_give_what_the_dense_input_gives(columns):
     encoder = GINEncoder(4 * columns, 8, 2).double()
     index = torch.randint(4, (9, columns)) + 4 * torch.arange(columns)
     dense = one_hot(index, 4 * columns).double()
+    index[3], dense[3] = -1, 0  # a masked node
     edge_index, batch = torch.randint(9, (2, 20)), torch.arange(3).repeat_interleave(3)
     results = []
     for x in (index, dense):
@@ -202,8 +203,8 @@ def test_eps_counts_as_in_pygs_layer():
     ("x", "message"),
     [
         (torch.tensor([[0], [5]]), r"x of torch.int64 must name columns in \[0, 4\].* got 0 to 5"),
-        (torch.tensor([[-1], [2]]), "got -1 to 2; give features as floating-point numbers"),
-        (torch.tensor([[2, 2], [0, 1]]), r"rising in each row, got 0 to 2"),
+        (torch.tensor([[-2], [2]]), "or -1 for none, got -2 to 2; give features as floating-point numbers"),
+        (torch.tensor([[2, 2], [0, 1]]), r"rising in each row, or -1 for none, got 0 to 2"),
         (torch.eye(5, dtype=torch.int64), r"x must be \(N, 5\) floating-point, or \(N, K\) int64"),
         (torch.eye(5, dtype=torch.bool), "torch.bool; give features as floating-point numbers"),
         (torch.zeros(2, 0, dtype=torch.int64), r"got \(2, 0\)"),

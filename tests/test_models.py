@@ -6,11 +6,13 @@ import networkx as nx
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from conftest import graph_data
 from torch.nn import Linear, ReLU, Sequential
 from torch_geometric.nn import GINConv
 
-from graphcl_hard import Embedding, GINEncoder, InfoGraph, InputError, local_global_jsd
+from graphcl_hard import Embedding, GINEncoder, GraphCL, InfoGraph, InputError, local_global_jsd, nt_xent
+from graphcl_hard.augment import with_views
 from graphcl_hard.batching import GraphBatches
 from graphcl_hard.config import Config
 from graphcl_hard.features import node_features, one_hot
@@ -18,6 +20,7 @@ from graphcl_hard.heads import ResidualHead, reset_linear_layers
 from graphcl_hard.training import TrainingState, build_model, embed, train, training_device
 
 OBJECTIVE = functools.partial(local_global_jsd, tau_plus=0.1)
+VIEW_OBJECTIVE = functools.partial(nt_xent, tau_plus=0.1, temperature=0.4)
 
 
 def test_a_head_is_three_layers_beside_a_shortcut():
@@ -145,3 +148,56 @@ def test_under_autocast_the_head_runs_in_half_precision_and_hooks_are_called(toy
     with torch.autocast("cpu", torch.bfloat16):
         model(batch, 2.0)
     assert seen == [torch.float32, torch.bfloat16, torch.bfloat16]
+
+
+def with_two_views(batch):
+    return with_views(batch, ("attribute-mask", "subgraph"), 0.3, torch.Generator().manual_seed(0))
+
+
+@pytest.mark.parametrize("integers", [True, False])
+def test_graphcls_loss_is_nt_xent_of_its_projections(toy, integers):
+    """Each view by itself, with statistics of its own, from PyG's form of its edges."""
+    model = GraphCL(GINEncoder(3, 8, 2), VIEW_OBJECTIVE).double().train()
+    features = node_features(toy).x
+    x = features if integers else one_hot(features, 3)
+    batch = with_two_views(GraphBatches(toy, x, dtype=torch.float64).select(torch.arange(10)))
+    loss, found = model(batch, 2.0)
+    first, _, second = model.projection_head
+    assert (first.in_features, first.out_features, second.out_features) == (16, 16, 16)
+    rows = []
+    for view in batch.views:
+        dense = F.one_hot(view.x.clamp_min(0), 3).squeeze(1) * (view.x >= 0) if integers else view.x
+        graphs = model.encoder(dense.double(), view.adjacency.edge_index, view.batch, 10).graph_embedding
+        hidden = (graphs @ first.weight.T + first.bias).clamp_min(0)
+        rows.append(F.normalize(hidden @ second.weight.T + second.bias, dim=1))
+    expected, diagnostics = nt_xent(*rows, beta=2.0, tau_plus=0.1, temperature=0.4, return_diagnostics=True)
+    torch.testing.assert_close(loss, expected)
+    torch.testing.assert_close(found, diagnostics)
+    loss.backward()
+    for name, parameter in model.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.abs().sum() > 0, name
+
+
+def test_under_autocast_graphcl_scores_in_float32(toy):
+    model = GraphCL(GINEncoder(3, 8, 2), VIEW_OBJECTIVE).train()
+    batch = with_two_views(GraphBatches(toy, node_features(toy).x).select(torch.arange(10)))
+    expected = model(batch, 2.0)[0]
+    with torch.autocast("cpu", torch.bfloat16):
+        found = model(batch, 2.0)[0]
+    assert found.dtype == torch.float32
+    torch.testing.assert_close(found, expected, rtol=2e-2, atol=2e-2)
+
+
+def test_batches_that_graphcl_cannot_contrast_are_refused(toy):
+    model = GraphCL(GINEncoder(3, 8, 2), VIEW_OBJECTIVE)
+    batches = GraphBatches(toy, node_features(toy).x)
+    with pytest.raises(InputError, match=r"got a batch without; add augment\.with_views"):
+        model(batches.select(torch.arange(3)), 1.0)
+    with pytest.raises(InputError, match="at least 2 graphs in a batch, got 1: the other graphs"):
+        model(with_two_views(batches.select(torch.arange(1))), 1.0)
+    graphs = graph_data([nx.path_graph(3), nx.empty_graph(0), nx.path_graph(2)], [0, 1, 0])
+    with pytest.raises(InputError, match="a node in every graph, got a batch with 1 graphs without"):
+        model(with_two_views(GraphBatches(graphs, torch.ones(5, 3)).select(torch.arange(3))), 1.0)
+    with pytest.raises(InputError, match="at least 2 nodes to train on, got 0 in 2 graphs"):
+        model(with_two_views(GraphBatches(graphs, torch.ones(5, 3)).select(torch.tensor([1, 1]))), 1.0)

@@ -292,6 +292,24 @@ def test_diagnostics_are_those_of_the_scores(objective):
     assert hard.effective_negatives.item() == pytest.approx(1 / 4)
 
 
+@pytest.mark.parametrize("beta", [0.0, 2.0])
+def test_nt_xents_diagnostics_are_those_of_the_scores_and_leave_the_loss(beta):
+    first, second = views(5)
+    options = {"beta": beta, "tau_plus": 0.1, "temperature": 0.3}
+    loss, found = nt_xent(first.requires_grad_(), second, return_diagnostics=True, **options)
+    assert torch.equal(loss, nt_xent(first, second, **options))
+    assert loss.requires_grad
+    assert not any(value.requires_grad for value in found)
+    rows = [*first.detach(), *second]
+    positives = [naive.dot(rows[i], rows[(i + 5) % 10]) / 0.3 for i in range(10)]
+    negatives = [[naive.dot(rows[i], rows[j]) / 0.3 for j in range(10) if j % 5 != i % 5] for i in range(10)]
+    weights = [[math.exp(beta * q) for q in row] for row in negatives]
+    shares = [sum(w) ** 2 / sum(x * x for x in w) / 8 for w in weights]
+    assert found.effective_negatives.item() == pytest.approx(np.mean(shares))
+    assert found.positive_score.item() == pytest.approx(np.mean(positives))
+    assert found.negative_score.item() == pytest.approx(np.mean(negatives))
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -50,6 +50,8 @@ def setting(toy):
         {"nodes_per_graph": 2},
         {"mode": "released"},
         {"encoder": "gat", "readout": "attention"},
+        {"method": "graphcl"},
+        {"method": "graphcl", "views": ("random", "random"), "precision": "bf16-mixed"},
     ],
 )
 @pytest.mark.parametrize("stop", [1, 3, 5])
@@ -124,9 +126,15 @@ def without_times(folder):
     return result, metrics, arrays, (folder / "encoder.safetensors").read_bytes()
 
 
-@pytest.mark.parametrize("protocol", ["last-epoch", "best-epoch"])
-def test_a_killed_run_ends_as_if_nothing_had_happened(tmp_path, protocol):
-    words = ["--protocol", protocol, *(["--score-epochs", "0", "7"] if protocol == "last-epoch" else ["--folds", "2"])]
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--score-epochs", "0", "7"],
+        ["--protocol", "best-epoch", "--folds", "2"],
+        ["--method", "graphcl", "--views", "random", "subgraph"],
+    ],
+)
+def test_a_killed_run_ends_as_if_nothing_had_happened(tmp_path, words):
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     assert subprocess.run(command(whole, *words, "--quiet"), check=False).returncode == 0
     process = subprocess.Popen(command(killed, *words, "--quiet"), stdout=subprocess.DEVNULL)
@@ -202,6 +210,23 @@ def test_a_run_from_before_there_were_encoders_to_choose_was_a_gin(finished_word
     assert scores[0] == scores[1]
     older, newer = (GINEncoder.from_pretrained(folder).state_dict() for folder in (out, tmp_path / "again"))
     assert all(map(torch.equal, older.values(), newer.values()))
+
+
+def test_a_run_from_before_the_views_goes_on_and_runs_again(finished_words, tmp_path):
+    out = tmp_path / "run"
+    assert main(finished_words(out)) == 0
+    config = out / "config.yaml"
+    lines = config.read_text().splitlines()
+    start = lines.index("views:")
+    assert lines[start + 3].startswith("view_strength: ")
+    config.write_text("\n".join(lines[:start] + lines[start + 4 :]))
+    (out / "result.json").unlink()
+    assert main(finished_words(out)) == 0
+    assert main(["--config", str(config), "--out", str(tmp_path / "again"), "--quiet"]) == 0
+    assert main(["--config", str(config), "--method", "graphcl", "--out", str(tmp_path / "other"), "--quiet"]) == 0
+    found = [json.loads((tmp_path / name / "result.json").read_text()) for name in ("run", "again", "other")]
+    assert found[0]["scores"] == found[1]["scores"]
+    assert found[2]["config"]["views"] == ["node-drop", "subgraph"]
 
 
 def test_several_seeds_go_on_where_they_were(tmp_path):

@@ -79,7 +79,7 @@ def test_the_scores_are_those_of_the_saved_embeddings(finished):
             assert scores[name][score] == pytest.approx(pair._asdict())
 
 
-@pytest.mark.parametrize("words", [[], ["--nodes-per-graph", "3"]])
+@pytest.mark.parametrize("words", [[], ["--nodes-per-graph", "3"], ["--method", "graphcl", "--beta", "1"]])
 def test_the_control_is_a_training_in_which_no_weight_moves(tmp_path, words):
     for name, more in (("run", []), ("still", ["--lr", "0"])):
         assert main([*SMALL, *words, *more, "--no-pictures", "--out", str(tmp_path / name), "--quiet"]) == 0
@@ -104,6 +104,30 @@ def test_the_saved_encoder_makes_the_saved_embedding(finished, protocol, tmp_pat
     with torch.no_grad():
         found = encoder(node_features(graphs).x, graphs.edge_index, batch).graph_embedding
     np.testing.assert_allclose(found, np.load(finished / "embeddings.npz")["trained"], rtol=1e-4, atol=1e-4)
+
+
+def test_graphcl_runs_to_the_end_from_the_same_untrained_encoder(finished, tmp_path, monkeypatch):
+    labels = []
+    curves, embedding = experiment.pictures.training_curves, experiment.pictures.embedding_map
+    monkeypatch.setattr(experiment.pictures, "training_curves", lambda *args: labels.append(args[2]) or curves(*args))
+    monkeypatch.setattr(experiment.pictures, "embedding_map", lambda *args: labels.extend(args[0]) or embedding(*args))
+    out = tmp_path / "run"
+    words = [*SMALL, "--method", "graphcl", "--beta", "1", "--views", "random", "subgraph", "--quiet"]
+    assert main([*words, "--out", str(out)]) == 0
+    assert sorted(os.listdir(out)) == sorted(os.listdir(finished))
+    label = "MUTAG, graphcl, random and subgraph, beta 1, tau+ 0.1"
+    assert labels == [label, f"{label}, epoch 2"]
+    result = load(out)
+    assert result["method"] == "graphcl"
+    assert result["scores"]["svm"]["untrained"] == load(finished)["scores"]["svm"]["untrained"]
+    first, second = (np.load(folder / "embeddings.npz")["trained"] for folder in (finished, out))
+    assert first.shape == second.shape
+    assert not np.allclose(first, second, rtol=1e-2)
+    with (out / "metrics.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert float(rows[1]["positive_score"]) > float(rows[1]["negative_score"])
+    assert main(["--config", str(out / "config.yaml"), "--out", str(tmp_path / "again"), "--quiet"]) == 0
+    assert load(tmp_path / "again")["scores"] == result["scores"]
 
 
 def test_the_folder_runs_again_exactly(finished, tmp_path):
@@ -138,7 +162,16 @@ def test_flags_win_over_the_file_and_the_file_over_defaults(tmp_path):
 
 def test_every_setting_survives_yaml_and_flags():
     changed = dataclasses.replace(
-        Config(), dataset="DD", tau_plus=0.25, use_node_attr=True, probes=("logistic",), lr=1e-05, seeds=3
+        Config(),
+        dataset="DD",
+        tau_plus=0.25,
+        use_node_attr=True,
+        probes=("logistic",),
+        lr=1e-05,
+        seeds=3,
+        method="graphcl",
+        views=("none", "random"),
+        view_strength=0.1,
     )
     plain = yaml.safe_load(yaml.safe_dump(to_plain(changed)))
     assert parse(to_flags(plain)).settings == changed
@@ -297,6 +330,16 @@ BAD = [
     (["--folds", "1"], "--folds must lie in [2, 1000], got 1"),
     (["--folds", "64"], "class 0 has 63 graphs"),
     (["--repeats", "0"], "--repeats must lie in [1, 1000], got 0"),
+    (["--method", "graphcl", "--view-strength", "1"], "--view-strength must lie in [0, 1), got 1.0; 0.2 is usual"),
+    (["--view-strength", "0.3"], "--view-strength is a setting of --method graphcl alone, got 0.3 with infograph"),
+    (["--views", "random", "none"], "--views is a setting of --method graphcl alone, got random none with infograph"),
+    (["--method", "graphcl", "--views", "random"], "--views must name two views, got 'random'; none is the graph"),
+    (["--method", "graphcl", "--views", "random", "drop"], "invalid choice 'drop' for argument '--views'"),
+    (["--method", "graphcl", "--objective", "info-nce"], "--objective is a setting of --method infograph alone"),
+    (["--method", "graphcl", "--mode", "released"], "--mode is a setting of --method infograph alone, got released"),
+    (["--method", "graphcl", "--critic", "dot"], "--critic is a setting of --method infograph alone, got dot"),
+    (["--method", "graphcl", "--score-scale", "none"], "--score-scale is a setting of --method infograph alone"),
+    (["--method", "graphcl", "--nodes-per-graph", "4"], "--nodes-per-graph is a setting of --method infograph alone"),
     (["--mode", "released", "--critic", "cosine"], "--mode released is the authors' code"),
     (["--mode", "released", "--objective", "info-nce"], "--mode released is the authors' code"),
     (["--probes", "svm", "svm"], "each once, got 'svm svm'"),

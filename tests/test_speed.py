@@ -217,7 +217,7 @@ def test_quick_run_writes_everything_and_a_section_made_again_replaces_its_own_r
     assert done.returncode == 0, done.stderr
     assert not done.stderr
     record = json.loads((tmp_path / "speed.json").read_text())
-    assert list(record) == ["epochs", "neighbours", "memory", "evaluation", "trials"]
+    assert list(record) == ["epochs", "neighbours", "memory", "evaluation", "trials", "views"]
     for name in speed_report.TABLES:
         assert (tmp_path / f"{name}.md").read_text() in done.stdout
         assert (tmp_path / f"{name}.csv").read_text().count("\n") > 1

@@ -2,15 +2,26 @@
 
 import dataclasses
 
+import networkx as nx
 import numpy as np
 import pytest
 import torch
+from conftest import graph_data
 
 from graphcl_hard.batching import GraphBatches
 from graphcl_hard.config import Config
 from graphcl_hard.errors import InputError
 from graphcl_hard.features import node_features
-from graphcl_hard.training import TrainingDiverged, TrainingState, build_model, embed, place, train, training_device
+from graphcl_hard.training import (
+    TrainingDiverged,
+    TrainingState,
+    build_model,
+    embed,
+    epoch_batches,
+    place,
+    train,
+    training_device,
+)
 
 SMALL = Config(hidden_channels=8, num_layers=2, epochs=3, batch_size=8, accelerator="cpu")
 
@@ -28,7 +39,10 @@ def trained(toy, config):
         return epochs, embed(model.encoder, batches, 7), model.state_dict()
 
 
-@pytest.mark.parametrize("change", [{}, {"deterministic": True}, {"precision": "64-true"}, {"precision": "bf16-mixed"}])
+@pytest.mark.parametrize(
+    "change",
+    [{}, {"deterministic": True}, {"precision": "64-true"}, {"precision": "bf16-mixed"}, {"method": "graphcl"}],
+)
 def test_a_seed_repeats_bit_for_bit(toy, change):
     config = dataclasses.replace(SMALL, **change)
     (epochs, first, weights), (again, second, _) = trained(toy, config), trained(toy, config)
@@ -60,13 +74,29 @@ def test_the_callers_random_numbers_and_switches_stay_as_they_were(toy):
 
 
 @pytest.mark.parametrize(
-    ("change", "share"), [({}, 0.8), ({"mode": "released", "beta": 1.0}, 0.8), ({"objective": "info-nce"}, 0.95)]
+    ("change", "share"),
+    [
+        ({}, 0.8),
+        ({"mode": "released", "beta": 1.0}, 0.8),
+        ({"objective": "info-nce"}, 0.95),
+    ],
 )
 def test_the_loss_falls(toy, change, share):
     epochs, embedding, _ = trained(toy, dataclasses.replace(SMALL, epochs=25, lr=0.01, **change))
     assert epochs[-1].loss < share * epochs[0].loss
     assert [e.epoch for e in epochs] == list(range(1, 26))
     assert embedding.shape == (24, 16)
+
+
+def test_graphcls_loss_falls():
+    """On graphs that differ, as those of the other tests do not: they are alike but for their sizes."""
+    graphs = [nx.gnp_random_graph(8 + i, 0.1 + 0.02 * (i % 7), seed=i) for i in range(24)]
+    for i, graph in enumerate(graphs):
+        nx.set_node_attributes(graph, {node: (node * (i % 5) + i) % 4 for node in graph}, "label")
+    config = dataclasses.replace(SMALL, method="graphcl", beta=1.0, epochs=25, lr=0.01)
+    epochs, _, _ = trained(graph_data(graphs, [0, 1] * 12), config)
+    assert epochs[-1].loss < 0.8 * epochs[0].loss
+    assert epochs[-1].positive_score > epochs[-1].negative_score + 1
 
 
 def test_without_a_learning_rate_only_the_statistics_of_batch_norm_move(toy):
@@ -80,6 +110,7 @@ def test_without_a_learning_rate_only_the_statistics_of_batch_norm_move(toy):
 
 def test_the_settings_reach_the_objective(toy):
     base = trained(toy, SMALL)[1]
+    graphcl = {"method": "graphcl"}
     changes = [
         {"beta": 0.0},
         {"tau_plus": 0.4},
@@ -98,6 +129,13 @@ def test_the_settings_reach_the_objective(toy):
         {"encoder": "gcn"},
         {"encoder": "sage"},
         {"encoder": "gat"},
+        graphcl,
+        {**graphcl, "beta": 0.0},
+        {**graphcl, "tau_plus": 0.4},
+        {**graphcl, "temperature": 0.1},
+        {**graphcl, "detach_weights": False},
+        {**graphcl, "views": ("none", "subgraph")},
+        {**graphcl, "view_strength": 0.4},
     ]
     embeddings = [base, *(trained(toy, dataclasses.replace(SMALL, **change))[1] for change in changes)]
     for i, one in enumerate(embeddings):
@@ -122,6 +160,33 @@ def test_an_epochs_loss_is_the_mean_over_its_nodes(toy):
     assert trained(toy, config)[0][0].loss == pytest.approx(expected)
     one_batch = dataclasses.replace(config, batch_size=23)  # the last graph would be alone and joins
     assert trained(toy, one_batch)[0][0].loss == pytest.approx(expected)
+
+
+def test_graphcls_epoch_is_the_mean_over_its_graphs(toy):
+    """Batches of 10, 10 and 4 graphs, with the views that the seed draws, and no weight moved."""
+    config = dataclasses.replace(
+        SMALL, method="graphcl", views=("random", "random"), lr=1e-300, epochs=1, batch_size=10, precision="64-true"
+    )
+    features = node_features(toy)
+    model = build_model(config, features.channels).double().train()
+    batches = GraphBatches(toy, features.x, dtype=torch.float64)
+    losses, graphs = [], []
+    for batch in epoch_batches(batches, config, torch.Generator().manual_seed(config.seed)):
+        losses.append(model(batch, config.beta)[0].item())
+        graphs.append(batch.num_graphs)
+    assert graphs == [10, 10, 4]
+    epoch = trained(toy, config)[0][0]
+    assert epoch.loss == pytest.approx(np.average(losses, weights=graphs))
+    assert epoch.loss != pytest.approx(np.mean(losses), rel=1e-3)
+
+
+def test_a_seed_has_one_untrained_encoder(toy):
+    first, second = (build_model(dataclasses.replace(SMALL, method=m), 3) for m in ("infograph", "graphcl"))
+    for name, tensor in first.encoder.state_dict().items():
+        assert torch.equal(second.encoder.state_dict()[name], tensor)
+    third = build_model(dataclasses.replace(SMALL, method="graphcl", objective="info-nce"), 3)
+    for name, tensor in second.state_dict().items():
+        assert torch.equal(third.state_dict()[name], tensor)
 
 
 def test_more_sampled_nodes_than_a_graph_has_are_all_nodes(toy):
