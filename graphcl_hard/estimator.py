@@ -190,8 +190,8 @@ class HardInfoGraph(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         try:
             tensors, text = read_summed(Path(path), "estimator")
             content = json.loads(text)
-            params = content["params"].items()
-            estimator = cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in params})
+            params: dict[str, Any] = content["params"]
+            estimator = cls(**{name: tuple(v) if isinstance(v, list) else v for name, v in params.items()})
             estimator.features_ = FeatureMap.from_plain(content["features"])
             config = estimator._config()
             channels = estimator.features_.channels
