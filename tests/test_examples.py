@@ -4,6 +4,7 @@ import csv
 import os
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ EXAMPLES = ROOT / "examples"
 sys.path.insert(0, str(EXAMPLES))
 import images  # noqa: E402
 import judging  # noqa: E402
+import molecules  # noqa: E402
 import text  # noqa: E402
 
 sys.path.remove(str(EXAMPLES))
@@ -191,3 +193,66 @@ def test_the_corpus_is_the_same_in_every_process(hash_seed):
     environment = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{EXAMPLES}", "PYTHONHASHSEED": hash_seed}
     done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
     assert done.stdout.strip() == "|".join(text.corpus().ravel())
+
+
+def test_molecules_run_and_write_their_table(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(sys, "argv", ["molecules.py", "--repeats", "1", "--molecules", "60", "--out", str(tmp_path)])
+    molecules.main()
+    scores, table = read(tmp_path / "molecules.csv"), (tmp_path / "molecules.md").read_text()
+    assert list(scores) == ["Morgan counts", *molecules.ENCODERS]
+    assert all(len(values) == 4 for found in scores.values() for values in found.values())
+    assert len({tuple(found["ridge, R2 in %"]) for found in scores.values()}) == 5
+    assert table in capsys.readouterr().out
+    assert f"rdkit {version('rdkit')}" in table
+
+
+def test_encoders_of_molecules_see_the_training_folds_alone(monkeypatch):
+    smiles, activity = molecules.molecules()
+    smiles, activity = smiles[:40], activity[:40]
+    monkeypatch.setattr(molecules, "molecules", lambda: (smiles, activity))
+    monkeypatch.setattr(molecules, "write", lambda *_: None)
+    monkeypatch.setattr(sys, "argv", ["molecules.py", "--repeats", "1"])
+    given, judged = [], []
+
+    class Encoder(molecules.HardInfoGraph):
+        def fit(self, graphs, y=None):
+            assert y is None
+            assert all(graph.y is None for graph in graphs)
+            given.append([graph.smiles for graph in graphs])
+            return super().fit(graphs)
+
+    def judge(vectors, target, seen, unseen):
+        np.testing.assert_array_equal(target, activity)
+        judged.append([smiles[each] for each in seen])
+        assert sorted([*seen, *unseen]) == list(range(40))
+        return {"ridge, R2 in %": 0.0}
+
+    monkeypatch.setattr(molecules, "HardInfoGraph", Encoder)
+    monkeypatch.setattr(molecules, "regress", judge)
+    molecules.main()
+    assert given == [fold for number, fold in enumerate(judged) if number % 5]  # the first row has no encoder
+
+
+def test_an_outlying_molecule_does_not_blow_up_the_regression():
+    generator = np.random.default_rng(0)
+    vectors = generator.standard_normal((40, 3))
+    vectors[:, 2] = 0.0
+    vectors[:2, 2] = 1e-6, 1e6  # all but constant in training
+    target = vectors[:, 0]
+    found = molecules.regress(vectors, target, np.r_[0, 2:30], np.r_[1, 30:40])
+    assert found["ridge, R2 in %"] > 90
+
+
+def test_the_committed_table_of_molecules_is_that_of_its_scores():
+    table = judging.table(read(EXAMPLES / "results" / "molecules.csv"))
+    assert (EXAMPLES / "results" / "molecules.md").read_text().startswith(table + "\n")
+
+
+def test_own_graphs_fall_into_clusters():
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, str(EXAMPLES / "own_graphs.py")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    assert done.returncode == 0, done.stderr
+    *kinds, last = done.stdout.splitlines()
+    assert [sum(map(int, line.split()[-3:])) for line in kinds] == [40, 40, 40]
+    assert float(last.split()[-1]) > 0.3  # chance is 0
