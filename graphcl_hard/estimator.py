@@ -190,8 +190,10 @@ class HardInfoGraph(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         try:
             tensors, text = read_summed(Path(path), "estimator")
             content = json.loads(text)
-            params: dict[str, Any] = content["params"]
-            estimator = cls(**{name: tuple(v) if isinstance(v, list) else v for name, v in params.items()})
+            params: dict[str, Any] = {
+                name: tuple(value) if isinstance(value, list) else value for name, value in content["params"].items()
+            }
+            estimator = cls(**params)
             estimator.features_ = FeatureMap.from_plain(content["features"])
             config = estimator._config()
             channels = estimator.features_.channels
