@@ -17,7 +17,7 @@ from graphcl_hard.errors import InputError
 
 EXPERIMENTS = Path(__file__).resolve().parent.parent / "experiments"
 sys.path.insert(0, str(EXPERIMENTS))
-from study import analysis, cell_records, comparisons, figures, report, selection, tables  # noqa: E402
+from study import analysis, cell_records, comparisons, figures, report, selection, tables, two_views  # noqa: E402
 from study.label_shares import label_shares_table, read_label_shares  # noqa: E402
 
 sys.path.remove(str(EXPERIMENTS))
@@ -517,3 +517,31 @@ def test_a_click_sorts_a_table_and_leaves_its_last_row(opened):
         assert numbers == sorted(numbers, reverse=direction == "descending")
         assert cells[len(numbers) :] == ["absent"] * (len(cells) - len(numbers))
     assert table.locator("tfoot th").inner_text().startswith("average rank")
+
+
+def test_graphcl_stands_beside_infograph(tmp_path):
+    study = Synthetic(tmp_path / "records")
+    study.study()
+    scores = analysis.score_frame(cell_records.read_records(study.folder))
+    assert two_views.two_views_tables(scores) == []
+    for seed in range(2):  # fewer seeds than InfoGraph's, and no cell on the third set
+        for dataset in SETS[:2]:
+            study.cell(dataset, "graphcl-bn-only", "graphcl", seed, (0.7, 0.7), {"method": "graphcl", "lr": 0.0})
+            study.cell(dataset, "graphcl-uniform", "graphcl", seed, (0.7, 0.7), {"method": "graphcl", "beta": 0.0})
+            study.cell(dataset, "graphcl-hard", "graphcl", seed, (0.7, 0.8), {"method": "graphcl", "beta": 1.0})
+    scores = analysis.score_frame(cell_records.read_records(study.folder))
+    accuracies, tests = two_views.two_views_tables(scores)
+    assert list(accuracies.shown.columns) == [
+        "data set", "untrained", "batch norm only", "InfoGraph, uniform", "InfoGraph, hard", "batch norm only, views",
+        "GraphCL, uniform", "GraphCL, hard", "seeds of GraphCL",
+    ]  # fmt: skip
+    assert accuracies.shown["seeds of GraphCL"].tolist() == ["2", "2", ""]
+    assert accuracies.shown["GraphCL, hard"].tolist()[2] == "absent"
+    hard = np.mean([np.mean(folds) for folds in analysis.at_epoch(scores, "graphcl-hard")["MUTAG"].values()])
+    values = accuracies.values.set_index(["dataset", "method"])
+    assert values.loc[("MUTAG", "graphcl-hard"), "accuracy"] == pytest.approx(100 * hard)
+    rows = tests.values.set_index(["first", "second", "dataset"])
+    gain = rows.loc[("GraphCL, hard", "GraphCL, uniform", "MUTAG")]
+    assert gain["difference"] == pytest.approx(10, abs=1.5)
+    assert gain["p_holm"] < 0.05
+    assert comparisons.other_table(scores) is None

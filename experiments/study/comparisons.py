@@ -178,8 +178,8 @@ def _reached(results: Results) -> pd.Series:
 
 
 def other_table(scores: pd.DataFrame) -> Table | None:
-    """One factor at a time: families beside the main ones, and what they add to hard at its defaults."""
-    rows = scores[~scores["family"].isin(FAMILIES)]
+    """One factor at a time: families beside the main ones and GraphCL, and what they add to hard at its defaults."""
+    rows = scores[~scores["family"].isin([*FAMILIES, "graphcl"])]
     if rows.empty:
         return None
     default = default_methods(scores).get("hard")

@@ -8,7 +8,7 @@ from typing import Any
 
 import jinja2
 
-from study import comparisons, coverage, curves, figures, tables
+from study import comparisons, coverage, curves, figures, tables, two_views
 from study.analysis import score_frame
 from study.cell_records import whole_files
 from study.figures import Picture
@@ -90,6 +90,7 @@ def build_sections(records: Sequence[Mapping[str, Any]], out: Path) -> list[Sect
             "",
             [*(curves.label_shares(few, probe) for probe in probes), label_shares_table(few) if probes else None],
         ),
+        ("graphcl", "Two views of a graph: GraphCL", "", [*two_views.two_views_tables(scores)]),
         (
             "other",
             "Other settings, one factor at a time",
