@@ -20,7 +20,7 @@ from graphcl_hard.config import Config, to_plain
 from graphcl_hard.display import Display
 from graphcl_hard.evaluation import cross_validate
 from graphcl_hard.evaluation_arguments import rescale
-from graphcl_hard.features import NodeFeatures, edge_features
+from graphcl_hard.features import FeatureMap, NodeFeatures, edge_features
 from graphcl_hard.graph_data import GraphData
 from graphcl_hard.graph_encoder import GraphEncoder
 from graphcl_hard.records import RunFolder
@@ -81,6 +81,7 @@ def run_seed(
         if earlier is not None and earlier.get("status") == "finished":
             return earlier
     folder.write_text(records.CONFIG, config.to_yaml())
+    folder.write_json(records.FEATURES, FeatureMap.fit(graphs, config.use_node_attr).to_plain())
     result: dict[str, Any] = {
         "status": "running",
         "dataset": describe(graphs, features),

@@ -23,9 +23,10 @@ from graphcl_hard.errors import InputError
 
 CONFIG, METRICS, RESULT = "config.yaml", "metrics.csv", "result.json"
 SUMMARY, EMBEDDINGS, CHECKPOINT = "summary.json", "embeddings.npz", "checkpoint.safetensors"
+FEATURES = "features.json"
 ENCODER = ("encoder.safetensors", "encoder.json")
 PICTURES = ("training.png", "embedding.png")
-RUN_FILES = {CONFIG, METRICS, RESULT, SUMMARY, EMBEDDINGS, CHECKPOINT, *ENCODER, *PICTURES}
+RUN_FILES = {CONFIG, METRICS, RESULT, SUMMARY, EMBEDDINGS, CHECKPOINT, FEATURES, *ENCODER, *PICTURES}
 LOCK, REPLACED, PARTIAL = ".graphcl_hard.lock", "replaced-run", ".part-"
 PACKAGES = (
     "graphcl_hard",

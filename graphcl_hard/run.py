@@ -14,39 +14,32 @@ import os
 import signal
 import sys
 
-BAD_INPUT, INTERRUPTED, NOBODY_READS = 2, 130, 141
-INTERRUPTED_EARLY = b"interrupted: nothing was written.\n"
-
 
 def _end_at_once(*_: object) -> None:
-    os.write(2, INTERRUPTED_EARLY)
-    os._exit(INTERRUPTED)
+    os.write(2, b"interrupted: nothing was written.\n")
+    os._exit(130)
 
 
 if __name__ == "__main__":
     # While modules load nothing is on disk yet, and an exception there may be swallowed by the import system.
     signal.signal(signal.SIGINT, _end_at_once)
 
-import contextlib
 import dataclasses
-import io
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 import tyro
 
+from graphcl_hard.command_line import exit_status, interrupt_once, one_sentence, prepare_stdout
 from graphcl_hard.config import Config
-from graphcl_hard.errors import InputError
 from graphcl_hard.records import check_vacant, default_folder
 from graphcl_hard.settings_file import check_same_settings, read_yaml, to_flags
 from graphcl_hard.sources import check_name, check_spelling, is_path
 
 PROG = "python -m graphcl_hard.run"
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -66,7 +59,8 @@ class Arguments:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit status: 0, 2 for bad input, 130 for Ctrl-C."""
     words = list(sys.argv[1:] if argv is None else argv)
-    try:
+
+    def action() -> None:
         arguments = parse(words)
         config = arguments.settings
         config.check()
@@ -74,27 +68,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(config.to_yaml(), end="")
         else:
             _run(_absolute(config))
-        sys.stdout.flush()
-    except InputError as error:
-        return _fail(str(error))
-    except BrokenPipeError:
-        from graphcl_hard.display import silence_stdout
 
-        silence_stdout()
-        return NOBODY_READS
-    except OSError as error:
-        reason = error.strerror or str(error)
-        name = error.filename or "A file"
-        return _fail(f"{name} cannot be read or written: {reason}; make room or choose another --out.")
-    except (MemoryError, RuntimeError) as error:
-        if isinstance(error, RuntimeError) and "allocate" not in str(error).lower():
-            raise
-        return _fail("The memory is too small for this; lower --hidden-channels, --num-layers or --batch-size.")
-    except KeyboardInterrupt as interrupt:
-        what = f"{interrupt.args[0]} holds what was finished" if interrupt.args else "nothing was written"
-        print(f"interrupted: {what}.", file=sys.stderr)
-        return INTERRUPTED
-    return 0
+    return exit_status(action)
 
 
 def parse(words: Sequence[str]) -> Arguments:
@@ -108,27 +83,9 @@ def parse(words: Sequence[str]) -> Arguments:
     if path is not None:
         # The file's values go through the flags' own parser, which checks their types.
         flags = to_flags(read_yaml(path))
-        default = _one_sentence(f"--config {path}: ", lambda: tyro.cli(Config, args=flags, default=default))
+        default = one_sentence(f"--config {path}: ", lambda: tyro.cli(Config, args=flags, default=default))
     arguments = Arguments(default, config=path)
-    return _one_sentence("", lambda: tyro.cli(Arguments, args=words, prog=PROG, description=__doc__, default=arguments))
-
-
-def _one_sentence(prefix: str, parser: Callable[[], T]) -> T:
-    """What the parser gives, or its boxed complaint as an `InputError` of one sentence."""
-    box = io.StringIO()
-    try:
-        with contextlib.redirect_stderr(box):
-            return parser()
-    except SystemExit as end:
-        if not end.code:  # --help
-            raise
-        # The box is drawn in ASCII where the terminal is not UTF-8.
-        lines = (line.strip("│|╭╮╰╯+ ") for line in box.getvalue().splitlines())
-        parts = re.split(r"[─-]{9,}", "\n".join(lines))
-        complaint, *rest = [" ".join(part.split()) for part in parts if part.strip(" \n─")][1:] or ["unknown flags"]
-        close = re.findall(r"--[a-z-]+", next((part for part in rest if part.startswith("Perhaps")), ""))
-        hint = f"did you mean {' or '.join(dict.fromkeys(close))}?" if close else "see --help."
-        raise InputError(f"{prefix}{complaint.rstrip('.')}; {hint}") from None
+    return one_sentence("", lambda: tyro.cli(Arguments, args=words, prog=PROG, description=__doc__, default=arguments))
 
 
 def _config_path(words: Sequence[str]) -> Path | None:
@@ -166,7 +123,7 @@ def _run(config: Config) -> None:
     from graphcl_hard.training import training_device
 
     if __name__ == "__main__":
-        signal.signal(signal.SIGINT, _interrupt_once)
+        signal.signal(signal.SIGINT, interrupt_once)
         keep_freed_memory()
     display = Display(config.quiet)
     with training_device(config):
@@ -187,19 +144,6 @@ def _run(config: Config) -> None:
         print(out)
 
 
-def _interrupt_once(*_: object) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not break the tidying up
-    raise KeyboardInterrupt
-
-
-def _fail(sentence: str) -> int:
-    print(f"error: {sentence}", file=sys.stderr)
-    return BAD_INPUT
-
-
 if __name__ == "__main__":
-    if sys.stdout is None:  # closed by whoever started this
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")  # a table with a sign that the locale lacks is still a table
+    prepare_stdout()
     sys.exit(main())

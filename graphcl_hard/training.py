@@ -238,11 +238,21 @@ def calibrate(encoder: Module, batches: GraphBatches, config: Config, fabric: Fa
 
 
 @torch.no_grad()
-def embed(encoder: Module, batches: GraphBatches, batch_size: int) -> npt.NDArray[np.floating]:
-    """The graph embeddings of the whole set in evaluation mode, (G, L*H), in the order of the set."""
+def embed(
+    encoder: Module, batches: GraphBatches, batch_size: int, progress: Callable[[int], object] | None = None
+) -> npt.NDArray[np.floating]:
+    """The graph embeddings of the whole set in evaluation mode, (G, L*H), in the order of the set.
+
+    `progress` is called with the number of graphs done.
+    """
     was_training = encoder.training
     encoder.eval()
-    parts = [encoder(*batch.encoder_inputs).graph_embedding for batch in batches.in_order(batch_size)]
+    parts, done = [], 0
+    for batch in batches.in_order(batch_size):
+        parts.append(encoder(*batch.encoder_inputs).graph_embedding)
+        done += batch.num_graphs
+        if progress is not None:
+            progress(done)
     encoder.train(was_training)
     return torch.cat(parts).cpu().numpy()
 

@@ -39,7 +39,7 @@ FLOORS = [
         "display",
         "pictures",
     },
-    {"objectives", "tu_cache", "results"},
+    {"objectives", "tu_cache", "results", "command_line"},
     {"data", "graph_encoder"},
     {"features", "graphs", "batching", "encoder", "heads", "walks"},
     {"encoders", "augment"},
@@ -47,7 +47,7 @@ FLOORS = [
     {"training"},
     {"checkpoint"},
     {"experiment"},
-    {"run", "estimator"},
+    {"run", "embed", "estimator"},
 ]
 FLOOR = {module: number for number, floor in enumerate(FLOORS) for module in floor}
 MODULES = sorted(path.stem for path in PACKAGE.glob("*.py") if path.stem != "__init__")

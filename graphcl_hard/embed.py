@@ -1,0 +1,164 @@
+"""Embed graphs by the encoder of a run: vectors of graphs that it has seen, or of new ones.
+
+Nodes become inputs as in the run: its labels have their columns, its attributes its mean and deviation. A label that
+the run's data lacks has no column, with a warning; a larger degree counts as the largest there.
+
+Examples:
+  python -m graphcl_hard.embed runs/mine --data MUTAG
+  python -m graphcl_hard.embed runs/mine --data ./new_graphs --scale log --out vectors.csv
+"""
+
+import signal
+import sys
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import tyro
+
+from graphcl_hard.command_line import exit_status, interrupt_once, one_sentence, prepare_stdout
+from graphcl_hard.errors import InputError
+from graphcl_hard.records import FEATURES, replacing
+from graphcl_hard.sources import check_name, check_spelling, is_path
+
+if TYPE_CHECKING:
+    from graphcl_hard.features import FeatureMap
+
+PROG = "python -m graphcl_hard.embed"
+WRITTEN = (".npz", ".csv", ".parquet")
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """What the command line holds.
+
+    Attributes:
+        run: Folder of a run of graphcl_hard.run.
+        data: TU data set by name, or the path of a folder in TU format.
+        data_dir: Folder that holds data sets, and to which downloads go; as in graphcl_hard.run.
+        out: File to write: .npz (arrays vectors, G x D, and y), .csv or .parquet (columns v0, v1, ... and y).
+        scale: linear is the embedding as it is; log is sign(x) log(1 + |x|) of it, which a run's probes see.
+        batch_size: Graphs in a batch; it changes the memory, and not the vectors.
+        overwrite: Replace the file --out.
+        quiet: Print nothing but the file that was written, and errors.
+    """
+
+    run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
+    data: Annotated[str, tyro.conf.arg(name="data")]
+    data_dir: Path | None = None
+    out: Path = Path("vectors.npz")
+    scale: Literal["linear", "log"] = "linear"
+    batch_size: int = 128
+    overwrite: bool = False
+    quiet: bool = False
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; returns the exit status: 0, 2 for bad input, 130 for Ctrl-C."""
+    words = list(sys.argv[1:] if argv is None else argv)
+
+    def action() -> None:
+        _embed(one_sentence("", lambda: tyro.cli(Arguments, args=words, prog=PROG, description=__doc__)))
+
+    return exit_status(action)
+
+
+def read_features(folder: Path) -> "FeatureMap":
+    """The map from nodes to inputs that a run left in its folder.
+
+    Raises:
+        InputError: there is none, or it is damaged.
+    """
+    import json
+
+    from graphcl_hard.features import FeatureMap
+
+    path = folder / FEATURES
+    try:
+        return FeatureMap.from_plain(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else f"{type(error).__name__}: {error}"
+        raise InputError(
+            f"{path} cannot be read ({reason}); name the folder of a run, made by this version."
+        ) from error
+
+
+def _embed(arguments: Arguments) -> None:
+    _check(arguments)
+    if not is_path(arguments.data):
+        check_spelling(check_name(arguments.data))
+
+    from graphcl_hard.batching import GraphBatches
+    from graphcl_hard.data import load_graphs
+    from graphcl_hard.display import Display
+    from graphcl_hard.encoders import load_encoder
+    from graphcl_hard.evaluation_arguments import rescale
+    from graphcl_hard.training import embed
+
+    if __name__ == "__main__":
+        signal.signal(signal.SIGINT, interrupt_once)
+    display = Display(arguments.quiet)
+    encoder = load_encoder(arguments.run)
+    if encoder.edge_channels is not None:
+        raise InputError(f"{arguments.run} has the encoder gine, whose features of edges a run does not keep; use gin.")
+    features = read_features(arguments.run)
+    with display.download(arguments.data) as progress:
+        graphs = load_graphs(arguments.data, data_dir=arguments.data_dir, progress=progress)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        x = features.apply(graphs)
+    for warning in caught:
+        print(f"warning: {warning.message}", file=sys.stderr)
+    batches = GraphBatches(graphs, x, dtype=next(encoder.parameters()).dtype)
+    with display.bar("embedding", graphs.num_graphs) as show:
+        vectors = embed(encoder, batches, arguments.batch_size, show)
+    write_vectors(arguments.out, rescale(vectors, arguments.scale), graphs.y.numpy())
+    display.say(f"written: {arguments.out}: {vectors.shape[0]} graphs, {vectors.shape[1]} numbers each")
+    if arguments.quiet:
+        print(arguments.out)
+
+
+def _check(arguments: Arguments) -> None:
+    out = arguments.out
+    if out.suffix not in WRITTEN:
+        raise InputError(f"--out must end in {', '.join(WRITTEN)}, got {str(out)!r}; choose one of them.")
+    if out.exists() and not arguments.overwrite:
+        raise InputError(f"The file {out} exists; give --overwrite to replace it, or another --out.")
+    if not out.parent.is_dir():
+        raise InputError(f"The folder {out.parent} for --out does not exist; make it, or choose another --out.")
+    if arguments.batch_size < 1:
+        raise InputError(f"--batch-size must be at least 1, got {arguments.batch_size}; 128 is usual.")
+
+
+def write_vectors(path: Path, vectors: Any, y: Any) -> None:
+    """Write vectors (G, D) and labels (G,) to a .npz, .csv or .parquet file, whole or not at all.
+
+    Raises:
+        InputError: .parquet without pandas and pyarrow.
+    """
+    import numpy as np
+
+    names = [f"v{column}" for column in range(vectors.shape[1])]
+    with replacing(path) as partial:
+        if path.suffix == ".npz":
+            np.savez_compressed(partial, vectors=vectors, y=y)
+        elif path.suffix == ".csv":
+            # Nine digits give every float32 back, seventeen every float64.
+            digits = "%.9g" if vectors.dtype == np.float32 else "%.17g"
+            table = np.column_stack([vectors.astype(np.float64), y])
+            np.savetxt(partial, table, [digits] * len(names) + ["%d"], ",", header=",".join([*names, "y"]), comments="")
+        else:
+            try:
+                import pandas as pd
+
+                frame = pd.DataFrame(vectors, columns=names).assign(y=y)
+                frame.to_parquet(partial, index=False)
+            except ImportError as error:
+                raise InputError(".parquet needs pandas and pyarrow; install them, or write .npz or .csv.") from error
+
+
+if __name__ == "__main__":
+    prepare_stdout()
+    sys.exit(main())

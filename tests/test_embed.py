@@ -1,0 +1,137 @@
+"""The command that embeds graphs by a run's encoder."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from graphcl_hard.data import load_graphs
+from graphcl_hard.embed import main, read_features, write_vectors
+from graphcl_hard.errors import InputError
+from graphcl_hard.evaluation_arguments import rescale
+from graphcl_hard.features import node_features
+from graphcl_hard.run import main as run
+
+MUTAG = Path(__file__).parent.parent / "datasets" / "MUTAG"
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "mutag"
+    flags = "--dataset MUTAG --epochs 1 --folds 2 --repeats 1 --no-pictures --quiet"
+    assert run([*flags.split(), "--out", str(folder)]) == 0
+    return folder
+
+
+def test_the_runs_own_set_has_the_runs_vectors(finished, tmp_path, capsys):
+    out = tmp_path / "vectors.npz"
+    assert main([str(finished), "--data", "MUTAG", "--out", str(out), "--quiet"]) == 0
+    assert capsys.readouterr().out == f"{out}\n"
+    arrays, kept = np.load(out), np.load(finished / "embeddings.npz")
+    assert np.array_equal(arrays["vectors"], kept["trained"])
+    assert np.array_equal(arrays["y"], kept["y"])
+    flags = ["--data", "MUTAG", "--out", str(out), "--scale", "log", "--batch-size", "7", "--overwrite"]
+    assert main([str(finished), *flags]) == 0
+    assert "188 graphs, 96 numbers each" in capsys.readouterr().out.replace("\n", " ")
+    np.testing.assert_allclose(np.load(out)["vectors"], rescale(kept["trained"], "log"), rtol=1e-4, atol=1e-5)
+
+
+def test_csv_gives_every_number_back(finished, tmp_path):
+    assert main([str(finished), "--data", "MUTAG", "--out", str(tmp_path / "v.csv")]) == 0
+    frame = pd.read_csv(tmp_path / "v.csv")
+    assert list(frame.columns) == [*(f"v{column}" for column in range(96)), "y"]
+    kept = np.load(finished / "embeddings.npz")
+    assert np.array_equal(frame.iloc[:, :-1].to_numpy().astype(np.float32), kept["trained"])
+    assert np.array_equal(frame["y"], kept["y"])
+
+
+def test_parquet_gives_every_number_back(tmp_path, monkeypatch):
+    vectors = np.random.default_rng(0).normal(size=(5, 3)).astype(np.float32)
+    write_vectors(tmp_path / "v.parquet", vectors, np.arange(5))
+    frame = pd.read_parquet(tmp_path / "v.parquet")
+    assert np.array_equal(frame[["v0", "v1", "v2"]].to_numpy(), vectors)
+    assert frame["y"].tolist() == [0, 1, 2, 3, 4]
+
+    def without_pyarrow(*_, **__):
+        raise ImportError("Missing optional dependency 'pyarrow'")
+
+    monkeypatch.setattr(pd.DataFrame, "to_parquet", without_pyarrow)
+    with pytest.raises(InputError, match=r"parquet needs pandas and pyarrow; install them, or write .npz or .csv"):
+        write_vectors(tmp_path / "w.parquet", vectors, np.arange(5))
+    assert [path.name for path in tmp_path.iterdir()] == ["v.parquet"]
+
+
+def test_float64_is_written_whole(tmp_path):
+    vectors = np.random.default_rng(0).normal(size=(5, 3))
+    write_vectors(tmp_path / "v.csv", vectors, np.arange(5))
+    assert np.array_equal(pd.read_csv(tmp_path / "v.csv").iloc[:, :-1].to_numpy(), vectors)
+
+
+def test_a_new_folder_with_a_label_that_the_run_lacks(finished, tmp_path, capsys):
+    folder = tmp_path / "NEW"
+    folder.mkdir()
+    for path in MUTAG.glob("MUTAG_*.txt"):
+        shutil.copy(path, folder / path.name.replace("MUTAG", "NEW"))
+    labels = folder / "NEW_node_labels.txt"
+    lines = labels.read_text().splitlines()
+    labels.write_text("\n".join(["99", *lines[1:]]) + "\n")
+    out = tmp_path / "vectors.npz"
+    assert main([str(finished), "--data", str(folder), "--out", str(out)]) == 0
+    assert "warning: NEW has 1 node labels that the features were not made for (99)" in capsys.readouterr().err
+    vectors, kept = np.load(out)["vectors"], np.load(finished / "embeddings.npz")["trained"]
+    assert not np.allclose(vectors[0], kept[0])
+    np.testing.assert_allclose(vectors[1:], kept[1:], rtol=1e-5, atol=1e-5)
+
+
+def test_the_features_of_a_run_are_its_sets(finished):
+    graphs = load_graphs("MUTAG")
+    assert read_features(finished).apply(graphs).equal(node_features(graphs).x)
+
+
+@pytest.mark.parametrize(
+    ("flags", "sentence"),
+    [
+        (["RUN", "--out", "v.txt"], "--out must end in .npz, .csv, .parquet, got 'v.txt'; choose one of them."),
+        (["RUN", "--out", "there.npz"], "there.npz exists; give --overwrite to replace it"),
+        (["RUN", "--out", "no/v.npz"], "The folder no for --out does not exist"),
+        (["RUN", "--batch-size", "0"], "--batch-size must be at least 1, got 0"),
+        (["RUN", "--data", "MUTAGG"], "did you mean MUTAG?"),
+        (["nothing"], "No encoder can be loaded from nothing"),
+        (["RUN", "--scales", "log"], "did you mean --scale?"),
+        ([], "RUN"),
+    ],
+)
+def test_bad_input_is_one_sentence_and_nothing_is_written(flags, sentence, finished, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "there.npz").write_text("mine")
+    words = [str(finished) if word == "RUN" else word for word in flags]
+    assert main([*words, *([] if "--data" in words else ["--data", "MUTAG"])]) == 2
+    error = capsys.readouterr().err
+    assert sentence in error
+    assert len(error.splitlines()) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["there.npz"]
+    assert (tmp_path / "there.npz").read_text() == "mine"
+
+
+def test_a_run_without_its_features_is_refused(finished, tmp_path, capsys):
+    folder = shutil.copytree(finished, tmp_path / "old")
+    (folder / "features.json").write_text("{}")
+    assert main([str(folder), "--data", "MUTAG", "--out", str(tmp_path / "v.npz")]) == 2
+    assert (
+        "features.json cannot be read (KeyError: 'label_values'); name the folder of a run" in capsys.readouterr().err
+    )
+    (folder / "features.json").unlink()
+    with pytest.raises(InputError, match=r"cannot be read \(No such file"):
+        read_features(folder)
+
+
+def test_help_teaches():
+    done = subprocess.run(
+        [sys.executable, "-m", "graphcl_hard.embed", "--help"], capture_output=True, text=True, check=True
+    )
+    assert "python -m graphcl_hard.embed runs/mine --data ./new_graphs" in done.stdout
+    assert "--scale" in done.stdout
