@@ -1,12 +1,13 @@
-"""Train an InfoGraph encoder with hard, debiased negatives on a TU data set, and judge its embedding.
+"""Train an encoder without labels, with hard, debiased negatives, on a TU data set, and judge its embedding.
 
 The same encoder is judged before and after training, on the same folds, since an untrained GIN is a strong baseline.
 The run leaves a folder: config.yaml (run it again with --config), metrics.csv, result.json, encoder.safetensors,
-embeddings.npz and two pictures.
+embeddings.npz and two pictures. graphcl_hard.embed embeds other graphs by it.
 
 Examples:
   python -m graphcl_hard.run --dataset MUTAG
   python -m graphcl_hard.run --dataset PROTEINS --beta 0 --tau-plus 0 --seeds 5     (uniform negatives)
+  python -m graphcl_hard.run --dataset MUTAG --method graphcl --beta 1             (two views of each graph)
   python -m graphcl_hard.run --dataset ./my_graphs --probes svm knn --out runs/mine
 """
 
