@@ -141,19 +141,19 @@ class Config:
 
     def mistakes(self) -> Iterator[str]:
         """A sentence for each setting that is of the wrong kind, or outside its range."""
-        of_wrong_kind = list(self._of_wrong_kind())
-        if of_wrong_kind:  # the comparisons below would fail
-            yield from of_wrong_kind
-            return
+        of_wrong_kind = dict(self._of_wrong_kind())
+        yield from of_wrong_kind.values()
         for name, (low, high) in RANGES.items():
             value = getattr(self, name)
-            if not low <= value <= high:  # so written, nan is refused too
+            if name not in of_wrong_kind and not low <= value <= high:  # so written, nan is refused too
                 yield f"{flag(name)} must lie in [{low:g}, {high:g}], got {value}; {ADVICE[name]}."
+        for name in BELOW_ONE:
+            if name not in of_wrong_kind and not 0 <= getattr(self, name) < 1:
+                yield f"{flag(name)} must lie in [0, 1), got {getattr(self, name)}; {ADVICE[name]}."
+        if of_wrong_kind:  # the comparisons below would fail
+            return
         if self.seed + self.seeds > 2**32:
             yield f"--seed and --seeds must stay below 2**32 together, got {self.seed} and {self.seeds}."
-        for name in BELOW_ONE:
-            if not 0 <= getattr(self, name) < 1:
-                yield f"{flag(name)} must lie in [0, 1), got {getattr(self, name)}; {ADVICE[name]}."
         if self.out == Path():
             yield "--out must name a folder other than the current one, got '.' or nothing; give a name."
         yield from self._mistaken_method()
@@ -170,7 +170,7 @@ class Config:
         if not self.probes or len(set(self.probes)) < len(self.probes):
             yield f"--probes must name at least one classifier, each once, got {' '.join(self.probes)!r}."
 
-    def _of_wrong_kind(self) -> Iterator[str]:
+    def _of_wrong_kind(self) -> Iterator[tuple[str, str]]:
         for name, hint in get_type_hints(Config).items():
             value = getattr(self, name)
             if get_origin(hint) is Literal:
@@ -178,18 +178,20 @@ class Config:
                 if value not in choices:
                     close = difflib.get_close_matches(str(value), choices, n=1)
                     advice = f"did you mean {close[0]!r}?" if close else "take one of them."
-                    yield f"{flag(name)} must be one of {', '.join(choices)}, got {value!r}; {advice}"
+                    yield name, f"{flag(name)} must be one of {', '.join(choices)}, got {value!r}; {advice}"
             elif hint in (int, float):
                 kind, what = (Integral, "a whole number") if hint is int else (Real, "a number")
                 if not isinstance(value, kind) or isinstance(value, bool):
-                    yield f"{flag(name)} must be {what}, got {value!r}; {ADVICE.get(name, 'give one')}."
+                    yield name, f"{flag(name)} must be {what}, got {value!r}; {ADVICE.get(name, 'give one')}."
             elif hint is bool and not isinstance(value, bool):
-                yield f"{flag(name)} must be True or False, got {value!r}; give one of them."
+                yield name, f"{flag(name)} must be True or False, got {value!r}; give one of them."
 
     def _mistaken_method(self) -> Iterator[str]:
-        if len(self.views) != 2 or not all(view in get_args(View) for view in self.views):
-            shown = " ".join(map(str, self.views))
+        pair = isinstance(self.views, tuple) and len(self.views) == 2
+        if not pair or not all(view in get_args(View) for view in self.views):
+            shown = " ".join(map(str, self.views)) if isinstance(self.views, tuple) else self.views
             yield f"--views must be two of {', '.join(get_args(View))}, got {shown!r}; none is the graph itself."
+            return
         if self.method == "graphcl" and self.encoder == "gine":
             yield "--encoder gine reads features of edges, which views do not carry, got --method graphcl; take gin."
         for method, names in METHOD_SETTINGS.items():

@@ -1,7 +1,5 @@
 """`HardInfoGraph`: vectors for graphs in scikit-learn's interface."""
 
-import dataclasses
-import json
 import logging
 import warnings
 from collections.abc import Callable, Iterable, Iterator
@@ -17,18 +15,16 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
-from graphcl_hard.batching import GraphBatches
-from graphcl_hard.checkpoint import read_summed, write_summed
 from graphcl_hard.config import Config
-from graphcl_hard.encoders import make_encoder
 from graphcl_hard.errors import InputError
 from graphcl_hard.estimator_parameters import SETTINGS, describe_unknown, signature, to_config
 from graphcl_hard.evaluation_arguments import rescale
 from graphcl_hard.features import FeatureMap
+from graphcl_hard.fitted import Fitted
 from graphcl_hard.graph_data import GraphData
 from graphcl_hard.graph_encoder import GraphEncoder
 from graphcl_hard.graphs import to_graph_data
-from graphcl_hard.training import Epoch, TrainingState, build_model, embed, place, train, training_device
+from graphcl_hard.training import Epoch
 
 FEW_GRAPHS = 16
 
@@ -76,7 +72,7 @@ class HardInfoGraph(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
     history_: list[Epoch]
     features_: FeatureMap
     n_features_in_: int
-    _state: TrainingState
+    _fitted: Fitted
 
     def __init__(
         self,
@@ -119,8 +115,7 @@ class HardInfoGraph(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
             InputError: a setting is outside its range, or the graphs cannot be used; fewer than 2 graphs.
             TrainingDiverged: the loss, or a weight, is not finite any more.
         """
-        config = self._config()
-        self._fit(self._read(graphs), config)
+        self._fit(self._read(graphs), self._config(draw=True))
         return self
 
     def partial_fit(self, graphs: Iterable[Any] | GraphData, y: object = None) -> "HardInfoGraph":
@@ -129,13 +124,11 @@ class HardInfoGraph(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         Raises:
             InputError: as `fit`; or `beta_schedule` is not "constant", since the number of epochs is not known.
         """
-        config = self._config()
+        config = self._config(draw=not self.__sklearn_is_fitted__())
         if config.beta_schedule != "constant":
             raise InputError(f"partial_fit needs beta_schedule 'constant', got {config.beta_schedule!r}; set it.")
         data = self._read(graphs)
-        if not self.__sklearn_is_fitted__():
-            self._start(data, config)
-        self._train(data, config, 1)
+        self._train(self._fitted if self.__sklearn_is_fitted__() else Fitted.start(data, config), data, config, 1)
         return self
 
     def transform(self, graphs: Iterable[Any] | GraphData) -> npt.NDArray[np.floating]:
@@ -146,15 +139,13 @@ class HardInfoGraph(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
             sklearn.exceptions.NotFittedError: before `fit`.
         """
         check_is_fitted(self)
-        config = self._config()
-        return self._transform(self._read(graphs), config)
+        return self._transform(self._read(graphs), self._config())
 
     def fit_transform(self, graphs: Iterable[Any] | GraphData, y: object = None) -> npt.NDArray[np.floating]:
         """`fit`, then `transform` of the same graphs, which are read once."""
-        config = self._config()
         data = self._read(graphs)
-        self._fit(data, config)
-        return self._transform(data, config)
+        self._fit(data, self._config(draw=True))
+        return self._transform(data, self._config())
 
     def save(self, path: str | Path) -> None:
         """Write everything that `transform`, and more training, need into one file, in safetensors; atomically.
@@ -169,16 +160,7 @@ class HardInfoGraph(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         params = self.get_params(deep=False) | {"on_epoch": None}
         if not isinstance(self.random_state, (int, np.integer)):
             params["random_state"] = None
-        content = {
-            "params": {
-                name: value.item() if isinstance(value, np.generic) else value for name, value in params.items()
-            },
-            "features": self.features_.to_plain(),
-            "encoder": self.encoder_.arguments,
-            "history": [epoch._asdict() for epoch in self.history_],
-            "epoch": self._state.epoch,
-        }
-        write_summed(Path(path), self._state.to_tensors(), "estimator", json.dumps(content))
+        self._fitted.save(Path(path), {name: _plain(value) for name, value in params.items()})
 
     @classmethod
     def load(cls, path: str | Path) -> "HardInfoGraph":
@@ -188,19 +170,9 @@ class HardInfoGraph(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
             InputError: the file is missing, damaged, or another kind of file.
         """
         try:
-            tensors, text = read_summed(Path(path), "estimator")
-            content = json.loads(text)
-            params: dict[str, Any] = {
-                name: tuple(value) if isinstance(value, list) else value for name, value in content["params"].items()
-            }
+            fitted, params = Fitted.load(Path(path))
             estimator = cls(**params)
-            estimator.features_ = FeatureMap.from_plain(content["features"])
-            config = estimator._config()
-            channels = estimator.features_.channels
-            model = build_model(config, channels, encoder=make_encoder(content["encoder"]))
-            model.to(torch.float64 if config.precision == "64-true" else torch.float32)
-            estimator._hold(TrainingState(model, config), [Epoch(**row) for row in content["history"]])
-            estimator._state.load_tensors(tensors, content["epoch"])
+            estimator._hold(fitted)
         except (InputError, ValueError, KeyError, TypeError, RuntimeError) as error:
             raise InputError(f"No estimator can be loaded: {error}; give a file that `save` wrote.") from error
         return estimator
@@ -218,58 +190,51 @@ class HardInfoGraph(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
     def _n_features_out(self) -> int:
         return int(self.encoder_.out_channels)
 
-    def _config(self) -> Config:
-        return to_config(self.get_params(deep=False))
+    def get_feature_names_out(self, input_features: object = None) -> npt.NDArray[np.object_]:
+        """The vectors' names, hardinfograph0 and so on; a list of graphs has no names of features to look at."""
+        names: npt.NDArray[np.object_] = super().get_feature_names_out()
+        return names
+
+    def _config(self, draw: bool = False) -> Config:
+        return to_config(self.get_params(deep=False), draw)
 
     def _read(self, graphs: Iterable[Any] | GraphData) -> GraphData:
         return to_graph_data(graphs, node_label=self.node_label, node_attr=self.node_attr)
 
-    def _start(self, data: GraphData, config: Config) -> None:
-        features = FeatureMap.fit(data, use_node_attr=data.node_attr is not None, keep_binary=True)
-        if features.channels == 0:
-            raise InputError("The graphs of fit must have a node, or an attribute, got none; give other graphs.")
-        with training_device(config) as fabric:
-            device, dtype = place(fabric, config)
-            batches = GraphBatches(data, features.apply(data), device, dtype)
-            state = TrainingState(build_model(config, features.channels, batches).to(device, dtype), config)
-        self.features_ = features
-        self._hold(state, [])
-
     def _fit(self, data: GraphData, config: Config) -> None:
-        if not (self.warm_start and self.__sklearn_is_fitted__()):
-            self._start(data, config)
-        self._train(data, config, config.epochs)
+        warm = self.warm_start and self.__sklearn_is_fitted__()
+        if warm and config.beta_schedule != "constant":
+            raise InputError(f"A warm start needs beta_schedule 'constant', got {config.beta_schedule!r}; set it.")
+        self._train(self._fitted if warm else Fitted.start(data, config), data, config, config.epochs)
         self._warn(data, config)
 
     def _transform(self, data: GraphData, config: Config) -> npt.NDArray[np.floating]:
-        parameter = next(self.encoder_.parameters())
         with self._threads():
-            batches = GraphBatches(data, self.features_.apply(data), parameter.device, parameter.dtype)
-            return rescale(embed(self.encoder_, batches, config.batch_size), config.scale)
+            return rescale(self._fitted.embed(data, config.batch_size), config.scale)
 
-    def _hold(self, state: TrainingState, history: list[Epoch]) -> None:
-        self._state = state
-        assert isinstance(state.model.encoder, GraphEncoder)
-        self.encoder_ = state.model.encoder
-        self.history_ = history
-        self.n_features_in_ = self.features_.channels
+    def _hold(self, fitted: Fitted) -> None:
+        self._fitted = fitted
+        self.encoder_ = fitted.encoder
+        self.history_ = fitted.history
+        self.features_ = fitted.features
+        self.n_features_in_ = fitted.features.channels
 
-    def _train(self, data: GraphData, config: Config, epochs: int) -> None:
-        config = dataclasses.replace(config, epochs=self._state.epoch + epochs)
-        for group in self._state.optimizer.param_groups:  # set_params may have changed it
-            group["lr"] = config.lr
-
+    def _train(self, fitted: Fitted, data: GraphData, config: Config, epochs: int) -> None:
         def on_epoch(epoch: Epoch) -> None:
-            self.history_.append(epoch)
-            logger.info(
-                "epoch %d: loss %.6g, effective negatives %.3g", *epoch[0:1], epoch.loss, epoch.effective_negatives
-            )
+            share = epoch.effective_negatives
+            logger.info("epoch %d: loss %.6g, effective negatives %.3g", epoch.epoch, epoch.loss, share)
             if self.on_epoch is not None:
                 self.on_epoch(epoch)
 
-        with self._threads(), training_device(config) as fabric:
-            batches = GraphBatches(data, self.features_.apply(data), *place(fabric, config))
-            train(self._state, batches, config, fabric, on_epoch)
+        before = self.__dict__.copy()
+        try:
+            self._hold(fitted)  # while it trains, so that `on_epoch` finds it
+            with self._threads():
+                fitted.train(data, config, epochs, on_epoch)
+        except BaseException:
+            self.__dict__.clear()
+            self.__dict__.update(before)
+            raise
 
     def _warn(self, data: GraphData, config: Config) -> None:
         """Warn of what makes a training pointless without making it fail."""
@@ -294,6 +259,11 @@ class HardInfoGraph(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
             yield
         finally:
             torch.set_num_threads(before)
+
+
+def _plain(value: Any) -> Any:
+    """A parameter's value as JSON has it."""
+    return value.tolist() if isinstance(value, (np.generic, np.ndarray)) else value
 
 
 HardInfoGraph.__init__.__signature__ = signature(HardInfoGraph.__init__)  # type: ignore[attr-defined]

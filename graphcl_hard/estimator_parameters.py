@@ -4,7 +4,7 @@ import dataclasses
 import difflib
 import inspect
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -22,28 +22,46 @@ SETTINGS = {field.name: field.default for field in dataclasses.fields(Config) if
 OWN = ("node_label", "node_attr", "n_jobs", "random_state", "warm_start", "on_epoch")
 
 
-def to_config(params: Mapping[str, Any]) -> Config:
+def to_config(params: Mapping[str, Any], draw: bool = False) -> Config:
     """The settings of a training: a value for each of `SETTINGS`, and the seed.
 
-    An int as `random_state` is the seed; else one is drawn, as scikit-learn does.
+    Args:
+        params: the estimator's parameters.
+        draw: whether to draw a seed where `random_state` is no int, as scikit-learn does; if not, it is 0.
 
     Raises:
-        InputError: with a line for each setting outside its range, by the parameter's name.
+        InputError: with a line for each parameter outside its range.
     """
-    seed = params["random_state"]
-    if not isinstance(seed, (int, np.integer)):
-        seed = check_random_state(seed).randint(2**31)
-    settings = {name: params[name] for name in SETTINGS}
-    settings["views"] = tuple(settings["views"])  # a grid search may give a list
-    config = Config(**settings, seed=int(seed), score_epochs=())
-    mistakes = [
+    # Grids come as arrays, whose entries are NumPy's numbers, and views as lists.
+    plain = {name: value.item() if isinstance(value, np.generic) else value for name, value in params.items()}
+    if isinstance(plain["views"], (list, np.ndarray)):
+        plain["views"] = tuple(plain["views"])
+    mistakes = list(_own_mistakes(plain))
+    state = plain["random_state"]
+    seed = state if isinstance(state, int) and not mistakes else 0
+    config = Config(**{name: plain[name] for name in SETTINGS}, seed=seed, score_epochs=())
+    mistakes += [
         re.sub(r"--([a-z][a-z-]*)", lambda found: found[1].replace("-", "_"), mistake) for mistake in config.mistakes()
     ]
     if config.encoder == "gine":
         mistakes.append("encoder must not be gine, since features of edges are not read from graphs yet; take another.")
     if mistakes:
-        raise InputError("\n".join(mistakes).replace("seed must", "random_state must"))
+        raise InputError("\n".join(mistakes))
+    if draw and not isinstance(state, int):
+        config = dataclasses.replace(config, seed=int(check_random_state(state).randint(2**31)))
     return config
+
+
+def _own_mistakes(params: Mapping[str, Any]) -> Iterator[str]:
+    state, jobs, on_epoch = params["random_state"], params["n_jobs"], params["on_epoch"]
+    if isinstance(state, bool) or not isinstance(state, (int, np.random.RandomState, type(None))):
+        yield f"random_state must be an int, a RandomState or None, got {state!r}; take a small whole number."
+    elif isinstance(state, int) and not 0 <= state < 2**32:
+        yield f"random_state must lie in [0, {2**32 - 1}], got {state}; take a small whole number."
+    if jobs is not None and (not isinstance(jobs, int) or isinstance(jobs, bool) or jobs == 0):
+        yield f"n_jobs must be a number of threads, -1 for all cores, or None, got {jobs!r}; None leaves it to PyTorch."
+    if on_epoch is not None and not callable(on_epoch):
+        yield f"on_epoch must be a function of an Epoch, or None, got {on_epoch!r}."
 
 
 def describe_unknown(names: Iterable[str]) -> str:

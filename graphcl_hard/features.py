@@ -110,6 +110,8 @@ class FeatureMap:
         Raises:
             InputError: the set has other attributes, or another number of label columns, than the map.
         """
+        if graphs.num_nodes == 0:  # which has no attributes to compare either
+            return torch.zeros(0, self.channels)
         if self.largest_degree is not None:
             degree = _degree(graphs)
             if self.standardised_degree:

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import math
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Any, NamedTuple
 
@@ -11,12 +12,13 @@ import scipy.sparse
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch_geometric.data import Data
+from torch_geometric.data import Batch, Data
 
 from graphcl_hard.errors import InputError
 from graphcl_hard.graph_data import GraphData
 from graphcl_hard.tu_format import clean_edges
 
+INTEGERS = (torch.int8, torch.uint8, torch.int16, torch.int32, torch.int64)
 KINDS = "torch_geometric.data.Data, networkx graphs or square SciPy sparse matrices"
 
 
@@ -60,9 +62,14 @@ def to_graph_data(
         InputError: the graphs are of several kinds, or of another; one of them lacks an attribute that others have or
             that was named, has a value that is not finite, or edges that name no node; by its number, from 0.
     """
+    names = _names(node_attr)
     if isinstance(graphs, GraphData):
-        return graphs if node_attr in ("node_attr", ("node_attr",)) else dataclasses.replace(graphs, node_attr=None)
-    names = None if node_attr is None else (node_attr,) if isinstance(node_attr, str) else tuple(node_attr)
+        if node_label is not None or names not in (None, (), ("node_attr",)):
+            raise InputError(
+                f"Of {graphs.name}, a set in flat tensors, node_label must be None and node_attr None or 'node_attr', "
+                f"got {node_label!r} and {node_attr!r}; its labels are used anyway."
+            )
+        return graphs if names else dataclasses.replace(graphs, node_attr=None)
     parts = _read_all(graphs, node_label, names)
     sizes = np.array([part.num_nodes for part in parts], dtype=np.int64)
     node_ptr = np.append(0, np.cumsum(sizes))
@@ -82,6 +89,15 @@ def to_graph_data(
         node_attr=None if attributes is None else torch.from_numpy(attributes),
         node_label_values=values,
     )
+
+
+def _names(node_attr: Any) -> tuple[str, ...] | None:
+    if node_attr is None:
+        return None
+    names = (node_attr,) if isinstance(node_attr, str) else node_attr
+    if not isinstance(names, (tuple, list)) or not all(isinstance(name, str) for name in names):
+        raise InputError(f"node_attr must be a name, a tuple of names or None, got {node_attr!r}; mend it.")
+    return tuple(names)
 
 
 def _read_all(graphs: Iterable[Any], node_label: str | None, node_attr: tuple[str, ...] | None) -> list[_Graph]:
@@ -121,6 +137,8 @@ def _read_all(graphs: Iterable[Any], node_label: str | None, node_attr: tuple[st
 
 
 def _kind(graph: Any, index: int) -> str:
+    if isinstance(graph, Batch):
+        raise InputError(f"Graph {index} is a Batch of {graph.num_graphs} graphs; give its to_data_list() instead.")
     if isinstance(graph, Data):
         return "PyTorch Geometric"
     if isinstance(graph, nx.Graph):
@@ -156,8 +174,12 @@ def _read_data(data: Data, index: int, node_label: str | None, node_attr: tuple[
         raise InputError(
             f"Graph {index} must have one number of nodes, got {found or 'no x and no num_nodes'}; set num_nodes."
         )
+    if data.edge_index is None and "adj_t" in data:
+        raise InputError(f"Graph {index} has adj_t in place of edge_index; leave the transform ToSparseTensor out.")
     edge_index = torch.empty(2, 0, dtype=torch.int64) if data.edge_index is None else data.edge_index
-    if edge_index.dim() != 2 or edge_index.size(0) != 2 or edge_index.is_floating_point():
+    if not isinstance(edge_index, Tensor):
+        raise InputError(f"Graph {index} has an edge_index that is a {type(edge_index).__name__}, must be a tensor.")
+    if edge_index.dim() != 2 or edge_index.size(0) != 2 or edge_index.dtype not in INTEGERS:
         raise InputError(
             f"Graph {index} has an edge_index {tuple(edge_index.shape)} of {edge_index.dtype}, must be (2, E) int64; "
             "transpose or convert it."
@@ -184,19 +206,35 @@ def _read_networkx(graph: nx.Graph, index: int, node_label: str | None, node_att
         except KeyError:
             raise InputError(f"Graph {index} has no attribute {name!r} at its node {node!r}; add it.") from None
 
-    labels = None if node_label is None else [(value(node, node_label),) for node in graph]
+    labels = None
+    if node_label is not None:
+        labels = [(_label(value(node, node_label), node, index),) for node in graph]
     attributes = None
     if node_attr:
         rows = [[value(node, name) for name in node_attr] for node in graph]
         try:
-            flat = [np.concatenate([np.atleast_1d(np.asarray(v, dtype=np.float32)) for v in row]) for row in rows]
-            attributes = np.stack(flat) if flat else None
-        except (TypeError, ValueError) as error:
+            # hstack takes numbers and vectors, and rows of different lengths do not stack.
+            flat = [np.hstack([np.asarray(v, dtype=np.float32) for v in row]) for row in rows]
+            attributes = np.stack(flat).reshape(len(flat), -1) if flat else None
+            if flat and flat[0].ndim != 1:
+                raise ValueError(f"of {flat[0].ndim} dimensions")
+        except (TypeError, ValueError, RuntimeError) as error:
             raise InputError(
                 f"Graph {index} has attributes {', '.join(node_attr)} that are not numbers, or not as many at each "
                 f"node ({error}); name categories by node_label instead."
             ) from error
     return _Graph(len(number), edges, labels, attributes)
+
+
+def _label(value: Any, node: Hashable, index: int) -> Hashable:
+    """A label of networkx as it is kept: NumPy's numbers as Python's, which are equal and can be saved."""
+    value = value.item() if isinstance(value, np.generic) else value
+    if not isinstance(value, Hashable) or (isinstance(value, float) and math.isnan(value)):
+        raise InputError(
+            f"Graph {index} has the label {value!r} at its node {node!r}, which cannot be told from others; give a "
+            "string or a number."
+        )
+    return value
 
 
 def _read_matrix(matrix: Any, index: int, *_: object) -> _Graph:

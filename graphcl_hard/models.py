@@ -100,7 +100,10 @@ class GraphCL(Module):
                 f"GraphCL needs a node in every graph, got a batch with {empty} graphs without; leave them out."
             )
         embedding = self.encoder(*view.encoder_inputs)
-        return unit_rows(full_precision(self.projection_head(embedding.graph_embedding)))
+        rows = full_precision(self.projection_head(embedding.graph_embedding))
+        # A narrow head may have no ReLU alive for a graph, and zeros no direction: the first axis stands in.
+        axis = torch.zeros_like(rows[:1]).index_fill_(1, torch.zeros(1, dtype=torch.int64, device=rows.device), 1.0)
+        return unit_rows(torch.where((rows == 0).all(dim=1, keepdim=True), axis, rows))
 
 
 def _check_encoder(encoder: Encoder) -> None:

@@ -6,9 +6,12 @@ import warnings
 
 import networkx as nx
 import numpy as np
+import pandas as pd
 import pytest
 import torch
+from joblib import Parallel, delayed
 from sklearn.base import clone
+from sklearn.compose import ColumnTransformer
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
@@ -193,6 +196,7 @@ def test_unseen_graphs(fitted, graphs):
     with pytest.warns(UserWarning, match="1 node labels that the features were not made for"):
         assert np.isfinite(fitted.transform([strange])).all()
     assert (fitted.transform([nx.empty_graph(0), graphs[0]])[0] == 0).all()
+    assert (fitted.transform([nx.empty_graph(0)]) == np.zeros((1, 96))).all()
     wide = [Data(x=torch.rand(4, 2), edge_index=torch.tensor([[0, 1], [1, 0]])) for _ in range(20)]
     numeric = HardInfoGraph(epochs=1, random_state=0).fit(wide)
     with pytest.raises(InputError, match="graphs has 3 node attributes, must have the 2"):
@@ -226,6 +230,14 @@ def test_all_mistakes_at_once(graphs):
         "detach_weights must be True or False, got 1; give one of them.",
         "epochs must be a whole number, got '5'; 5 is usual, and 0 scores the untrained encoder alone.",
     ]
+    with pytest.raises(InputError) as error:
+        estimator(beta=-1, score_scale="x", random_state="a", n_jobs=0, on_epoch=3, tau_plus=None).fit(graphs)
+    assert [line.split()[0] for line in str(error.value).splitlines()] == [
+        "random_state", "n_jobs", "on_epoch", "tau_plus", "score_scale", "beta",
+    ]  # fmt: skip
+    for views in (None, 5, "random", ("none", ["a"])):
+        with pytest.raises(InputError, match="views must be two of node-drop"):
+            estimator(views=views).fit(graphs)
     with pytest.raises(InputError, match="encoder must not be gine"):
         estimator(encoder="gine").fit(graphs)
     with pytest.raises(InputError, match=r"random_state must lie in \[0, .*\], got -1"):
@@ -234,12 +246,74 @@ def test_all_mistakes_at_once(graphs):
         estimator().fit(graphs[:1])
 
 
-def test_a_failed_fit_leaves_the_fitted_state(graphs, fitted):
-    model = pickle.loads(pickle.dumps(fitted))
+def test_a_saved_model_is_the_one_that_was_built(graphs, fitted, tmp_path):
+    model = pickle.loads(pickle.dumps(fitted)).set_params(method="graphcl", precision="64-true", hidden_channels=5)
     expected = model.transform(graphs)
-    with pytest.raises(InputError):
-        model.fit([*graphs, None])
-    assert np.array_equal(model.transform(graphs), expected)
+    model.save(tmp_path / "saved")
+    loaded = HardInfoGraph.load(tmp_path / "saved")
+    assert loaded.get_params() == model.get_params()
+    assert np.array_equal(loaded.transform(graphs), expected)
+    for setting, value in (("objective", "info-nce"), ("tau_plus", 0.5), ("hidden_channels", 8)):
+        changed = pickle.loads(pickle.dumps(fitted)).set_params(warm_start=True, **{setting: value})
+        with pytest.raises(InputError, match=f"{setting} cannot change from .* once a model is fitted"):
+            changed.fit(graphs)
+        with pytest.raises(InputError, match="fit anew"):
+            changed.partial_fit(graphs)
+        assert len(changed.set_params(warm_start=False).fit(graphs).history_) == 2
+    with pytest.raises(InputError, match="A warm start needs beta_schedule 'constant'"):
+        pickle.loads(pickle.dumps(fitted)).set_params(warm_start=True, beta_schedule="linear-up").fit(graphs)
+
+
+def test_numbers_of_numpy_are_numbers(graphs):
+    settings = {"hidden_channels": 8, "num_layers": 2, "batch_size": 16, "deterministic": False, "beta": 1.0}
+    expected = estimator(**settings).fit_transform(graphs)
+    arrays = {name: np.array([value])[0] for name, value in settings.items()}
+    assert np.array_equal(estimator(**arrays).fit_transform(graphs), expected)
+
+
+def test_fit_alone_draws_random_numbers(graphs, tmp_path):
+    model = estimator(random_state=None).fit(graphs)
+    model.save(tmp_path / "saved")
+    np.random.seed(0)
+    before = np.random.get_state()[2]
+    model.transform(graphs)
+    HardInfoGraph.load(tmp_path / "saved").transform(graphs)
+    assert np.random.get_state()[2] == before
+
+
+def test_a_seed_holds_in_threads(graphs):
+    def vectors(seed):
+        return estimator(random_state=seed, epochs=1).fit_transform(graphs)
+
+    expected = [vectors(seed) for seed in range(4)]
+    found = Parallel(n_jobs=2, backend="threading")(delayed(vectors)(seed) for seed in range(4))
+    assert all(map(np.array_equal, expected, found))
+
+
+def test_columns_of_graphs(graphs):
+    columns = ColumnTransformer([("graph", estimator(epochs=1), "graph")]).set_output(transform="pandas")
+    frame = columns.fit_transform(pd.DataFrame({"graph": graphs}))
+    assert frame.columns[0] == "graph__hardinfograph0"
+
+
+@pytest.mark.parametrize("changes", [{"warm_start": False}, {"warm_start": True}])
+def test_a_failed_fit_leaves_the_fitted_state(graphs, fitted, changes):
+    model = pickle.loads(pickle.dumps(fitted)).set_params(**changes)
+    expected, history = model.transform(graphs), list(model.history_)
+
+    def stop(epoch):
+        raise KeyboardInterrupt
+
+    for wrong, settings in (([*graphs, None], {}), (graphs[:1], {}), (graphs, {"on_epoch": stop})):
+        with pytest.raises((InputError, KeyboardInterrupt)):
+            model.set_params(**settings).fit(wrong)
+        assert np.array_equal(model.transform(graphs), expected)
+        assert model.history_ == history
+    fresh = estimator(on_epoch=stop)
+    with pytest.raises(KeyboardInterrupt):
+        fresh.fit(graphs)
+    with pytest.raises(NotFittedError):
+        fresh.transform(graphs)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import scipy.sparse
 import torch
-from torch_geometric.data import Data
+from torch_geometric.data import Batch, Data
 from torch_geometric.utils import from_networkx
 
 from graphcl_hard.data import TUDataset, load_graphs
@@ -101,7 +101,10 @@ def test_a_tu_set_through_pyg_is_the_set(tmp_path):
 def test_a_whole_set_has_its_attributes_on_request(toy):
     toy = dataclasses.replace(toy, node_attr=torch.rand(toy.num_nodes, 2))
     assert to_graph_data(toy).node_attr is None
-    assert to_graph_data(toy, node_attr="node_attr") is toy
+    assert to_graph_data(toy, node_attr="node_attr") is to_graph_data(toy, node_attr=["node_attr"]) is toy
+    for wrong in ({"node_attr": "x"}, {"node_label": "label"}):
+        with pytest.raises(InputError, match="node_label must be None and node_attr None or 'node_attr'"):
+            to_graph_data(toy, **wrong)
 
 
 PATH = nx.path_graph(3)
@@ -134,6 +137,11 @@ EDGES = torch.tensor([[0], [1]])
         ([Data(kind=torch.ones(2))], {"node_label": "kind"}, "'kind' of torch.float32, must be integers"),
         ([Data(x="words", num_nodes=2)], {}, "Graph 0 has a 'x' that is not a tensor"),
         ([Data(num_nodes=2), Data(edge_index=EDGES, num_nodes=1)], {}, r"Graph 1 has edges .* 0 to 1, .* in \[0, 0\]"),
+        ([Batch.from_data_list([Data(num_nodes=1)] * 2)], {}, r"Graph 0 is a Batch of 2 graphs; give its to_data_list"),
+        ([Data(adj_t=EDGES, num_nodes=2)], {}, "Graph 0 has adj_t in place of edge_index"),
+        ([Data(edge_index=[[0], [1]], num_nodes=2)], {}, "an edge_index that is a list, must be a tensor"),
+        ([Data(edge_index=EDGES.bool(), num_nodes=2)], {}, r"an edge_index \(2, 1\) of torch.bool"),
+        ([PATH], {"node_attr": 3}, "node_attr must be a name, a tuple of names or None, got 3"),
         ([Data(edge_index=EDGES.T, num_nodes=2)], {}, r"an edge_index \(1, 2\) of torch.int64"),
         ([Data(edge_index=EDGES.float(), num_nodes=2)], {}, "of torch.float32, must be"),
         ([Data(x=torch.ones(2, 1)), Data(x=torch.ones(1, 2))], {}, "got 1 columns in graph 0 and 2 in graph 1"),
@@ -163,6 +171,24 @@ def test_attributes_that_are_no_numbers_are_refused():
     nx.set_node_attributes(graph, {0: [1.0], 1: [1.0, 2.0]}, "colour")
     with pytest.raises(InputError, match="or not as many at each node"):
         to_graph_data([graph], node_attr="colour")
+
+
+def test_labels_that_cannot_be_told_apart_are_refused_and_numpys_are_pythons():
+    graph = nx.path_graph(2)
+    for label in (float("nan"), ["a"]):
+        nx.set_node_attributes(graph, {0: 1, 1: label}, "kind")
+        with pytest.raises(InputError, match="at its node 1, which cannot be told from others"):
+            to_graph_data([graph], node_label="kind")
+    nx.set_node_attributes(graph, {0: np.int64(2), 1: np.str_("b")}, "kind")
+    values = to_graph_data([graph], node_label="kind").node_label_values[0]
+    assert [type(value) for value in values] == [int, str]
+
+
+def test_attributes_of_two_dimensions_are_refused():
+    graph = nx.path_graph(2)
+    nx.set_node_attributes(graph, np.ones((2, 2)), "table")
+    with pytest.raises(InputError, match="table that are not numbers"):
+        to_graph_data([graph], node_attr="table")
 
 
 def test_labels_without_an_order_are_numbered_as_they_come():

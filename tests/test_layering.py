@@ -46,7 +46,7 @@ FLOORS = [
     {"models"},
     {"training"},
     {"checkpoint"},
-    {"experiment"},
+    {"experiment", "fitted"},
     {"run", "embed", "estimator"},
 ]
 FLOOR = {module: number for number, floor in enumerate(FLOORS) for module in floor}

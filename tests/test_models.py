@@ -23,6 +23,18 @@ OBJECTIVE = functools.partial(local_global_jsd, tau_plus=0.1)
 VIEW_OBJECTIVE = functools.partial(nt_xent, tau_plus=0.1, temperature=0.4)
 
 
+def test_a_dead_projection_has_a_direction(toy):
+    batches = GraphBatches(toy, node_features(toy).x)
+    batch = with_views(batches.select(torch.arange(8)), ("none", "none"), 0.2)
+    model = GraphCL(GINEncoder(node_features(toy).channels, 4, 1), VIEW_OBJECTIVE)
+    with torch.no_grad():
+        model.projection_head[0].weight.zero_()
+    loss, _ = model(batch, 1.0)
+    loss.backward()
+    assert torch.isfinite(loss)
+    assert all(torch.isfinite(p.grad).all() for p in model.parameters() if p.grad is not None)
+
+
 def test_a_head_is_three_layers_beside_a_shortcut():
     head = ResidualHead(5).double()
     x = torch.randn(7, 5, dtype=torch.float64)

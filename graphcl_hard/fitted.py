@@ -1,0 +1,145 @@
+"""What fitting an estimator leaves: an encoder and its training, how nodes become inputs, and how it came about."""
+
+import copy
+import dataclasses
+import json
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from graphcl_hard.batching import GraphBatches
+from graphcl_hard.checkpoint import read_summed, write_summed
+from graphcl_hard.config import Config, to_plain
+from graphcl_hard.encoders import make_encoder
+from graphcl_hard.errors import InputError
+from graphcl_hard.features import FeatureMap
+from graphcl_hard.graph_data import GraphData
+from graphcl_hard.graph_encoder import GraphEncoder
+from graphcl_hard.training import Epoch, TrainingState, build_model, embed, place, train, training_device
+
+# What may differ from one training of a model to the next; all else is built into the model.
+FREE = {
+    *("epochs", "seed", "lr", "beta", "beta_schedule", "batch_size", "nodes_per_graph", "views", "view_strength"),
+    *("scale", "deterministic"),
+}
+# PyTorch's generator of initial weights is the process's, and so is the switch to deterministic operations.
+_one_at_a_time = threading.RLock()
+
+
+class Fitted:
+    """A model in training, and what belongs to it.
+
+    Args:
+        config: the settings that it was built with.
+        features: how nodes become inputs.
+        state: the model, and how far its training is.
+        history: an `Epoch` for each that is behind it.
+    """
+
+    def __init__(self, config: Config, features: FeatureMap, state: TrainingState, history: list[Epoch]) -> None:
+        self.config = config
+        self.features = features
+        self.state = state
+        self.history = history
+
+    @classmethod
+    def start(cls, data: GraphData, config: Config) -> "Fitted":
+        """A model with its initial weights, and the features of a set.
+
+        Raises:
+            InputError: fewer than 2 graphs, or no inputs at all.
+        """
+        if data.num_graphs < 2:
+            raise InputError(f"fit needs at least 2 graphs, got {data.num_graphs}: the others are the negatives.")
+        features = FeatureMap.fit(data, use_node_attr=data.node_attr is not None, keep_binary=True)
+        if features.channels == 0:
+            raise InputError("The graphs of fit must have a node, or an attribute, got none; give other graphs.")
+        with _one_at_a_time, training_device(config) as fabric:
+            device, dtype = place(fabric, config)
+            batches = GraphBatches(data, features.apply(data), device, dtype)
+            state = TrainingState(build_model(config, features.channels, batches).to(device, dtype), config)
+        return cls(config, features, state, [])
+
+    @property
+    def encoder(self) -> GraphEncoder:
+        """The encoder in training."""
+        assert isinstance(self.state.model.encoder, GraphEncoder)
+        return self.state.model.encoder
+
+    def train(self, data: GraphData, config: Config, epochs: int, on_epoch: Callable[[Epoch], object]) -> None:
+        """Go on for some epochs over a set; what fails leaves all as it was.
+
+        Raises:
+            InputError: a setting differs that is built into the model, or the graphs have other attributes.
+            TrainingDiverged: the loss, or a weight, is not finite any more.
+        """
+        for field in dataclasses.fields(Config):
+            built, given = getattr(self.config, field.name), getattr(config, field.name)
+            if field.name not in FREE and built != given:
+                raise InputError(
+                    f"{field.name} cannot change from {built!r} to {given!r} once a model is fitted; fit anew, without "
+                    "warm_start."
+                )
+        before = {name: tensor.clone() for name, tensor in self.state.to_tensors().items()}, self.state.epoch
+        history = copy.copy(self.history)
+        for group in self.state.optimizer.param_groups:
+            group["lr"] = config.lr
+
+        def keep(epoch: Epoch) -> None:
+            self.history.append(epoch)
+            on_epoch(epoch)
+
+        try:
+            with training_device(config) as fabric:
+                batches = GraphBatches(data, self.features.apply(data), *place(fabric, config))
+                train(self.state, batches, dataclasses.replace(config, epochs=self.state.epoch + epochs), fabric, keep)
+        except BaseException:
+            self.state.load_tensors(*before)
+            self.history[:] = history
+            raise
+
+    def embed(self, data: GraphData, batch_size: int) -> npt.NDArray[np.floating]:
+        """The graph embeddings of a set, (G, L*H)."""
+        parameter = next(self.encoder.parameters())
+        batches = GraphBatches(data, self.features.apply(data), parameter.device, parameter.dtype)
+        return embed(self.encoder, batches, batch_size)
+
+    def save(self, path: Path, params: Mapping[str, Any]) -> None:
+        """Write all of it, and the estimator's parameters, into one file, atomically.
+
+        Raises:
+            InputError: a label of the graphs is neither a string nor a number.
+        """
+        content = {
+            "params": params,
+            "config": {name: value for name, value in to_plain(self.config).items() if name in params},
+            "features": self.features.to_plain(),
+            "encoder": self.encoder.arguments,
+            "history": [epoch._asdict() for epoch in self.history],
+            "epoch": self.state.epoch,
+        }
+        write_summed(path, self.state.to_tensors(), "estimator", json.dumps(content))
+
+    @classmethod
+    def load(cls, path: Path) -> tuple["Fitted", dict[str, Any]]:
+        """What `save` wrote, on the CPU, and the estimator's parameters."""
+        tensors, text = read_summed(path, "estimator")
+        content = json.loads(text)
+        features = FeatureMap.from_plain(content["features"])
+        config = Config(**_tuples(content["config"]), score_epochs=())
+        with _one_at_a_time:
+            model = build_model(config, features.channels, encoder=make_encoder(content["encoder"]))
+        model.to(torch.float64 if config.precision == "64-true" else torch.float32)
+        fitted = cls(config, features, TrainingState(model, config), [Epoch(**row) for row in content["history"]])
+        fitted.state.load_tensors(tensors, content["epoch"])
+        return fitted, _tuples(content["params"])
+
+
+def _tuples(plain: Mapping[str, Any]) -> dict[str, Any]:
+    """Lists are tuples that went through JSON."""
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in plain.items()}
