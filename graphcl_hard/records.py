@@ -214,7 +214,8 @@ def git_commit(folder: Path) -> str | None:
     """The commit of the checkout that tracks `folder`, with "-dirty" where tracked files differ; None outside one."""
 
     def git(*words: str) -> str:
-        command = ["git", "-C", str(folder), *words]
+        # Without a lock on the index, which a status would rewrite and, killed, leave locked.
+        command = ["git", "--no-optional-locks", "-C", str(folder), *words]
         return subprocess.run(command, capture_output=True, text=True, check=True, timeout=20).stdout.strip()
 
     try:

@@ -47,6 +47,7 @@ def test_a_run_leaves_its_files(finished):
         "embeddings.npz",
         "encoder.json",
         "encoder.safetensors",
+        "features.json",
         "metrics.csv",
         "result.json",
         "training.png",
@@ -456,7 +457,7 @@ def test_a_full_disk_is_one_sentence_and_leaves_no_torn_file(tmp_path):
     )
     assert "Traceback" not in error
     assert load(tmp_path / "run")["status"] == "failed"
-    assert sorted(os.listdir(tmp_path / "run")) == ["config.yaml", "encoder.json", "result.json"]
+    assert sorted(os.listdir(tmp_path / "run")) == ["config.yaml", "encoder.json", "features.json", "result.json"]
 
 
 def test_no_arguments_at_all_runs_mutag(tmp_path, monkeypatch, capsys):
