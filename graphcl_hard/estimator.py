@@ -50,7 +50,8 @@ class HardInfoGraph(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         random_state: int, `RandomState`, or None, for the initial weights and the order of batches. An int gives what
             `python -m graphcl_hard.run --seed` gives.
         warm_start: whether another `fit` goes on from the weights there are, by `epochs` more epochs, with the
-            features of the first.
+            features of the first. Settings that are built into the model (`hidden_channels`, `objective`, `tau_plus`,
+            ...) cannot change then; `beta_schedule` must be constant.
         on_epoch: called after each epoch with its `Epoch`, when `encoder_` holds that epoch's weights.
         **settings: settings of a run by the same names, defaults and ranges: `method`, `objective`, `mode`, `beta`,
             `beta_schedule`, `tau_plus`, `critic`, `temperature`, `score_scale`, `detach_weights`, `nodes_per_graph`,

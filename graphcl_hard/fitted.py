@@ -27,8 +27,8 @@ FREE = {
     *("epochs", "seed", "lr", "beta", "beta_schedule", "batch_size", "nodes_per_graph", "views", "view_strength"),
     *("scale", "deterministic"),
 }
-# PyTorch's generator of initial weights is the process's, and so is the switch to deterministic operations.
-_one_at_a_time = threading.RLock()
+# PyTorch's generator, which draws the initial weights, is the process's: one model at a time, so that a seed holds.
+_one_at_a_time = threading.Lock()
 
 
 class Fitted:
