@@ -17,7 +17,17 @@ from graphcl_hard.errors import InputError
 
 EXPERIMENTS = Path(__file__).resolve().parent.parent / "experiments"
 sys.path.insert(0, str(EXPERIMENTS))
-from study import analysis, cell_records, comparisons, figures, report, selection, tables, two_views  # noqa: E402
+from study import (  # noqa: E402
+    analysis,
+    cell_records,
+    comparisons,
+    figures,
+    inner_search,
+    report,
+    selection,
+    tables,
+    two_views,
+)
 from study.label_shares import label_shares_table, read_label_shares  # noqa: E402
 
 sys.path.remove(str(EXPERIMENTS))
@@ -545,3 +555,66 @@ def test_graphcl_stands_beside_infograph(tmp_path):
     assert gain["difference"] == pytest.approx(10, abs=1.5)
     assert gain["p_holm"] < 0.05
     assert comparisons.other_table(scores) is None
+
+
+def test_each_beta_of_graphcl_is_compared_with_its_uniform(tmp_path):
+    cells = Synthetic(tmp_path)
+    cells.study(sets=("MUTAG",), seeds=2, betas=(0.0, 10.0))
+    for seed in range(2):
+        for name, top, beta in (("uniform", 0.7, 0.0), ("hard", 0.75, 1.0), ("hard-beta5", 0.85, 5.0)):
+            settings = {"method": "graphcl", "beta": beta}
+            cells.cell("MUTAG", f"graphcl-{name}", "graphcl", seed, (0.7, top), settings)
+    table = two_views.two_views_tables(frame_of(tmp_path))[2]
+    assert list(table.shown.columns[1:3]) == ["graphcl-hard-beta5 - graphcl-uniform", "graphcl-hard - graphcl-uniform"]
+    gaps = [
+        accuracies(tmp_path, "MUTAG", "graphcl-hard-beta5", seed, 20)[0]
+        - accuracies(tmp_path, "MUTAG", "graphcl-uniform", seed, 20)[0]
+        for seed in range(2)
+    ]
+    found = table.values.set_index(["first", "dataset"])["difference"]
+    assert found["graphcl-hard-beta5", "MUTAG"] == pytest.approx(100 * np.mean(gaps))
+
+
+@pytest.fixture
+def searched(tmp_path):
+    """Two factors with partners, one without, and GraphCL; the second seed lacks a candidate of hard."""
+    cells = Synthetic(tmp_path)
+    cells.study(sets=("MUTAG", "DD"), seeds=2, betas=(0.0, 10.0))
+    for seed in range(2):
+        for name, top in (("hard-wide", 0.76), ("uniform-wide", 0.71), ("untrained-wide", 0.72)):
+            if (name, seed) != ("hard-wide", 1):
+                epochs = (0,) if name == "untrained-wide" else EPOCHS
+                cells.cell("MUTAG", name, "width", seed, (top, top), {"hidden_channels": 128}, epochs=epochs)
+        cells.cell("MUTAG", "hard-attached", "attached", seed, (0.9, 0.9), {"detach_weights": False})
+        cells.cell("MUTAG", "graphcl-hard", "graphcl", seed, (0.7, 0.77), {"method": "graphcl", "beta": 1.0})
+    return tmp_path
+
+
+def test_the_search_over_all_settings_against_plain_loops(searched):
+    _, table, tests = inner_search.inner_search_tables(frame_of(searched))
+    names = ["hard-beta10-tau0.1", "graphcl-hard", "hard-wide"]  # hard-attached has no partner, and no part
+    candidates = [accuracies(searched, "MUTAG", name, 0, epoch) for name in names for epoch in EPOCHS[1:]]
+    inner, test = np.array([one[1] for one in candidates]), np.array([one[0] for one in candidates])
+    best = inner.argmax(axis=0)
+    expected = [test[(best[place], *place)] for place in np.ndindex(best.shape)]
+    rows = table.values.set_index(["method", "dataset"])
+    found = rows.loc[("hard, any setting", "MUTAG")]
+    assert found["accuracy"] == pytest.approx(100 * np.mean(expected))
+    assert (found["candidates"], found["seeds"]) == ("3 to 9", 1)  # three epochs of one method on DD
+    assert rows.loc[("untrained, any setting", "MUTAG"), "candidates"] == "1 to 2"
+    assert rows.loc[("uniform, any setting", "MUTAG"), "seeds"] == 2
+    assert "hard, any setting - uniform, any setting" in tests.shown.columns
+
+
+def test_the_inner_folds_view_of_a_setting(searched):
+    table = inner_search.inner_search_tables(frame_of(searched))[0]
+    inner = [np.mean(accuracies(searched, "MUTAG", name, 0, 20)[1]) for name in ("hard-wide", "hard-beta10-tau0.1")]
+    found = table.values.set_index(["method", "dataset"]).loc[("hard-wide", "MUTAG")]
+    assert found["difference"] == pytest.approx(100 * (inner[0] - inner[1]))
+    assert found["seeds"] == 1
+    assert list(table.shown["method"])[-1] == "hard-attached"  # in no pool, but tried
+    assert table.shown.set_index("method").loc["hard-beta10-tau0.1", "mean"] == "+0.0"
+
+
+def test_without_other_settings_there_is_no_search(study):
+    assert inner_search.inner_search_tables(frame_of(study)) == []

@@ -8,7 +8,7 @@ from typing import Any
 
 import jinja2
 
-from study import comparisons, coverage, curves, figures, tables, two_views
+from study import comparisons, coverage, curves, figures, inner_search, tables, two_views
 from study.analysis import score_frame
 from study.cell_records import whole_files
 from study.figures import Picture
@@ -97,6 +97,7 @@ def build_sections(records: Sequence[Mapping[str, Any]], out: Path) -> list[Sect
             "",
             [comparisons.other_table(scores), comparisons.partners_table(scores)],
         ),
+        ("searched", "Chosen among all settings", SELECTED, [*inner_search.inner_search_tables(scores)]),
         (
             "cells",
             "What this rests on",

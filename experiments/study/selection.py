@@ -9,17 +9,21 @@ CANDIDATE = ["beta", "tau_plus", "others", "method", "epoch"]
 
 
 def selected(scores: pd.DataFrame, family: str) -> tuple[Results, pd.DataFrame]:
-    """A family's results where each outer fold has its own setting and epoch, chosen inside its training part.
+    """A family's results where each outer fold has its own setting and epoch (after 0); see `chosen`."""
+    return chosen(scores[(scores["family"] == family) & (scores["epoch"] > 0)])
 
-    For each (seed, repeat, fold), the candidates are all methods of the family that finished with this seed, at all
-    scored epochs but 0. The one with the largest inner_accuracy is taken, and its test accuracy reported. Ties go to
+
+def chosen(rows: pd.DataFrame) -> tuple[Results, pd.DataFrame]:
+    """Results where each outer fold has its own candidate, chosen inside its training part.
+
+    For each (seed, repeat, fold), the candidates are all of the rows with this data set and seed, a method at an
+    epoch each. The one with the largest inner_accuracy is taken, and its test accuracy reported. Ties go to
     the smallest beta, then the smallest tau_plus, the fewest other settings, the name, and the earliest epoch.
 
     Returns:
         The results, and what was chosen: dataset, method, epoch, share (of the outer folds, most frequent first) and
         candidates (the least number that a seed had).
     """
-    rows = scores[(scores["family"] == family) & (scores["epoch"] > 0)]
     results: Results = {}
     choices = []
     for (dataset, seed), group in rows.groupby(["dataset", "seed"], sort=False):

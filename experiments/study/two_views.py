@@ -29,7 +29,14 @@ def two_views_tables(scores: pd.DataFrame) -> list[Table]:
     named = {LABELS[name]: results for name, results in lines.items()}
     pairs = [(LABELS[first], LABELS[second]) for first, second in PAIRS]
     title = "Tests of GraphCL"
-    return [_accuracies(scores, lines), tests_table("graphcl_tests", title, f"Last epoch. {TESTED}", named, pairs)]
+    tables = [_accuracies(scores, lines), tests_table("graphcl_tests", title, f"Last epoch. {TESTED}", named, pairs)]
+    others = [name for name in dict.fromkeys(scores.loc[scores["family"] == FAMILY, "method"]) if name not in LABELS]
+    if not others:
+        return tables
+    lines |= {name: at_epoch(scores, name) for name in others}
+    pairs = [(name, UNIFORM) for name in [*others, HARD]]
+    title = "GraphCL's hardness and its correction, one by one"
+    return [*tables, tests_table("graphcl_beta", title, f"Last epoch. {TESTED}", lines, pairs)]
 
 
 def _lines(scores: pd.DataFrame) -> dict[str, Results]:
