@@ -68,7 +68,7 @@ def opened(request, browser, address):
     tab.on("console", lambda message: heard.append(message.text))
     tab.on("pageerror", lambda error: heard.append(str(error)))
     tab.on("request", lambda one: one.url.startswith((address, "data:")) or heard.append(one.url))
-    tab.on("response", lambda one: one.ok or heard.append(f"{one.status} {one.url}"))
+    tab.on("response", lambda one: one.status < 400 or heard.append(f"{one.status} {one.url}"))
     yield tab, heard
     tab.close()
 
@@ -90,7 +90,7 @@ def test_every_page_reads_well(site, address, opened):
     pages = sorted(path.relative_to(site).as_posix() for path in site.rglob("*.html"))
     assert len(pages) > 10
     for page in pages:
-        tab.goto(address + page, wait_until="networkidle")
+        tab.goto(address + page)
         complaints = {what: tab.evaluate(expression) for what, expression in COMPLAINTS.items()}
         complaints["heard"] = heard[:]
         heard.clear()
@@ -100,15 +100,16 @@ def test_every_page_reads_well(site, address, opened):
 
 def test_mathematics_has_its_font(address, opened):
     tab, _ = opened
-    tab.goto(address + "theory.html", wait_until="networkidle")
+    tab.goto(address + "theory.html")
     assert tab.locator("math").count() > 20
-    assert tab.evaluate("[...document.fonts].map(face => face.status)") == ["loaded"]
+    loaded = "document.fonts.ready.then(() => [...document.fonts].map(face => face.status))"
+    assert tab.evaluate(loaded) == ["loaded"]
 
 
 def test_the_search_finds_an_objective(address, opened):
     tab, heard = opened
     tab.goto(address, wait_until="networkidle")
     tab.evaluate("document.querySelector('#__search').click()")
-    tab.locator("input[name=query]").fill("local_global_jsd")
+    tab.locator("input[name=query]").press_sequentially("local_global_jsd")
     tab.locator(".md-search-result__item a[href*='reference/objectives.html']").first.wait_for()
     assert heard == []
