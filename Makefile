@@ -5,13 +5,17 @@ PY = .venv/bin/python
 # Twice quiet: setuptools' remarks on editable installs are not for the user; errors still show.
 PIP = $(PY) -m pip install --quiet --quiet --constraint constraints.txt
 
-.PHONY: run test lint bench
+.PHONY: run test lint docs bench
 
 run: .venv/installed
 	$(PY) -m graphcl_hard.run --dataset MUTAG
 
 test: .venv/installed
 	$(PY) -m pytest
+
+# The site, into site/: open site/index.html, or `$(PY) -m mkdocs serve` for one that can be searched.
+docs: .venv/installed
+	$(PY) -m mkdocs build --strict
 
 # Tens of minutes; nothing else should run on the machine.
 bench: .venv/installed

@@ -48,8 +48,13 @@ def load_graphs(
         data_dir: folder for data sets, created if need be.
         progress: called with the bytes done and the bytes in all (None if unknown) during a download.
 
+    Returns:
+        `GraphData`, flat tensors over the whole set; `HardInfoGraph` takes it as it is.
+
     Raises:
         InputError: the name is unknown everywhere, the files are wrong, or nothing can be reached.
+
+    Source: Morris et al., "TUDataset: A collection of benchmark datasets for learning with graphs", 2020.
     """
     if is_path(name_or_path):
         path = Path(os.path.expanduser(name_or_path))

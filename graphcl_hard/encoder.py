@@ -16,9 +16,9 @@ class GINEncoder(GraphEncoder):
     r"""Graph isomorphism network with batch norm, whose layers' outputs are all kept.
 
     .. math::
-        x_i^{(l)} = \mathrm{BN}\Big(\mathrm{ReLU}\Big(\mathrm{MLP}^{(l)}\Big((1 + \epsilon)\, x_i^{(l-1)}
-                    + \sum_{j \in \mathcal N(i)} x_j^{(l-1)}\Big)\Big)\Big), \qquad
-        X^{(l)} = \mathrm{BN}(\mathrm{ReLU}(\mathrm{MLP}^{(l)}((A + (1 + \epsilon) I) X^{(l-1)})))
+        x_i^{(l)} &= \mathrm{BN}\Big(\mathrm{ReLU}\Big(\mathrm{MLP}^{(l)}\Big((1 + \epsilon)\, x_i^{(l-1)}
+                    + \sum_{j \in \mathcal N(i)} x_j^{(l-1)}\Big)\Big)\Big) \\
+        X^{(l)} &= \mathrm{BN}(\mathrm{ReLU}(\mathrm{MLP}^{(l)}((A + (1 + \epsilon) I) X^{(l-1)})))
 
     with :math:`\epsilon = 0` and an MLP of two linear layers with a ReLU between. The node embedding is
     :math:`[x^{(1)}, \dots, x^{(L)}]`, the graph embedding its readout over the graph's nodes. Parameters are named as

@@ -34,7 +34,10 @@ class MessagePassingEncoder(GraphEncoder):
 
     Args:
         encoder: "gine", "gcn", "sage", "gat" or "pna".
-        in_channels, hidden_channels, num_layers, readout: see `GINEncoder`.
+        in_channels: F, width of the node features, at least 1.
+        hidden_channels: H, channels of each layer, at least 1.
+        num_layers: L, at least 1.
+        readout: "sum", "mean", "max" or "attention", as in `GINEncoder`.
         edge_channels: D, width of the edges' features, at least 1; for "gine" alone.
         degree_histogram: how many nodes of the training set receive from 0, 1, 2, ... neighbours, as
             `GraphBatches.degree_histogram` counts them; for "pna" alone, whose scalers it normalises.
@@ -130,10 +133,16 @@ def _checked_histogram(encoder: str, histogram: Sequence[int] | Tensor | None) -
 
 
 def load_encoder(folder: str | Path) -> GraphEncoder:
-    """The encoder that a run, or `save_pretrained`, left in a folder, of whichever class; see `from_pretrained`.
+    """The encoder that a run, or `save_pretrained`, left in a folder, of whichever class. Nothing is unpickled.
+
+    Args:
+        folder: holds encoder.json and encoder.safetensors.
+
+    Returns:
+        A `GINEncoder` or `MessagePassingEncoder`, in evaluation mode, on the CPU, in its saved precision.
 
     Raises:
-        InputError: as `from_pretrained` does.
+        InputError: a file is missing, cut short, or does not fit the other; or this version knows no such encoder.
     """
     return _class_of(saved_arguments(Path(folder))["encoder"]).from_pretrained(folder)
 

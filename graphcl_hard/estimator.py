@@ -67,6 +67,9 @@ class HardInfoGraph(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
     Raises:
         TypeError: a parameter that there is not.
         InputError: (in `fit`) settings outside their range, all of them named; graphs that cannot be used.
+
+    Sources: Sun et al., "InfoGraph", ICLR 2020; Robinson et al., "Contrastive Learning with Hard Negative Samples",
+    ICLR 2021; for `method="graphcl"` You et al., "Graph Contrastive Learning with Augmentations", NeurIPS 2020.
     """
 
     encoder_: GraphEncoder
@@ -143,7 +146,7 @@ class HardInfoGraph(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         return self._transform(self._read(graphs), self._config())
 
     def fit_transform(self, graphs: Iterable[Any] | GraphData, y: object = None) -> npt.NDArray[np.floating]:
-        """`fit`, then `transform` of the same graphs, which are read once."""
+        """`fit`, then `transform` of the same graphs, which are read once; returns and errors are theirs."""
         data = self._read(graphs)
         self._fit(data, self._config(draw=True))
         return self._transform(data, self._config())
@@ -192,7 +195,11 @@ class HardInfoGraph(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         return int(self.encoder_.out_channels)
 
     def get_feature_names_out(self, input_features: object = None) -> npt.NDArray[np.object_]:
-        """The vectors' names, hardinfograph0 and so on; a list of graphs has no names of features to look at."""
+        """The vectors' names, (L*H,): hardinfograph0 and so on; a list of graphs has no names to look at.
+
+        Raises:
+            sklearn.exceptions.NotFittedError: before `fit`.
+        """
         names: npt.NDArray[np.object_] = super().get_feature_names_out()
         return names
 

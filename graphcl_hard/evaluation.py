@@ -40,10 +40,14 @@ Ints = npt.NDArray[np.int64]
 class Summary(NamedTuple):
     """One score in four numbers."""
 
-    mean: float  # over all folds of all repeats
-    std: float | None  # over the repeats' means, ddof=1; None with one repeat. The shuffling's part of the noise only
-    low: float  # 95% interval of the mean, not cut to [0, 1]
+    mean: float
+    """Over all folds of all repeats."""
+    std: float | None
+    """Over the repeats' means, ddof=1; None with one repeat. The shuffling's part of the noise only."""
+    low: float
+    """Of the 95% interval of the mean, not cut to [0, 1]."""
     high: float
+    """Its other end."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,14 +58,23 @@ class CrossValidation:
     """
 
     probe: str
-    parameter: str  # what `chosen` holds: "C" or "n_neighbors"
+    """As it was asked for."""
+    parameter: str
+    """What `chosen` holds: "C" or "n_neighbors"."""
     seed: int
+    """Of the shuffles."""
     accuracy: Floats
+    """float64, share of the test fold that is right, in [0, 1]."""
     macro_f1: Floats
-    chosen: Floats  # picked by the inner folds of that training part
-    inner_accuracy: Floats  # the chosen parameter's mean over those inner folds; it has seen no test fold
+    """float64, mean of the classes' F1, in [0, 1]."""
+    chosen: Floats
+    """float64, picked by the inner folds of that training part."""
+    inner_accuracy: Floats
+    """float64, the chosen parameter's mean over those inner folds; it has seen no test fold."""
     train_sizes: Ints
+    """int64, graphs in each training part."""
     test_sizes: Ints
+    """int64, graphs in each test fold."""
 
     @property
     def test_train_ratio(self) -> float:
@@ -69,7 +82,11 @@ class CrossValidation:
         return float(self.test_sizes.sum() / self.train_sizes.sum())
 
     def summary(self, score: str = "accuracy") -> Summary:
-        """Of "accuracy" or "macro_f1"; the interval is `statistics.corrected_interval` (Nadeau & Bengio 2003)."""
+        """Of "accuracy" or "macro_f1"; the interval is `statistics.corrected_interval` (Nadeau & Bengio 2003).
+
+        Raises:
+            InputError: another score.
+        """
         if score not in ("accuracy", "macro_f1"):
             raise InputError(f"score must be 'accuracy' or 'macro_f1', got {score!r}; ask for one of the two.")
         values: Floats = getattr(self, score)
@@ -156,6 +173,8 @@ def cross_validate(
 
     Raises:
         InputError: for embeddings, labels or settings that cannot be scored.
+
+    Source: for the intervals, Nadeau and Bengio, "Inference for the Generalization Error", Machine Learning 52, 2003.
     """
     chosen_probe = _find_probe(probe)
     named = embeddings if isinstance(embeddings, Mapping) else {"embeddings": embeddings}

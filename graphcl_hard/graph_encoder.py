@@ -29,24 +29,36 @@ class Embedding(NamedTuple):
     """What an encoder makes of a batch of G graphs with N nodes in all; L layers of H channels."""
 
     graph_embedding: Tensor
-    """(G, L*H): the readout of the node embedding."""
+    """(G, L*H) float: the readout of the node embedding."""
     node_embedding: Tensor
-    """(N, L*H): the outputs of every layer, side by side."""
+    """(N, L*H) float: the outputs of every layer, side by side."""
 
 
 class Encoder(Protocol):
-    """What `InfoGraph` trains: a module of the package, or any `torch.nn.Module` with this call and width."""
+    """What `InfoGraph` and `GraphCL` train: one of the package, or any `torch.nn.Module` with this call and width.
+
+    A module without a whole number `out_channels` is refused by them with an `InputError`.
+    """
 
     @property
     def out_channels(self) -> int:
         """D, the width of both embeddings."""
 
     def __call__(self, x: Tensor, edge_index: Adjacency, batch: Tensor, batch_size: int, /) -> Embedding:
-        """The two embeddings, (G, D) and (N, D), of the N nodes and G = `batch_size` graphs of a `GraphBatch`.
+        """The embeddings of a `GraphBatch` of N nodes in G graphs.
 
-        `x` is as the batches hold it: (N, F) float, or (N, K) int64 columns of a one-hot input (`features.one_hot`
-        builds it); `edge_index.edge_index` is PyG's (2, E) form. Where the batches hold features of the edges, (E, D)
-        in the order of that form, they are a fifth argument.
+        Where the batches hold features of the edges, (E, edge channels) float in the order of PyG's (2, E) form, they
+        are a fifth argument.
+
+        Args:
+            x: as the batches hold it: (N, F) float, or (N, K) int64 columns of a one-hot input, which
+                `features.one_hot` builds.
+            edge_index: the edges; its property `edge_index` is PyG's form, (2, E) int64.
+            batch: (N,) int64, the graph of each node, rising.
+            batch_size: G, graphs without nodes among them.
+
+        Returns:
+            `Embedding`: (G, D) and (N, D), float.
         """
 
 
@@ -55,7 +67,10 @@ class GraphEncoder(Module):
 
     Args:
         name: what encoder.json calls it.
-        in_channels, hidden_channels, num_layers, readout: see `GINEncoder`.
+        in_channels: see `GINEncoder`, as for the next three.
+        hidden_channels: channels of each layer.
+        num_layers: number of layers.
+        readout: how nodes become a graph's vector.
         conv: makes a layer's convolution to `hidden_channels`, given its input's width.
         edge_channels: D, width of the edges' features; None: it reads none.
 
@@ -196,7 +211,11 @@ class GraphEncoder(Module):
             )
 
     def save_pretrained(self, folder: str | Path) -> None:
-        """Write the weights (safetensors) and the arguments (JSON) into a folder that exists."""
+        """Write the weights (safetensors) and the arguments (JSON) into a folder that exists.
+
+        Raises:
+            OSError: the folder is missing, or cannot be written.
+        """
         folder = Path(folder)
         state = {name: tensor.detach().cpu().contiguous() for name, tensor in self.state_dict().items()}
         with replacing(folder / ARGUMENTS_FILE) as partial:

@@ -62,7 +62,7 @@ def hard_negative_weights(scores: Tensor, beta: float, mask: Tensor | None = Non
 def effective_negatives(weights: Tensor, mask: Tensor | None = None) -> Tensor:
     r"""The effective number of negatives of each anchor (Kish's effective sample size).
 
-    .. math:: \mathrm{ESS}_i = \Big(\sum_g w_{ig}\Big)^2 / \sum_g w_{ig}^2
+    .. math:: \mathrm{ESS}_i = \left(\sum_g w_{ig}\right)^2 / \sum_g w_{ig}^2
 
     Args:
         weights: (N, G) weights, float, at least 0; any scale.

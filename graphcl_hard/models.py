@@ -21,6 +21,8 @@ Objective = Callable[..., Any]
 class InfoGraph(Module):
     """InfoGraph: the parts of a graph are told from the parts of other graphs by the whole.
 
+    Between encoder and objective lie the local head, (N, D) to (N, D), and the global head, (G, D) to (G, D).
+
     Args:
         encoder: the encoder of nodes and graphs: `GINEncoder`, `MessagePassingEncoder`, or any module with the call of
             `Encoder` and its `out_channels`.
@@ -42,7 +44,11 @@ class InfoGraph(Module):
         reset_linear_layers(self)
 
     def forward(self, batch: GraphBatch, beta: float) -> tuple[Tensor, Diagnostics]:
-        """The loss () of a batch at hardness `beta`, and the diagnostics of its weights."""
+        """The loss () of a batch at hardness `beta`, at least 0, and the diagnostics of its weights.
+
+        Raises:
+            InputError: the batch has fewer than 2 nodes or 2 graphs, or the objective refuses a setting.
+        """
         _check_nodes(batch)
         embedding = self.encoder(*batch.encoder_inputs)
         summary = self.global_head(embedding.graph_embedding)  # (G, L*H)
@@ -62,9 +68,14 @@ class InfoGraph(Module):
 class GraphCL(Module):
     """GraphCL: two views of a graph are told from the views of other graphs.
 
+    Between encoder and objective lies the projection head, (G, D) to rows of length 1.
+
     Args:
-        encoder: the encoder of nodes and graphs.
+        encoder: the encoder of nodes and graphs, as in `InfoGraph`.
         objective: `nt_xent` with its settings bound, say by `functools.partial`.
+
+    Raises:
+        InputError: the encoder is no module, or does not say its width.
 
     Source: You, Chen, Sui, Chen, Wang, Shen, "Graph Contrastive Learning with Augmentations", NeurIPS 2020, sec. 3.2.
     """
@@ -79,7 +90,12 @@ class GraphCL(Module):
         reset_linear_layers(self)
 
     def forward(self, batch: GraphBatch, beta: float) -> tuple[Tensor, Diagnostics]:
-        """The loss () of the two views of a batch at hardness `beta`, and the diagnostics of its weights."""
+        """The loss () of the two views of a batch at hardness `beta`, at least 0, and the diagnostics of its weights.
+
+        Raises:
+            InputError: the batch has no views, fewer than 2 graphs, or a graph without nodes; or the objective refuses
+                a setting.
+        """
         if batch.views is None:
             raise InputError("GraphCL contrasts two views of a batch, got a batch without; add augment.with_views.")
         if batch.num_graphs < 2:

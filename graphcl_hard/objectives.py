@@ -168,8 +168,11 @@ def local_global_info_nce(
         N^g_i &= n \max\Big(e^{-1/t}, \frac{\frac1n \sum_g \bar w_{ig}\, e^{q_{ig}} - \tau^+ e^{p_i}}{1 - \tau^+}\Big)
 
     Under the dot critic, whose exponential has no least value but 0, the bound is 0 in place of
-    :math:`e^{-1/t}`. Everything is computed in the log domain. Arguments, returns and errors as in
-    `local_global_jsd`.
+    :math:`e^{-1/t}`. Everything is computed in the log domain. Arguments, with their shapes and
+    ranges, and returns are those of `local_global_jsd`.
+
+    Raises:
+        InputError: as `local_global_jsd` does.
 
     Source: Robinson et al. (ICLR 2021), eq. 4; Chuang et al. (NeurIPS 2020), eq. 7 and 8.
     """

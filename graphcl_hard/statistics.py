@@ -24,11 +24,17 @@ class PairedDifference(NamedTuple):
     """The mean of first - second over the folds, and how sure it is."""
 
     difference: float
+    """The mean."""
     low: float
+    """Of its interval."""
     high: float
-    t: float  # 0 where all differences are 0, +-inf where they are all the same and not 0
-    p: float  # two-sided
+    """Its other end."""
+    t: float
+    """0 where all differences are 0, +-inf where they are all the same and not 0."""
+    p: float
+    """Two-sided."""
     degrees_of_freedom: int
+    """Folds of all repeats, less one."""
 
 
 def corrected_interval(scores: npt.ArrayLike, test_train_ratio: float, confidence: float = 0.95) -> tuple[float, float]:

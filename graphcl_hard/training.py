@@ -35,12 +35,15 @@ class Epoch(NamedTuple):
     epoch: int
     """From 1."""
     beta: float
+    """The hardness in it, as `beta_schedule` gives it."""
     loss: float
     """Mean over the nodes of the epoch's batches; GraphCL's over the graphs."""
     effective_negatives: float
     """Mean, over the same, of the effective number of negatives as a share of all, in [0, 1]."""
     positive_score: float
+    """Mean score of the positives."""
     negative_score: float
+    """Unweighted mean score of the negatives."""
     seconds: float
     """Wall time of the epoch's steps."""
 

@@ -1,6 +1,7 @@
-"""What several test files share: small sets of graphs, and the rule for tests that need the eight sets."""
+"""What several test files share: small sets of graphs, a browser, and the rule for tests that need the eight sets."""
 
 import os
+import shutil
 
 import networkx as nx
 import numpy as np
@@ -51,3 +52,15 @@ def toy():
     graphs[3].add_node(graphs[3].number_of_nodes())
     graphs[6] = nx.empty_graph(1)
     return graph_data(graphs, labels)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    executable = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if executable is None:
+        pytest.skip("there is no Chromium on the PATH")
+    with playwright.sync_playwright() as driver:
+        chromium = driver.chromium.launch(executable_path=executable, args=["--no-sandbox", "--disable-gpu"])
+        yield chromium
+        chromium.close()

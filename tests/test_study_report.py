@@ -457,18 +457,6 @@ def test_no_finished_cell_is_refused(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["records"]
 
 
-@pytest.fixture(scope="module")
-def browser():
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    executable = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if executable is None:
-        pytest.skip("there is no Chromium on the PATH")
-    with playwright.sync_playwright() as driver:
-        chromium = driver.chromium.launch(executable_path=executable, args=["--no-sandbox", "--disable-gpu"])
-        yield chromium
-        chromium.close()
-
-
 @pytest.fixture(params=[390, 1280])
 def opened(request, browser, written):
     """The page, opened from disk at a width; with what it said on the console and what it asked for."""

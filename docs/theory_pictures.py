@@ -1,0 +1,125 @@
+"""The pictures of theory.md, drawn by calling the objectives: `python docs/theory_pictures.py`."""
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import matplotlib
+import torch
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from graphcl_hard.objectives import effective_negatives, hard_negative_weights, local_global_jsd
+from graphcl_hard.records import replacing
+
+FOLDER = Path(__file__).parent / "pictures"
+# Okabe and Ito's colours, told apart whatever colours a reader sees; the dashes say it again.
+LINES = (("#000000", "-"), ("#0072B2", "--"), ("#D55E00", "-."), ("#009E73", ":"), ("#CC79A7", (0, (6, 2, 1, 2, 1, 2))))
+POSITIVE = 2.0
+
+
+def loss(positive: Tensor | float, negatives: Tensor, **settings: float | str) -> Tensor:
+    """`local_global_jsd` of one node with these scores: its summaries are the scores, its vector is 1."""
+    summary = torch.cat([torch.as_tensor(positive, dtype=negatives.dtype).reshape(1), negatives])
+    one, own = torch.ones(1, 1, dtype=negatives.dtype), torch.zeros(1, dtype=torch.int64)
+    value = local_global_jsd(one, summary.unsqueeze(1), own, **settings)  # type: ignore[arg-type]
+    assert isinstance(value, Tensor)
+    return value
+
+
+def weights(axes: Axes) -> None:
+    """The weight of a negative against its score, as beta grows."""
+    scores = torch.linspace(-1, 1, 101, dtype=torch.float64)
+    for (colour, dash), beta in zip(LINES, (0.0, 0.5, 1.0, 2.0, 4.0), strict=True):
+        axes.plot(scores, hard_negative_weights(scores[None], beta)[0], color=colour, ls=dash, label=f"beta {beta:g}")
+    axes.set(xlabel="score of the negative", ylabel="weight (mean one)", xticks=[-1, -0.5, 0, 0.5, 1])
+
+
+def debiasing(axes: Axes, beta: float) -> None:
+    """The loss of a node, a tenth of whose negatives are false, against the score of the true ones."""
+    scores = torch.linspace(-2, 2, 81, dtype=torch.float64)
+    false = torch.full((10,), POSITIVE, dtype=torch.float64)
+    hard = {"beta": beta, "score_scale": "none"}
+    curves: Mapping[str, tuple[Tensor, float]] = {
+        "true negatives alone": (false[:0], 0.0),
+        "with a tenth false, tau_plus 0": (false, 0.0),
+        "with a tenth false, tau_plus 0.1": (false, 0.1),
+    }
+    for (colour, dash), (label, (extra, tau_plus)) in zip(LINES, curves.items(), strict=False):
+        losses = [loss(POSITIVE, torch.cat([score.repeat(90), extra]), tau_plus=tau_plus, **hard) for score in scores]
+        axes.plot(scores, losses, color=colour, ls=dash, label=label)
+    axes.set(xlabel="score of the true negatives", ylabel="loss of the node", title=f"beta {beta:g}", ylim=(0, 2.4))
+
+
+MODES: Mapping[str, dict[str, float | str]] = {
+    "uniform (InfoGraph)": {"beta": 0.0, "tau_plus": 0.0},
+    "hard, beta 2, tau_plus 0.1": {"beta": 2.0, "tau_plus": 0.1},
+    "released, beta 2": {"beta": 2.0, "mode": "released"},
+}
+
+
+def push_on_negatives(axes: Axes) -> None:
+    """How hard a step pushes a negative down, against the negative's score."""
+    for (colour, dash), (label, settings) in zip(LINES, MODES.items(), strict=False):
+        scores = torch.linspace(-2, 2, 101, dtype=torch.float64, requires_grad=True)
+        (push,) = torch.autograd.grad(loss(POSITIVE, scores, **settings), scores)
+        axes.plot(scores.detach(), push * scores.numel(), color=colour, ls=dash, label=label)
+    axes.set(xlabel="score of the negative", ylabel="push down (n x dL / dq)", title="negatives")
+
+
+def pull_on_positive(axes: Axes) -> None:
+    """How hard a step pulls the positive up, against the positive's score."""
+    negatives = torch.linspace(-2, 2, 101, dtype=torch.float64)
+    for (colour, dash), (label, settings) in zip(LINES, MODES.items(), strict=False):
+        positives = torch.linspace(-4, 4, 81, dtype=torch.float64, requires_grad=True)
+        total = torch.stack([loss(positive, negatives, **settings) for positive in positives]).sum()
+        (gradient,) = torch.autograd.grad(total, positives)
+        axes.plot(positives.detach(), -gradient, color=colour, ls=dash, label=label)
+    axes.axhline(0, color="#8c8c8c", linewidth=0.8)
+    axes.set(xlabel="score of the positive", ylabel="pull up (-dL / dp)", title="the positive")
+
+
+def effective(axes: Axes) -> None:
+    """The share of 127 negatives that is left, against beta, for scores spread more or less widely."""
+    normal = torch.distributions.Normal(torch.zeros((), dtype=torch.float64), 1.0)
+    scores = normal.icdf((torch.arange(127, dtype=torch.float64) + 0.5) / 127)
+    betas = torch.logspace(-1, 2, 91, dtype=torch.float64)
+    for (colour, dash), spread in zip(LINES, (0.1, 0.3, 1.0), strict=False):
+        left = [effective_negatives(hard_negative_weights(spread * scores[None], float(beta))) for beta in betas]
+        axes.plot(betas, torch.cat(left) / 127, color=colour, ls=dash, label=f"standard deviation {spread:g}")
+    axes.axhline(1 / 127, color="#8c8c8c", linewidth=0.8)
+    axes.set(xscale="log", ylim=(0, 1.03), xlabel="beta", ylabel="effective negatives (share)")
+    axes.set_xticks([0.1, 1, 10, 100], ["0.1", "1", "10", "100"])
+
+
+PICTURES = {
+    "weights": [weights],
+    "debiasing": [lambda axes: debiasing(axes, 0.0), lambda axes: debiasing(axes, 1.0)],
+    "released": [push_on_negatives, pull_on_positive],
+    "effective_negatives": [effective],
+}
+
+
+def draw(folder: Path) -> None:
+    """Draw every picture into a folder, as NAME.svg."""
+    for name, panels in PICTURES.items():
+        # One seed for the names inside the file, so that the same picture has the same bytes.
+        with matplotlib.rc_context({"svg.hashsalt": name, "font.size": 11, "lines.linewidth": 2}):
+            figure = Figure(figsize=(5.4, 0.8 + 3.2 * len(panels)), layout="constrained")
+            FigureCanvasSVG(figure)
+            for axes, panel in zip(figure.subplots(len(panels), 1, squeeze=False)[:, 0], panels, strict=True):
+                panel(axes)
+                axes.grid(alpha=0.3)
+                axes.spines[["top", "right"]].set_visible(False)
+            handles, labels = figure.axes[0].get_legend_handles_labels()
+            columns = 3 if len(labels) > 3 else 1
+            figure.legend(handles, labels, loc="outside upper center", ncols=columns, frameon=False, handlelength=3)
+            with replacing(folder / f"{name}.svg") as partial:
+                figure.savefig(partial, format="svg", metadata={"Date": None})
+
+
+if __name__ == "__main__":
+    FOLDER.mkdir(exist_ok=True)
+    draw(FOLDER if len(sys.argv) == 1 else Path(sys.argv[1]))
