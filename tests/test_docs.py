@@ -33,30 +33,30 @@ from study.plan import narrow, read_plan  # noqa: E402
 sys.path.remove(str(ROOT / "experiments"))
 
 README = ROOT / "README.md"
-PAGES = [README, *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [README, *sorted((ROOT / "docs").rglob("*.md"))]
 MODULES = sorted((ROOT / "graphcl_hard").glob("*.py"))
 RESULTS = ROOT / "experiments" / "results"
 LIMIT = 300  # seconds, for a block of shell
 INSTALLS = "sets up an environment, from the package index"
 NOT_RUN = {
-    "make run     # sets everything up in .venv, then runs python -m graphcl_hard.run --dataset MUTAG": INSTALLS,
+    "make run": INSTALLS,
     "python3 -m venv .venv": INSTALLS,
-    "python -m graphcl_hard.run --dataset PROTEINS --seeds 5": "the web and minutes",
-    "python experiments/tu.py --dry-run                                      # what is done, what is left, for how long": (
-        "hours"
-    ),
-    "dask scheduler                                                  # on one machine; it prints its address": (
-        "several machines"
-    ),
-    "from dask_jobqueue import SLURMCluster  # or PBSCluster, SGECluster, LSFCluster": "a cluster's scheduler",
+    "python -m pip install --constraint constraints.txt torch": INSTALLS,
+    "python -m pip wheel --constraint constraints.txt --wheel-dir wheels torch '.[study]'": INSTALLS,
+    "python -m pip install --no-index --find-links wheels 'graphcl_hard[study]'": INSTALLS,
+    "python -m graphcl_hard.run --dataset PROTEINS --seeds 5": "the web, a folder of the reader's, and minutes",
+    "python -m graphcl_hard.run --dataset MUTAG --accelerator cuda": "a GPU",
+    "python experiments/tu.py --dry-run": "all of the study: hours",
+    "dask scheduler": "several machines",
+    "from dask_jobqueue import SLURMCluster": "SLURM, Kubernetes",
 }
-"""First line of a block -> what it takes that a test has not."""
+"""First line of a block, without its comment -> what it takes that a test has not."""
 NO_CODE = ("text", "yaml", "math", "latex", "bibtex", "mermaid")
 
 
 @pytest.fixture
 def checkout(tmp_path, monkeypatch):
-    """A fresh checkout to stand in, the test's interpreter as `python`, and a mirror with PTC_MR in place of the web."""
+    """A fresh checkout to stand in, the test's interpreter as `python`, and a mirror with PTC_MR for the web."""
     for part in ("graphcl_hard", "datasets/MUTAG", "experiments", "examples"):
         shutil.copytree(ROOT / part, tmp_path / part, ignore=shutil.ignore_patterns("results", "runs", "__pycache__"))
     python = tmp_path / ".bin" / "python"
@@ -103,7 +103,7 @@ def evaluate(example):
 
 
 def first_line(text):
-    return text.partition("\n")[0]
+    return re.sub(r"\s+#.*", "", text.partition("\n")[0])
 
 
 def shell(text):
@@ -128,7 +128,7 @@ def check(language, text):
         return
     extras = ConfigParser()
     extras.read(ROOT / "setup.cfg")
-    assert set(re.findall(r"\.\[(\w+)\]", text)) <= set(extras["options.extras_require"])
+    assert set(re.findall(r"(?:\.|graphcl_hard)\[(\w+)\]", text)) <= set(extras["options.extras_require"])
     for line in text.replace("\\\n", " ").splitlines():
         words = [word for word in shlex.split(line, comments=True) if not re.match(r"[A-Z_]+=", word)]
         match [Path(word).name if number == 0 else word for number, word in enumerate(words)]:
@@ -169,7 +169,10 @@ def test_readme(checkout):
     assert set(names["search"].best_params_) == {"hardinfograph__beta", "svc__C"}
 
 
-@pytest.mark.parametrize("path", [path for path in PAGES[1:] + MODULES if list(parse(path))], ids=lambda path: path.name)
+WITH_BLOCKS = [path for path in PAGES[1:] + MODULES if list(parse(path))]
+
+
+@pytest.mark.parametrize("path", WITH_BLOCKS, ids=lambda path: path.name)
 def test_page(path, checkout):
     run_blocks(path)
 
