@@ -192,8 +192,6 @@ class Config:
             shown = " ".join(map(str, self.views)) if isinstance(self.views, tuple) else self.views
             yield f"--views must be two of {', '.join(get_args(View))}, got {shown!r}; none is the graph itself."
             return
-        if self.method == "graphcl" and self.encoder == "gine":
-            yield "--encoder gine reads features of edges, which views do not carry, got --method graphcl; take gin."
         for method, names in METHOD_SETTINGS.items():
             for name in names:
                 value = getattr(self, name)

@@ -44,7 +44,7 @@ class Encoder(Protocol):
     def __call__(self, x: Tensor, edge_index: Adjacency, batch: Tensor, batch_size: int, /) -> Embedding:
         """The two embeddings, (G, D) and (N, D), of the N nodes and G = `batch_size` graphs of a `GraphBatch`.
 
-        `x` is as the batches hold it: (N, F) float, or (N, K) int64 columns of a one-hot input (`features.one_hot`
+        `x` is as the batches hold it: (N, F) float, or (N, K) int64 columns of a one-hot input (`columns.one_hot`
         builds it); `edge_index.edge_index` is PyG's (2, E) form. Where the batches hold features of the edges, (E, D)
         in the order of that form, they are a fifth argument.
         """

@@ -238,7 +238,13 @@ def test_all_mistakes_at_once(graphs):
     for views in (None, 5, "random", ("none", ["a"])):
         with pytest.raises(InputError, match="views must be two of node-drop"):
             estimator(views=views).fit(graphs)
-    with pytest.raises(InputError, match="encoder must not be gine"):
+    with pytest.raises(
+        InputError, match=r"edge_label and edge_attr are read by encoder gine alone, got edge_label 'bond'"
+    ):
+        estimator(edge_label="bond").fit(graphs)
+    with pytest.raises(
+        InputError, match="must have edges with labels or attributes, which encoder gine reads, got none"
+    ):
         estimator(encoder="gine").fit(graphs)
     with pytest.raises(InputError, match=r"random_state must lie in \[0, .*\], got -1"):
         estimator(random_state=-1).fit(graphs)
