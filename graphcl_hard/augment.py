@@ -7,6 +7,19 @@ PyG's own augmentations take no generator, and draw over the batch and not withi
 
 Source: You, Chen, Sui, Chen, Wang, Shen, "Graph Contrastive Learning with Augmentations", NeurIPS 2020, table 1. Its
 released code for the TU sets removes edges without adding any, each direction by itself; here it is as the paper says.
+
+Which views for which set, by the paper's section 4.2 (a set does not say of which kind it is, so none is chosen here):
+
+======================================  ====================================================
+node-drop, subgraph                     good on every kind of set; the default pair
+edge-perturb                            good on social networks, bad on some molecules
+attribute-mask                          better the denser the graphs
+two different ones                      better than twice the same
+======================================  ====================================================
+
+"random2", "random3" and "random" are its code's random2, random3 and random4: node-drop or subgraph; one of these and
+edge-perturb; any of the four. It contrasts the graph itself with one view of a tenth of the nodes or edges, as the
+views "none" and "random2" at the strength 0.1 do.
 """
 
 from collections.abc import Sequence
@@ -23,10 +36,11 @@ from graphcl_hard.walks import NEVER, first_visits
 
 
 def with_views(
-    batch: GraphBatch, views: Sequence[View], strength: float, generator: torch.Generator | None = None
+    batch: GraphBatch, views: Sequence[View], strengths: Sequence[float], generator: torch.Generator | None = None
 ) -> GraphBatch:
-    """The batch with two views of it under `views`; arguments and errors as in `augment`."""
-    first, second = (augment(batch, view, strength, generator) for view in views)
+    """The batch with two views of it, by two names and two strengths; arguments and errors as in `augment`."""
+    pairs = zip(views, strengths, strict=True)
+    first, second = (augment(batch, view, strength, generator) for view, strength in pairs)
     return batch._replace(views=(first, second))
 
 
@@ -42,7 +56,8 @@ def augment(
     Args:
         batch: G graphs, without self-loops or repeated edges, as `load_graphs` gives them.
         view: "node-drop", "edge-perturb", "attribute-mask" or "subgraph", see the functions of these names; "none":
-            the batch itself; "random": one of the four, the same for the whole batch.
+            the batch itself; "random2", "random3" or "random": one of the first two, three or four of node-drop,
+            subgraph, edge-perturb and attribute-mask, the same for the whole batch.
         strength: s in [0, 1).
         generator: of the random numbers, on the CPU; None: PyTorch's own.
 
@@ -60,8 +75,8 @@ def augment(
     if view == "none":
         return batch
     chosen: str = view
-    if view == "random":
-        chosen = tuple(AUGMENTATIONS)[int(torch.randint(len(AUGMENTATIONS), (1,), generator=generator))]
+    if view in POOLS:
+        chosen = POOLS[view][int(torch.randint(len(POOLS[view]), (1,), generator=generator))]
     return AUGMENTATIONS[chosen](batch, strength, generator)
 
 
@@ -145,6 +160,12 @@ AUGMENTATIONS = {
     "attribute-mask": mask_attributes,
     "subgraph": subgraph,
 }
+POOLS = {
+    "random2": ("node-drop", "subgraph"),
+    "random3": ("node-drop", "edge-perturb", "subgraph"),
+    "random": tuple(AUGMENTATIONS),
+}
+"""The views that are one of several, drawn for each batch."""
 
 
 def _keep(batch: GraphBatch, kept: Tensor) -> GraphBatch:

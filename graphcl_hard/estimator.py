@@ -63,8 +63,8 @@ class HardInfoGraph(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         on_epoch: called after each epoch with its `Epoch`, when `encoder_` holds that epoch's weights.
         **settings: settings of a run by the same names, defaults and ranges: `method`, `objective`, `mode`, `beta`,
             `beta_schedule`, `tau_plus`, `critic`, `temperature`, `score_scale`, `detach_weights`, `nodes_per_graph`,
-            `views`, `view_strength`, `encoder`, `hidden_channels`, `num_layers`, `readout`, `epochs`,
-            `batch_size`, `lr`, `scale`, `accelerator`, `precision`, `deterministic`. See `config.Config`.
+            `views`, `view_strength`, `second_view_strength`, `encoder`, `hidden_channels`, `num_layers`, `readout`,
+            `epochs`, `batch_size`, `lr`, `scale`, `accelerator`, `precision`, `deterministic`. See `config.Config`.
 
     Attributes:
         encoder_: the encoder, a `torch.nn.Module`.

@@ -25,7 +25,7 @@ from graphcl_hard.training import Epoch, TrainingState, build_model, embed, plac
 # What may differ from one training of a model to the next; all else is built into the model.
 FREE = {
     *("epochs", "seed", "lr", "beta", "beta_schedule", "batch_size", "nodes_per_graph", "views", "view_strength"),
-    *("scale", "deterministic"),
+    *("second_view_strength", "scale", "deterministic"),
 }
 # PyTorch's generator, which draws the initial weights, is the process's: one model at a time, so that a seed holds.
 _one_at_a_time = threading.Lock()
