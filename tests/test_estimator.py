@@ -186,7 +186,7 @@ def bonded(graphs):
 
 
 def gine(**settings):
-    return estimator(**{"encoder": "gine", "edge_label": "bond", "edge_attr": "length", **settings})
+    return estimator(**{"encoder": "gine", "edge_label": "bond", "edge_attr": "length", "beta": 1.0, **settings})
 
 
 @pytest.mark.parametrize("method", ["infograph", "graphcl"])
