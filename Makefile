@@ -5,7 +5,7 @@ PY = .venv/bin/python
 # Twice quiet: setuptools' remarks on editable installs are not for the user; errors still show.
 PIP = $(PY) -m pip install --quiet --quiet --constraint constraints.txt
 
-.PHONY: run test lint docs bench
+.PHONY: run test lint api docs bench
 
 run: .venv/installed
 	$(PY) -m graphcl_hard.run --dataset MUTAG
@@ -25,6 +25,10 @@ lint: .venv/installed
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
+
+# The public interface as text, after a change of it that is meant; tests/test_public_api.py compares.
+api: .venv/installed
+	$(PY) tests/public_api.py
 
 .venv/installed: setup.cfg pyproject.toml constraints.txt
 	@echo "Setting up .venv; the first time takes minutes, most of them for PyTorch."

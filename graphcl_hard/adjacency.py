@@ -120,10 +120,16 @@ def _sum_rows(x: Tensor, ptr: Tensor, index: Tensor) -> Tensor:
 
 def compress(row: Tensor, column: Tensor, num_rows: int) -> tuple[Tensor, Tensor]:
     """(E,), (E,) -> the offsets (num_rows + 1,) of the rows and the columns (E,) sorted by row."""
+    ptr, order = sort_rows(row, num_rows)
+    return ptr, column[order]
+
+
+def sort_rows(row: Tensor, num_rows: int) -> tuple[Tensor, Tensor]:
+    """(E,) -> the offsets (num_rows + 1,) of the rows, and the entries' places (E,) in the order of their rows."""
     order = row.argsort(stable=True)
     ptr = torch.zeros(num_rows + 1, dtype=torch.int64, device=row.device)
     ptr[1:] = torch.bincount(row, minlength=num_rows).cumsum(0)
-    return ptr, column[order]
+    return ptr, order
 
 
 def _rows(ptr: Tensor, total: int) -> Tensor:

@@ -7,6 +7,19 @@ PyG's own augmentations take no generator, and draw over the batch and not withi
 
 Source: You, Chen, Sui, Chen, Wang, Shen, "Graph Contrastive Learning with Augmentations", NeurIPS 2020, table 1. Its
 released code for the TU sets removes edges without adding any, each direction by itself; here it is as the paper says.
+
+Which views for which set, by the paper's section 4.2 (a set does not say of which kind it is, so none is chosen here):
+
+======================================  ====================================================
+node-drop, subgraph                     good on every kind of set; the default pair
+edge-perturb                            good on social networks, bad on some molecules
+attribute-mask                          better the denser the graphs
+two different ones                      better than twice the same
+======================================  ====================================================
+
+"random2", "random3" and "random" are its code's random2, random3 and random4: node-drop or subgraph; one of these and
+edge-perturb; any of the four. It contrasts the graph itself with one view of a tenth of the nodes or edges, as the
+views "none" and "random2" at the strength 0.1 do.
 """
 
 from collections.abc import Sequence
@@ -15,7 +28,7 @@ from typing import get_args
 import torch
 from torch import Tensor
 
-from graphcl_hard.adjacency import Adjacency, compress
+from graphcl_hard.adjacency import Adjacency, sort_rows
 from graphcl_hard.batching import GraphBatch
 from graphcl_hard.config import View
 from graphcl_hard.errors import InputError
@@ -23,10 +36,11 @@ from graphcl_hard.walks import NEVER, first_visits
 
 
 def with_views(
-    batch: GraphBatch, views: Sequence[View], strength: float, generator: torch.Generator | None = None
+    batch: GraphBatch, views: Sequence[View], strengths: Sequence[float], generator: torch.Generator | None = None
 ) -> GraphBatch:
-    """The batch with two views of it under `views`; arguments and errors as in `augment`."""
-    first, second = (augment(batch, view, strength, generator) for view in views)
+    """The batch with two views of it, by two names and two strengths; arguments and errors as in `augment`."""
+    pairs = zip(views, strengths, strict=True)
+    first, second = (augment(batch, view, strength, generator) for view, strength in pairs)
     return batch._replace(views=(first, second))
 
 
@@ -37,12 +51,13 @@ def augment(
 
     A share s, the strength, of :math:`n_g` things of graph g is :math:`\lfloor s\, n_g + u_g \rfloor` of them with one
     uniform :math:`u_g \in [0, 1)`, s on average. Every graph keeps its number, and a node; kept nodes keep their order
-    and features. What was undirected stays so.
+    and features, and so do kept edges. What was undirected stays so.
 
     Args:
         batch: G graphs, without self-loops or repeated edges, as `load_graphs` gives them.
         view: "node-drop", "edge-perturb", "attribute-mask" or "subgraph", see the functions of these names; "none":
-            the batch itself; "random": one of the four, the same for the whole batch.
+            the batch itself; "random2", "random3" or "random": one of the first two, three or four of node-drop,
+            subgraph, edge-perturb and attribute-mask, the same for the whole batch.
         strength: s in [0, 1).
         generator: of the random numbers, on the CPU; None: PyTorch's own.
 
@@ -60,8 +75,8 @@ def augment(
     if view == "none":
         return batch
     chosen: str = view
-    if view == "random":
-        chosen = tuple(AUGMENTATIONS)[int(torch.randint(len(AUGMENTATIONS), (1,), generator=generator))]
+    if view in POOLS:
+        chosen = POOLS[view][int(torch.randint(len(POOLS[view]), (1,), generator=generator))]
     return AUGMENTATIONS[chosen](batch, strength, generator)
 
 
@@ -77,6 +92,10 @@ def perturb_edges(batch: GraphBatch, strength: float, generator: torch.Generator
 
     A graph with too few such pairs gets them all. Each edge has the same chance to be removed, and each pair to be
     joined. In a set of undirected graphs a pair is without order, and both directions go together.
+
+    A new edge has the features of a removed one of its graph, none twice, matched at random; where an edge's two
+    directions differ, each goes on with its own. The paper says nothing of them. So edges move, and a graph keeps as
+    many of each kind as it had; a row of zeros would be a kind of edge that no graph has, and tell the two views apart.
     """
     adjacency, ptr = batch.adjacency, _node_ptr(batch)
     source, target = adjacency.source, adjacency.target_rows()
@@ -88,7 +107,8 @@ def perturb_edges(batch: GraphBatch, strength: float, generator: torch.Generator
     size, edges = ptr.diff(), edge_ptr.diff()
     pairs = size * (size - 1) // (2 if adjacency.is_symmetric else 1)  # (G,)
     count = _share(edges, strength, generator)
-    kept = (~_choose(graph, edge_ptr, count, generator)).nonzero().squeeze(1)
+    order = _shuffled(graph, generator)  # of each graph's edges the first `count` go
+    kept = (~_first(order, graph, edge_ptr, count)).nonzero().squeeze(1)
 
     # All pairs of the batch are numbered, graph after graph. Of those that are no edges, the r-th has the number r plus
     # that of the edges before it, which are the edges with at most r pairs before them that are none.
@@ -99,14 +119,13 @@ def perturb_edges(batch: GraphBatch, strength: float, generator: torch.Generator
     rank = rank + (start - edge_ptr[:-1])[owner]
     number = rank + torch.searchsorted(absent_before, rank, right=True) - start[owner]
     new_source, new_target = _pair(number, size[owner], adjacency)
-    source = torch.cat([source.index_select(0, kept), new_source + before[owner]])
-    target = torch.cat([target.index_select(0, kept), new_target + before[owner]])
-
-    nodes = batch.batch.numel()
-    if not adjacency.is_symmetric:
-        return batch._replace(adjacency=Adjacency.from_edge_index(torch.stack([source, target]), nodes))
-    rows = compress(torch.cat([target, source]), torch.cat([source, target]), nodes)
-    return batch._replace(adjacency=Adjacency(*rows, *rows))
+    new_ends = new_source + before[owner], new_target + before[owner]
+    ends = [torch.cat([end.index_select(0, kept), new]) for end, new in zip((source, target), new_ends, strict=True)]
+    origin = None
+    if batch.edge_attr is not None:
+        place = torch.arange(owner.numel(), device=owner.device) - torch.searchsorted(owner, owner)
+        origin = torch.cat([kept, order.index_select(0, edge_ptr.index_select(0, owner) + place)])
+    return _rejoin(batch, (source, target), ends, origin)
 
 
 def mask_attributes(batch: GraphBatch, strength: float, generator: torch.Generator | None) -> GraphBatch:
@@ -141,26 +160,57 @@ AUGMENTATIONS = {
     "attribute-mask": mask_attributes,
     "subgraph": subgraph,
 }
+POOLS = {
+    "random2": ("node-drop", "subgraph"),
+    "random3": ("node-drop", "edge-perturb", "subgraph"),
+    "random": tuple(AUGMENTATIONS),
+}
+"""The views that are one of several, drawn for each batch."""
 
 
 def _keep(batch: GraphBatch, kept: Tensor) -> GraphBatch:
     """The batch without the nodes where `kept` (N,) bool is False, and without their edges."""
     nodes, number = kept.nonzero().squeeze(1), kept.cumsum(0) - 1
 
-    def cut(ptr: Tensor, column: Tensor) -> tuple[Tensor, Tensor]:
+    def cut(ptr: Tensor, column: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         row_kept = kept.repeat_interleave(ptr.diff(), output_size=column.numel())
         edge_kept = row_kept & kept.index_select(0, column)
         before = _offsets(edge_kept.long())
         starts = torch.cat([ptr.index_select(0, nodes), ptr[-1:]])
         edges = edge_kept.nonzero().squeeze(1)
-        return before.index_select(0, starts), number.index_select(0, column.index_select(0, edges))
+        return before.index_select(0, starts), number.index_select(0, column.index_select(0, edges)), edges
 
-    adjacency = batch.adjacency
-    receives = sends = cut(adjacency.ptr, adjacency.source)
-    if not adjacency.is_symmetric:
-        sends = cut(adjacency.transposed_ptr, adjacency.target)
+    adjacency, edge_attr = batch.adjacency, batch.edge_attr
+    *sends, edges = cut(adjacency.transposed_ptr, adjacency.target)
+    receives = sends if adjacency.is_symmetric else cut(adjacency.ptr, adjacency.source)[:2]
+    if edge_attr is not None:
+        edge_attr = edge_attr.index_select(0, edges)
     x, graph = batch.x.index_select(0, nodes), batch.batch.index_select(0, nodes)
-    return batch._replace(x=x, adjacency=Adjacency(*receives, *sends), batch=graph)
+    return batch._replace(x=x, adjacency=Adjacency(*receives, *sends), batch=graph, edge_attr=edge_attr)
+
+
+def _rejoin(batch: GraphBatch, old: Sequence[Tensor], new: Sequence[Tensor], origin: Tensor | None) -> GraphBatch:
+    """The batch with `new` edges, sources and targets (M',), in place of the `old` (M,); undirected, each once.
+
+    `origin` (M',) are the places in `old` of the edges whose features the new ones have.
+    """
+    nodes, symmetric = batch.batch.numel(), batch.adjacency.is_symmetric
+    if symmetric:  # the direction from the larger number stands first
+        old, new = ([torch.cat([target, source]), torch.cat([source, target])] for source, target in (old, new))
+    ptr, order = sort_rows(new[0], nodes)
+    edge_attr = batch.edge_attr
+    if edge_attr is not None and origin is not None:
+        if symmetric:
+            origin = torch.cat([origin, origin + old[0].numel() // 2])
+        source, target = batch.adjacency.edge_index
+        code, by_code = (source * nodes + target).sort()
+        place = by_code.index_select(0, torch.searchsorted(code, old[0] * nodes + old[1]))  # in `edge_attr`, of `old`
+        edge_attr = edge_attr.index_select(0, place.index_select(0, origin.index_select(0, order)))
+    receives = sends = ptr, new[1].index_select(0, order)
+    if not symmetric:
+        ptr, order = sort_rows(new[1], nodes)
+        receives = ptr, new[0].index_select(0, order)
+    return batch._replace(adjacency=Adjacency(*receives, *sends), edge_attr=edge_attr)
 
 
 def _node_ptr(batch: GraphBatch) -> Tensor:
@@ -186,8 +236,13 @@ def _num_dropped(size: Tensor, strength: float, generator: torch.Generator | Non
 
 def _choose(group: Tensor, ptr: Tensor, count: Tensor, generator: torch.Generator | None) -> Tensor:
     """(M,) bool: `count` (G,) members of each group, all subsets alike; `group` (M,) rises, `ptr` are its offsets."""
+    return _first(_shuffled(group, generator), group, ptr, count)
+
+
+def _shuffled(group: Tensor, generator: torch.Generator | None) -> Tensor:
+    """(M,) the places of all members, group after group, in random order within each."""
     noise = torch.randint(2**32, group.shape, generator=generator).to(group.device)
-    return _first(((group << 32) + noise).argsort(stable=True), group, ptr, count)
+    return ((group << 32) + noise).argsort(stable=True)
 
 
 def _first(order: Tensor, group: Tensor, ptr: Tensor, count: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ from graphcl_hard.errors import InputError
 from graphcl_hard.setting_ranges import ADVICE, BELOW_ONE, METHOD_SETTINGS, RANGES
 
 Probe = Literal["svm", "linear-svm", "logistic", "knn"]
-View = Literal["node-drop", "edge-perturb", "attribute-mask", "subgraph", "random", "none"]
+View = Literal["node-drop", "edge-perturb", "attribute-mask", "subgraph", "random2", "random3", "random", "none"]
 OUTPUT_SETTINGS = ("out", "overwrite", "resume", "checkpoint_seconds", "pictures", "quiet")
 BEFORE: dict[str, Any] = {"scale": "linear"}
 """What a run did whose settings do not name these, since it is older than they are; the defaults are others."""
@@ -33,7 +33,7 @@ class Config:
         use_node_attr: Use the nodes' continuous attributes too, standardised over the set, where it has them.
         method: How pairs are made. infograph tells the parts of a graph from those of others by the whole graph.
             graphcl tells two views of a graph from those of others, by NT-Xent; objective, mode, critic, score-scale
-            and nodes-per-graph are infograph's alone, views and view-strength graphcl's.
+            and nodes-per-graph are infograph's alone, views, view-strength and second-view-strength graphcl's.
         objective: Jensen-Shannon (InfoGraph's) or InfoNCE.
         mode: paper: hard negatives weigh more, as published. released: the authors' code, which weights the easiest
             negatives and fixes tau_plus at 0.5; for comparison.
@@ -49,9 +49,12 @@ class Config:
         nodes_per_graph: Nodes of each graph, sampled anew in each step, that are contrasted: faster on graphs with many
             nodes. The loss is an unbiased estimate, but that score-scale max takes the sample's largest. 0: all nodes.
         views: The two views that graphcl draws of each batch: node-drop leaves nodes out, edge-perturb moves edges,
-            attribute-mask puts zeros for nodes' features, subgraph keeps what random walks reach; random is one of
-            these four, drawn for each batch; none is the graph itself.
+            attribute-mask puts zeros for nodes' features, subgraph keeps what random walks reach. Drawn anew for each
+            batch, random2 is node-drop or subgraph, random3 one of these and edge-perturb, random any of the four. none
+            is the graph itself. You et al. (2020, section 4.2) found node-drop and subgraph good on every kind of set,
+            edge-perturb good on social networks and bad on some molecules, attribute-mask better on denser graphs.
         view_strength: Share of each graph's nodes or edges that a view changes, in [0, 1).
+        second_view_strength: The share of the second view, where it is not that of the first.
         encoder: Kind of its layers. gine reads the labels and attributes of edges too, and needs a set with them; gcn,
             sage (GraphSAGE), gat and pna are PyTorch Geometric's. All have ReLU and batch norm.
         hidden_channels: Channels of each layer.
@@ -100,6 +103,7 @@ class Config:
     nodes_per_graph: int = 0
     views: tuple[View, ...] = ("node-drop", "subgraph")
     view_strength: float = 0.2
+    second_view_strength: float | None = None
 
     encoder: Literal["gin", "gine", "gcn", "sage", "gat", "pna"] = "gin"
     hidden_channels: int = 32
@@ -148,8 +152,9 @@ class Config:
             if name not in of_wrong_kind and not low <= value <= high:  # so written, nan is refused too
                 yield f"{flag(name)} must lie in [{low:g}, {high:g}], got {value}; {ADVICE[name]}."
         for name in BELOW_ONE:
-            if name not in of_wrong_kind and not 0 <= getattr(self, name) < 1:
-                yield f"{flag(name)} must lie in [0, 1), got {getattr(self, name)}; {ADVICE[name]}."
+            value = getattr(self, name)
+            if name not in of_wrong_kind and value is not None and not 0 <= value < 1:
+                yield f"{flag(name)} must lie in [0, 1), got {value}; {ADVICE[name]}."
         if of_wrong_kind:  # the comparisons below would fail
             return
         if self.seed + self.seeds > 2**32:
@@ -179,7 +184,7 @@ class Config:
                     close = difflib.get_close_matches(str(value), choices, n=1)
                     advice = f"did you mean {close[0]!r}?" if close else "take one of them."
                     yield name, f"{flag(name)} must be one of {', '.join(choices)}, got {value!r}; {advice}"
-            elif hint in (int, float):
+            elif hint in (int, float) or (hint == float | None and value is not None):
                 kind, what = (Integral, "a whole number") if hint is int else (Real, "a number")
                 if not isinstance(value, kind) or isinstance(value, bool):
                     yield name, f"{flag(name)} must be {what}, got {value!r}; {ADVICE.get(name, 'give one')}."
@@ -192,8 +197,6 @@ class Config:
             shown = " ".join(map(str, self.views)) if isinstance(self.views, tuple) else self.views
             yield f"--views must be two of {', '.join(get_args(View))}, got {shown!r}; none is the graph itself."
             return
-        if self.method == "graphcl" and self.encoder == "gine":
-            yield "--encoder gine reads features of edges, which views do not carry, got --method graphcl; take gin."
         for method, names in METHOD_SETTINGS.items():
             for name in names:
                 value = getattr(self, name)
@@ -224,6 +227,12 @@ class Config:
         if self.protocol == "best-epoch":
             return tuple(range(self.epochs + 1))
         return tuple(sorted({*self.score_epochs, self.epochs}))
+
+    @property
+    def view_strengths(self) -> tuple[float, float]:
+        """The shares that the two views change."""
+        second = self.second_view_strength
+        return self.view_strength, self.view_strength if second is None else second
 
     @property
     def resolved_critic(self) -> Literal["dot", "cosine"]:

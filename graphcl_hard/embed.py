@@ -1,7 +1,7 @@
 """Embed graphs by the encoder of a run: vectors of graphs that it has seen, or of new ones.
 
-Nodes become inputs as in the run: its labels have their columns, its attributes its mean and deviation. A label that
-the run's data lacks has no column, with a warning; a larger degree counts as the largest there.
+Nodes, and the edges of a gine, become inputs as in the run: its labels have their columns, its attributes its mean and
+deviation. A label that the run's data lacks has no column, with a warning; a larger degree counts as the largest there.
 
 Examples:
   python -m graphcl_hard.embed runs/mine --data MUTAG
@@ -66,7 +66,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def read_features(folder: Path) -> "FeatureMap":
-    """The map from nodes to inputs that a run left in its folder.
+    """The map from nodes and edges to inputs that a run left in its folder.
 
     Raises:
         InputError: there is none, or it is damaged.
@@ -101,17 +101,20 @@ def _embed(arguments: Arguments) -> None:
         signal.signal(signal.SIGINT, interrupt_once)
     display = Display(arguments.quiet)
     encoder = load_encoder(arguments.run)
-    if encoder.edge_channels is not None:
-        raise InputError(f"{arguments.run} has the encoder gine, whose features of edges a run does not keep; use gin.")
     features = read_features(arguments.run)
+    if encoder.edge_channels is not None and features.edges is None:
+        raise InputError(
+            f"{arguments.run} has the encoder gine and no map of the edges' features, which an earlier version did not "
+            "keep; run it again by its config.yaml."
+        )
     with display.download(arguments.data) as progress:
         graphs = load_graphs(arguments.data, data_dir=arguments.data_dir, progress=progress)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        x = features.apply(graphs)
+        x, edge_attr = features.apply(graphs), features.apply_edges(graphs)
     for warning in caught:
         print(f"warning: {warning.message}", file=sys.stderr)
-    batches = GraphBatches(graphs, x, dtype=next(encoder.parameters()).dtype)
+    batches = GraphBatches(graphs, x, dtype=next(encoder.parameters()).dtype, edge_attr=edge_attr)
     with display.bar("embedding", graphs.num_graphs) as show:
         vectors = embed(encoder, batches, arguments.batch_size, show)
     write_vectors(arguments.out, rescale(vectors, arguments.scale), graphs.y.numpy())

@@ -10,9 +10,9 @@ from torch.nn import Linear, Module, ReLU, Sequential
 from torch_geometric.nn import GATConv, GCNConv, GINEConv, PNAConv, SAGEConv
 
 from graphcl_hard.adjacency import Adjacency, check_edge_index
+from graphcl_hard.columns import one_hot
 from graphcl_hard.encoder import GINEncoder
 from graphcl_hard.errors import InputError
-from graphcl_hard.features import one_hot
 from graphcl_hard.graph_encoder import GraphEncoder, Readout, saved_arguments
 
 Convolution = Literal["gine", "gcn", "sage", "gat", "pna"]

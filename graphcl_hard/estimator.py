@@ -43,9 +43,17 @@ class HardInfoGraph(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
     column, with a warning, and a larger degree counts as the largest seen. Messages flow along directed edges;
     self-loops and parallel edges are dropped; a graph without nodes has a vector of zeros.
 
+    With `encoder="gine"` edges have their attributes and labels in the same way: the `edge_attr` of `Data`, what
+    `edge_label` and `edge_attr` name of networkx graphs, the labels and attributes of a set that `load_graphs` gave.
+    The value of a SciPy matrix's entry is no label, and an attribute with `edge_attr="weight"`. Other encoders read
+    nothing of edges but where they are.
+
     Args:
         node_label: name of the nodes' categorical attribute, or None.
         node_attr: name, or names, of the nodes' numeric attributes; None: the `x` of `Data`.
+        edge_label: name of the edges' categorical attribute, or None; for gine alone.
+        edge_attr: name, or names, of the edges' numeric attributes; None: the `edge_attr` of `Data`, unless
+            `edge_label` names it; for gine alone.
         n_jobs: threads of PyTorch while this estimator works; -1: a thread for each core; None: as PyTorch is set.
         random_state: int, `RandomState`, or None, for the initial weights and the order of batches. An int gives what
             `python -m graphcl_hard.run --seed` gives.
@@ -55,13 +63,13 @@ class HardInfoGraph(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         on_epoch: called after each epoch with its `Epoch`, when `encoder_` holds that epoch's weights.
         **settings: settings of a run by the same names, defaults and ranges: `method`, `objective`, `mode`, `beta`,
             `beta_schedule`, `tau_plus`, `critic`, `temperature`, `score_scale`, `detach_weights`, `nodes_per_graph`,
-            `views`, `view_strength`, `encoder` (but gine), `hidden_channels`, `num_layers`, `readout`, `epochs`,
-            `batch_size`, `lr`, `scale`, `accelerator`, `precision`, `deterministic`. See `config.Config`.
+            `views`, `view_strength`, `second_view_strength`, `encoder`, `hidden_channels`, `num_layers`, `readout`,
+            `epochs`, `batch_size`, `lr`, `scale`, `accelerator`, `precision`, `deterministic`. See `config.Config`.
 
     Attributes:
         encoder_: the encoder, a `torch.nn.Module`.
         history_: list of `Epoch`, one an epoch.
-        features_: `FeatureMap`, how nodes become inputs.
+        features_: `FeatureMap`, how nodes become inputs; its `edges` are how edges do.
         n_features_in_: int, columns of these inputs.
 
     Raises:
@@ -83,6 +91,8 @@ class HardInfoGraph(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         *,
         node_label: str | None = None,
         node_attr: str | tuple[str, ...] | None = None,
+        edge_label: str | None = None,
+        edge_attr: str | tuple[str, ...] | None = None,
         n_jobs: int | None = None,
         random_state: int | np.random.RandomState | None = None,
         warm_start: bool = False,
@@ -94,6 +104,8 @@ class HardInfoGraph(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
             raise TypeError(describe_unknown(unknown))
         self.node_label = node_label
         self.node_attr = node_attr
+        self.edge_label = edge_label
+        self.edge_attr = edge_attr
         self.n_jobs = n_jobs
         self.random_state = random_state
         self.warm_start = warm_start
@@ -119,7 +131,8 @@ class HardInfoGraph(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
             InputError: a setting is outside its range, or the graphs cannot be used; fewer than 2 graphs.
             TrainingDiverged: the loss, or a weight, is not finite any more.
         """
-        self._fit(self._read(graphs), self._config(draw=True))
+        config = self._config(draw=True)
+        self._fit(self._read(graphs, config.encoder), config)
         return self
 
     def partial_fit(self, graphs: Iterable[Any] | GraphData, y: object = None) -> "HardInfoGraph":
@@ -128,11 +141,12 @@ class HardInfoGraph(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         Raises:
             InputError: as `fit`; or `beta_schedule` is not "constant", since the number of epochs is not known.
         """
-        config = self._config(draw=not self.__sklearn_is_fitted__())
+        fitted = self.__sklearn_is_fitted__()
+        config = self._config(draw=not fitted)
         if config.beta_schedule != "constant":
             raise InputError(f"partial_fit needs beta_schedule 'constant', got {config.beta_schedule!r}; set it.")
-        data = self._read(graphs)
-        self._train(self._fitted if self.__sklearn_is_fitted__() else Fitted.start(data, config), data, config, 1)
+        data = self._read(graphs, config.encoder)
+        self._train(self._fitted if fitted else Fitted.start(data, config), data, config, 1)
         return self
 
     def transform(self, graphs: Iterable[Any] | GraphData) -> npt.NDArray[np.floating]:
@@ -143,12 +157,13 @@ class HardInfoGraph(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
             sklearn.exceptions.NotFittedError: before `fit`.
         """
         check_is_fitted(self)
-        return self._transform(self._read(graphs), self._config())
+        return self._transform(self._read(graphs, self._fitted.config.encoder), self._config())
 
     def fit_transform(self, graphs: Iterable[Any] | GraphData, y: object = None) -> npt.NDArray[np.floating]:
         """`fit`, then `transform` of the same graphs, which are read once; returns and errors are theirs."""
-        data = self._read(graphs)
-        self._fit(data, self._config(draw=True))
+        config = self._config(draw=True)
+        data = self._read(graphs, config.encoder)
+        self._fit(data, config)
         return self._transform(data, self._config())
 
     def save(self, path: str | Path) -> None:
@@ -206,8 +221,12 @@ class HardInfoGraph(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
     def _config(self, draw: bool = False) -> Config:
         return to_config(self.get_params(deep=False), draw)
 
-    def _read(self, graphs: Iterable[Any] | GraphData) -> GraphData:
-        return to_graph_data(graphs, node_label=self.node_label, node_attr=self.node_attr)
+    def _read(self, graphs: Iterable[Any] | GraphData, encoder: str) -> GraphData:
+        # What no encoder reads need not be sound.
+        edges: dict[str, Any] = {"edge_label": self.edge_label, "edge_attr": self.edge_attr}
+        if encoder != "gine":
+            edges = {"edge_attr": ()}
+        return to_graph_data(graphs, node_label=self.node_label, node_attr=self.node_attr, **edges)
 
     def _fit(self, data: GraphData, config: Config) -> None:
         warm = self.warm_start and self.__sklearn_is_fitted__()

@@ -19,7 +19,7 @@ OF_RUNS = {
     *("probes", "out", "overwrite", "resume", "checkpoint_seconds", "pictures", "quiet"),
 }
 SETTINGS = {field.name: field.default for field in dataclasses.fields(Config) if field.name not in OF_RUNS}
-OWN = ("node_label", "node_attr", "n_jobs", "random_state", "warm_start", "on_epoch")
+OWN = ("node_label", "node_attr", "edge_label", "edge_attr", "n_jobs", "random_state", "warm_start", "on_epoch")
 
 
 def to_config(params: Mapping[str, Any], draw: bool = False) -> Config:
@@ -43,8 +43,13 @@ def to_config(params: Mapping[str, Any], draw: bool = False) -> Config:
     mistakes += [
         re.sub(r"--([a-z][a-z-]*)", lambda found: found[1].replace("-", "_"), mistake) for mistake in config.mistakes()
     ]
-    if config.encoder == "gine":
-        mistakes.append("encoder must not be gine, since features of edges are not read from graphs yet; take another.")
+    named = [name for name in ("edge_label", "edge_attr") if plain[name]]
+    if named and config.encoder != "gine":
+        found = " and ".join(f"{name} {plain[name]!r}" for name in named)
+        mistakes.append(
+            f"edge_label and edge_attr are read by encoder gine alone, got {found} with {config.encoder}; "
+            "take gine, or leave them out."
+        )
     if mistakes:
         raise InputError("\n".join(mistakes))
     if draw and not isinstance(state, int):

@@ -20,7 +20,7 @@ from graphcl_hard.config import Config, to_plain
 from graphcl_hard.display import Display
 from graphcl_hard.evaluation import cross_validate
 from graphcl_hard.evaluation_arguments import rescale
-from graphcl_hard.features import FeatureMap, NodeFeatures, edge_features
+from graphcl_hard.features import FeatureMap
 from graphcl_hard.graph_data import GraphData
 from graphcl_hard.graph_encoder import GraphEncoder
 from graphcl_hard.records import RunFolder
@@ -42,7 +42,7 @@ from graphcl_hard.training import (
 Array = npt.NDArray[np.floating]
 
 
-def run_seeds(config: Config, graphs: GraphData, features: NodeFeatures, out: Path, display: Display) -> None:
+def run_seeds(config: Config, graphs: GraphData, features: FeatureMap, out: Path, display: Display) -> None:
     """Run the seeds that the settings ask for, and show and write the results in the folder `out`.
 
     One seed's files lie in the folder itself; several seeds have a folder each in it, beside a summary.
@@ -66,7 +66,7 @@ def run_seeds(config: Config, graphs: GraphData, features: NodeFeatures, out: Pa
 
 
 def run_seed(
-    config: Config, graphs: GraphData, features: NodeFeatures, folder: RunFolder, display: Display
+    config: Config, graphs: GraphData, features: FeatureMap, folder: RunFolder, display: Display
 ) -> dict[str, Any]:
     """Run one seed and write its folder; returns what result.json holds.
 
@@ -81,7 +81,7 @@ def run_seed(
         if earlier is not None and earlier.get("status") == "finished":
             return earlier
     folder.write_text(records.CONFIG, config.to_yaml())
-    folder.write_json(records.FEATURES, FeatureMap.fit(graphs, config.use_node_attr).to_plain())
+    folder.write_json(records.FEATURES, features.to_plain())
     result: dict[str, Any] = {
         "status": "running",
         "dataset": describe(graphs, features),
@@ -133,8 +133,9 @@ def run_seed(
     return result
 
 
-def describe(graphs: GraphData, features: NodeFeatures) -> dict[str, Any]:
+def describe(graphs: GraphData, features: FeatureMap) -> dict[str, Any]:
     """What result.json says of the data."""
+    edges = {} if features.edges is None else {"edge_features": features.edges.description}
     return {
         "name": graphs.name,
         "graphs": graphs.num_graphs,
@@ -142,13 +143,14 @@ def describe(graphs: GraphData, features: NodeFeatures) -> dict[str, Any]:
         "nodes": graphs.num_nodes,
         "directed_edges": graphs.num_edges,
         "features": features.description,
+        **edges,
     }
 
 
 def _train(
     config: Config,
     graphs: GraphData,
-    features: NodeFeatures,
+    features: FeatureMap,
     folder: RunFolder,
     display: Display,
     result: dict[str, Any],
@@ -159,10 +161,7 @@ def _train(
     The last of the three is the control's embedding, where untrained and trained are compared.
     """
     device, dtype = place(fabric, config)
-    edges = edge_features(graphs) if config.encoder == "gine" else None
-    batches = GraphBatches(graphs, features.x, device, dtype, edges and edges.edge_attr)
-    if edges is not None:
-        result["dataset"]["edge_features"] = edges.description
+    batches = GraphBatches(graphs, features.apply(graphs), device, dtype, features.apply_edges(graphs))
     model = build_model(config, features.channels, batches)
     state = TrainingState(model.to(device, dtype), config)
     encoder = model.encoder

@@ -1,14 +1,26 @@
-"""Labels, attributes and degrees of nodes and edges to the encoder's inputs."""
+"""Labels, attributes and degrees of nodes, and with them the features of edges, to the encoder's inputs."""
 
 import dataclasses
-import warnings
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
+from graphcl_hard.columns import (
+    Values,
+    check_attributes,
+    check_finite,
+    check_saved,
+    describe,
+    label_columns,
+    label_values,
+    moments,
+    one_hot,
+    standardise,
+)
+from graphcl_hard.edge_features import EdgeFeatureMap
 from graphcl_hard.errors import InputError
 from graphcl_hard.graph_data import GraphData
 
@@ -26,15 +38,6 @@ class NodeFeatures(NamedTuple):
     """What the columns are, for people."""
 
 
-class EdgeFeatures(NamedTuple):
-    """The inputs of an encoder that reads edges."""
-
-    edge_attr: Tensor
-    """(E, D) float32, in the order of the set's `edge_index`."""
-    description: str
-    """What the columns are, for people."""
-
-
 @dataclass(frozen=True)
 class FeatureMap:
     """How nodes become inputs. Attributes come first, then one-hot labels; where there are neither, degrees.
@@ -45,42 +48,45 @@ class FeatureMap:
         std: (A) what the differences from the mean are divided by.
         largest_degree: degrees from 0 to this one are one-hot; None: they are not used so.
         standardised_degree: whether the input is the degree alone, standardised.
+        edges: how edges become inputs; None: the encoder reads none.
     """
 
-    label_values: tuple[tuple[Hashable, ...], ...] = ()
+    label_values: Values = ()
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
     largest_degree: int | None = None
     standardised_degree: bool = False
+    edges: EdgeFeatureMap | None = None
 
     @classmethod
-    def fit(cls, graphs: GraphData, use_node_attr: bool = False, keep_binary: bool = False) -> "FeatureMap":
+    def fit(
+        cls, graphs: GraphData, use_node_attr: bool = False, keep_binary: bool = False, with_edges: bool = False
+    ) -> "FeatureMap":
         """The map for a set of graphs, of its attributes on request, and its labels, or its degrees.
 
         Degrees are one-hot up to the set's largest, or, where that is 1000 or more, one column standardised over the
         set. Attributes are standardised over the set, column by column, since their units differ; with `keep_binary`,
-        columns of nothing but 0 and 1 stay as they are.
+        columns of nothing but 0 and 1 stay as they are. `with_edges` makes `edges` too.
 
         Raises:
-            InputError: attributes are asked for where the set has none, or are not finite.
+            InputError: attributes are asked for where the set has none, or are not finite; or as `EdgeFeatureMap.fit`.
         """
+        edges = EdgeFeatureMap.fit(graphs, keep_binary) if with_edges else None
         if use_node_attr:
             if graphs.node_attr is None:
                 raise InputError(f"{graphs.name} has no node attributes; leave --use-node-attr out.")
-            _check_finite(graphs, graphs.node_attr)
-            mean, std = _moments(graphs.node_attr)
-            if keep_binary:
-                binary = ((graphs.node_attr == 0) | (graphs.node_attr == 1)).all(dim=0)
-                mean, std = mean.masked_fill(binary, 0.0), std.masked_fill(binary, 1.0)
-            return cls(_label_values(graphs), tuple(mean.tolist()), tuple(std.tolist()))
+            check_finite(graphs, graphs.node_attr)
+            mean, std = moments(graphs.node_attr, keep_binary)
+            labels = label_values(graphs.node_label, graphs.node_label_values)
+            return cls(labels, tuple(mean.tolist()), tuple(std.tolist()), edges=edges)
         if graphs.node_label is not None:
-            return cls(_label_values(graphs))
+            return cls(label_values(graphs.node_label, graphs.node_label_values), edges=edges)
         degree = _degree(graphs)
         largest = int(degree.max()) if degree.numel() else 0
         if largest < MAX_ONE_HOT_DEGREE:
-            return cls(largest_degree=largest)
-        mean, std = _moments(degree.double())
-        return cls((), tuple(mean.tolist()), tuple(std.tolist()), largest, standardised_degree=True)
+            return cls(largest_degree=largest, edges=edges)
+        mean, std = moments(degree.double())
+        return cls((), tuple(mean.tolist()), tuple(std.tolist()), largest, standardised_degree=True, edges=edges)
 
     @property
     def channels(self) -> int:
@@ -96,10 +102,7 @@ class FeatureMap:
             return f"degree, standardised (the largest is {self.largest_degree})"
         if self.largest_degree is not None:
             return f"degrees 0 to {self.largest_degree}, one-hot"
-        parts = [f"{len(self.mean)} node attributes, standardised"] if self.mean else []
-        if self.label_values:
-            parts.append(f"{sum(map(len, self.label_values))} node labels, one-hot")
-        return "; ".join(parts)
+        return describe(len(self.mean), self.label_values, "node")
 
     def apply(self, graphs: GraphData) -> Tensor:
         """The encoder's input for the nodes of any set: (N, F) float32, or (N, K) int64, see `NodeFeatures.x`.
@@ -115,24 +118,22 @@ class FeatureMap:
         if self.largest_degree is not None:
             degree = _degree(graphs)
             if self.standardised_degree:
-                return self._standardise(degree.double()).float()
+                return standardise(degree.double(), self.mean, self.std).float()
             return degree.clamp(max=self.largest_degree)
-        labels = self._label_columns(graphs) if self.label_values else None
+        labels = label_columns(graphs, "node", self.label_values, len(self.mean)) if self.label_values else None
         if not self.mean:
             assert labels is not None
             return labels
-        width = 0 if graphs.node_attr is None else graphs.node_attr.size(1)
-        if width != len(self.mean):
-            raise InputError(
-                f"{graphs.name} has {width or 'no'} node attributes, must have the {len(self.mean)} of the graphs that "
-                "the features were made for; give the same attributes."
-            )
-        assert graphs.node_attr is not None
-        _check_finite(graphs, graphs.node_attr)
+        attributes = check_attributes(graphs, "node", len(self.mean))
         if labels is None:
-            return self._one_hot_columns(graphs.node_attr)
+            return self._one_hot_columns(attributes)
         # Attributes come first, so the labels' columns move behind them.
-        return torch.cat([self._standardise(graphs.node_attr), one_hot(labels, self.channels)[:, width:]], dim=1)
+        dense = one_hot(labels, self.channels)[:, len(self.mean) :]
+        return torch.cat([standardise(attributes, self.mean, self.std), dense], dim=1)
+
+    def apply_edges(self, graphs: GraphData) -> Tensor | None:
+        """The encoder's input for the edges of any set, see `EdgeFeatureMap.apply`; None where it reads none."""
+        return None if self.edges is None else self.edges.apply(graphs)
 
     def _one_hot_columns(self, attributes: Tensor) -> Tensor:
         """Attributes that are one-hot as they stand, a 1 in each row, as (N, 1) int64, which is faster."""
@@ -140,34 +141,9 @@ class FeatureMap:
         is_one_hot = (
             plain and bool(((attributes != 0).sum(dim=1) == 1).all()) and bool((attributes.sum(dim=1) == 1).all())
         )
-        return attributes.argmax(dim=1, keepdim=True) if is_one_hot else self._standardise(attributes)
-
-    def _standardise(self, columns: Tensor) -> Tensor:
-        mean, std = (torch.tensor(values, dtype=columns.dtype) for values in (self.mean, self.std))
-        return (columns - mean) / std
-
-    def _label_columns(self, graphs: GraphData) -> Tensor:
-        """(N, K) int64 columns of the input, -1 for a label that the map does not know."""
-        found = _label_values(graphs)
-        if len(found) != len(self.label_values) or graphs.node_label is None:
-            raise InputError(
-                f"{graphs.name} has {len(found) or 'no'} node labels, must have the {len(self.label_values)} of the "
-                "graphs that the features were made for; give the same labels."
-            )
-        columns, start, unknown = [], len(self.mean), set()
-        for known, values, number in zip(self.label_values, found, graphs.node_label.unbind(dim=1), strict=True):
-            column = {value: start + position for position, value in enumerate(known)}
-            unknown |= {value for value in values if value not in column}
-            columns.append(torch.tensor([column.get(value, -1) for value in values])[number])
-            start += len(known)
-        if unknown:
-            shown = ", ".join(sorted(map(repr, unknown))[:5])
-            warnings.warn(
-                f"{graphs.name} has {len(unknown)} node labels that the features were not made for ({shown}); their "
-                "nodes have zeros in place of a 1.",
-                stacklevel=2,
-            )
-        return torch.stack(columns, dim=1)
+        if is_one_hot:
+            return attributes.argmax(dim=1, keepdim=True)
+        return standardise(attributes, self.mean, self.std)
 
     def to_plain(self) -> dict[str, Any]:
         """The map as dictionaries, lists, strings and numbers, for JSON.
@@ -175,17 +151,21 @@ class FeatureMap:
         Raises:
             InputError: a label is neither a string nor a number.
         """
-        for value in (value for values in self.label_values for value in values):
-            if not isinstance(value, (str, int, float, bool)):
-                raise InputError(f"Node labels must be strings or numbers to be saved, got {value!r}; rename them.")
+        check_saved(self.label_values, "node")
+        if self.edges is not None:
+            self.edges.check_saved()
         return dataclasses.asdict(self)
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> "FeatureMap":
-        """The map that `to_plain` gave."""
-        labels = tuple(tuple(values) for values in plain["label_values"])
+        """The map that `to_plain` gave, or that of an earlier version, which had no edges."""
         return cls(
-            labels, tuple(plain["mean"]), tuple(plain["std"]), plain["largest_degree"], plain["standardised_degree"]
+            tuple(tuple(values) for values in plain["label_values"]),
+            tuple(plain["mean"]),
+            tuple(plain["std"]),
+            plain["largest_degree"],
+            plain["standardised_degree"],
+            None if plain.get("edges") is None else EdgeFeatureMap.from_plain(plain["edges"]),
         )
 
 
@@ -199,59 +179,6 @@ def node_features(graphs: GraphData, use_node_attr: bool = False) -> NodeFeature
     return NodeFeatures(features.apply(graphs), features.channels, features.description)
 
 
-def edge_features(graphs: GraphData) -> EdgeFeatures:
-    """The edges' features: attributes, standardised over the set column by column, then one-hot labels.
-
-    Raises:
-        InputError: the edges have neither, or an attribute that is not finite.
-    """
-    parts, words = [], []
-    if graphs.edge_attr is not None and graphs.num_edges:
-        _check_finite(graphs, graphs.edge_attr, "edge")
-        mean, std = _moments(graphs.edge_attr)
-        parts.append((graphs.edge_attr - mean) / std)
-        words.append(f"{parts[0].size(1)} edge attributes, standardised")
-    if graphs.edge_label is not None and graphs.num_edges:
-        sizes = graphs.edge_label.amax(dim=0) + 1  # (K,)
-        channels = int(sizes.sum())
-        parts.append(one_hot(graphs.edge_label + (sizes.cumsum(0) - sizes), channels))
-        words.append(f"{channels} edge labels, one-hot")
-    if not parts:
-        raise InputError(
-            f"{graphs.name} has no edges with labels or attributes, which --encoder gine needs; choose another, such "
-            "as gin."
-        )
-    return EdgeFeatures(torch.cat(parts, dim=1), "; ".join(words))
-
-
-def one_hot(index: Tensor, channels: int) -> Tensor:
-    """(N, K) int64 columns to (N, `channels`) float32 with a 1 in each; a column of -1 has none."""
-    rows = torch.zeros(index.size(0), channels + 1, device=index.device)  # the last column takes what has none
-    return rows.scatter_(1, index.where(index >= 0, channels), 1.0)[:, :channels]
-
-
-def _label_values(graphs: GraphData) -> tuple[tuple[Hashable, ...], ...]:
-    if graphs.node_label is None or graphs.node_label_values is not None:
-        return graphs.node_label_values or ()
-    return tuple(tuple(range(largest + 1)) for largest in graphs.node_label.amax(dim=0).tolist())
-
-
 def _degree(graphs: GraphData) -> Tensor:
     """(N, 1) int64."""
     return torch.bincount(graphs.edge_index[0], minlength=graphs.num_nodes).unsqueeze(1)
-
-
-def _moments(columns: Tensor) -> tuple[Tensor, Tensor]:
-    std, mean = torch.std_mean(columns, dim=0, correction=0)
-    return mean, torch.where(std > 0, std, 1.0)
-
-
-def _check_finite(graphs: GraphData, attributes: Tensor, what: str = "node") -> None:
-    bad = (~torch.isfinite(attributes)).any(dim=1).nonzero()
-    if bad.numel():
-        row, ptr = int(bad[0]), graphs.node_ptr if what == "node" else graphs.edge_ptr
-        graph = int(torch.searchsorted(ptr, row, right=True)) - 1
-        raise InputError(
-            f"{graphs.name} has an attribute that is not finite at {what} {row - int(ptr[graph])} of graph {graph} "
-            "(counted from 0); mend the value or leave the graph out."
-        )

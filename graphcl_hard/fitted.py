@@ -25,7 +25,7 @@ from graphcl_hard.training import Epoch, TrainingState, build_model, embed, plac
 # What may differ from one training of a model to the next; all else is built into the model.
 FREE = {
     *("epochs", "seed", "lr", "beta", "beta_schedule", "batch_size", "nodes_per_graph", "views", "view_strength"),
-    *("scale", "deterministic"),
+    *("second_view_strength", "scale", "deterministic"),
 }
 # PyTorch's generator, which draws the initial weights, is the process's: one model at a time, so that a seed holds.
 _one_at_a_time = threading.Lock()
@@ -36,7 +36,7 @@ class Fitted:
 
     Args:
         config: the settings that it was built with.
-        features: how nodes become inputs.
+        features: how nodes, and edges for gine, become inputs.
         state: the model, and how far its training is.
         history: an `Epoch` for each that is behind it.
     """
@@ -56,12 +56,18 @@ class Fitted:
         """
         if data.num_graphs < 2:
             raise InputError(f"fit needs at least 2 graphs, got {data.num_graphs}: the others are the negatives.")
-        features = FeatureMap.fit(data, use_node_attr=data.node_attr is not None, keep_binary=True)
+        with_edges = config.encoder == "gine"
+        if with_edges and (data.num_edges == 0 or (data.edge_label is None and data.edge_attr is None)):
+            raise InputError(
+                "The graphs of fit must have edges with labels or attributes, which encoder gine reads, got none; name "
+                "them by edge_label or edge_attr, or take another encoder, such as gin."
+            )
+        features = FeatureMap.fit(data, data.node_attr is not None, keep_binary=True, with_edges=with_edges)
         if features.channels == 0:
             raise InputError("The graphs of fit must have a node, or an attribute, got none; give other graphs.")
         with _one_at_a_time, training_device(config) as fabric:
             device, dtype = place(fabric, config)
-            batches = GraphBatches(data, features.apply(data), device, dtype)
+            batches = GraphBatches(data, features.apply(data), device, dtype, features.apply_edges(data))
             state = TrainingState(build_model(config, features.channels, batches).to(device, dtype), config)
         return cls(config, features, state, [])
 
@@ -96,7 +102,7 @@ class Fitted:
 
         try:
             with training_device(config) as fabric:
-                batches = GraphBatches(data, self.features.apply(data), *place(fabric, config))
+                batches = self._batches(data, *place(fabric, config))
                 train(self.state, batches, dataclasses.replace(config, epochs=self.state.epoch + epochs), fabric, keep)
         except BaseException:
             self.state.load_tensors(*before)
@@ -106,8 +112,10 @@ class Fitted:
     def embed(self, data: GraphData, batch_size: int) -> npt.NDArray[np.floating]:
         """The graph embeddings of a set, (G, L*H)."""
         parameter = next(self.encoder.parameters())
-        batches = GraphBatches(data, self.features.apply(data), parameter.device, parameter.dtype)
-        return embed(self.encoder, batches, batch_size)
+        return embed(self.encoder, self._batches(data, parameter.device, parameter.dtype), batch_size)
+
+    def _batches(self, data: GraphData, device: torch.device, dtype: torch.dtype) -> GraphBatches:
+        return GraphBatches(data, self.features.apply(data), device, dtype, self.features.apply_edges(data))
 
     def save(self, path: Path, params: Mapping[str, Any]) -> None:
         """Write all of it, and the estimator's parameters, into one file, atomically.

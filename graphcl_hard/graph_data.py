@@ -32,6 +32,7 @@ class GraphData:
             has the labels of its first line.
         edge_attr: (E, A) float32, finite, or None, in the order of edge_index. An edge that the file repeats has the
             sum over its lines, as in PyG.
+        edge_label_values: for each column of edge_label the V values themselves; None: the numbers are the values.
     """
 
     name: str
@@ -44,6 +45,7 @@ class GraphData:
     node_label_values: tuple[tuple[Hashable, ...], ...] | None = None
     edge_label: Tensor | None = None
     edge_attr: Tensor | None = None
+    edge_label_values: tuple[tuple[Hashable, ...], ...] | None = None
 
     @property
     def num_graphs(self) -> int:
@@ -70,6 +72,7 @@ def graph_data(name: str, arrays: TuArrays) -> GraphData:
     """The flat tensors of what was read from a TU folder."""
     num_graphs = len(arrays.graph_label)
     node_label, values = _renumbered(arrays.node_label)
+    edge_label, edge_values = _renumbered(arrays.edge_label)
     edge_attr = arrays.edge_attr
     if edge_attr is not None:  # the labels stand behind the attributes there
         edge_attr = edge_attr[:, : arrays.num_edge_attributes] if arrays.num_edge_attributes else None
@@ -82,8 +85,9 @@ def graph_data(name: str, arrays: TuArrays) -> GraphData:
         node_label=node_label,
         node_attr=None if arrays.node_attr is None else torch.from_numpy(arrays.node_attr),
         node_label_values=values,
-        edge_label=_renumbered(arrays.edge_label)[0],
+        edge_label=edge_label,
         edge_attr=None if edge_attr is None else torch.from_numpy(edge_attr).contiguous(),
+        edge_label_values=edge_values,
     )
 
 

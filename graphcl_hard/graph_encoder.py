@@ -52,7 +52,7 @@ class Encoder(Protocol):
 
         Args:
             x: as the batches hold it: (N, F) float, or (N, K) int64 columns of a one-hot input, which
-                `features.one_hot` builds.
+                `columns.one_hot` builds.
             edge_index: the edges; its property `edge_index` is PyG's form, (2, E) int64.
             batch: (N,) int64, the graph of each node, rising.
             batch_size: G, graphs without nodes among them.

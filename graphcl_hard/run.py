@@ -120,7 +120,7 @@ def _run(config: Config) -> None:
     from graphcl_hard.display import Display
     from graphcl_hard.evaluation_arguments import check_folds
     from graphcl_hard.experiment import run_seeds
-    from graphcl_hard.features import edge_features, node_features
+    from graphcl_hard.features import FeatureMap
     from graphcl_hard.training import training_device
 
     if __name__ == "__main__":
@@ -131,9 +131,7 @@ def _run(config: Config) -> None:
         pass
     with display.download(config.dataset) as progress:
         graphs = load_graphs(config.dataset, data_dir=config.data_dir, progress=progress)
-    features = node_features(graphs, config.use_node_attr)
-    if config.encoder == "gine":
-        edge_features(graphs)  # refuses a set that has none
+    features = FeatureMap.fit(graphs, config.use_node_attr, with_edges=config.encoder == "gine")
     check_folds(graphs.y, config.folds)
     out = config.out or default_folder(config.dataset, datetime.now())
     try:

@@ -2,7 +2,7 @@
 
 METHOD_SETTINGS = {
     "infograph": ("objective", "mode", "critic", "score_scale", "nodes_per_graph"),
-    "graphcl": ("views", "view_strength"),
+    "graphcl": ("views", "view_strength", "second_view_strength"),
 }
 """The settings that one method alone has; with another one they keep their defaults."""
 RANGES: dict[str, tuple[float, float]] = {
@@ -20,14 +20,15 @@ RANGES: dict[str, tuple[float, float]] = {
     "repeats": (1, 1000),
     "checkpoint_seconds": (0, 1e9),
 }
-BELOW_ONE = ("tau_plus", "view_strength")
-"""The settings in [0, 1)."""
+BELOW_ONE = ("tau_plus", "view_strength", "second_view_strength")
+"""The settings in [0, 1), or None."""
 ADVICE = {
     "beta": "0 is uniform weights",
     "tau_plus": "0 switches the correction off",
     "temperature": "0.5 is usual",
     "nodes_per_graph": "0 takes all nodes",
     "view_strength": "0.2 is usual",
+    "second_view_strength": "0.2 is usual, and None is the first view's",
     "hidden_channels": "32 is usual",
     "num_layers": "3 is usual",
     "epochs": "5 is usual, and 0 scores the untrained encoder alone",

@@ -5,7 +5,7 @@ import difflib
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import yaml
 
@@ -50,7 +50,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
             close = difflib.get_close_matches(str(key), names, n=1)
             hint = f"did you mean {close[0]!r}?" if close else f"the settings are {', '.join(names)}."
             raise InputError(f"--config {path} has the unknown setting {key!r}; {hint}")
-        kind, fits = _kind(getattr(Config(), key))
+        kind, fits = _kind(getattr(Config(), key), get_type_hints(Config)[key])
         if not fits(content[key]):
             raise InputError(f"--config {path}: {key} must be {kind}, got {content[key]!r}; mend that line.")
     return content
@@ -69,8 +69,11 @@ def to_flags(settings: dict[str, Any]) -> list[str]:
     return words
 
 
-def _kind(default: Any) -> tuple[str, Callable[[Any], bool]]:
-    """What a setting with this default may be in a YAML file, in words and as a test."""
+def _kind(default: Any, hint: Any = None) -> tuple[str, Callable[[Any], bool]]:
+    """What a setting with this default, and this type, may be in a YAML file, in words and as a test."""
+    if hint == float | None:
+        _, is_number = _kind(0.0)
+        return "a number or null", lambda value: value is None or is_number(value)
     if isinstance(default, bool):
         return "true or false", lambda value: isinstance(value, bool)
     if isinstance(default, (int, float)):

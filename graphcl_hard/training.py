@@ -175,7 +175,7 @@ def epoch_batches(batches: GraphBatches, config: Config, generator: torch.Genera
     """The batches of an epoch, with what the method needs of each: a sample of nodes, or two views."""
     for batch in batches.shuffled(config.batch_size, generator, config.nodes_per_graph):
         if config.method == "graphcl":
-            yield with_views(batch, config.views, config.view_strength, generator)
+            yield with_views(batch, config.views, config.view_strengths, generator)
         else:
             yield batch
 

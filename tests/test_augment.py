@@ -8,7 +8,7 @@ import torch
 from conftest import graph_data
 
 from graphcl_hard.adjacency import Adjacency
-from graphcl_hard.augment import AUGMENTATIONS, augment, with_views
+from graphcl_hard.augment import AUGMENTATIONS, POOLS, augment, with_views
 from graphcl_hard.batching import GraphBatch, GraphBatches
 from graphcl_hard.errors import InputError
 from graphcl_hard.walks import NEVER, PATIENCE, STEPS, first_visits
@@ -227,7 +227,7 @@ def test_walks_end_at_the_bound_and_where_nothing_is_left_to_find(monkeypatch):
     assert len(calls) == 1 + 1 + PATIENCE  # the first node, the round that finds the other, those that find none
 
 
-@pytest.mark.parametrize("view", [*AUGMENTATIONS, "random"])
+@pytest.mark.parametrize("view", [*AUGMENTATIONS, *POOLS])
 def test_a_generator_fixes_the_view_and_goes_on(view):
     batch = batch_of(mixed())
 
@@ -245,22 +245,30 @@ def test_a_generator_fixes_the_view_and_goes_on(view):
     assert torch.equal(torch.rand(1), expected)  # nobody else's random numbers are taken
 
 
-def test_random_is_one_of_the_four_for_the_whole_batch():
+@pytest.mark.parametrize(
+    ("view", "pool"),
+    [
+        ("random2", {"node-drop", "subgraph"}),
+        ("random3", {"node-drop", "subgraph", "edge-perturb"}),
+        ("random", set(AUGMENTATIONS)),
+    ],
+)
+def test_random_is_one_of_its_pool_for_the_whole_batch(view, pool):
     batch = batch_of([nx.path_graph(20)] * 3)
     generator, seen = seeded(), set()
     for _ in range(60):
         state = generator.get_state()
-        found = augment(batch, "random", 0.5, generator)
+        found = augment(batch, view, 0.5, generator)
         same = []
-        for view in AUGMENTATIONS:
+        for one in AUGMENTATIONS:
             generator.set_state(state)
-            torch.randint(4, (1,), generator=generator)
-            other = augment(batch, view, 0.5, generator)
+            torch.randint(len(pool), (1,), generator=generator)
+            other = augment(batch, one, 0.5, generator)
             if torch.equal(other.x, found.x) and torch.equal(other.adjacency.source, found.adjacency.source):
-                same.append(view)
+                same.append(one)
         assert len(same) == 1
         seen.update(same)
-    assert seen == set(AUGMENTATIONS)
+    assert seen == set(POOLS[view]) == pool
 
 
 def test_none_and_no_strength_are_the_batch_itself():
@@ -276,10 +284,14 @@ def test_none_and_no_strength_are_the_batch_itself():
 
 def test_a_batch_gets_two_views_and_keeps_the_rest():
     batch = batch_of(mixed())
-    found = with_views(batch, ("node-drop", "none"), 0.5, seeded())
+    found = with_views(batch, ("node-drop", "none"), (0.5, 0.5), seeded())
     first, second = found.views
     assert torch.equal(first.x, augment(batch, "node-drop", 0.5, seeded()).x)
     assert torch.equal(second.x, batch.x)
+    generator = seeded()
+    expected = [augment(batch, "node-drop", strength, generator).x for strength in (0.1, 0.7)]
+    two = with_views(batch, ("node-drop", "node-drop"), (0.1, 0.7), seeded()).views
+    assert [view.x.tolist() for view in two] == [x.tolist() for x in expected]
     assert first.views is second.views is None
     assert found.x is batch.x
 
@@ -291,6 +303,110 @@ def test_edges_that_are_not_known_to_be_undirected_go_one_by_one():
     assert not plain.is_symmetric
     found = edges_of(augment(batch._replace(adjacency=plain), "edge-perturb", 0.5, seeded()))
     assert any((j, i) not in found for i, j in found)
+
+
+def with_edge_attr(batch):
+    """Each directed edge has the numbers of its ends in the batch, and a third number of its own."""
+    edges = batch.adjacency.edge_index
+    number = torch.arange(edges.size(1))
+    return batch._replace(edge_attr=torch.cat([edges, number.unsqueeze(0)]).T.double())
+
+
+def features_of(batch):
+    """(source, target) -> the features of the edge, read off the batch edge by edge."""
+    assert batch.edge_attr.size(0) == batch.adjacency.edge_index.size(1)
+    edges = [tuple(edge) for edge in batch.adjacency.edge_index.T.tolist()]
+    return dict(zip(edges, [tuple(row) for row in batch.edge_attr.tolist()], strict=True))
+
+
+@pytest.mark.parametrize("directed", [False, True])
+@pytest.mark.parametrize("strength", STRENGTHS)
+@pytest.mark.parametrize("view", [*NODES, "attribute-mask", "none"])
+def test_edges_that_are_kept_keep_their_features(view, strength, directed):
+    batch = with_edge_attr(batch_of(mixed(), directed))
+    before = features_of(batch)
+    for seed in range(5):
+        found = augment(batch, view, strength, seeded(seed))
+        old = found.x.squeeze(1).long().tolist() if view in NODES else list(range(batch.batch.numel()))
+        after = features_of(found)
+        assert after == {(i, j): before[old[i], old[j]] for i, j in after}
+
+
+@pytest.mark.parametrize("directed", [False, True])
+@pytest.mark.parametrize("strength", STRENGTHS)
+def test_an_edge_that_moves_takes_its_features_along(strength, directed):
+    """Kept edges have their own; a new one has those of one removed from its graph, direction by direction."""
+    batch = with_edge_attr(batch_of(mixed(), directed))
+    before, owner = features_of(batch), batch.batch.tolist()
+    for seed in range(10):
+        after = features_of(augment(batch, "edge-perturb", strength, seeded(seed)))
+        taken = []
+        for (i, j), row in after.items():
+            source, target, _ = (int(number) for number in row)
+            assert row == before[source, target]
+            if (i, j) in before:
+                assert (source, target) == (i, j)
+                continue
+            assert (source, target) not in after
+            assert owner[source] == owner[i]
+            taken.append((source, target))
+            if not directed:
+                assert (source < target) == (i < j)
+                assert after[j, i] == before[target, source]
+        assert len(set(taken)) == len(taken)
+
+
+@pytest.mark.parametrize("directed", [False, True])
+def test_every_removed_edge_moves_to_every_pair_with_the_same_chance(directed):
+    """Also where a graph has fewer pairs to join than edges that go, so that some edges are lost."""
+    copies, draws = 300, 10
+    nearly_complete = nx.complete_graph(6)
+    nearly_complete.remove_edges_from([(0, 3), (2, 4)])
+    for graph in (nx.gnp_random_graph(6, 0.4, seed=1), nearly_complete):
+        batch = with_edge_attr(batch_of([graph] * copies, directed))
+        start, generator = batch.batch * 6, seeded()
+        source, target = batch.adjacency.edge_index
+        first = start[source] == 0
+        old = torch.zeros(36, dtype=torch.bool)
+        old[(source * 6 + target)[first]] = True
+        counts = torch.zeros(36, 36)
+        for _ in range(draws):
+            found = augment(batch, "edge-perturb", 0.5, generator)
+            source, target = found.adjacency.edge_index
+            shift = start[source]
+            code = (source - shift) * 6 + target - shift
+            origin = ((found.edge_attr[:, 0] - shift) * 6 + found.edge_attr[:, 1] - shift).long()
+            new = (code != origin) & ((source < target) if not directed else True)
+            counts += torch.bincount(origin[new] * 36 + code[new], minlength=1296).reshape(36, 36)
+        ordered = torch.arange(36)
+        pair = (ordered // 6 < ordered % 6) if not directed else (ordered // 6 != ordered % 6)
+        table = counts[old & pair][:, ~old & pair]
+        assert table.sum() == counts.sum() > 0
+        assert ((table - table.mean()).abs() < 4.5 * table.mean() ** 0.5).all()
+
+
+@pytest.mark.parametrize("view", [*AUGMENTATIONS, *POOLS])
+def test_features_of_edges_change_nothing_else_and_repeat(view):
+    plain = batch_of(mixed())
+    batch = with_edge_attr(plain)
+    one, other, without = (augment(graphs, view, 0.4, seeded(2)) for graphs in (batch, batch, plain))
+    assert torch.equal(one.edge_attr, other.edge_attr)
+    assert torch.equal(one.x, without.x)
+    assert all(map(torch.equal, one.adjacency, without.adjacency))
+    assert without.edge_attr is None
+
+
+@pytest.mark.parametrize("directed", [False, True])
+def test_a_view_of_a_view_keeps_features_and_edges_together(directed):
+    """The rows of a perturbed view are not sorted within a node, so that no order may be taken for granted."""
+    batch = with_edge_attr(batch_of(mixed(), directed))
+    once = augment(batch, "edge-perturb", 0.5, seeded(1))
+    before = features_of(once)
+    after = features_of(augment(once, "edge-perturb", 0.3, seeded(2)))
+    kept = {edge: row for edge, row in after.items() if edge in before}
+    assert kept
+    assert all(row == before[edge] for edge, row in kept.items())
+    assert set(after.values()) <= set(before.values())
 
 
 @pytest.mark.parametrize(
@@ -312,13 +428,17 @@ def test_what_is_no_view_is_refused(view, strength, message):
 @pytest.mark.parametrize("view", AUGMENTATIONS)
 @pytest.mark.parametrize("directed", [False, True])
 def test_a_gpu_draws_the_same_view(view, directed):
-    batch = batch_of(mixed(), directed)
+    batch = with_edge_attr(batch_of(mixed(), directed))
     there = batch._replace(
-        x=batch.x.cuda(), adjacency=Adjacency(*(t.cuda() for t in batch.adjacency)), batch=batch.batch.cuda()
+        x=batch.x.cuda(),
+        adjacency=Adjacency(*(t.cuda() for t in batch.adjacency)),
+        batch=batch.batch.cuda(),
+        edge_attr=batch.edge_attr.cuda(),
     )
     if batch.adjacency.is_symmetric:
         ptr, source = there.adjacency[:2]
         there = there._replace(adjacency=Adjacency(ptr, source, ptr, source))
     found, expected = (augment(one, view, 0.3, seeded()) for one in (there, batch))
     assert torch.equal(found.x.cpu(), expected.x)
+    assert torch.equal(found.edge_attr.cpu(), expected.edge_attr)
     assert all(torch.equal(a.cpu(), b) for a, b in zip(found.adjacency, expected.adjacency, strict=True))

@@ -1,5 +1,6 @@
 """The command that embeds graphs by a run's encoder."""
 
+import json
 import shutil
 import subprocess
 import sys
@@ -85,6 +86,46 @@ def test_a_new_folder_with_a_label_that_the_run_lacks(finished, tmp_path, capsys
     vectors, kept = np.load(out)["vectors"], np.load(finished / "embeddings.npz")["trained"]
     assert not np.allclose(vectors[0], kept[0])
     np.testing.assert_allclose(vectors[1:], kept[1:], rtol=1e-5, atol=1e-5)
+
+
+@pytest.fixture(scope="module")
+def gine(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "gine"
+    flags = "--dataset MUTAG --encoder gine --method graphcl --epochs 1 --folds 2 --repeats 1 --no-pictures --quiet"
+    assert run([*flags.split(), "--out", str(folder)]) == 0
+    return folder
+
+
+def test_a_gine_reads_the_edges_as_its_run_did(gine, tmp_path, capsys):
+    kept = np.load(gine / "embeddings.npz")["trained"]
+    assert main([str(gine), "--data", "MUTAG", "--out", str(tmp_path / "v.npz")]) == 0
+    assert np.array_equal(np.load(tmp_path / "v.npz")["vectors"], kept)
+    folder = tmp_path / "NEW"
+    folder.mkdir()
+    for path in MUTAG.glob("MUTAG_*.txt"):
+        shutil.copy(path, folder / path.name.replace("MUTAG", "NEW"))
+    labels = folder / "NEW_edge_labels.txt"
+    lines = labels.read_text().splitlines()
+    labels.write_text("\n".join(["99", *lines[1:]]) + "\n")
+    assert main([str(gine), "--data", str(folder), "--out", str(tmp_path / "w.npz")]) == 0
+    assert "warning: NEW has 1 edge labels that the features were not made for (99)" in capsys.readouterr().err
+    vectors = np.load(tmp_path / "w.npz")["vectors"]
+    assert not np.allclose(vectors[0], kept[0])
+    np.testing.assert_allclose(vectors[1:], kept[1:], rtol=1e-5, atol=1e-5)
+    labels.unlink()
+    assert main([str(gine), "--data", str(folder), "--out", str(tmp_path / "x.npz")]) == 2
+    assert "NEW has no edge labels, must have the 1 of the graphs that the features" in capsys.readouterr().err
+    assert not (tmp_path / "x.npz").exists()
+
+
+def test_a_gine_of_an_earlier_version_is_refused(gine, tmp_path, capsys):
+    folder = shutil.copytree(gine, tmp_path / "old")
+    features = json.loads((folder / "features.json").read_text())
+    del features["edges"]
+    (folder / "features.json").write_text(json.dumps(features))
+    assert main([str(folder), "--data", "MUTAG", "--out", str(tmp_path / "v.npz")]) == 2
+    assert "has the encoder gine and no map of the edges' features" in capsys.readouterr().err
+    assert not (tmp_path / "v.npz").exists()
 
 
 def test_the_features_of_a_run_are_its_sets(finished):

@@ -16,8 +16,9 @@ from graphcl_hard.adjacency import Adjacency
 from graphcl_hard.batching import GraphBatches
 from graphcl_hard.config import Config
 from graphcl_hard.data import load_graphs
+from graphcl_hard.edge_features import EdgeFeatureMap
 from graphcl_hard.errors import InputError
-from graphcl_hard.features import edge_features, node_features, one_hot
+from graphcl_hard.features import node_features, one_hot
 from graphcl_hard.run import main
 from graphcl_hard.training import TrainingState, build_model, calibrate, embed, place, train, training_device
 
@@ -283,7 +284,7 @@ def bonds(toy):
 def prepared(graphs, config):
     """A model of the settings and the batches that it is trained on."""
     features = node_features(graphs)
-    edge_attr = edge_features(graphs).edge_attr if config.encoder == "gine" else None
+    edge_attr = EdgeFeatureMap.fit(graphs).apply(graphs) if config.encoder == "gine" else None
     with training_device(config) as fabric:
         device, dtype = place(fabric, config)
         batches = GraphBatches(graphs, features.x, device, dtype, edge_attr)
@@ -325,7 +326,7 @@ def test_edges_reach_gine_and_it_needs_them(bonds):
     others = dataclasses.replace(bonds, edge_label=bonds.edge_label.flip(0))
     assert not np.allclose(trained(bonds, config), trained(others, config), rtol=1e-2)
     with pytest.raises(
-        InputError, match="TOY has no edges with labels or attributes, which --encoder gine needs; choo"
+        InputError, match="TOY has no edges with labels or attributes, which the encoder gine needs; choo"
     ):
         prepared(dataclasses.replace(bonds, edge_label=None), config)
 
@@ -350,6 +351,6 @@ def test_a_run_on_mutag(name, tmp_path):
     encoder = load_encoder(tmp_path / "run")
     assert encoder.arguments["encoder"] == name
     graphs = load_graphs("MUTAG")
-    edge_attr = edge_features(graphs).edge_attr if name == "gine" else None
+    edge_attr = EdgeFeatureMap.fit(graphs).apply(graphs) if name == "gine" else None
     found = embed(encoder, GraphBatches(graphs, node_features(graphs).x, edge_attr=edge_attr), 50)
     np.testing.assert_allclose(found, np.load(tmp_path / "run" / "embeddings.npz")["trained"], rtol=1e-4, atol=1e-4)

@@ -175,6 +175,113 @@ def test_other_encoders(graphs, tmp_path, encoder):
     assert np.array_equal(HardInfoGraph.load(tmp_path / "saved").transform(graphs), vectors)
 
 
+@pytest.fixture(scope="module")
+def bonded(graphs):
+    """The graphs, whose edges have a label and a number."""
+    found = [graph.copy() for graph in graphs]
+    for graph in found:
+        for u, v, values in graph.edges(data=True):
+            values.update(bond="-="[(u * v) % 2], length=0.1 * u + v)
+    return found
+
+
+def gine(**settings):
+    return estimator(**{"encoder": "gine", "edge_label": "bond", "edge_attr": "length", "beta": 1.0, **settings})
+
+
+@pytest.mark.parametrize("method", ["infograph", "graphcl"])
+def test_gine_gives_what_a_run_gives(mutag, tmp_path, method):
+    words = f"--dataset MUTAG --seed 4 --epochs 2 --folds 2 --repeats 1 --scale linear --encoder gine --method {method}"
+    assert main([*words.split(), "--no-pictures", "--quiet", "--out", str(tmp_path / "run")]) == 0
+    expected = np.load(tmp_path / "run" / "embeddings.npz")["trained"]
+    settings = {"random_state": 4, "epochs": 2, "scale": "linear", "encoder": "gine", "method": method}
+    assert np.array_equal(HardInfoGraph(**settings).fit_transform(mutag), expected)
+    # The labels are four columns of 0 and 1 in PyG's form of the set.
+    through_pyg = TUDataset(str(tmp_path), "MUTAG")
+    assert np.array_equal(HardInfoGraph(**settings).fit_transform(through_pyg), expected)
+    without = HardInfoGraph(**{**settings, "encoder": "gin"}).fit_transform(through_pyg)
+    assert not np.allclose(without, expected, rtol=1e-2)
+
+
+@pytest.mark.parametrize("method", ["infograph", "graphcl"])
+def test_features_of_edges_are_kept_by_all_that_keeps_an_estimator(bonded, tmp_path, method):
+    model = gine(method=method)
+    vectors = model.fit_transform(bonded)
+    assert model.features_.edges.label_values == (("-", "="),)
+    assert model.encoder_.edge_channels == model.features_.edges.channels == 3
+    assert np.array_equal(clone(model).fit_transform(bonded), vectors)
+    assert np.array_equal(pickle.loads(pickle.dumps(model)).transform(bonded), vectors)
+    model.save(tmp_path / "saved")
+    loaded = HardInfoGraph.load(tmp_path / "saved")
+    assert loaded.features_ == model.features_
+    assert loaded.get_params() == model.get_params()
+    assert np.array_equal(loaded.transform(bonded), vectors)
+    assert b"pickle" not in (tmp_path / "saved").read_bytes()
+    parts = gine(method=method).partial_fit(bonded).partial_fit(bonded)
+    assert np.array_equal(parts.transform(bonded), vectors)
+    warm = gine(method=method, warm_start=True, epochs=1).fit(bonded).fit(bonded)
+    assert np.array_equal(warm.transform(bonded), vectors)
+    further = loaded.partial_fit(bonded[:20]).transform(bonded)
+    assert np.array_equal(model.partial_fit(bonded[:20]).transform(bonded), further)
+
+
+def test_edges_reach_the_vectors_and_their_order_does_not_matter(bonded):
+    model = gine(edge_attr=None)
+    vectors = model.fit_transform(bonded)
+    swapped = [graph.copy() for graph in bonded]
+    for graph in swapped:
+        for *_, values in graph.edges(data=True):
+            values["bond"] = {"-": "=", "=": "-"}[values["bond"]]
+    assert not np.allclose(model.transform(swapped), vectors, rtol=1e-2)
+    shuffled = []
+    for graph in bonded:
+        order = np.random.default_rng(0).permutation(len(graph)).tolist()
+        moved = nx.Graph()
+        moved.add_nodes_from((node, graph.nodes[node]) for node in order)
+        moved.add_edges_from(reversed([(v, u, values) for u, v, values in graph.edges(data=True)]))
+        shuffled.append(moved)
+    np.testing.assert_allclose(model.transform(shuffled), vectors, rtol=1e-4, atol=1e-5)
+
+
+def test_unseen_edges(bonded):
+    model = gine().fit(bonded)
+    strange = bonded[0].copy()
+    nx.set_edge_attributes(strange, "#", "bond")
+    with pytest.warns(UserWarning, match="1 edge labels that the features were not made for"):
+        assert np.isfinite(model.transform([strange])).all()
+    assert np.isfinite(model.transform(bonded[-2:])).all()  # no edges at all
+    nx.set_edge_attributes(strange, [1.0, 2.0], "length")
+    with pytest.raises(InputError, match="got 1 columns in graph 0 and 2 in graph 1"):
+        model.transform([bonded[0], strange])
+    with pytest.raises(
+        InputError, match="graphs has 2 edge attributes, must have the 1 of the graphs that the features"
+    ):
+        model.transform([strange])
+    bare = nx.create_empty_copy(bonded[0])
+    bare.add_edge(0, 2)
+    with pytest.raises(InputError, match=r"Graph 0 has no attribute 'bond' at its edge \(0, 2\)"):
+        model.transform([bare])
+
+
+def test_weights_of_matrices_are_attributes_on_request(bonded):
+    matrices = [nx.to_scipy_sparse_array(graph, weight="length") for graph in bonded[:-1]]
+    model = HardInfoGraph(encoder="gine", edge_attr="weight", epochs=1, random_state=0)
+    same = HardInfoGraph(encoder="gine", edge_attr="length", epochs=1, random_state=0)
+    graphs = [nx.Graph(graph) for graph in bonded[:-1]]
+    for graph in graphs:  # a matrix has no entry of 0
+        graph.remove_edges_from([(u, v) for u, v, values in list(graph.edges(data=True)) if values["length"] == 0])
+    assert np.array_equal(model.fit_transform(matrices), same.fit_transform(graphs))
+    with pytest.raises(InputError, match="got none; name them by edge_label or edge_attr"):
+        HardInfoGraph(encoder="gine", epochs=1).fit(matrices)
+
+
+def test_what_an_encoder_does_not_read_need_not_be_sound(graphs):
+    made = [Data(x=torch.rand(3, 2), edge_index=torch.tensor([[0, 1], [1, 0]]), edge_attr="words") for _ in range(20)]
+    assert HardInfoGraph(epochs=1, random_state=0).fit_transform(made).shape == (20, 96)
+    with pytest.raises(InputError, match="Graph 0 has a 'edge_attr' that is not a tensor"):
+        HardInfoGraph(epochs=1, encoder="gine").fit(made)
+
+
 def test_pandas_output(graphs):
     frame = estimator().set_output(transform="pandas").fit_transform(graphs)
     assert frame.shape == (32, 96)
@@ -235,10 +342,20 @@ def test_all_mistakes_at_once(graphs):
     assert [line.split()[0] for line in str(error.value).splitlines()] == [
         "random_state", "n_jobs", "on_epoch", "tau_plus", "score_scale", "beta",
     ]  # fmt: skip
+    with pytest.raises(
+        InputError, match=r"second_view_strength must be a number, got '0.3'; 0.2 is usual, and None is"
+    ):
+        estimator(method="graphcl", second_view_strength="0.3").fit(graphs)
     for views in (None, 5, "random", ("none", ["a"])):
         with pytest.raises(InputError, match="views must be two of node-drop"):
             estimator(views=views).fit(graphs)
-    with pytest.raises(InputError, match="encoder must not be gine"):
+    with pytest.raises(
+        InputError, match=r"edge_label and edge_attr are read by encoder gine alone, got edge_label 'bond'"
+    ):
+        estimator(edge_label="bond").fit(graphs)
+    with pytest.raises(
+        InputError, match="must have edges with labels or attributes, which encoder gine reads, got none"
+    ):
         estimator(encoder="gine").fit(graphs)
     with pytest.raises(InputError, match=r"random_state must lie in \[0, .*\], got -1"):
         estimator(random_state=-1).fit(graphs)

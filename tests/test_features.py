@@ -9,8 +9,9 @@ import torch
 from conftest import graph_data
 
 from graphcl_hard.data import load_graphs
+from graphcl_hard.edge_features import EdgeFeatureMap
 from graphcl_hard.errors import InputError
-from graphcl_hard.features import FeatureMap, edge_features, node_features, one_hot
+from graphcl_hard.features import FeatureMap, node_features, one_hot
 from graphcl_hard.graphs import to_graph_data
 
 
@@ -82,42 +83,10 @@ def test_bad_attributes_are_refused(toy):
         node_features(dataclasses.replace(toy, node_attr=attributes), use_node_attr=True)
 
 
-def test_edges_have_their_attributes_and_then_their_labels(toy):
-    label = torch.stack([torch.arange(toy.num_edges) % 3, torch.arange(toy.num_edges) % 2], dim=1)
-    attributes = torch.arange(toy.num_edges).float().unsqueeze(1) * 1000
-    both = dataclasses.replace(toy, edge_label=label, edge_attr=attributes)
-    edge_attr, description = edge_features(both)
-    assert description == "1 edge attributes, standardised; 5 edge labels, one-hot"
-    assert edge_attr.dtype == torch.float32
-    assert edge_attr[:, 0].std(correction=0).item() == pytest.approx(1, abs=1e-4)
-    assert torch.equal(edge_attr[:, 1:4], one_hot(label[:, :1], 3))
-    assert torch.equal(edge_attr[:, 4:], one_hot(label[:, 1:], 2))
-    alone, description = edge_features(dataclasses.replace(both, edge_attr=None))
-    assert torch.equal(alone, edge_attr[:, 1:])
-    assert description == "5 edge labels, one-hot"
-    assert torch.equal(edge_features(dataclasses.replace(both, edge_label=None)).edge_attr, edge_attr[:, :1])
-
-
-def test_edges_without_features_and_bad_ones_are_refused(toy):
-    message = "TOY has no edges with labels or attributes, which --encoder gine needs; choose another, such as gin"
-    no_edges = graph_data([nx.empty_graph(2)], [0], name="TOY")
-    for graphs in (toy, dataclasses.replace(no_edges, edge_label=torch.zeros(0, 1).long())):
-        with pytest.raises(InputError, match=message):
-            edge_features(graphs)
-    attributes = torch.zeros(toy.num_edges, 1)
-    attributes[int(toy.edge_ptr[2]) + 1] = float("inf")
-    with pytest.raises(InputError, match="not finite at edge 1 of graph 2"):
-        edge_features(dataclasses.replace(toy, edge_attr=attributes))
-
-
-def test_mutag_has_seven_labels_of_nodes_and_four_of_edges():
-    graphs = load_graphs("MUTAG")
-    features = node_features(graphs)
+def test_mutag_has_seven_labels_of_nodes():
+    features = node_features(load_graphs("MUTAG"))
     assert features.x.shape == (3371, 1)
     assert features.channels == 7
-    edges = edge_features(graphs)
-    assert edges.edge_attr.shape == (7442, 4)
-    assert edges.edge_attr.sum(dim=0).tolist() == torch.bincount(graphs.edge_label[:, 0]).tolist()
 
 
 def labelled(*labels):
@@ -175,5 +144,17 @@ def test_a_map_survives_json(toy):
     for graphs, use_node_attr in ((toy, False), (labels, True), (large, False), (labelled("a", 1), False)):
         features = FeatureMap.fit(graphs, use_node_attr)
         assert FeatureMap.from_plain(json.loads(json.dumps(features.to_plain()))) == features
-    with pytest.raises(InputError, match=r"must be strings or numbers to be saved, got \(1, 2\)"):
+        earlier = {name: value for name, value in features.to_plain().items() if name != "edges"}
+        assert FeatureMap.from_plain(earlier) == features
+    with pytest.raises(InputError, match=r"Node labels must be strings or numbers to be saved, got \(1, 2\)"):
         FeatureMap.fit(labelled((1, 2))).to_plain()
+
+
+def test_a_map_has_a_map_of_edges_on_request(toy):
+    graphs = dataclasses.replace(toy, edge_label=torch.arange(toy.num_edges).unsqueeze(1) % 3)
+    features = FeatureMap.fit(graphs, with_edges=True)
+    assert features.edges == EdgeFeatureMap.fit(graphs)
+    assert torch.equal(features.apply_edges(graphs), features.edges.apply(graphs))
+    assert torch.equal(features.apply(graphs), FeatureMap.fit(graphs).apply(graphs))
+    assert FeatureMap.from_plain(json.loads(json.dumps(features.to_plain()))) == features
+    assert FeatureMap.fit(graphs).apply_edges(graphs) is None

@@ -78,6 +78,87 @@ def test_labels_and_attributes_of_data():
     assert to_graph_data(pairs, node_label="kind").node_label_values == ((1, 4), (2, 3))
 
 
+def bonded():
+    """Graphs whose edges have a label and two attributes; one without edges, one without nodes."""
+    graphs = [nx.cycle_graph(4), nx.star_graph(3), nx.empty_graph(2), nx.empty_graph(0), nx.path_graph(3)]
+    for number, graph in enumerate(graphs):
+        for u, v, values in graph.edges(data=True):
+            values.update(bond="ab"[(u + v + number) % 2], weight=u + v + 0.5, place=[number, u * v])
+    return graphs
+
+
+def test_labels_and_attributes_of_the_edges_of_networkx():
+    graphs = bonded()
+    data = to_graph_data(graphs, edge_label="bond", edge_attr=("weight", "place"))
+    assert data.edge_label_values == (("a", "b"),)
+    assert data.edge_label.shape == (data.num_edges, 1)
+    for position, (u, v) in enumerate(data.edge_index.T.tolist()):
+        number = int(torch.searchsorted(data.node_ptr, u, right=True)) - 1
+        values = graphs[number].edges[u - int(data.node_ptr[number]), v - int(data.node_ptr[number])]
+        assert "ab"[data.edge_label[position, 0]] == values["bond"]
+        assert data.edge_attr[position].tolist() == [values["weight"], *values["place"]]
+    plain = to_graph_data(graphs)
+    assert torch.equal(plain.edge_index, data.edge_index)
+    assert plain.edge_label is plain.edge_attr is plain.edge_label_values is None
+
+
+def test_features_of_the_edges_of_data_are_those_of_networkx():
+    graphs = bonded()
+    expected = to_graph_data(graphs, edge_attr="weight")
+    with_labels = to_graph_data(graphs, edge_label="bond")
+    generator, made = torch.Generator().manual_seed(0), []
+    for graph in graphs:
+        edges = [(u, v, values) for a, b, values in graph.edges(data=True) for u, v in ((a, b), (b, a))]
+        order = torch.randperm(len(edges), generator=generator).tolist()
+        edge_index = torch.tensor([edges[i][:2] for i in order]).reshape(-1, 2).T.long()
+        one = Data(edge_index=edge_index, num_nodes=len(graph))
+        if edges:  # a graph without edges need not have what the others have
+            one.edge_attr = torch.tensor([edges[i][2]["weight"] for i in order])
+            one.bond = torch.tensor(["ab".index(edges[i][2]["bond"]) for i in order])
+        made.append(one)
+    assert_same(to_graph_data(made), expected)
+    assert_same(to_graph_data(made, edge_attr=()), to_graph_data(graphs))
+    found = to_graph_data(made, edge_label="bond", edge_attr=())
+    assert torch.equal(found.edge_label, with_labels.edge_label)
+    assert found.edge_label_values == ((0, 1),)
+    categories = [Data(edge_index=EDGES, num_nodes=2, edge_attr=torch.tensor([[3, 5]]))]
+    assert to_graph_data(categories).edge_attr.tolist() == [[3, 5]]
+    named = to_graph_data(categories, edge_label="edge_attr")
+    assert named.edge_attr is None
+    assert named.edge_label_values == ((3,), (5,))
+
+
+def test_the_values_of_a_matrix_are_an_attribute_on_request():
+    graphs = [nx.cycle_graph(4), nx.path_graph(3, create_using=nx.DiGraph)]
+    for graph in graphs:
+        for u, v, values in graph.edges(data=True):
+            values["weight"] = u + v + 0.5
+    matrices = [nx.to_scipy_sparse_array(graph) for graph in graphs]
+    assert_same(to_graph_data(matrices, edge_attr="weight"), to_graph_data(graphs, edge_attr="weight"))
+    assert to_graph_data(matrices).edge_attr is None
+    for wrong in ({"edge_label": "weight"}, {"node_attr": "weight"}):
+        with pytest.raises(
+            InputError, match="edge_label must be None for SciPy matrices, which have numbers for edges"
+        ):
+            to_graph_data(matrices, **wrong)
+    with pytest.raises(InputError, match=r"edge_attr must be None or 'weight' for SciPy matrices, .* got \('bond',\)"):
+        to_graph_data(matrices, edge_attr="bond")
+    with pytest.raises(InputError, match="Graph 0 is a matrix of complex128, must be of real numbers"):
+        to_graph_data([matrices[0] * 1j], edge_attr="weight")
+
+
+def test_parallel_edges_have_the_sum_of_attributes_and_the_first_labels():
+    graph = nx.MultiDiGraph()
+    for u, v, bond, weight in ((0, 1, "b", 1.0), (1, 1, "z", 9.0), (0, 1, "c", 2.0), (2, 0, "a", 4.0)):
+        graph.add_edge(u, v, bond=bond, weight=weight)
+    graph.add_edge(2, 2)  # a self-loop, which is dropped, needs nothing
+    data = to_graph_data([graph], edge_label="bond", edge_attr="weight")
+    assert data.edge_index.tolist() == [[0, 2], [1, 0]]
+    assert data.edge_attr.tolist() == [[3.0], [4.0]]
+    assert data.edge_label_values == (("a", "b"),)  # what no edge has is no label
+    assert data.edge_label.tolist() == [[1], [0]]
+
+
 def test_directed_edges_keep_their_direction_and_loops_and_parallels_go():
     graph = nx.MultiDiGraph([(0, 1), (0, 1), (1, 1), (2, 0)])
     expected = [[0, 2], [1, 0]]
@@ -105,10 +186,21 @@ def test_a_whole_set_has_its_attributes_on_request(toy):
     for wrong in ({"node_attr": "x"}, {"node_label": "label"}):
         with pytest.raises(InputError, match="node_label must be None and node_attr None or 'node_attr'"):
             to_graph_data(toy, **wrong)
+    toy = dataclasses.replace(toy, edge_attr=torch.rand(toy.num_edges, 2))
+    assert to_graph_data(toy, node_attr="node_attr", edge_attr="edge_attr") is toy
+    assert to_graph_data(toy).edge_attr is toy.edge_attr
+    assert to_graph_data(toy, edge_attr=()).edge_attr is None
+    with pytest.raises(InputError, match="edge_label must be None and edge_attr None or 'edge_attr', got 'bond'"):
+        to_graph_data(toy, edge_label="bond")
 
 
 PATH = nx.path_graph(3)
 EDGES = torch.tensor([[0], [1]])
+
+
+def bond(value):
+    """Two nodes, and an edge with this value."""
+    return nx.Graph([(0, 1, {"bond": value})])
 
 
 @pytest.mark.parametrize(
@@ -142,6 +234,41 @@ EDGES = torch.tensor([[0], [1]])
         ([Data(edge_index=[[0], [1]], num_nodes=2)], {}, "an edge_index that is a list, must be a tensor"),
         ([Data(edge_index=EDGES.bool(), num_nodes=2)], {}, r"an edge_index \(2, 1\) of torch.bool"),
         ([PATH], {"node_attr": 3}, "node_attr must be a name, a tuple of names or None, got 3"),
+        ([PATH], {"edge_attr": 3}, "edge_attr must be a name, a tuple of names or None, got 3"),
+        ([PATH], {"edge_label": "bond"}, r"Graph 0 has no attribute 'bond' at its edge \(0, 1\); add it"),
+        ([bond({})], {"edge_label": "bond"}, r"the label \{\} at its edge \(0, 1\), which cannot be told from others"),
+        ([bond("b")], {"edge_attr": "bond"}, "bond that are not numbers, .* each edge .*name categories by edge_label"),
+        ([bond(1.0), bond(np.nan)], {"edge_attr": "bond"}, "Graph 1 has an attribute that is not finite at its edge 0"),
+        (
+            [bond([1.0]), nx.empty_graph(1), bond([1.0, 2.0])],
+            {"edge_attr": "bond"},
+            "All graphs must have the same attributes of edges, got 1 columns in graph 0 and 2 in graph 2",
+        ),
+        (
+            [Data(edge_index=EDGES, num_nodes=2, edge_attr=torch.ones(1, 3)), Data(edge_index=EDGES, num_nodes=2)],
+            {},
+            "attributes of edges, got 3 columns in graph 0 and none in graph 1",
+        ),
+        (
+            [Data(edge_index=EDGES, num_nodes=2, edge_attr=torch.ones(3, 1))],
+            {},
+            "Graph 0 has a 'edge_attr' of 3 rows, must have one for each of its 1 edges; mend it",
+        ),
+        (
+            [Data(edge_index=EDGES, num_nodes=2)],
+            {"edge_attr": "heavy"},
+            "Graph 0 has no 'heavy', which edge_attr names; it has edge_index, num_nodes",
+        ),
+        (
+            [Data(edge_index=EDGES, num_nodes=2, bond=torch.ones(1))],
+            {"edge_label": "bond"},
+            "Graph 0 has a 'bond' of torch.float32, must be integers",
+        ),
+        (
+            [Data(edge_index=EDGES, num_nodes=2, edge_attr=torch.ones(1, 1, 1))],
+            {},
+            "Graph 0 has a 'edge_attr' that is not",
+        ),
         ([Data(edge_index=EDGES.T, num_nodes=2)], {}, r"an edge_index \(1, 2\) of torch.int64"),
         ([Data(edge_index=EDGES.float(), num_nodes=2)], {}, "of torch.float32, must be"),
         ([Data(x=torch.ones(2, 1)), Data(x=torch.ones(1, 2))], {}, "got 1 columns in graph 0 and 2 in graph 1"),

@@ -25,7 +25,7 @@ VIEW_OBJECTIVE = functools.partial(nt_xent, tau_plus=0.1, temperature=0.4)
 
 def test_a_dead_projection_has_a_direction(toy):
     batches = GraphBatches(toy, node_features(toy).x)
-    batch = with_views(batches.select(torch.arange(8)), ("none", "none"), 0.2)
+    batch = with_views(batches.select(torch.arange(8)), ("none", "none"), (0.2, 0.2))
     model = GraphCL(GINEncoder(node_features(toy).channels, 4, 1), VIEW_OBJECTIVE)
     with torch.no_grad():
         model.projection_head[0].weight.zero_()
@@ -163,7 +163,7 @@ def test_under_autocast_the_head_runs_in_half_precision_and_hooks_are_called(toy
 
 
 def with_two_views(batch):
-    return with_views(batch, ("attribute-mask", "subgraph"), 0.3, torch.Generator().manual_seed(0))
+    return with_views(batch, ("attribute-mask", "subgraph"), (0.3, 0.3), torch.Generator().manual_seed(0))
 
 
 @pytest.mark.parametrize("integers", [True, False])

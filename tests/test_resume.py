@@ -18,7 +18,7 @@ from graphcl_hard.batching import GraphBatches
 from graphcl_hard.checkpoint import Progress, read_checkpoint, write_checkpoint
 from graphcl_hard.config import Config
 from graphcl_hard.errors import InputError
-from graphcl_hard.features import node_features
+from graphcl_hard.features import FeatureMap
 from graphcl_hard.records import CHECKPOINT
 from graphcl_hard.run import main
 from graphcl_hard.training import TrainingState, build_model, place, train, training_device
@@ -32,11 +32,14 @@ def setting(toy):
     """A function from settings to (state, batches, fabric)."""
 
     def make(config):
-        features = node_features(toy)
+        low, high = toy.edge_index.sort(dim=0).values
+        graphs = dataclasses.replace(toy, edge_label=((low + high) % 3).unsqueeze(1))
+        features = FeatureMap.fit(graphs, with_edges=config.encoder == "gine")
         with training_device(config) as fabric:
             device, dtype = place(fabric, config)
-            model = build_model(config, features.channels).to(device, dtype)
-            return TrainingState(model, config), GraphBatches(toy, features.x, device, dtype), fabric
+            batches = GraphBatches(graphs, features.apply(graphs), device, dtype, features.apply_edges(graphs))
+            model = build_model(config, features.channels, batches).to(device, dtype)
+            return TrainingState(model, config), batches, fabric
 
     return make
 
@@ -52,6 +55,7 @@ def setting(toy):
         {"encoder": "gat", "readout": "attention"},
         {"method": "graphcl"},
         {"method": "graphcl", "views": ("random", "random"), "precision": "bf16-mixed"},
+        {"method": "graphcl", "encoder": "gine", "views": ("random", "edge-perturb")},
     ],
 )
 @pytest.mark.parametrize("stop", [1, 3, 5])

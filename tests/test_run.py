@@ -19,6 +19,7 @@ import yaml
 
 from graphcl_hard import GINEncoder, cross_validate, experiment, load_graphs, training
 from graphcl_hard.config import Config, to_plain
+from graphcl_hard.errors import InputError
 from graphcl_hard.features import node_features
 from graphcl_hard.run import main, parse
 from graphcl_hard.settings_file import to_flags
@@ -174,8 +175,22 @@ def test_every_setting_survives_yaml_and_flags():
         views=("none", "random"),
         view_strength=0.1,
     )
-    plain = yaml.safe_load(yaml.safe_dump(to_plain(changed)))
-    assert parse(to_flags(plain)).settings == changed
+    for one in (changed, dataclasses.replace(changed, second_view_strength=0.3)):
+        plain = yaml.safe_load(yaml.safe_dump(to_plain(one)))
+        assert parse(to_flags(plain)).settings == one
+
+
+@pytest.mark.parametrize(("value", "second"), [("null", None), ("0.3", 0.3), ("3e-1", 0.3), ("0", 0.0)])
+def test_the_second_strength_is_the_first_where_none_is_given(tmp_path, value, second):
+    path = tmp_path / "c.yaml"
+    path.write_text(f"method: graphcl\nview_strength: 0.1\nsecond_view_strength: {value}\n")
+    settings = parse(["--config", str(path)]).settings
+    settings.check()
+    assert settings.second_view_strength == second
+    assert settings.view_strengths == (0.1, 0.1 if second is None else second)
+    path.write_text("second_view_strength: true\n")
+    with pytest.raises(InputError, match="second_view_strength must be a number or null, got True"):
+        parse(["--config", str(path)])
 
 
 def test_print_config_prints_yaml_and_makes_nothing(tmp_path, monkeypatch, capsys):
@@ -332,6 +347,14 @@ BAD = [
     (["--folds", "64"], "class 0 has 63 graphs"),
     (["--repeats", "0"], "--repeats must lie in [1, 1000], got 0"),
     (["--method", "graphcl", "--view-strength", "1"], "--view-strength must lie in [0, 1), got 1.0; 0.2 is usual"),
+    (
+        ["--method", "graphcl", "--second-view-strength", "-1"],
+        "--second-view-strength must lie in [0, 1), got -1.0; 0.2 is usual, and None is the first view's",
+    ),
+    (
+        ["--second-view-strength", "0"],
+        "--second-view-strength is a setting of --method graphcl alone, got 0.0 with info",
+    ),
     (["--view-strength", "0.3"], "--view-strength is a setting of --method graphcl alone, got 0.3 with infograph"),
     (["--views", "random", "none"], "--views is a setting of --method graphcl alone, got random none with infograph"),
     (["--method", "graphcl", "--views", "random"], "got 'random'; none is the graph"),
@@ -532,7 +555,7 @@ def test_gine_is_refused_before_a_folder_is_made_where_edges_have_no_labels(tmp_
     write_tu(tmp_path / "own", [nx.path_graph(4), nx.star_graph(4)] * 8, [0, 1] * 8)
     words = [*SMALL, "--encoder", "gine", "--dataset", str(tmp_path / "own"), "--out", str(tmp_path / "run")]
     assert main(words) == 2
-    assert "error: OWN has no edges with labels or attributes, which --encoder gine needs" in capsys.readouterr().err
+    assert "error: OWN has no edges with labels or attributes, which the encoder gine needs" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
 
 

@@ -136,6 +136,8 @@ def test_the_settings_reach_the_objective(toy):
         {**graphcl, "detach_weights": False},
         {**graphcl, "views": ("none", "subgraph")},
         {**graphcl, "view_strength": 0.4},
+        {**graphcl, "second_view_strength": 0.4},
+        {**graphcl, "views": ("random2", "random3")},
     ]
     embeddings = [base, *(trained(toy, dataclasses.replace(SMALL, **change))[1] for change in changes)]
     for i, one in enumerate(embeddings):

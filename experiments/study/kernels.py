@@ -24,7 +24,7 @@ from graphcl_hard.errors import InputError
 from graphcl_hard.evaluation import C_GRID, INNER_FOLDS
 from graphcl_hard.evaluation_arguments import check_folds
 from graphcl_hard.experiment import describe
-from graphcl_hard.features import node_features
+from graphcl_hard.features import FeatureMap
 
 FAMILIES = ("majority", "wl")
 ITERATIONS = (0, 1, 2, 3, 4, 5)
@@ -94,7 +94,7 @@ def run_cell(
     return {
         "scores": {"svm" if family == "wl" else family: {"0": scores}},
         "test_sizes": by_fold([len(test) for _, test in splits]),
-        "data": describe(graphs, node_features(graphs)) | {"features": features},
+        "data": describe(graphs, FeatureMap.fit(graphs)) | {"features": features},
         "seconds": {"training": prepared - start, "evaluation": end - prepared, "total": end - start},
         "last_epoch": 0,
     }

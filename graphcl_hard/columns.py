@@ -1,0 +1,133 @@
+"""What the inputs of nodes and of edges share: attributes standardised, labels to columns with a 1."""
+
+import warnings
+from collections.abc import Hashable, Sequence
+
+import torch
+from torch import Tensor
+
+from graphcl_hard.errors import InputError
+from graphcl_hard.graph_data import GraphData
+
+Values = tuple[tuple[Hashable, ...], ...]
+"""For each label column the values that have a column of the input, in its order."""
+
+
+def one_hot(index: Tensor, channels: int) -> Tensor:
+    """(N, K) int64 columns to (N, `channels`) float32 with a 1 in each; a column of -1 has none."""
+    rows = torch.zeros(index.size(0), channels + 1, device=index.device)  # the last column takes what has none
+    return rows.scatter_(1, index.where(index >= 0, channels), 1.0)[:, :channels]
+
+
+def moments(columns: Tensor, keep_binary: bool = False) -> tuple[Tensor, Tensor]:
+    """Mean and deviation (A,) of columns (N, A), 1 for one that does not vary.
+
+    With `keep_binary`, 0 and 1 for columns of nothing but 0 and 1.
+    """
+    std, mean = torch.std_mean(columns, dim=0, correction=0)
+    std = torch.where(std > 0, std, 1.0)
+    if not keep_binary:
+        return mean, std
+    binary = ((columns == 0) | (columns == 1)).all(dim=0)
+    return mean.masked_fill(binary, 0.0), std.masked_fill(binary, 1.0)
+
+
+def standardise(columns: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
+    """Columns (N, A) by a mean and a deviation (A,)."""
+    return (columns - torch.tensor(mean, dtype=columns.dtype)) / torch.tensor(std, dtype=columns.dtype)
+
+
+def label_values(label: Tensor | None, values: Values | None) -> Values:
+    """The values of label columns (N, K), of which none are the numbers themselves."""
+    if label is None or values is not None:
+        return values or ()
+    return tuple(tuple(range(largest + 1)) for largest in label.amax(dim=0).tolist())
+
+
+def label_columns(graphs: GraphData, what: str, known: Values, start: int = 0) -> Tensor:
+    """(N, K) int64 columns of the input for the labels of the nodes or edges, -1 for a label that is not known.
+
+    Args:
+        graphs: the set.
+        what: "node" or "edge".
+        known: the values that have columns.
+        start: number of the first of these columns.
+
+    Raises:
+        InputError: the set has another number of label columns.
+    """
+    label, given = (
+        (graphs.node_label, graphs.node_label_values)
+        if what == "node"
+        else (graphs.edge_label, graphs.edge_label_values)
+    )
+    found = label_values(label, given)
+    if len(found) != len(known) or label is None:
+        raise InputError(
+            f"{graphs.name} has {len(found) or 'no'} {what} labels, must have {_as_many(len(known))} the graphs that "
+            "the features were made for; give the same labels."
+        )
+    columns, unknown = [], set()
+    for wanted, values, number in zip(known, found, label.unbind(dim=1), strict=True):
+        column = {value: start + position for position, value in enumerate(wanted)}
+        unknown |= {value for value in values if value not in column}
+        columns.append(torch.tensor([column.get(value, -1) for value in values])[number])
+        start += len(wanted)
+    if unknown:
+        shown = ", ".join(sorted(map(repr, unknown))[:5])
+        warnings.warn(
+            f"{graphs.name} has {len(unknown)} {what} labels that the features were not made for ({shown}); their "
+            f"{what}s have zeros in place of a 1.",
+            stacklevel=3,
+        )
+    return torch.stack(columns, dim=1)
+
+
+def check_attributes(graphs: GraphData, what: str, width: int) -> Tensor:
+    """The (N, `width`) attributes of the nodes or edges of a set, "node" or "edge", all of them finite.
+
+    Raises:
+        InputError: there are none, or as many others, or one is not finite.
+    """
+    attributes = graphs.node_attr if what == "node" else graphs.edge_attr
+    found = 0 if attributes is None else attributes.size(1)
+    if attributes is None or found != width:
+        raise InputError(
+            f"{graphs.name} has {found or 'no'} {what} attributes, must have {_as_many(width)} the graphs that the "
+            "features were made for; give the same attributes."
+        )
+    check_finite(graphs, attributes, what)
+    return attributes
+
+
+def check_finite(graphs: GraphData, attributes: Tensor, what: str = "node") -> None:
+    """Raise `InputError` where an attribute of a node or an edge is not finite."""
+    bad = (~torch.isfinite(attributes)).any(dim=1).nonzero()
+    if bad.numel():
+        row, ptr = int(bad[0]), graphs.node_ptr if what == "node" else graphs.edge_ptr
+        graph = int(torch.searchsorted(ptr, row, right=True)) - 1
+        raise InputError(
+            f"{graphs.name} has an attribute that is not finite at {what} {row - int(ptr[graph])} of graph {graph} "
+            "(counted from 0); mend the value or leave the graph out."
+        )
+
+
+def _as_many(number: int) -> str:
+    return f"the {number} of" if number else "none, as"
+
+
+def check_saved(known: Values, what: str) -> None:
+    """Raise `InputError` where a label is neither a string nor a number, which is all that JSON keeps."""
+    for value in (value for values in known for value in values):
+        if not isinstance(value, (str, int, float, bool)):
+            raise InputError(
+                f"{what.capitalize()} labels must be strings or numbers to be saved, got {value!r}; rename them."
+            )
+
+
+def describe(attributes: int, known: Values, what: str) -> str:
+    """What the columns are, for people."""
+    parts = [f"{attributes} {what} attributes, standardised"] if attributes else []
+    if known:
+        parts.append(f"{sum(map(len, known))} {what} labels, one-hot")
+    return "; ".join(parts)
