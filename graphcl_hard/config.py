@@ -11,9 +11,8 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 import yaml
 
 from graphcl_hard.errors import InputError
-from graphcl_hard.setting_ranges import ADVICE, BELOW_ONE, METHOD_SETTINGS, RANGES
+from graphcl_hard.setting_ranges import ADVICE, BELOW_ONE, METHOD_SETTINGS, RANGES, Probe, Scale
 
-Probe = Literal["svm", "linear-svm", "logistic", "knn"]
 View = Literal["node-drop", "edge-perturb", "attribute-mask", "subgraph", "random", "none"]
 OUTPUT_SETTINGS = ("out", "overwrite", "resume", "checkpoint_seconds", "pictures", "quiet")
 BEFORE: dict[str, Any] = {"scale": "linear"}
@@ -116,7 +115,7 @@ class Config:
     protocol: Literal["last-epoch", "best-epoch"] = "last-epoch"
     folds: int = 10
     repeats: int = 3
-    scale: Literal["linear", "log"] = "log"
+    scale: Scale = "log"
     probes: tuple[Probe, ...] = ("svm",)
 
     accelerator: Literal["auto", "cpu", "cuda", "mps"] = "auto"

@@ -1,5 +1,9 @@
 """What the settings may be, and what to say of a number outside its range."""
 
+from typing import Literal
+
+Probe = Literal["svm", "linear-svm", "logistic", "knn"]
+Scale = Literal["linear", "log"]
 METHOD_SETTINGS = {
     "infograph": ("objective", "mode", "critic", "score_scale", "nodes_per_graph"),
     "graphcl": ("views", "view_strength"),

@@ -38,6 +38,7 @@ FLOORS = [
         "sources",
         "display",
         "pictures",
+        "vector_files",
     },
     {"objectives", "tu_cache", "results", "command_line"},
     {"data", "graph_encoder"},
@@ -47,7 +48,7 @@ FLOORS = [
     {"training"},
     {"checkpoint"},
     {"experiment", "fitted"},
-    {"run", "embed", "estimator"},
+    {"run", "embed", "evaluate", "estimator"},
 ]
 FLOOR = {module: number for number, floor in enumerate(FLOORS) for module in floor}
 MODULES = sorted(path.stem for path in PACKAGE.glob("*.py") if path.stem != "__init__")
