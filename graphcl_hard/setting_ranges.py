@@ -4,6 +4,7 @@ from typing import Literal
 
 Probe = Literal["svm", "linear-svm", "logistic", "knn"]
 Scale = Literal["linear", "log"]
+Logger = Literal["none", "csv", "tensorboard"]
 METHOD_SETTINGS = {
     "infograph": ("objective", "mode", "critic", "score_scale", "nodes_per_graph"),
     "graphcl": ("views", "view_strength"),

@@ -46,7 +46,7 @@ FLOORS = [
     {"encoders", "augment"},
     {"models"},
     {"training"},
-    {"checkpoint"},
+    {"checkpoint", "loggers"},
     {"experiment", "fitted"},
     {"run", "embed", "evaluate", "estimator"},
 ]
