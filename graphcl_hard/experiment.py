@@ -15,6 +15,7 @@ from lightning_fabric import Fabric
 
 from graphcl_hard import pictures, records
 from graphcl_hard.batching import GraphBatches
+from graphcl_hard.cautions import caution
 from graphcl_hard.checkpoint import Progress, read_checkpoint, write_checkpoint
 from graphcl_hard.config import Config, to_plain
 from graphcl_hard.display import Display
@@ -102,6 +103,9 @@ def run_seed(
         with training_device(config) as fabric:
             result |= {"device": str(fabric.device), "threads": torch.get_num_threads()}
             encoder, progress, control = _train(config, graphs, features, folder, display, result, log, fabric)
+        sentence = caution(graphs.num_graphs, config.batch_size, config.method, progress.epochs)
+        if sentence is not None:
+            display.warn(sentence)
         if progress.epochs:
             seconds["training"] = sum(epoch.seconds for epoch in progress.epochs)
             seconds["epoch_median"] = plain_statistics.median(epoch.seconds for epoch in progress.epochs)

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from graphcl_hard.cautions import users_level
 from graphcl_hard.errors import InputError
 from graphcl_hard.graph_data import GraphData
 
@@ -165,7 +166,7 @@ class FeatureMap:
             warnings.warn(
                 f"{graphs.name} has {len(unknown)} node labels that the features were not made for ({shown}); their "
                 "nodes have zeros in place of a 1.",
-                stacklevel=2,
+                stacklevel=users_level(),
             )
         return torch.stack(columns, dim=1)
 
