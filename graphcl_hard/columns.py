@@ -6,6 +6,7 @@ from collections.abc import Hashable, Sequence
 import torch
 from torch import Tensor
 
+from graphcl_hard.cautions import users_level
 from graphcl_hard.errors import InputError
 from graphcl_hard.graph_data import GraphData
 
@@ -78,7 +79,7 @@ def label_columns(graphs: GraphData, what: str, known: Values, start: int = 0) -
         warnings.warn(
             f"{graphs.name} has {len(unknown)} {what} labels that the features were not made for ({shown}); their "
             f"{what}s have zeros in place of a 1.",
-            stacklevel=3,
+            stacklevel=users_level(),
         )
     return torch.stack(columns, dim=1)
 

@@ -11,9 +11,8 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 import yaml
 
 from graphcl_hard.errors import InputError
-from graphcl_hard.setting_ranges import ADVICE, BELOW_ONE, METHOD_SETTINGS, RANGES
+from graphcl_hard.setting_ranges import ADVICE, BELOW_ONE, METHOD_SETTINGS, RANGES, Logger, Probe, Scale
 
-Probe = Literal["svm", "linear-svm", "logistic", "knn"]
 View = Literal["node-drop", "edge-perturb", "attribute-mask", "subgraph", "random2", "random3", "random", "none"]
 OUTPUT_SETTINGS = ("out", "overwrite", "resume", "checkpoint_seconds", "pictures", "quiet")
 BEFORE: dict[str, Any] = {"scale": "linear"}
@@ -83,7 +82,9 @@ class Config:
             was never stopped; a finished one is left as it is.
         checkpoint_seconds: Least time between two checkpoints; 0 writes one after every epoch.
         pictures: Draw the two pictures; the map of the embedding takes seconds on a large set.
-        quiet: Print nothing but the folder that was written, and errors.
+        logger: Fabric's logger of each epoch's values, and of the scores: csv writes logs/metrics.csv in the run's
+            folder, tensorboard an event file in logs/, for `tensorboard --logdir`.
+        quiet: Print nothing but the folder that was written, warnings and errors.
     """
 
     dataset: str = "MUTAG"
@@ -120,7 +121,7 @@ class Config:
     protocol: Literal["last-epoch", "best-epoch"] = "last-epoch"
     folds: int = 10
     repeats: int = 3
-    scale: Literal["linear", "log"] = "log"
+    scale: Scale = "log"
     probes: tuple[Probe, ...] = ("svm",)
 
     accelerator: Literal["auto", "cpu", "cuda", "mps"] = "auto"
@@ -132,6 +133,7 @@ class Config:
     resume: bool = False
     checkpoint_seconds: float = 10.0
     pictures: bool = True
+    logger: Logger = "none"
     quiet: bool = False
 
     def check(self) -> None:

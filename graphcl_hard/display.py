@@ -3,11 +3,12 @@
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
@@ -42,17 +43,25 @@ class Display:
     """The terminal of a run.
 
     Args:
-        quiet: show nothing. The bars show on a terminal only, the tables also in a file or pipe.
+        quiet: show nothing but warnings. The bars show on a terminal only, the tables also in a file or pipe.
     """
 
     def __init__(self, quiet: bool = False) -> None:
         # A pipe has no width: 100 columns keep the tables whole there.
         width = None if sys.stdout.isatty() else 100
         self.console = _Console(quiet=quiet, highlight=False, width=width)
+        self._warned: set[str] = set()
 
     def say(self, text: str) -> None:
         """Print a line."""
         self._show(text, markup=False, soft_wrap=True)
+
+    def warn(self, text: str) -> None:
+        """Print a line on stderr, also when quiet: what a person should know, though nothing failed; each text once."""
+        if text not in self._warned:
+            self._warned.add(text)
+            with suppress(OSError):
+                print(f"warning: {text}", file=sys.stderr)
 
     def _show(self, *objects: Any, **options: Any) -> None:
         # A run of hours does not end because its table cannot be shown.
@@ -122,13 +131,21 @@ class Display:
         shown = next(iter(result["scores"].values()))
         first = shown.get("trained") or shown["untrained"]
         self._optimistic(result)
-        self.say(
-            f"{first['repeats']} x {first['folds']}-fold cross-validation, parameters chosen inside the training "
-            "folds. ± is the deviation over repeats; [95% intervals] and the p of the accuracy's difference are "
-            "corrected for overlapping training folds (Nadeau and Bengio)."
-        )
+        self.say(_protocol(first, "[95% intervals] and the p of the accuracy's difference"))
         if "batch_norm" in shown:
             self.say(CONTROL)
+
+    def scores(self, title: str, scores: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> None:
+        """What each probe, by name, reads from each set of vectors, by name; on the same folds."""
+        table = _table(escape(title), "vectors", with_p=False)
+        for probe, by_name in scores.items():
+            table.add_section()
+            table.add_row(PROBE_NAMES[probe], style="dim")
+            for name, scored in by_name.items():
+                table.add_row(escape(name), *(_score(scored["summary"][score]) for score in ("accuracy", "macro_f1")))
+        self._show(table)
+        first = next(iter(next(iter(scores.values())).values()))
+        self.say(_protocol(first, "[95% intervals]"))
 
     def summary(self, summary: Mapping[str, Any]) -> None:
         """The end of a run over several seeds."""
@@ -164,9 +181,17 @@ def _untrained(result: Mapping[str, Any]) -> str:
     return f"untrained {result.get('encoder', 'gin').upper()}"
 
 
-def _table(title: str, with_p: bool = True) -> Table:
+def _protocol(scored: Mapping[str, Any], corrected: str) -> str:
+    return (
+        f"{scored['repeats']} x {scored['folds']}-fold cross-validation, parameters chosen inside the training folds. "
+        f"± is the deviation over repeats; {corrected} are corrected for overlapping training folds (Nadeau and "
+        "Bengio)."
+    )
+
+
+def _table(title: str, rows: str = "encoder", with_p: bool = True) -> Table:
     table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
-    table.add_column("encoder")
+    table.add_column(rows)
     table.add_column("accuracy %", justify="right", no_wrap=True)
     if with_p:
         table.add_column("p", justify="right", no_wrap=True)

@@ -14,13 +14,14 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
 from graphcl_hard.command_line import exit_status, interrupt_once, one_sentence, prepare_stdout
 from graphcl_hard.errors import InputError
-from graphcl_hard.records import FEATURES, replacing
+from graphcl_hard.records import FEATURES
+from graphcl_hard.setting_ranges import Scale
 from graphcl_hard.sources import check_name, check_spelling, is_path
 
 if TYPE_CHECKING:
@@ -38,18 +39,19 @@ class Arguments:
         run: Folder of a run of graphcl_hard.run.
         data: TU data set by name, or the path of a folder in TU format.
         data_dir: Folder that holds data sets, and to which downloads go; as in graphcl_hard.run.
-        out: File to write: .npz (arrays vectors, G x D, and y), .csv or .parquet (columns v0, v1, ... and y).
+        out: File to write: .npz (arrays vectors, G x D, and y), .csv or .parquet (columns v0, v1, ... and y). y is
+            the class of each graph, 0, 1, ..., which graphcl_hard.evaluate reads.
         scale: linear is the embedding as it is; log is sign(x) log(1 + |x|) of it, which a run's probes see.
         batch_size: Graphs in a batch; it changes the memory, and not the vectors.
         overwrite: Replace the file --out.
-        quiet: Print nothing but the file that was written, and errors.
+        quiet: Print nothing but the file that was written, warnings and errors.
     """
 
     run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
     data: Annotated[str, tyro.conf.arg(name="data")]
     data_dir: Path | None = None
     out: Path = Path("vectors.npz")
-    scale: Literal["linear", "log"] = "linear"
+    scale: Scale = "linear"
     batch_size: int = 128
     overwrite: bool = False
     quiet: bool = False
@@ -96,6 +98,7 @@ def _embed(arguments: Arguments) -> None:
     from graphcl_hard.encoders import load_encoder
     from graphcl_hard.evaluation_arguments import rescale
     from graphcl_hard.training import embed
+    from graphcl_hard.vector_files import write_vectors
 
     if __name__ == "__main__":
         signal.signal(signal.SIGINT, interrupt_once)
@@ -113,7 +116,7 @@ def _embed(arguments: Arguments) -> None:
         warnings.simplefilter("always")
         x, edge_attr = features.apply(graphs), features.apply_edges(graphs)
     for warning in caught:
-        print(f"warning: {warning.message}", file=sys.stderr)
+        display.warn(str(warning.message))
     batches = GraphBatches(graphs, x, dtype=next(encoder.parameters()).dtype, edge_attr=edge_attr)
     with display.bar("embedding", graphs.num_graphs) as show:
         vectors = embed(encoder, batches, arguments.batch_size, show)
@@ -133,33 +136,6 @@ def _check(arguments: Arguments) -> None:
         raise InputError(f"The folder {out.parent} for --out does not exist; make it, or choose another --out.")
     if arguments.batch_size < 1:
         raise InputError(f"--batch-size must be at least 1, got {arguments.batch_size}; 128 is usual.")
-
-
-def write_vectors(path: Path, vectors: Any, y: Any) -> None:
-    """Write vectors (G, D) and labels (G,) to a .npz, .csv or .parquet file, whole or not at all.
-
-    Raises:
-        InputError: .parquet without pandas and pyarrow.
-    """
-    import numpy as np
-
-    names = [f"v{column}" for column in range(vectors.shape[1])]
-    with replacing(path) as partial:
-        if path.suffix == ".npz":
-            np.savez_compressed(partial, vectors=vectors, y=y)
-        elif path.suffix == ".csv":
-            # Nine digits give every float32 back, seventeen every float64.
-            digits = "%.9g" if vectors.dtype == np.float32 else "%.17g"
-            table = np.column_stack([vectors.astype(np.float64), y])
-            np.savetxt(partial, table, [digits] * len(names) + ["%d"], ",", header=",".join([*names, "y"]), comments="")
-        else:
-            try:
-                import pandas as pd
-
-                frame = pd.DataFrame(vectors, columns=names).assign(y=y)
-                frame.to_parquet(partial, index=False)
-            except ImportError as error:
-                raise InputError(".parquet needs pandas and pyarrow; install them, or write .npz or .csv.") from error
 
 
 if __name__ == "__main__":

@@ -15,9 +15,10 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
+from graphcl_hard.cautions import caution, users_level
 from graphcl_hard.config import Config
 from graphcl_hard.errors import InputError
-from graphcl_hard.estimator_parameters import SETTINGS, describe_unknown, signature, to_config
+from graphcl_hard.estimator_parameters import OWN, SETTINGS, describe_unknown, signature, to_config, to_plain_value
 from graphcl_hard.evaluation_arguments import rescale
 from graphcl_hard.features import FeatureMap
 from graphcl_hard.fitted import Fitted
@@ -25,8 +26,6 @@ from graphcl_hard.graph_data import GraphData
 from graphcl_hard.graph_encoder import GraphEncoder
 from graphcl_hard.graphs import to_graph_data
 from graphcl_hard.training import Epoch
-
-FEW_GRAPHS = 16
 
 logger = logging.getLogger("graphcl_hard")
 
@@ -47,6 +46,15 @@ class HardInfoGraph(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
     `edge_label` and `edge_attr` name of networkx graphs, the labels and attributes of a set that `load_graphs` gave.
     The value of a SciPy matrix's entry is no label, and an attribute with `edge_attr="weight"`. Other encoders read
     nothing of edges but where they are.
+
+    A subclass with a constructor of its own has the parameters that this constructor names; with **settings, which it
+    gives on to this class's, also all the others. Settings that it fixes are not parameters.
+
+    Warns:
+        UserWarning: batches of fewer than 16 graphs; weights under which fewer than 2 negatives are effective; weights
+            that are all alike though `beta` is not 0; (in `transform`) a label that `fit` has not seen. The warning
+            points at the caller's line, outside of scikit-learn. Nothing is printed: a line an epoch goes to the logger
+            "graphcl_hard" of `logging`, at INFO.
 
     Args:
         node_label: name of the nodes' categorical attribute, or None.
@@ -101,7 +109,7 @@ class HardInfoGraph(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
     ) -> None:
         unknown = [name for name in settings if name not in SETTINGS]
         if unknown:
-            raise TypeError(describe_unknown(unknown))
+            raise TypeError(describe_unknown(type(self), unknown))
         self.node_label = node_label
         self.node_attr = node_attr
         self.edge_label = edge_label
@@ -113,6 +121,11 @@ class HardInfoGraph(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         for name, default in SETTINGS.items():
             setattr(self, name, settings.get(name, default))
 
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if "__init__" in cls.__dict__:
+            cls.__init__.__signature__ = signature(cls)  # type: ignore[attr-defined]
+
     def set_params(self, **params: Any) -> "HardInfoGraph":
         """Set parameters by name.
 
@@ -121,7 +134,7 @@ class HardInfoGraph(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         """
         unknown = [name for name in params if name not in self.get_params(deep=False)]
         if unknown:
-            raise InputError(describe_unknown(unknown))
+            raise InputError(describe_unknown(type(self), unknown))
         return super().set_params(**params)
 
     def fit(self, graphs: Iterable[Any] | GraphData, y: object = None) -> "HardInfoGraph":
@@ -172,14 +185,16 @@ class HardInfoGraph(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         Of the parameters, `on_epoch` and a `RandomState` are not kept.
 
         Raises:
-            InputError: a label of the graphs is neither a string nor a number.
+            InputError: a label of the graphs, or a subclass's own parameter, is nothing that JSON has.
             sklearn.exceptions.NotFittedError: before `fit`.
         """
         check_is_fitted(self)
-        params = self.get_params(deep=False) | {"on_epoch": None}
+        params = self.get_params(deep=False)
+        unkept = {"on_epoch"}
         if not isinstance(self.random_state, (int, np.integer)):
-            params["random_state"] = None
-        self._fitted.save(Path(path), {name: _plain(value) for name, value in params.items()})
+            unkept.add("random_state")
+        plain = {name: None if name in unkept else to_plain_value(name, value) for name, value in params.items()}
+        self._fitted.save(Path(path), plain)
 
     @classmethod
     def load(cls, path: str | Path) -> "HardInfoGraph":
@@ -219,7 +234,8 @@ class HardInfoGraph(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         return names
 
     def _config(self, draw: bool = False) -> Config:
-        return to_config(self.get_params(deep=False), draw)
+        # Not get_params: a subclass need not have all of these as parameters.
+        return to_config({name: getattr(self, name) for name in (*OWN, *SETTINGS)}, draw)
 
     def _read(self, graphs: Iterable[Any] | GraphData, encoder: str) -> GraphData:
         # What no encoder reads need not be sound.
@@ -233,7 +249,6 @@ class HardInfoGraph(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         if warm and config.beta_schedule != "constant":
             raise InputError(f"A warm start needs beta_schedule 'constant', got {config.beta_schedule!r}; set it.")
         self._train(self._fitted if warm else Fitted.start(data, config), data, config, config.epochs)
-        self._warn(data, config)
 
     def _transform(self, data: GraphData, config: Config) -> npt.NDArray[np.floating]:
         with self._threads():
@@ -262,20 +277,10 @@ class HardInfoGraph(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
             self.__dict__.clear()
             self.__dict__.update(before)
             raise
-
-    def _warn(self, data: GraphData, config: Config) -> None:
-        """Warn of what makes a training pointless without making it fail."""
-        graphs = min(config.batch_size, data.num_graphs)
-        share = self.history_[-1].effective_negatives if self.history_ and config.beta > 0 else None
-        message = None
-        if graphs < FEW_GRAPHS:
-            message = f"A batch has {graphs} graphs, so {graphs - 1} negatives; 128 graphs are usual."
-        elif share is not None and share * (graphs - 1) < 2:
-            message = f"The weights leave {share * (graphs - 1):.2g} of {graphs - 1} negatives effective; lower beta."
-        elif share is not None and share > 1 - 1e-4:
-            message = "The weights of the negatives are all alike; a larger beta would tell them apart."
-        if message is not None:
-            warnings.warn(message, stacklevel=4)
+        new = fitted.history[len(fitted.history) - epochs :]
+        sentence = caution(data.num_graphs, config.batch_size, config.method, new)
+        if sentence is not None:
+            warnings.warn(sentence, stacklevel=users_level())
 
     @contextmanager
     def _threads(self) -> Iterator[None]:
@@ -288,9 +293,4 @@ class HardInfoGraph(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
             torch.set_num_threads(before)
 
 
-def _plain(value: Any) -> Any:
-    """A parameter's value as JSON has it."""
-    return value.tolist() if isinstance(value, (np.generic, np.ndarray)) else value
-
-
-HardInfoGraph.__init__.__signature__ = signature(HardInfoGraph.__init__)  # type: ignore[attr-defined]
+HardInfoGraph.__init__.__signature__ = signature(HardInfoGraph)  # type: ignore[attr-defined]

@@ -3,8 +3,9 @@
 import dataclasses
 import difflib
 import inspect
+import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from graphcl_hard.errors import InputError
 # What a run has and an estimator has not: the data set, the seeds, the judge, and the folder.
 OF_RUNS = {
     *("dataset", "data_dir", "use_node_attr", "seed", "seeds", "score_epochs", "protocol", "folds", "repeats"),
-    *("probes", "out", "overwrite", "resume", "checkpoint_seconds", "pictures", "quiet"),
+    *("probes", "out", "overwrite", "resume", "checkpoint_seconds", "pictures", "logger", "quiet"),
 }
 SETTINGS = {field.name: field.default for field in dataclasses.fields(Config) if field.name not in OF_RUNS}
 OWN = ("node_label", "node_attr", "edge_label", "edge_attr", "n_jobs", "random_state", "warm_start", "on_epoch")
@@ -69,23 +70,51 @@ def _own_mistakes(params: Mapping[str, Any]) -> Iterator[str]:
         yield f"on_epoch must be a function of an Epoch, or None, got {on_epoch!r}."
 
 
-def describe_unknown(names: Iterable[str]) -> str:
-    """A line for each name that is no parameter, with the nearest that is."""
+def describe_unknown(estimator: type, names: Iterable[str]) -> str:
+    """A line for each name that is no parameter of an estimator, with the nearest that is."""
     lines = []
-    known = [*OWN, *SETTINGS]
+    known = [name for name in inspect.signature(estimator.__init__).parameters if name != "self"]  # type: ignore[misc]
     for name in names:
         close = difflib.get_close_matches(name, known, n=1)
         advice = f"did you mean {close[0]!r}?" if close else f"it has {', '.join(known)}."
-        lines.append(f"HardInfoGraph has no parameter {name!r}; {advice}")
+        lines.append(f"{estimator.__name__} has no parameter {name!r}; {advice}")
     return "\n".join(lines)
 
 
-def signature(init: Callable[..., None]) -> inspect.Signature:
-    """A constructor's signature with `SETTINGS` in place of its **settings: scikit-learn finds the parameters by it."""
-    own = [p for p in inspect.signature(init).parameters.values() if p.kind is not p.VAR_KEYWORD]
-    types = {field.name: field.type for field in dataclasses.fields(Config)}
-    more = [
-        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=types[name])
-        for name, default in SETTINGS.items()
-    ]
-    return inspect.Signature([*own, *more])
+def signature(estimator: type) -> inspect.Signature:
+    """A constructor's signature with what its **settings stand for in their place; scikit-learn finds parameters by it.
+
+    They stand for the parameters of the constructor above it, and at the top for `SETTINGS`.
+    """
+    keyword = inspect.Parameter.KEYWORD_ONLY  # what comes from above goes through **settings, by name
+    found: dict[str, inspect.Parameter] = {}
+    for above in estimator.__mro__[:-1]:
+        if "__init__" not in above.__dict__:
+            continue
+        own = inspect.signature(above.__dict__["__init__"]).parameters.values()
+        named = [parameter for parameter in own if parameter.kind is not parameter.VAR_KEYWORD]
+        if not found:
+            found = {parameter.name: parameter for parameter in named}
+        for parameter in named:
+            found.setdefault(parameter.name, parameter.replace(kind=keyword))
+        if len(named) == len(own):
+            return inspect.Signature(list(found.values()))
+    for field in dataclasses.fields(Config):
+        if field.name in SETTINGS:
+            parameter = inspect.Parameter(field.name, keyword, default=field.default, annotation=field.type)
+            found.setdefault(field.name, parameter)
+    return inspect.Signature(list(found.values()))
+
+
+def to_plain_value(name: str, value: Any) -> Any:
+    """A parameter's value as JSON has it.
+
+    Raises:
+        InputError: it has no such form.
+    """
+    plain = value.tolist() if isinstance(value, (np.generic, np.ndarray)) else value
+    try:
+        json.dumps(plain)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{name} must be of strings, numbers and lists to be saved, got {value!r}; set it.") from error
+    return plain

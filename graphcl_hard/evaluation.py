@@ -26,7 +26,8 @@ from threadpoolctl import threadpool_limits
 
 from graphcl_hard import kernel_svm
 from graphcl_hard.errors import InputError
-from graphcl_hard.evaluation_arguments import Scale, check_embeddings, check_folds, check_settings, rescale
+from graphcl_hard.evaluation_arguments import check_embeddings, check_folds, check_settings, rescale
+from graphcl_hard.setting_ranges import Scale
 from graphcl_hard.statistics import corrected_interval
 
 INNER_FOLDS = 5  # fewer where the training part's smallest class has fewer graphs

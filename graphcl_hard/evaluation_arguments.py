@@ -1,13 +1,13 @@
 """What the evaluation takes: labels that can be split, embeddings that are whole, on the scale that is asked for."""
 
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from graphcl_hard.errors import InputError
+from graphcl_hard.setting_ranges import Scale
 
-Scale = Literal["linear", "log"]
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 

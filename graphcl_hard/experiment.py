@@ -15,6 +15,7 @@ from lightning_fabric import Fabric
 
 from graphcl_hard import pictures, records
 from graphcl_hard.batching import GraphBatches
+from graphcl_hard.cautions import caution
 from graphcl_hard.checkpoint import Progress, read_checkpoint, write_checkpoint
 from graphcl_hard.config import Config, to_plain
 from graphcl_hard.display import Display
@@ -23,6 +24,7 @@ from graphcl_hard.evaluation_arguments import rescale
 from graphcl_hard.features import FeatureMap
 from graphcl_hard.graph_data import GraphData
 from graphcl_hard.graph_encoder import GraphEncoder
+from graphcl_hard.loggers import EpochLog
 from graphcl_hard.records import RunFolder
 from graphcl_hard.results import compare, summarise
 from graphcl_hard.settings_file import check_same_settings
@@ -95,11 +97,15 @@ def run_seed(
         **records.environment(),
     }
     seconds: dict[str, Any] = {}
+    log = EpochLog(config.logger, folder.path)
     try:
         folder.write_json(records.RESULT, result)
         with training_device(config) as fabric:
             result |= {"device": str(fabric.device), "threads": torch.get_num_threads()}
-            encoder, progress, control = _train(config, graphs, features, folder, display, result, fabric)
+            encoder, progress, control = _train(config, graphs, features, folder, display, result, log, fabric)
+        sentence = caution(graphs.num_graphs, config.batch_size, config.method, progress.epochs)
+        if sentence is not None:
+            display.warn(sentence)
         if progress.epochs:
             seconds["training"] = sum(epoch.seconds for epoch in progress.epochs)
             seconds["epoch_median"] = plain_statistics.median(epoch.seconds for epoch in progress.epochs)
@@ -112,6 +118,7 @@ def run_seed(
         result["scores"], best = _evaluate(config, progress.embeddings, control, y, display)
         seconds["evaluation"] = time.perf_counter() - evaluation_start
         result["epoch"] = best
+        log.scores(result["scores"], best)
         if progress.encoders:  # best-epoch: the encoder on disk is the one whose scores are reported
             encoder.load_state_dict(progress.encoders[best])
             encoder.save_pretrained(folder.path)
@@ -129,6 +136,7 @@ def run_seed(
         seconds["total"] = time.perf_counter() - start + result.pop("seconds_before", 0.0)
         result["seconds"] = seconds
         folder.write_json(records.RESULT, result)
+        log.close()
     (folder.path / records.CHECKPOINT).unlink(missing_ok=True)
     return result
 
@@ -154,6 +162,7 @@ def _train(
     folder: RunFolder,
     display: Display,
     result: dict[str, Any],
+    log: EpochLog,
     fabric: Fabric,
 ) -> tuple[GraphEncoder, Progress, Array | None]:
     """Train and embed, from the checkpoint where there is one to go on from.
@@ -173,6 +182,8 @@ def _train(
         result["resumed_after_epoch"] = state.epoch
         result["seconds_before"] = sum(epoch.seconds for epoch in progress.epochs)  # of processes that were stopped
         folder.add_rows(records.METRICS, [epoch._asdict() for epoch in progress.epochs])
+        for epoch in progress.epochs:
+            log.epoch(epoch, config.lr)
     if state.epoch == 0 and 0 in config.scored_epochs:
         progress.embeddings[0] = embed(encoder, batches, config.batch_size)
     encoder.save_pretrained(folder.path)
@@ -186,6 +197,7 @@ def _train(
             # Each epoch replaces the one before, so that whatever happens the last whole epoch is on disk.
             encoder.save_pretrained(folder.path)
             folder.add_rows(records.METRICS, [epoch._asdict()])
+            log.epoch(epoch, config.lr)
             if config.protocol == "best-epoch":
                 progress.encoders[epoch.epoch] = copy.deepcopy(encoder.state_dict())
             if epoch.epoch in config.scored_epochs:

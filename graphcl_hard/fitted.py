@@ -17,6 +17,7 @@ from graphcl_hard.checkpoint import read_summed, write_summed
 from graphcl_hard.config import Config, to_plain
 from graphcl_hard.encoders import make_encoder
 from graphcl_hard.errors import InputError
+from graphcl_hard.estimator_parameters import SETTINGS
 from graphcl_hard.features import FeatureMap
 from graphcl_hard.graph_data import GraphData
 from graphcl_hard.graph_encoder import GraphEncoder
@@ -125,7 +126,7 @@ class Fitted:
         """
         content = {
             "params": params,
-            "config": {name: value for name, value in to_plain(self.config).items() if name in params},
+            "config": {name: value for name, value in to_plain(self.config).items() if name in SETTINGS},
             "features": self.features.to_plain(),
             "encoder": self.encoder.arguments,
             "history": [epoch._asdict() for epoch in self.history],

@@ -28,6 +28,7 @@ ENCODER = ("encoder.safetensors", "encoder.json")
 PICTURES = ("training.png", "embedding.png")
 RUN_FILES = {CONFIG, METRICS, RESULT, SUMMARY, EMBEDDINGS, CHECKPOINT, FEATURES, *ENCODER, *PICTURES}
 LOCK, REPLACED, PARTIAL = ".graphcl_hard.lock", "replaced-run", ".part-"
+LOGS, EVENTS = "logs", "events.out.tfevents."  # of Fabric's loggers, beside a metrics.csv
 PACKAGES = (
     "graphcl_hard",
     "torch",
@@ -242,11 +243,14 @@ def _strange(folder: Path) -> str | None:
     """The first thing in a folder that no run writes, or None."""
     for entry in sorted(folder.iterdir()):
         if entry.is_dir() and not entry.is_symlink():
-            if entry.name != REPLACED and not re.fullmatch(r"seed-\d+", entry.name):
+            if entry.name not in (REPLACED, LOGS) and not re.fullmatch(r"seed-\d+", entry.name):
                 return entry.name
             inner = _strange(entry)
             if inner is not None:
                 return f"{entry.name}/{inner}"
+        elif folder.name == LOGS:
+            if entry.name != METRICS and not entry.name.startswith(EVENTS):
+                return entry.name
         elif entry.name not in (*RUN_FILES, LOCK) and not entry.name.startswith(PARTIAL):
             return entry.name
     return None

@@ -121,12 +121,14 @@ def _run(config: Config) -> None:
     from graphcl_hard.evaluation_arguments import check_folds
     from graphcl_hard.experiment import run_seeds
     from graphcl_hard.features import FeatureMap
+    from graphcl_hard.loggers import check_logger
     from graphcl_hard.training import training_device
 
     if __name__ == "__main__":
         signal.signal(signal.SIGINT, interrupt_once)
         keep_freed_memory()
     display = Display(config.quiet)
+    check_logger(config.logger)
     with training_device(config):
         pass
     with display.download(config.dataset) as progress:

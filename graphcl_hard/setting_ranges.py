@@ -1,5 +1,10 @@
 """What the settings may be, and what to say of a number outside its range."""
 
+from typing import Literal
+
+Probe = Literal["svm", "linear-svm", "logistic", "knn"]
+Scale = Literal["linear", "log"]
+Logger = Literal["none", "csv", "tensorboard"]
 METHOD_SETTINGS = {
     "infograph": ("objective", "mode", "critic", "score_scale", "nodes_per_graph"),
     "graphcl": ("views", "view_strength", "second_view_strength"),

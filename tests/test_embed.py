@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from graphcl_hard.data import load_graphs
-from graphcl_hard.embed import main, read_features, write_vectors
+from graphcl_hard.embed import main, read_features
 from graphcl_hard.errors import InputError
 from graphcl_hard.evaluation_arguments import rescale
 from graphcl_hard.features import node_features
@@ -48,28 +48,6 @@ def test_csv_gives_every_number_back(finished, tmp_path):
     kept = np.load(finished / "embeddings.npz")
     assert np.array_equal(frame.iloc[:, :-1].to_numpy().astype(np.float32), kept["trained"])
     assert np.array_equal(frame["y"], kept["y"])
-
-
-def test_parquet_gives_every_number_back(tmp_path, monkeypatch):
-    vectors = np.random.default_rng(0).normal(size=(5, 3)).astype(np.float32)
-    write_vectors(tmp_path / "v.parquet", vectors, np.arange(5))
-    frame = pd.read_parquet(tmp_path / "v.parquet")
-    assert np.array_equal(frame[["v0", "v1", "v2"]].to_numpy(), vectors)
-    assert frame["y"].tolist() == [0, 1, 2, 3, 4]
-
-    def without_pyarrow(*_, **__):
-        raise ImportError("Missing optional dependency 'pyarrow'")
-
-    monkeypatch.setattr(pd.DataFrame, "to_parquet", without_pyarrow)
-    with pytest.raises(InputError, match=r"parquet needs pandas and pyarrow; install them, or write .npz or .csv"):
-        write_vectors(tmp_path / "w.parquet", vectors, np.arange(5))
-    assert [path.name for path in tmp_path.iterdir()] == ["v.parquet"]
-
-
-def test_float64_is_written_whole(tmp_path):
-    vectors = np.random.default_rng(0).normal(size=(5, 3))
-    write_vectors(tmp_path / "v.csv", vectors, np.arange(5))
-    assert np.array_equal(pd.read_csv(tmp_path / "v.csv").iloc[:, :-1].to_numpy(), vectors)
 
 
 def test_a_new_folder_with_a_label_that_the_run_lacks(finished, tmp_path, capsys):

@@ -1,5 +1,6 @@
 """The estimator's contract: scikit-learn's conventions, for graphs in place of arrays."""
 
+import linecache
 import logging
 import pickle
 import warnings
@@ -437,13 +438,48 @@ def test_a_failed_fit_leaves_the_fitted_state(graphs, fitted, changes):
     ("settings", "count", "message"),
     [
         ({}, 10, "A batch has 10 graphs, so 9 negatives"),
+        ({"method": "graphcl"}, 10, "A batch has 10 graphs, so 18 negatives"),
         ({"beta": 1e6}, 32, "of 31 negatives effective; lower beta"),
         ({"beta": 1e-5}, 32, "are all alike; a larger beta"),
     ],
 )
-def test_warnings_of_what_makes_a_training_pointless(graphs, settings, count, message):
-    with pytest.warns(UserWarning, match=message):
-        estimator(**settings).fit(graphs[:count])
+@pytest.mark.parametrize("how", ["fit", "fit_transform", "partial_fit", "pipeline", "search"])
+def test_warnings_of_what_makes_a_training_pointless_point_at_the_users_line(graphs, settings, count, message, how):
+    few = [graph for graph in graphs if graph.number_of_nodes()][:count]
+    model = estimator(**settings, epochs=1)
+    pipeline = make_pipeline(model, StandardScaler()).set_output(transform="pandas")
+    search = GridSearchCV(make_pipeline(model, SVC()), {"svc__C": [1]}, cv=[(range(count), range(count))])
+    calls = {
+        "fit": lambda: model.fit(few),  # the user's line
+        "fit_transform": lambda: model.fit_transform(few),  # the user's line
+        "partial_fit": lambda: model.partial_fit(few),  # the user's line
+        "pipeline": lambda: pipeline.fit_transform(few),  # the user's line
+        "search": lambda: search.fit(few, [0, 1] * (count // 2)),  # the user's line
+    }
+    with pytest.warns(UserWarning, match=message) as caught:
+        calls[how]()
+    assert all(line_of(warning).endswith("# the user's line") for warning in caught)
+
+
+def line_of(warning):
+    return linecache.getline(warning.filename, warning.lineno).rstrip()
+
+
+def test_a_warning_of_unseen_labels_points_at_the_users_line(fitted):
+    strange = nx.path_graph(3)
+    nx.set_node_attributes(strange, "Xe", "element")
+    with pytest.warns(UserWarning, match="1 node labels") as caught:
+        fitted.transform([strange])
+    assert line_of(caught[0]) == "        fitted.transform([strange])"
+
+
+def test_a_warning_that_is_an_error_leaves_the_fitted_model(graphs):
+    model = estimator()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(UserWarning, match="A batch has 10 graphs"):
+            model.fit(graphs[:10])
+    assert len(model.history_) == 2
 
 
 def test_a_usual_training_does_not_warn_or_print(graphs, capfd):
@@ -470,3 +506,95 @@ def test_threads_are_set_and_put_back(graphs):
     estimator(n_jobs=before + 1, on_epoch=lambda _: seen.append(torch.get_num_threads())).fit(graphs)
     assert seen == [before + 1] * 2
     assert torch.get_num_threads() == before
+
+
+class Chemist(HardInfoGraph):
+    """A few parameters, one setting fixed."""
+
+    def __init__(self, beta=3.0, *, charge=0, epochs=1, node_label="element"):
+        super().__init__(beta=beta, epochs=epochs, node_label=node_label, hidden_channels=8, random_state=0)
+        self.charge = charge
+
+
+class Extended(HardInfoGraph):
+    """Every parameter, and one more."""
+
+    def __init__(self, *, charge=0, epochs=1, **settings):
+        super().__init__(epochs=epochs, **settings)
+        self.charge = charge
+
+
+class Mixed(Extended):
+    def __init__(self, mass=1.0, **settings):
+        super().__init__(**settings)
+        self.mass = mass
+
+
+class Bare(Extended):
+    pass
+
+
+def test_a_subclass_with_explicit_parameters(graphs, tmp_path):
+    model = Chemist(2.0, charge=1)
+    assert model.get_params() == {"beta": 2.0, "charge": 1, "epochs": 1, "node_label": "element"}
+    settings = {"beta": 2.0, "epochs": 1, "hidden_channels": 8, "random_state": 0}
+    expected = HardInfoGraph(node_label="element", **settings).fit_transform(graphs)
+    assert expected.shape == (32, 24)
+    copy = clone(model)
+    assert (copy.charge, copy.hidden_channels) == (1, 8)
+    assert np.array_equal(copy.fit_transform(graphs), expected)
+    assert np.array_equal(pickle.loads(pickle.dumps(copy)).transform(graphs), expected)
+    copy.save(tmp_path / "saved")
+    loaded = Chemist.load(tmp_path / "saved")
+    assert loaded.get_params() == model.get_params()
+    assert np.array_equal(loaded.transform(graphs), expected)
+    assert repr(model) == "Chemist(beta=2.0, charge=1)"
+    assert copy.get_feature_names_out()[0] == "chemist0"
+    with pytest.raises(
+        InputError, match="Chemist has no parameter 'hidden_channels'; it has beta, charge, epochs, node_"
+    ):
+        model.set_params(hidden_channels=3)
+    with pytest.raises(TypeError):
+        Chemist(hidden_channels=3)
+
+
+@pytest.mark.parametrize("kind", [Extended, Mixed, Bare])
+def test_a_subclass_that_passes_the_rest_on(graphs, tmp_path, kind):
+    more = {"mass"} if kind is Mixed else set()
+    model = kind(charge=2, beta=4.0, node_label="element", random_state=0, hidden_channels=8)
+    params = model.get_params()
+    assert set(params) == set(HardInfoGraph().get_params()) | {"charge"} | more
+    assert (params["charge"], params["beta"], params["epochs"], params["hidden_channels"]) == (2, 4.0, 1, 8)
+    copy = clone(model)
+    assert copy.get_params() == params
+    expected = HardInfoGraph(beta=4.0, epochs=1, node_label="element", random_state=0, hidden_channels=8).fit_transform(
+        graphs
+    )
+    assert np.array_equal(copy.fit_transform(graphs), expected)
+    copy.save(tmp_path / "saved")
+    assert kind.load(tmp_path / "saved").get_params() == params
+    assert model.set_params(charge=5, tau_plus=0.2).get_params()["charge"] == 5
+    assert model.tau_plus == 0.2
+    assert "charge=5" in repr(model)
+    with pytest.raises(TypeError, match=f"{kind.__name__} has no parameter 'betta'; did you mean 'beta'"):
+        kind(betta=1)
+    with pytest.raises(InputError, match=f"{kind.__name__} has no parameter 'charg'; did you mean 'charge'"):
+        model.set_params(charg=1)
+
+
+def test_a_parameter_that_json_lacks_is_refused_by_save(graphs, tmp_path):
+    model = Extended(charge=object(), node_label="element", random_state=0).fit(graphs)
+    with pytest.raises(InputError, match="charge must be of strings, numbers and lists to be saved, got <object"):
+        model.save(tmp_path / "saved")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_subclass_in_a_grid_search(graphs):
+    y = [graph.number_of_edges() > 10 for graph in graphs]
+    search = GridSearchCV(
+        make_pipeline(Extended(node_label="element", random_state=0), SVC()),
+        {"extended__charge": [0, 1], "extended__beta": [1.0]},
+        cv=2,
+        error_score="raise",
+    )
+    assert search.fit(graphs, y).best_params_["extended__charge"] == 0

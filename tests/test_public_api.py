@@ -9,7 +9,7 @@ import public_api
 import pytest
 
 import graphcl_hard
-from graphcl_hard import embed, run
+from graphcl_hard import embed, evaluate, run
 from graphcl_hard.config import Config
 
 
@@ -41,7 +41,7 @@ def test_everything_public_has_a_docstring():
             assert inspect.getdoc(inspect.getattr_static(thing, member)), f"{name}.{member}"
 
 
-@pytest.mark.parametrize("module", [run, embed])
+@pytest.mark.parametrize("module", [run, embed, evaluate])
 def test_the_flags_are_those_of_the_commands_help(module, monkeypatch, capsys):
     monkeypatch.setenv("COLUMNS", "200")
     with pytest.raises(SystemExit, match="0"):
@@ -52,7 +52,7 @@ def test_the_flags_are_those_of_the_commands_help(module, monkeypatch, capsys):
 
 
 def test_every_flag_is_in_the_commands_docstring():
-    for arguments in (Config, run.Arguments, embed.Arguments):
+    for arguments in (Config, run.Arguments, embed.Arguments, evaluate.Arguments):
         documented = public_api.documented_attributes(arguments)
         fields = [field.name for field in dataclasses.fields(arguments) if field.name != "settings"]
         assert documented == fields

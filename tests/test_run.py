@@ -637,3 +637,26 @@ def test_node_attributes_are_used_on_request(tmp_path):
     words = ["--dataset", "ENZYMES", "--use-node-attr", *SMALL, "--repeats", "1", "--data-dir", str(tmp_path / "data")]
     assert main([*words, "--out", str(tmp_path / "run"), "--quiet"]) == 0
     assert load(tmp_path / "run")["dataset"]["features"] == "18 node attributes, standardised; 3 node labels, one-hot"
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--batch-size", "8"], "A batch has 8 graphs, so 7 negatives; 128 graphs are usual."),
+        (["--beta", "1e6", "--batch-size", "16"], "of 15 negatives effective; lower beta."),
+        (["--beta", "1e-6"], "The weights of the negatives are all alike; a larger beta would tell them apart."),
+    ],
+)
+def test_a_pointless_training_is_a_warning_of_one_line_and_no_error(tmp_path, capsys, words, sentence):
+    more = ["--seeds", "2"] if "8" in words else []
+    assert main([*SMALL, *words, *more, "--no-pictures", "--quiet", "--out", str(tmp_path / "run")]) == 0
+    shown = capsys.readouterr()
+    assert shown.out == f"{tmp_path / 'run'}\n"
+    assert shown.err.startswith("warning: ")
+    assert shown.err.endswith(f"{sentence}\n")
+    assert shown.err.count("\n") == 1
+
+
+def test_a_usual_run_warns_of_nothing(tmp_path, capsys):
+    assert main([*SMALL, "--no-pictures", "--out", str(tmp_path / "run")]) == 0
+    assert capsys.readouterr().err == ""

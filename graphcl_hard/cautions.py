@@ -1,0 +1,68 @@
+"""What a person should know of a training that did not fail, and whose line of code a warning points at."""
+
+import os
+import sys
+from collections.abc import Iterable
+from typing import Protocol
+
+import joblib
+import sklearn
+
+FEW_GRAPHS = 16
+# As the argument skip_file_prefixes of warnings.warn, which Python has from 3.12 on.
+_NOT_THE_USERS = tuple(
+    os.path.join(os.path.dirname(file), "") for file in (__file__, sklearn.__file__, joblib.__file__)
+)
+
+
+class _Epoch(Protocol):
+    """What is looked at of a `training.Epoch`."""
+
+    @property
+    def beta(self) -> float: ...
+
+    @property
+    def effective_negatives(self) -> float: ...
+
+
+def caution(graphs: int, batch_size: int, method: str, epochs: Iterable[_Epoch]) -> str | None:
+    """A sentence on what makes a training pointless without making it fail, or None; the first that holds of:
+
+    - a batch has fewer than 16 graphs, so that there are few negatives;
+    - the weights leave fewer than 2 negatives effective;
+    - the weights are all alike though beta is not 0.
+
+    The last two are of the epoch with the largest beta, of several the last.
+
+    Args:
+        graphs: in the set.
+        batch_size: graphs in a batch.
+        method: "infograph", whose negatives are the other graphs of the batch, or "graphcl", their two views each.
+        epochs: those of the training; without any there is nothing to be cautious of.
+    """
+    hardest = max(reversed(list(epochs)), key=lambda epoch: epoch.beta, default=None)
+    if hardest is None:
+        return None
+    graphs = min(batch_size, graphs)
+    negatives = (graphs - 1) * (2 if method == "graphcl" else 1)
+    if graphs < FEW_GRAPHS:
+        return f"A batch has {graphs} graphs, so {negatives} negatives; 128 graphs are usual."
+    if hardest.beta == 0:
+        return None
+    share = hardest.effective_negatives
+    if share * negatives < 2:
+        return f"The weights leave {share * negatives:.2g} of {negatives} negatives effective; lower beta."
+    if share > 1 - 1e-4:
+        return "The weights of the negatives are all alike; a larger beta would tell them apart."
+    return None
+
+
+def users_level() -> int:
+    """The stacklevel with which the caller's `warnings.warn` points outside of this package, scikit-learn and joblib.
+
+    So `fit` inside a Pipeline, or behind scikit-learn's wrappers, points at the line that a person wrote.
+    """
+    level, frame = 1, sys._getframe(1)
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(_NOT_THE_USERS):
+        level, frame = level + 1, frame.f_back
+    return level

@@ -1,0 +1,46 @@
+"""What a person is warned of after a training, and at which line."""
+
+import warnings
+
+import pytest
+
+from graphcl_hard.cautions import caution, users_level
+from graphcl_hard.training import Epoch
+
+
+def epochs(*pairs):
+    """Of (beta, effective negatives) pairs."""
+    return [Epoch(number, beta, 1.0, share, 0.0, 0.0, 0.0) for number, (beta, share) in enumerate(pairs, start=1)]
+
+
+@pytest.mark.parametrize(
+    ("graphs", "batch_size", "method", "behind", "sentence"),
+    [
+        (188, 128, "infograph", [(10, 0.5)], None),
+        (188, 15, "infograph", [(10, 0.5)], "A batch has 15 graphs, so 14 negatives; 128 graphs are usual."),
+        (15, 128, "graphcl", [(0, 1)], "A batch has 15 graphs, so 28 negatives; 128 graphs are usual."),
+        (16, 128, "infograph", [(0, 1)], None),
+        (101, 128, "infograph", [(10, 0.019)], "The weights leave 1.9 of 100 negatives effective; lower beta."),
+        (101, 128, "infograph", [(10, 0.02)], None),
+        (101, 128, "graphcl", [(10, 0.0095)], "The weights leave 1.9 of 200 negatives effective; lower beta."),
+        (188, 128, "infograph", [(1e-5, 1.0)], "The weights of the negatives are all alike; a larger beta"),
+        (188, 128, "infograph", [(0, 1.0)], None),
+        (188, 128, "infograph", [], None),
+        (3, 128, "infograph", [], None),
+        # the hardest epoch counts, and of several the last
+        (188, 128, "infograph", [(10, 0.5), (5, 0.7), (0, 1.0)], None),
+        (188, 128, "infograph", [(1e-3, 1.0), (10, 0.5)], None),
+        (101, 128, "infograph", [(10, 0.001), (10, 0.5)], None),
+        (101, 128, "infograph", [(10, 0.5), (10, 0.015)], "The weights leave 1.5 of 100"),
+    ],
+)
+def test_cautions(graphs, batch_size, method, behind, sentence):
+    found = caution(graphs, batch_size, method, epochs(*behind))
+    assert found is None if sentence is None else found.startswith(sentence)
+
+
+def test_the_level_of_a_call_from_outside_is_its_own_line():
+    assert users_level() == 1
+    with pytest.warns(UserWarning, match="text") as caught:
+        warnings.warn("text", stacklevel=users_level())
+    assert caught[0].filename == __file__

@@ -1,0 +1,168 @@
+"""The command that judges saved vectors."""
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from graphcl_hard import cross_validate
+from graphcl_hard.config import Config
+from graphcl_hard.embed import main as embed
+from graphcl_hard.evaluate import JUDGE, Arguments, main
+from graphcl_hard.run import main as run
+
+FOLDS = ["--folds", "3", "--repeats", "2"]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "mutag"
+    words = ["--epochs", "1", "--probes", "svm", "knn", "--seed", "5", "--no-pictures", "--quiet", "--out", str(folder)]
+    assert run([*words, *FOLDS]) == 0
+    return folder
+
+
+@pytest.fixture
+def toy(tmp_path):
+    """A file of 40 points in two classes that lie apart, in 3 dimensions."""
+    generator = np.random.default_rng(0)
+    y = np.arange(40) % 2
+    vectors = generator.normal(size=(40, 3)) + 6 * y[:, None]
+    np.savez(tmp_path / "toy.npz", vectors=vectors, noise=generator.normal(size=(40, 3)), y=y)
+    return tmp_path / "toy.npz"
+
+
+def load(path):
+    return json.loads(path.read_text())
+
+
+def test_the_settings_are_a_runs():
+    defaults = {name: getattr(Config(), name) for name in JUDGE}
+    assert {name: getattr(Arguments, name) for name in JUDGE} == defaults
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".parquet"])
+def test_the_vectors_of_embed_have_exactly_the_runs_scores(finished, tmp_path, suffix):
+    vectors, out = tmp_path / f"vectors{suffix}", tmp_path / "scores.json"
+    assert embed([str(finished), "--data", "MUTAG", "--out", str(vectors), "--quiet"]) == 0
+    assert main([str(vectors), *FOLDS, "--seed", "5", "--probes", "svm", "knn", "--out", str(out), "--quiet"]) == 0
+    found, result = load(out), load(finished / "result.json")
+    for probe in ("svm", "knn"):
+        (scores,) = found["scores"][probe].values()
+        assert scores == result["scores"][probe]["trained"]
+    assert found["config"] == {name: result["config"][name] for name in JUDGE}
+    assert (found["graphs"], found["classes"]) == (188, 2)
+
+
+def test_a_csv_has_the_runs_scores_on_the_same_folds(finished, tmp_path):
+    """Nine digits are not all of a float32's, so that a graph at the border of two classes may change sides."""
+    vectors, out = tmp_path / "vectors.csv", tmp_path / "scores.json"
+    assert embed([str(finished), "--data", "MUTAG", "--out", str(vectors), "--quiet"]) == 0
+    assert main([str(vectors), *FOLDS, "--seed", "5", "--out", str(out), "--quiet"]) == 0
+    found, expected = load(out)["scores"]["svm"]["vectors"], load(finished / "result.json")["scores"]["svm"]["trained"]
+    assert found["test_sizes"] == expected["test_sizes"]
+    np.testing.assert_allclose(found["accuracy"], expected["accuracy"], atol=2.5 / 62)
+
+
+def test_a_runs_own_embeddings_have_its_scores(finished, tmp_path):
+    out = tmp_path / "scores.json"
+    assert main([str(finished / "embeddings.npz"), *FOLDS, "--seed", "5", "--out", str(out), "--quiet"]) == 0
+    scores, expected = load(out)["scores"]["svm"], load(finished / "result.json")["scores"]["svm"]
+    assert set(scores) == {"untrained", "batch_norm", "trained"}
+    assert all(scores[name] == expected[name] for name in scores)
+
+
+def test_settings_reach_the_probes(toy, tmp_path):
+    out = tmp_path / "scores.json"
+    words = ["--folds", "4", "--repeats", "1", "--seed", "7", "--scale", "linear", "--probes", "linear-svm", "--quiet"]
+    assert main([str(toy), "--only", "noise", "--out", str(out), *words]) == 0
+    arrays = np.load(toy)
+    expected = cross_validate(
+        {"noise": arrays["noise"]}, arrays["y"], probe="linear-svm", folds=4, repeats=1, seed=7, scale="linear"
+    )
+    assert load(out)["scores"] == {"linear-svm": {"noise": expected["noise"].to_dict()}}
+    assert {"versions", "git_commit"} <= set(load(out))
+
+
+def test_the_table(toy, capsys):
+    assert main([str(toy), *FOLDS, "--probes", "svm", "knn"]) == 0
+    shown = capsys.readouterr().out
+    for text in ("toy.npz: 40 graphs, 2 classes, seed 0", "vectors", "noise", "SVM (RBF)", "nearest neighbours"):
+        assert text in shown
+    assert "2 x 3-fold cross-validation" in shown
+    assert "The probes saw sign(x) log(1 + |x|) of the vectors (--scale log)." in shown
+    assert "100.0" in shown
+    assert "━" not in shown  # no progress bar off a terminal
+
+
+def test_quiet_prints_the_file_alone(toy, tmp_path, capsys):
+    assert main([str(toy), *FOLDS, "--quiet"]) == 0
+    assert capsys.readouterr().out == ""
+    assert main([str(toy), *FOLDS, "--quiet", "--out", str(tmp_path / "s.json")]) == 0
+    assert capsys.readouterr().out == f"{tmp_path / 's.json'}\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ([], "VECTORS"),
+        (["nothing.npz"], "The file nothing.npz does not exist"),
+        (["toy.npz", "--labels", "label"], "toy.npz has no array 'label' for the labels; it has vectors, noise, y."),
+        (["toy.npz", "--only", "vector"], "did you mean 'vectors'?"),
+        (["toy.npz", "--only", "noise", "noise"], "--only must name each array or column once"),
+        (["toy.npz", "--only", "y"], "has no array 'y' of vectors"),
+        (["toy.npz", "--folds", "21"], "folds must lie in [2, 20], got 21: class 0 has 20 graphs and every fold needs"),
+        (["toy.npz", "--folds", "1"], "--folds must lie in [2, 1000], got 1; 10 is usual."),
+        (["toy.npz", "--repeats", "0"], "--repeats must lie in [1, 1000], got 0"),
+        (["toy.npz", "--seed", "-1"], "--seed must lie in [0, 4.29497e+09], got -1"),
+        (["toy.npz", "--probes", "svm", "svm"], "--probes must name at least one classifier, each once"),
+        (["toy.npz", "--probes", "forest"], "invalid choice 'forest'"),
+        (["toy.npz", "--fold", "3"], "did you mean --folds?"),
+        (["toy.npz", "--out", "scores.csv"], "--out must end in .json, got 'scores.csv'"),
+        (["toy.npz", "--out", "there.json"], "The file there.json exists; give --overwrite"),
+        (["toy.npz", "--out", "no/s.json"], "The folder no for --out does not exist"),
+        (["nan.npz"], "hold NaN or infinity in 1 of 40 rows, the first is row 3"),
+        (["nan-y.npz"], "labels hold nan at graph 3, but must be finite; leave unlabelled graphs out."),
+        (["one.npz"], "labels must hold at least 2 classes, got only 0"),
+        (["short.npz"], "have 40 rows for 39 labels; give one row for each label."),
+    ],
+)
+def test_bad_input_is_one_sentence_and_nothing_is_written(toy, tmp_path, monkeypatch, capsys, words, sentence):
+    monkeypatch.chdir(tmp_path)
+    arrays = np.load(toy)
+    vectors, y = arrays["vectors"], arrays["y"].astype(float)
+    np.savez("nan.npz", vectors=np.where(np.arange(40)[:, None] == 3, np.nan, vectors), y=y)
+    np.savez("nan-y.npz", vectors=vectors, y=np.where(np.arange(40) == 3, np.nan, y))
+    np.savez("one.npz", vectors=vectors, y=0 * y)
+    np.savez("short.npz", vectors=vectors, y=y[:-1])
+    (tmp_path / "there.json").write_text("mine")
+    before = sorted(os.listdir())
+    assert main([*words, *([] if "--out" in words else ["--out", "scores.json"])]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: ")
+    assert sentence in error
+    assert error.count("\n") == 1
+    assert sorted(os.listdir()) == before
+    assert (tmp_path / "there.json").read_text() == "mine"
+
+
+def test_a_file_is_replaced_on_request(toy, tmp_path):
+    out = tmp_path / "s.json"
+    out.write_text("older")
+    assert main([str(toy), *FOLDS, "--quiet", "--out", str(out), "--overwrite"]) == 0
+    assert load(out)["graphs"] == 40
+
+
+def test_help_teaches_and_loads_neither_pytorch_nor_scikit_learn():
+    code = (
+        "import sys\nfrom graphcl_hard.evaluate import main\n"
+        "try:\n main(['--help'])\nfinally:\n print({'torch', 'sklearn', 'numpy'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout.rstrip().endswith("set()")
+    assert "python -m graphcl_hard.evaluate mine.csv --labels target" in done.stdout
+    for name in ("labels", "only", "out", *JUDGE):
+        assert f"--{name}" in done.stdout

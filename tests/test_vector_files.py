@@ -1,0 +1,207 @@
+"""Files of vectors and labels: what is written is read back, and what cannot be used is refused in a sentence."""
+
+import os
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from graphcl_hard.errors import InputError
+from graphcl_hard.vector_files import read_vectors, write_vectors
+
+VECTORS = np.random.default_rng(0).normal(size=(12, 3)).astype(np.float32)
+Y = np.arange(12) % 3
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".csv", ".parquet"])
+def test_what_was_written_is_read(tmp_path, suffix):
+    write_vectors(tmp_path / f"v{suffix}", VECTORS, Y)
+    vectors, labels = read_vectors(tmp_path / f"v{suffix}")
+    (name,) = vectors
+    assert name == ("vectors" if suffix == ".npz" else "v")
+    assert np.array_equal(vectors[name].astype(np.float32), VECTORS)
+    assert np.array_equal(labels, Y)
+    assert suffix == ".csv" or np.array_equal(vectors[name], VECTORS)  # a CSV has nine digits
+
+
+def test_float64_is_written_whole(tmp_path):
+    vectors = np.random.default_rng(0).normal(size=(5, 3))
+    for suffix in (".npz", ".csv", ".parquet"):
+        write_vectors(tmp_path / f"v{suffix}", vectors, np.arange(5))
+        assert np.array_equal(*read_vectors(tmp_path / f"v{suffix}")[0].values(), vectors)
+
+
+def test_parquet_without_its_packages(tmp_path, monkeypatch):
+    write_vectors(tmp_path / "v.parquet", VECTORS, Y)
+
+    def without_pyarrow(*_, **__):
+        raise ImportError("Missing optional dependency 'pyarrow'")
+
+    monkeypatch.setattr(pd.DataFrame, "to_parquet", without_pyarrow)
+    monkeypatch.setattr(pd, "read_parquet", without_pyarrow)
+    with pytest.raises(InputError, match=r"parquet needs pandas and pyarrow; install them, or write .npz or .csv"):
+        write_vectors(tmp_path / "w.parquet", VECTORS, Y)
+    with pytest.raises(InputError, match=r"parquet needs pandas and pyarrow; install them, or give .npz or .csv"):
+        read_vectors(tmp_path / "v.parquet")
+    assert os.listdir(tmp_path) == ["v.parquet"]
+
+
+def test_an_npz_of_somebody_else_is_read_by_its_shapes(tmp_path):
+    np.savez(tmp_path / "a.npz", emb=VECTORS, cls=Y)
+    vectors, labels = read_vectors(tmp_path / "a.npz")
+    assert list(vectors) == ["emb"]
+    assert np.array_equal(labels, Y)
+    np.savez(tmp_path / "b.npz", one=VECTORS, two=2 * VECTORS, y=Y, other=Y[::-1], ids=np.arange(12), names=VECTORS > 9)
+    assert list(read_vectors(tmp_path / "b.npz")[0]) == ["one", "two", "names"]
+    vectors, labels = read_vectors(tmp_path / "b.npz", "other", ["two"])
+    assert list(vectors) == ["two"]
+    assert np.array_equal(labels, Y[::-1])
+
+
+def test_a_table_of_somebody_else(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text('\ufeffid,"a, b",c,target\nx1,1,2.5,"good, or so"\nx2,-1e-3,4,bad\n\n', encoding="utf-8")
+    vectors, labels = read_vectors(path, "target", ["c", "a, b"])
+    assert vectors["t"].tolist() == [[2.5, 1], [4, -1e-3]]
+    assert labels.tolist() == ["good, or so", "bad"]
+    with pytest.raises(InputError, match=r"t.csv has 'x1' at row 0 .* of the column 'id', which is no number; mend"):
+        read_vectors(path, "target")
+
+
+def test_labels_of_numbers_in_a_table_are_numbers(tmp_path):
+    (tmp_path / "t.csv").write_text("a,y\n1,10\n2,9\n3,-1\n")
+    assert read_vectors(tmp_path / "t.csv")[1].tolist() == [10, 9, -1]
+
+
+def test_labels_from_a_file_of_their_own(tmp_path):
+    np.save(tmp_path / "v.npy", VECTORS)
+    np.save(tmp_path / "l.npy", Y)
+    np.savez(tmp_path / "l.npz", anything=Y)
+    (tmp_path / "l.txt").write_text("\n".join(map(str, Y)))
+    pd.DataFrame({"class": Y}).to_csv(tmp_path / "l.csv", index=False)
+    pd.DataFrame({"class": Y}).to_parquet(tmp_path / "l.parquet")
+    for suffix in (".npy", ".npz", ".txt", ".csv", ".parquet"):
+        vectors, labels = read_vectors(tmp_path / "v.npy", str(tmp_path / f"l{suffix}"))
+        assert np.array_equal(vectors["v"], VECTORS)
+        assert np.array_equal(labels, Y)
+
+
+@pytest.mark.parametrize("labels", ["target", "l.txt"])
+def test_other_labels_never_become_a_vector(tmp_path, monkeypatch, labels):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "l.txt").write_text("a\nb\n")
+    (tmp_path / "t.csv").write_text("c,y,target\n1,0,0\n2,1,1\n")
+    vectors, _ = read_vectors(tmp_path / "t.csv", labels)
+    assert vectors["t"].tolist() == ([[1], [2]] if labels == "target" else [[1, 0], [2, 1]])
+
+
+def npz(path, **arrays):
+    np.savez(path, **arrays)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "labels", "sentence"),
+    [
+        ("a.csv", "a,label\n1,2\n", "lable", "a.csv has no column 'lable' for the labels; did you mean 'label'?"),
+        (
+            "a.csv",
+            "a,label\n1,2\n",
+            None,
+            "a.csv has no labels 'y'; name them, or a file of them, with --labels: it has",
+        ),
+        ("a.csv", "a,y\n1,2\n", "no.txt", "The file no.txt does not exist"),
+        ("a.csv", "a,y\n1,2\n3,\n", None, "a.csv has no label for graph 1 (counted from 0); leave unlabelled"),
+        ("a.csv", "a,y\n1,2\n3,nan\n", None, "a.csv has no label for graph 1"),
+        ("a.csv", "a,y\n1,2\n,1\n", None, "has '' at row 1 (counted from 0) of the column 'a', which is no number"),
+        ("a.csv", "a,b,y\n1,2,0\n3,4", None, "a.csv has 2 values in line 3, must have 3; mend the line, or make"),
+        ("a.csv", 'a,y\n1,"2', None, "a.csv cannot be read: unexpected end of data; make the file anew"),
+        ("a.csv", "1,2\n3,4\n", None, "a.csv must begin with a line of names, got '1,2'"),
+        ("a.csv", "", None, "a.csv must begin with a line of names, got ''"),
+        ("a.csv", "a,y\n", None, "a.csv has names, but no line of values"),
+        ("a.csv", "a,a,y\n1,2,3\n", None, "more than one column 'a'; rename them"),
+        ("a.csv", "y\n1\n", None, "a.csv holds no vectors beside the labels"),
+        ("a.csv", "a\udce9,y\n", None, "a.csv cannot be read: 'utf-8' codec"),
+        ("a.txt", "1\n", None, "a.txt must end in .npz, .npy, .csv, .parquet; save it as one of them."),
+        ("a.npz", "", None, "a.npz cannot be read: it is no .npz file, or cut short; make the file anew."),
+        ("a.npz", "garbage", None, "a.npz cannot be read: it is no .npz file, or cut short"),
+        ("a.npy", "", None, "a.npy cannot be read: No data left in file; make the file anew."),
+        ("a.parquet", "garbage", None, "a.parquet cannot be read: "),
+    ],
+)
+def test_what_cannot_be_used_is_one_sentence(tmp_path, monkeypatch, name, text, labels, sentence):
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / name
+    path.write_text(text, encoding="utf-8", errors="surrogateescape")
+    with pytest.raises(InputError) as error:
+        read_vectors(path, labels)
+    assert sentence in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_missing_file_and_a_folder(tmp_path):
+    with pytest.raises(InputError, match=r"The file .*nothing.npz does not exist"):
+        read_vectors(tmp_path / "nothing.npz")
+    with pytest.raises(InputError, match=r"is a folder; name a file, such as the embeddings.npz of a run"):
+        read_vectors(tmp_path)
+
+
+class Trap:
+    """Unpickled, it leaves a file."""
+
+    def __reduce__(self):
+        return os.mkdir, ("unpickled",)
+
+
+@pytest.mark.parametrize("where", ["vectors", "labels", "npy"])
+def test_pickled_objects_are_never_unpickled(tmp_path, monkeypatch, where):
+    monkeypatch.chdir(tmp_path)
+    trap = np.array([Trap()] * 12, dtype=object)
+    path = tmp_path / ("a.npy" if where == "npy" else "a.npz")
+    if where == "npy":
+        np.save(path, trap, allow_pickle=True)
+    else:
+        np.savez(path, vectors=VECTORS if where == "labels" else trap, y=trap if where == "labels" else Y)
+    with pytest.raises(InputError, match="holds pickled objects, which are never unpickled since they can run any"):
+        read_vectors(path)
+    assert os.listdir(tmp_path) == [path.name]
+
+
+@pytest.mark.parametrize("name", ["a.npz", "a.npy", "a.parquet"])
+def test_a_file_that_was_cut_short(tmp_path, name):
+    path = tmp_path / name
+    if name == "a.npy":
+        np.save(path, VECTORS)
+    else:
+        write_vectors(path, VECTORS, Y)
+    whole = path.read_bytes()
+    for share in (0.2, 0.5, 0.9):
+        path.write_bytes(whole[: int(share * len(whole))])
+        with pytest.raises(InputError, match=r"a\.\w+ cannot be read: ") as error:
+            read_vectors(path)
+        assert "\n" not in str(error.value)
+
+
+def test_a_damaged_array_in_a_whole_archive(tmp_path):
+    path = npz(tmp_path / "a.npz", vectors=VECTORS, y=Y)
+    whole = bytearray(path.read_bytes())
+    whole[200] ^= 255
+    path.write_bytes(whole)
+    with pytest.raises(InputError, match=r"a.npz cannot be read: .*; make the file anew"):
+        read_vectors(path)
+
+
+def test_names_to_take_that_are_not_there(tmp_path):
+    path = npz(tmp_path / "a.npz", trained=VECTORS, y=Y)
+    with pytest.raises(InputError, match=r"a.npz has no array 'traned' of vectors; did you mean 'trained'"):
+        read_vectors(path, only=["traned"])
+    path = npz(tmp_path / "b.npz", words=np.array([["a"]] * 12), y=Y)
+    with pytest.raises(InputError, match=r"b.npz holds no vectors beside the labels"):
+        read_vectors(path)
+
+
+def test_labels_in_a_file_of_many_columns(tmp_path):
+    np.save(tmp_path / "v.npy", VECTORS)
+    (tmp_path / "l.csv").write_text("name,kind\na,b\n")
+    with pytest.raises(InputError, match=r"l.csv has no labels 'y'; .*it has name, kind\."):
+        read_vectors(tmp_path / "v.npy", str(tmp_path / "l.csv"))
