@@ -17,56 +17,76 @@ from graphcl_hard import pictures, records
 from graphcl_hard.batching import GraphBatches
 from graphcl_hard.checkpoint import Progress, read_checkpoint, write_checkpoint
 from graphcl_hard.config import Config, to_plain
+from graphcl_hard.devices import place, training_device
 from graphcl_hard.display import Display
 from graphcl_hard.evaluation import cross_validate
 from graphcl_hard.evaluation_arguments import rescale
 from graphcl_hard.features import FeatureMap, NodeFeatures, edge_features
 from graphcl_hard.graph_data import GraphData
 from graphcl_hard.graph_encoder import GraphEncoder
+from graphcl_hard.processes import Processes
 from graphcl_hard.records import RunFolder
 from graphcl_hard.results import compare, summarise
 from graphcl_hard.settings_file import check_same_settings
 from graphcl_hard.spectrum import effective_rank
-from graphcl_hard.training import (
-    Epoch,
-    TrainingDiverged,
-    TrainingState,
-    build_model,
-    calibrate,
-    embed,
-    place,
-    train,
-    training_device,
-)
+from graphcl_hard.training import Epoch, TrainingDiverged, TrainingState, build_model, calibrate, embed, train
 
 Array = npt.NDArray[np.floating]
 
 
-def run_seeds(config: Config, graphs: GraphData, features: NodeFeatures, out: Path, display: Display) -> None:
+def run_seeds(
+    config: Config,
+    graphs: GraphData,
+    features: NodeFeatures,
+    out: Path,
+    display: Display,
+    processes: Processes | None = None,
+) -> None:
     """Run the seeds that the settings ask for, and show and write the results in the folder `out`.
 
-    One seed's files lie in the folder itself; several seeds have a folder each in it, beside a summary.
+    One seed's files lie in the folder itself; several seeds have a folder each in it, beside a summary. Of several
+    processes the first is here, and the others are in `follow`.
     """
     with RunFolder(out, config.overwrite, config.resume) as folder:
         if config.resume:
             check_same_settings(config, out)
         if config.seeds == 1:
-            display.result(run_seed(config, graphs, features, folder, display))
+            display.result(run_seed(config, graphs, features, folder, display, processes))
             return
         folder.write_text(records.CONFIG, config.to_yaml())
         results = []
         for seed in range(config.seed, config.seed + config.seeds):
             one = dataclasses.replace(config, seed=seed, seeds=1, out=out / f"seed-{seed}")
             with RunFolder(out / f"seed-{seed}", resume=config.resume) as inner:
-                results.append(run_seed(one, graphs, features, inner, display))
+                results.append(run_seed(one, graphs, features, inner, display, processes))
             display.result(results[-1])
         summary = summarise(results)
         folder.write_json(records.SUMMARY, summary)
         display.summary(summary)
 
 
+def follow(config: Config, graphs: GraphData, features: NodeFeatures, processes: Processes) -> None:
+    """Take this process's share of each training that the first one starts, until that has no more to start."""
+    while (message := processes.tell()) is not None:
+        seed, epoch, tensors = message
+        one = dataclasses.replace(config, seed=seed, seeds=1)
+        with training_device(one, together=True) as fabric:
+            batches, state, _ = _prepare(one, graphs, features, fabric)
+            if epoch:
+                state.load_tensors(tensors, epoch)
+            try:
+                train(state, batches, one, fabric, lambda _: None, processes)
+            except TrainingDiverged:
+                return  # in all processes; the first writes it down and says so
+
+
 def run_seed(
-    config: Config, graphs: GraphData, features: NodeFeatures, folder: RunFolder, display: Display
+    config: Config,
+    graphs: GraphData,
+    features: NodeFeatures,
+    folder: RunFolder,
+    display: Display,
+    processes: Processes | None = None,
 ) -> dict[str, Any]:
     """Run one seed and write its folder; returns what result.json holds.
 
@@ -97,9 +117,11 @@ def run_seed(
     seconds: dict[str, Any] = {}
     try:
         folder.write_json(records.RESULT, result)
-        with training_device(config) as fabric:
+        with training_device(config, together=processes is not None) as fabric:
             result |= {"device": str(fabric.device), "threads": torch.get_num_threads()}
-            encoder, progress, control = _train(config, graphs, features, folder, display, result, fabric)
+            if processes is not None:
+                result["processes"] = processes.size
+            encoder, progress, control = _train(config, graphs, features, folder, display, result, fabric, processes)
         if progress.epochs:
             seconds["training"] = sum(epoch.seconds for epoch in progress.epochs)
             seconds["epoch_median"] = plain_statistics.median(epoch.seconds for epoch in progress.epochs)
@@ -145,6 +167,17 @@ def describe(graphs: GraphData, features: NodeFeatures) -> dict[str, Any]:
     }
 
 
+def _prepare(
+    config: Config, graphs: GraphData, features: NodeFeatures, fabric: Fabric
+) -> tuple[GraphBatches, TrainingState, str | None]:
+    """The set on the device, a training that has not begun, and what the features of the edges are."""
+    device, dtype = place(fabric, config)
+    edges = edge_features(graphs) if config.encoder == "gine" else None
+    batches = GraphBatches(graphs, features.x, device, dtype, edges and edges.edge_attr)
+    model = build_model(config, features.channels, batches)
+    return batches, TrainingState(model.to(device, dtype), config), edges and edges.description
+
+
 def _train(
     config: Config,
     graphs: GraphData,
@@ -153,19 +186,16 @@ def _train(
     display: Display,
     result: dict[str, Any],
     fabric: Fabric,
+    processes: Processes | None,
 ) -> tuple[GraphEncoder, Progress, Array | None]:
     """Train and embed, from the checkpoint where there is one to go on from.
 
     The last of the three is the control's embedding, where untrained and trained are compared.
     """
-    device, dtype = place(fabric, config)
-    edges = edge_features(graphs) if config.encoder == "gine" else None
-    batches = GraphBatches(graphs, features.x, device, dtype, edges and edges.edge_attr)
-    if edges is not None:
-        result["dataset"]["edge_features"] = edges.description
-    model = build_model(config, features.channels, batches)
-    state = TrainingState(model.to(device, dtype), config)
-    encoder = model.encoder
+    batches, state, of_edges = _prepare(config, graphs, features, fabric)
+    if of_edges is not None:
+        result["dataset"]["edge_features"] = of_edges
+    encoder = state.model.encoder
     assert isinstance(encoder, GraphEncoder)
     progress = read_checkpoint(folder.path, state) if config.resume else None
     if progress is None:
@@ -177,6 +207,8 @@ def _train(
     if state.epoch == 0 and 0 in config.scored_epochs:
         progress.embeddings[0] = embed(encoder, batches, config.batch_size)
     encoder.save_pretrained(folder.path)
+    if processes is not None:
+        processes.tell((config.seed, state.epoch, state.to_tensors() if state.epoch else None))
     last_checkpoint = time.monotonic()
     with display.bar("training", config.epochs) as show:
 
@@ -198,10 +230,10 @@ def _train(
             note = f"loss {epoch.loss:.4g}  effective negatives {100 * epoch.effective_negatives:.0f}%"
             show(epoch.epoch, note)
 
-        train(state, batches, config, fabric, on_epoch)
+        train(state, batches, config, fabric, on_epoch, processes)
     if config.protocol == "best-epoch" or not config.epochs or 0 not in config.scored_epochs:
         return encoder, progress, None
-    control = build_model(config, features.channels, batches).to(device, dtype).encoder
+    control = build_model(config, features.channels, batches).to(*place(fabric, config)).encoder
     assert isinstance(control, GraphEncoder)
     calibrate(control, batches, config, fabric)
     return encoder, progress, embed(control, batches, config.batch_size)
