@@ -14,14 +14,14 @@ import torch
 from lightning_fabric import Fabric
 
 from graphcl_hard import pictures, records
-from graphcl_hard.batching import GraphBatches
 from graphcl_hard.checkpoint import Progress, read_checkpoint, write_checkpoint
 from graphcl_hard.config import Config, to_plain
 from graphcl_hard.devices import place, training_device
 from graphcl_hard.display import Display
 from graphcl_hard.evaluation import cross_validate
 from graphcl_hard.evaluation_arguments import rescale
-from graphcl_hard.features import FeatureMap, NodeFeatures, edge_features
+from graphcl_hard.features import FeatureMap, NodeFeatures
+from graphcl_hard.following import prepare
 from graphcl_hard.graph_data import GraphData
 from graphcl_hard.graph_encoder import GraphEncoder
 from graphcl_hard.processes import Processes
@@ -29,7 +29,7 @@ from graphcl_hard.records import RunFolder
 from graphcl_hard.results import compare, summarise
 from graphcl_hard.settings_file import check_same_settings
 from graphcl_hard.spectrum import effective_rank
-from graphcl_hard.training import Epoch, TrainingDiverged, TrainingState, build_model, calibrate, embed, train
+from graphcl_hard.training import Epoch, TrainingDiverged, build_model, calibrate, embed, train
 
 Array = npt.NDArray[np.floating]
 
@@ -45,7 +45,7 @@ def run_seeds(
     """Run the seeds that the settings ask for, and show and write the results in the folder `out`.
 
     One seed's files lie in the folder itself; several seeds have a folder each in it, beside a summary. Of several
-    processes the first is here, and the others are in `follow`.
+    processes the first is here, and the others are in `following.follow`.
     """
     with RunFolder(out, config.overwrite, config.resume) as folder:
         if config.resume:
@@ -63,21 +63,6 @@ def run_seeds(
         summary = summarise(results)
         folder.write_json(records.SUMMARY, summary)
         display.summary(summary)
-
-
-def follow(config: Config, graphs: GraphData, features: NodeFeatures, processes: Processes) -> None:
-    """Take this process's share of each training that the first one starts, until that has no more to start."""
-    while (message := processes.tell()) is not None:
-        seed, epoch, tensors = message
-        one = dataclasses.replace(config, seed=seed, seeds=1)
-        with training_device(one, together=True) as fabric:
-            batches, state, _ = _prepare(one, graphs, features, fabric)
-            if epoch:
-                state.load_tensors(tensors, epoch)
-            try:
-                train(state, batches, one, fabric, lambda _: None, processes)
-            except TrainingDiverged:
-                return  # in all processes; the first writes it down and says so
 
 
 def run_seed(
@@ -167,17 +152,6 @@ def describe(graphs: GraphData, features: NodeFeatures) -> dict[str, Any]:
     }
 
 
-def _prepare(
-    config: Config, graphs: GraphData, features: NodeFeatures, fabric: Fabric
-) -> tuple[GraphBatches, TrainingState, str | None]:
-    """The set on the device, a training that has not begun, and what the features of the edges are."""
-    device, dtype = place(fabric, config)
-    edges = edge_features(graphs) if config.encoder == "gine" else None
-    batches = GraphBatches(graphs, features.x, device, dtype, edges and edges.edge_attr)
-    model = build_model(config, features.channels, batches)
-    return batches, TrainingState(model.to(device, dtype), config), edges and edges.description
-
-
 def _train(
     config: Config,
     graphs: GraphData,
@@ -192,7 +166,7 @@ def _train(
 
     The last of the three is the control's embedding, where untrained and trained are compared.
     """
-    batches, state, of_edges = _prepare(config, graphs, features, fabric)
+    batches, state, of_edges = prepare(config, graphs, features, fabric)
     if of_edges is not None:
         result["dataset"]["edge_features"] = of_edges
     encoder = state.model.encoder

@@ -140,8 +140,9 @@ def _run(config: Config) -> None:
     from graphcl_hard.devices import training_device
     from graphcl_hard.display import Display
     from graphcl_hard.evaluation_arguments import check_folds
-    from graphcl_hard.experiment import follow, run_seeds
+    from graphcl_hard.experiment import run_seeds
     from graphcl_hard.features import edge_features, node_features
+    from graphcl_hard.following import follow
     from graphcl_hard.processes import Processes
 
     if __name__ == "__main__":

@@ -182,7 +182,7 @@ def test_loss_and_gradients_are_those_of_one_process(found, name):
     first, *others = together(folder, name, size)
     for other in others:
         assert largest_difference(first, other)[0] == 0
-    assert np.allclose(alone.pop("epochs"), first.pop("epochs"), rtol=1e-6, atol=0)
+    assert np.allclose(alone.pop("epochs"), first.pop("epochs"), rtol=1e-6, atol=1e-6)  # sums of float32
     assert max(np.abs(array).max() for key, array in alone.items() if key.startswith("grad")) > 1e-3
     assert largest_difference(alone, first)[0] < 1e-9, largest_difference(alone, first)
 
@@ -254,7 +254,7 @@ def ended(process):
 def same_run(first, second):
     """Assert that two folders hold the same numbers up to rounding; the scores are those of 188 graphs."""
     assert {p.name for p in first.iterdir()} == {p.name for p in second.iterdir()}
-    rows = [list(csv.DictReader((folder / "metrics.csv").open())) for folder in (first, second)]
+    rows = [list(csv.DictReader((folder / "metrics.csv").read_text().splitlines())) for folder in (first, second)]
     for one, other in zip(*rows, strict=True):
         assert float(one["loss"]) == pytest.approx(float(other["loss"]), rel=1e-5)
         assert float(one["effective_negatives"]) == pytest.approx(float(other["effective_negatives"]), rel=1e-5)

@@ -46,7 +46,7 @@ FLOORS = [
     {"encoders", "augment", "devices", "processes"},
     {"models"},
     {"training"},
-    {"checkpoint"},
+    {"checkpoint", "following"},
     {"experiment", "fitted"},
     {"run", "embed", "estimator"},
 ]
