@@ -18,8 +18,9 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 from graphcl_hard.batching import GraphBatches
+from graphcl_hard.devices import place
 from graphcl_hard.evaluation import C_GRID, cross_validate
-from graphcl_hard.training import build_model, embed, place
+from graphcl_hard.training import build_model, embed
 
 
 def measure(

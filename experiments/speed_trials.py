@@ -20,7 +20,8 @@ import torch
 from graphcl_hard.allocator import keep_freed_memory
 from graphcl_hard.batching import GraphBatches
 from graphcl_hard.config import Config
-from graphcl_hard.training import Epoch, TrainingState, build_model, place, train, training_device
+from graphcl_hard.devices import place, training_device
+from graphcl_hard.training import Epoch, TrainingState, build_model, train
 
 TRIALS = {
     "package": "as it is: freed memory kept, fused Adam, all cores, float32",

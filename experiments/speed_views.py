@@ -15,7 +15,8 @@ from lightning_fabric import Fabric
 
 from graphcl_hard.augment import AUGMENTATIONS, augment
 from graphcl_hard.batching import GraphBatches
-from graphcl_hard.training import build_model, place
+from graphcl_hard.devices import place
+from graphcl_hard.training import build_model
 
 CALLS = 5  # of one timing
 STRENGTH = 0.2

@@ -16,9 +16,10 @@ from torch import Tensor
 from graphcl_hard.batching import GraphBatches
 from graphcl_hard.config import Config
 from graphcl_hard.data import GraphData, load_graphs
+from graphcl_hard.devices import place
 from graphcl_hard.errors import InputError
 from graphcl_hard.features import NodeFeatures, node_features, one_hot
-from graphcl_hard.training import TrainingState, build_model, place, train
+from graphcl_hard.training import TrainingState, build_model, train
 
 SYNTHETIC = "synthetic-"
 MIN_STEPS = 10  # of one timing; an epoch of a small set is too short to be timed alone

@@ -36,6 +36,34 @@ class GraphBatch(NamedTuple):
         edges = () if self.edge_attr is None else (self.edge_attr,)
         return self.x, self.adjacency, self.batch, self.num_graphs, *edges
 
+    def part(self, start: int, stop: int) -> "GraphBatch":
+        """The batch of the graphs in [`start`, `stop`), which may be none, with their sample and views."""
+        bounds = torch.tensor([start, stop], device=self.batch.device)
+        first, last = torch.searchsorted(self.batch, bounds).tolist()
+        # An edge stays within its graph, so that both orders of the edges have a graph's at the same place.
+        low, high = self.adjacency.ptr[[first, last]].tolist()
+
+        def cut(ptr: Tensor, column: Tensor) -> tuple[Tensor, Tensor]:
+            return ptr[first : last + 1] - low, column[low:high] - first
+
+        receives = sends = cut(self.adjacency.ptr, self.adjacency.source)
+        if not self.adjacency.is_symmetric:
+            sends = cut(self.adjacency.transposed_ptr, self.adjacency.target)
+        sample = None
+        if self.sample is not None:
+            bounds = torch.tensor([first, last], device=self.batch.device)
+            inside = slice(*torch.searchsorted(self.sample.node, bounds).tolist())
+            sample = NodeSample(self.sample.node[inside] - first, self.sample.weight[inside])
+        return GraphBatch(
+            self.x[first:last],
+            Adjacency(*receives, *sends),
+            self.batch[first:last] - start,
+            stop - start,
+            sample,
+            None if self.edge_attr is None else self.edge_attr[low:high],
+            self.views and (self.views[0].part(start, stop), self.views[1].part(start, stop)),
+        )
+
 
 class GraphBatches:
     """A set of graphs from which batches are cut.

@@ -74,6 +74,8 @@ class Config:
             of magnitude.
         probes: Classifiers that judge the embedding; svm has an RBF kernel. The first one leads.
         accelerator: Where to train. auto: a GPU where there is one.
+        sync_batch_norm: Under torchrun, batch norm over the nodes of all processes, so that the numbers are those of
+            one; without, over each process's own. See docs/many_processes.md.
         precision: Floating-point numbers in training.
         deterministic: Refuse operations that do not repeat bit for bit; the CPU needs no such switch.
         out: Folder to write; the default is a new one under runs/.
@@ -125,6 +127,7 @@ class Config:
     probes: tuple[Probe, ...] = ("svm",)
 
     accelerator: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    sync_batch_norm: bool = True
     precision: Literal["32-true", "64-true", "bf16-mixed"] = "32-true"
     deterministic: bool = False
 

@@ -3,6 +3,8 @@
 `contrast` is one autograd function. It walks over blocks of anchors that fit into the cache (on a GPU, into a memory
 budget), and finishes each while it is there: scores, weights, loss, and the gradients of anchors and candidates. A map
 of the anchors, such as the local head, can run inside of the same blocks.
+
+The anchors may be one part of many, each with a caller of its own, such as a process; see `Parts`.
 """
 
 import math
@@ -36,6 +38,37 @@ class BlockMap(Protocol):
         """Write the gradient of `rows` to `out` (B, D), and add those of the parameters to `parameter_grads`."""
 
 
+class LocalHead(Protocol):
+    """A map of the nodes' vectors, (N, D) -> (N, D), that can run inside an objective's blocks."""
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """The map by autograd."""
+
+    def block_map(self) -> BlockMap:
+        """The same map by blocks."""
+
+
+class Parts(Protocol):
+    """A batch in parts, each with a caller of its own; all of them make the same calls in the same order.
+
+    A part may be empty. What a caller computes is its part's addend of a mean over all anchors.
+    """
+
+    @property
+    def index(self) -> int:
+        """Which part the caller has, from 0."""
+
+    @property
+    def start(self) -> int:
+        """How many rows of `gather` come before this part's."""
+
+    def gather(self, rows: Tensor) -> Tensor:
+        """The rows (R, D) of all parts, in order; the gradients of all callers flow back to each part's rows."""
+
+    def collect(self, value: Tensor) -> Tensor:
+        """(parts, *S): each part's `value` of one shape S; a constant for the gradient."""
+
+
 @dataclass(frozen=True)
 class Contrast:
     """What is contrasted, but for the tensors that have gradients.
@@ -49,6 +82,7 @@ class Contrast:
         largest_has_grad: whether that largest score has a gradient; as a rule it is a constant.
         weight: (R,) how much each anchor counts in the mean; None: all alike.
         mean: whether the result is the mean, or one value an anchor.
+        parts: where the anchors are one part of many; the candidates are all. None: the anchors are all.
     """
 
     row_loss: RowLossFunction
@@ -59,10 +93,11 @@ class Contrast:
     largest_has_grad: bool = False
     weight: Tensor | None = None
     mean: bool = True
+    parts: Parts | None = None
 
 
 class Outcome(NamedTuple):
-    """What `contrast` returns; the loss alone has a gradient."""
+    """What `contrast` returns; the loss alone has a gradient. With `parts`, each mean is this part's addend of it."""
 
     loss: Tensor
     """() or (R,)."""
@@ -98,11 +133,12 @@ class _Contrast(torch.autograd.Function):
     ) -> tuple[Tensor, ...]:
         ctx.setting, ctx.map = setting, block_map
         walk = _Walk(setting, block_map, anchors, candidates)
-        if setting.weight is None:
+        if setting.weight is None and setting.parts is None:
             weight = anchors.new_full((anchors.size(0),), 1 / anchors.size(0))
         else:
-            weight = setting.weight.to(anchors.dtype)
-            weight = weight / weight.sum()
+            weight = anchors.new_ones(anchors.size(0)) if setting.weight is None else setting.weight.to(anchors.dtype)
+            total = weight.sum()
+            weight = weight / (total if setting.parts is None else setting.parts.collect(total).sum())
         losses, *means = walk(weight, with_grad and setting.mean)
         # Saved as autograd saves, the gradients are let go of as soon as they are handed on, and are not copied; and
         # what the second walk reads may not have changed meanwhile.
@@ -145,7 +181,11 @@ class _Walk:
             scored, extremes = self._find_largest()
             # All scores 0 give equal weights; the bound keeps the quotient finite.
             bound = torch.finfo(extremes.dtype).tiny * max(1.0, abs(setting.hardness))
-            hardness = setting.hardness / extremes.abs().amax().clamp_min(bound)
+            largest = extremes.abs().amax()
+            if setting.parts is not None:
+                of_parts = setting.parts.collect(largest)
+                largest = of_parts.amax()
+            hardness = setting.hardness / largest.clamp_min(bound)
         else:
             scored = map(self._score, self.blocks)
         losses = self.anchors.new_empty(self.anchors.size(0))
@@ -166,7 +206,12 @@ class _Walk:
             if found.log_hardness_grad is not None:
                 log_hardness_grad += found.log_hardness_grad
         if with_grad and setting.by_largest and setting.largest_has_grad:
-            self._largest_backward(extremes, bound, log_hardness_grad)
+            mine = True
+            if setting.parts is not None:
+                log_hardness_grad = setting.parts.collect(log_hardness_grad).sum()
+                mine = int(of_parts.argmax()) == setting.parts.index  # the first of several, as below
+            if mine:
+                self._largest_backward(extremes, bound, log_hardness_grad)
         return losses, effective, positive_mean, image_mean @ candidates.sum(dim=0)
 
     def _map(self, rows: slice) -> tuple[Tensor, Any]:
@@ -182,7 +227,7 @@ class _Walk:
         """What `_score` gives, block by block, and the negatives' score of the largest absolute value in each block."""
         keep = self.anchors.size(0) * self.candidates.size(0) <= KEPT_SCORES
         images, scores = [], []
-        extremes = self.anchors.new_empty(len(self.blocks))
+        extremes = self.anchors.new_zeros(max(1, len(self.blocks)))  # an empty part has no block
         for number, rows in enumerate(self.blocks):
             image, kept, block_scores = self._score(rows)
             if self.map is not None:
@@ -234,4 +279,5 @@ def _block_size(anchors: Tensor, candidates: Tensor) -> int:
         most = max(MIN_BLOCK, min(MAX_BLOCK, BLOCK_SCORES["cpu"] // candidates.size(0)))
     else:
         most = max(MIN_BLOCK, BLOCK_SCORES["gpu"] // candidates.size(0))
-    return math.ceil(anchors.size(0) / math.ceil(anchors.size(0) / most))
+    rows = max(1, anchors.size(0))  # an empty part has no block, whatever the size
+    return math.ceil(rows / math.ceil(rows / most))

@@ -14,53 +14,53 @@ import torch
 from lightning_fabric import Fabric
 
 from graphcl_hard import pictures, records
-from graphcl_hard.batching import GraphBatches
 from graphcl_hard.cautions import caution
 from graphcl_hard.checkpoint import Progress, read_checkpoint, write_checkpoint
 from graphcl_hard.config import Config, to_plain
+from graphcl_hard.devices import place, training_device
 from graphcl_hard.display import Display
 from graphcl_hard.evaluation import cross_validate
 from graphcl_hard.evaluation_arguments import rescale
 from graphcl_hard.features import FeatureMap
+from graphcl_hard.following import prepare
 from graphcl_hard.graph_data import GraphData
 from graphcl_hard.graph_encoder import GraphEncoder
 from graphcl_hard.loggers import EpochLog
+from graphcl_hard.processes import Processes
 from graphcl_hard.records import RunFolder
 from graphcl_hard.results import compare, summarise
 from graphcl_hard.settings_file import check_same_settings
 from graphcl_hard.spectrum import effective_rank
-from graphcl_hard.training import (
-    Epoch,
-    TrainingDiverged,
-    TrainingState,
-    build_model,
-    calibrate,
-    embed,
-    place,
-    train,
-    training_device,
-)
+from graphcl_hard.training import Epoch, TrainingDiverged, build_model, calibrate, embed, train
 
 Array = npt.NDArray[np.floating]
 
 
-def run_seeds(config: Config, graphs: GraphData, features: FeatureMap, out: Path, display: Display) -> None:
+def run_seeds(
+    config: Config,
+    graphs: GraphData,
+    features: FeatureMap,
+    out: Path,
+    display: Display,
+    processes: Processes | None = None,
+) -> None:
     """Run the seeds that the settings ask for, and show and write the results in the folder `out`.
 
-    One seed's files lie in the folder itself; several seeds have a folder each in it, beside a summary.
+    One seed's files lie in the folder itself; several seeds have a folder each in it, beside a summary. Of several
+    processes the first is here, and the others are in `following.follow`.
     """
     with RunFolder(out, config.overwrite, config.resume) as folder:
         if config.resume:
             check_same_settings(config, out)
         if config.seeds == 1:
-            display.result(run_seed(config, graphs, features, folder, display))
+            display.result(run_seed(config, graphs, features, folder, display, processes))
             return
         folder.write_text(records.CONFIG, config.to_yaml())
         results = []
         for seed in range(config.seed, config.seed + config.seeds):
             one = dataclasses.replace(config, seed=seed, seeds=1, out=out / f"seed-{seed}")
             with RunFolder(out / f"seed-{seed}", resume=config.resume) as inner:
-                results.append(run_seed(one, graphs, features, inner, display))
+                results.append(run_seed(one, graphs, features, inner, display, processes))
             display.result(results[-1])
         summary = summarise(results)
         folder.write_json(records.SUMMARY, summary)
@@ -68,7 +68,12 @@ def run_seeds(config: Config, graphs: GraphData, features: FeatureMap, out: Path
 
 
 def run_seed(
-    config: Config, graphs: GraphData, features: FeatureMap, folder: RunFolder, display: Display
+    config: Config,
+    graphs: GraphData,
+    features: FeatureMap,
+    folder: RunFolder,
+    display: Display,
+    processes: Processes | None = None,
 ) -> dict[str, Any]:
     """Run one seed and write its folder; returns what result.json holds.
 
@@ -100,9 +105,12 @@ def run_seed(
     log = EpochLog(config.logger, folder.path)
     try:
         folder.write_json(records.RESULT, result)
-        with training_device(config) as fabric:
-            result |= {"device": str(fabric.device), "threads": torch.get_num_threads()}
-            encoder, progress, control = _train(config, graphs, features, folder, display, result, log, fabric)
+        with training_device(config, together=processes is not None) as fabric:
+            joined = {} if processes is None else {"processes": processes.size}
+            result |= {"device": str(fabric.device), "threads": torch.get_num_threads(), **joined}
+            encoder, progress, control = _train(
+                config, graphs, features, folder, display, result, log, fabric, processes
+            )
         sentence = caution(graphs.num_graphs, config.batch_size, config.method, progress.epochs)
         if sentence is not None:
             display.warn(sentence)
@@ -164,16 +172,14 @@ def _train(
     result: dict[str, Any],
     log: EpochLog,
     fabric: Fabric,
+    processes: Processes | None,
 ) -> tuple[GraphEncoder, Progress, Array | None]:
     """Train and embed, from the checkpoint where there is one to go on from.
 
     The last of the three is the control's embedding, where untrained and trained are compared.
     """
-    device, dtype = place(fabric, config)
-    batches = GraphBatches(graphs, features.apply(graphs), device, dtype, features.apply_edges(graphs))
-    model = build_model(config, features.channels, batches)
-    state = TrainingState(model.to(device, dtype), config)
-    encoder = model.encoder
+    batches, state = prepare(config, graphs, features, fabric)
+    encoder = state.model.encoder
     assert isinstance(encoder, GraphEncoder)
     progress = read_checkpoint(folder.path, state) if config.resume else None
     if progress is None:
@@ -187,6 +193,8 @@ def _train(
     if state.epoch == 0 and 0 in config.scored_epochs:
         progress.embeddings[0] = embed(encoder, batches, config.batch_size)
     encoder.save_pretrained(folder.path)
+    if processes is not None:
+        processes.tell((config.seed, state.epoch, state.to_tensors() if state.epoch else None))
     last_checkpoint = time.monotonic()
     with display.bar("training", config.epochs) as show:
 
@@ -209,10 +217,10 @@ def _train(
             note = f"loss {epoch.loss:.4g}  effective negatives {100 * epoch.effective_negatives:.0f}%"
             show(epoch.epoch, note)
 
-        train(state, batches, config, fabric, on_epoch)
+        train(state, batches, config, fabric, on_epoch, processes)
     if config.protocol == "best-epoch" or not config.epochs or 0 not in config.scored_epochs:
         return encoder, progress, None
-    control = build_model(config, features.channels, batches).to(device, dtype).encoder
+    control = build_model(config, features.channels, batches).to(*place(fabric, config)).encoder
     assert isinstance(control, GraphEncoder)
     calibrate(control, batches, config, fabric)
     return encoder, progress, embed(control, batches, config.batch_size)

@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.nn import Linear, Module, ReLU, Sequential
 
 from graphcl_hard.batching import GraphBatch
+from graphcl_hard.contrast import Parts
 from graphcl_hard.errors import InputError
 from graphcl_hard.graph_encoder import Encoder
 from graphcl_hard.hardness import full_precision, unit_rows
@@ -43,19 +44,28 @@ class InfoGraph(Module):
         self.objective = objective
         reset_linear_layers(self)
 
-    def forward(self, batch: GraphBatch, beta: float) -> tuple[Tensor, Diagnostics]:
+    def check(self, batch: GraphBatch) -> None:
+        """Raise `InputError` where the whole batch is none to train on."""
+        _check_nodes(batch)
+
+    def forward(self, batch: GraphBatch, beta: float, parts: Parts | None = None) -> tuple[Tensor, Diagnostics]:
         """The loss () of a batch at hardness `beta`, at least 0, and the diagnostics of its weights.
+
+        With `parts` the batch is one part of many, and the result its addend; the whole has passed `check`.
 
         Raises:
             InputError: the batch has fewer than 2 nodes or 2 graphs, or the objective refuses a setting.
         """
-        _check_nodes(batch)
+        if parts is None:
+            self.check(batch)
         embedding = self.encoder(*batch.encoder_inputs)
         summary = self.global_head(embedding.graph_embedding)  # (G, L*H)
         nodes, owner, weight = embedding.node_embedding, batch.batch, None  # (N, L*H), (N,)
         if batch.sample is not None:
             nodes, owner, weight = nodes[batch.sample.node], owner[batch.sample.node], batch.sample.weight
-        options = {"beta": beta, "return_diagnostics": True, "node_weight": weight}
+        options: dict[str, Any] = {"beta": beta, "return_diagnostics": True, "node_weight": weight}
+        if parts is not None:
+            options["parts"] = parts
         head = self.local_head
         plain = type(head) is not ResidualHead or head._forward_hooks or head._forward_pre_hooks
         if plain or torch.is_autocast_enabled(nodes.device.type):
@@ -89,13 +99,8 @@ class GraphCL(Module):
         self.objective = objective
         reset_linear_layers(self)
 
-    def forward(self, batch: GraphBatch, beta: float) -> tuple[Tensor, Diagnostics]:
-        """The loss () of the two views of a batch at hardness `beta`, at least 0, and the diagnostics of its weights.
-
-        Raises:
-            InputError: the batch has no views, fewer than 2 graphs, or a graph without nodes; or the objective refuses
-                a setting.
-        """
+    def check(self, batch: GraphBatch) -> None:
+        """Raise `InputError` where the whole batch is none to train on."""
         if batch.views is None:
             raise InputError("GraphCL contrasts two views of a batch, got a batch without; add augment.with_views.")
         if batch.num_graphs < 2:
@@ -103,18 +108,33 @@ class GraphCL(Module):
                 f"GraphCL needs at least 2 graphs in a batch, got {batch.num_graphs}: the other graphs of the batch "
                 "are the negatives; use larger batches."
             )
+        for view in batch.views:
+            _check_nodes(view)
+            # A graph without nodes has an embedding of zeros, which has no direction. The look would stall a GPU.
+            empty = view.num_graphs - view.batch.unique_consecutive().numel() if view.x.device.type == "cpu" else 0
+            if empty:
+                raise InputError(
+                    f"GraphCL needs a node in every graph, got a batch with {empty} graphs without; leave them out."
+                )
+
+    def forward(self, batch: GraphBatch, beta: float, parts: Parts | None = None) -> tuple[Tensor, Diagnostics]:
+        """The loss () of the two views of a batch at hardness `beta`, at least 0, and the diagnostics of its weights.
+
+        With `parts` the batch is one part of many, as for `InfoGraph`.
+
+        Raises:
+            InputError: the batch has no views, fewer than 2 graphs, or a graph without nodes; or the objective refuses
+                a setting.
+        """
+        if parts is None:
+            self.check(batch)
+        assert batch.views is not None
         first, second = (self._project(view) for view in batch.views)
-        return self.objective(first, second, beta=beta, return_diagnostics=True)
+        options = {} if parts is None else {"parts": parts}
+        return self.objective(first, second, beta=beta, return_diagnostics=True, **options)
 
     def _project(self, view: GraphBatch) -> Tensor:
         """(G, L*H), rows of length 1."""
-        _check_nodes(view)
-        # A graph without nodes has an embedding of zeros, which has no direction. The look would stall a GPU.
-        empty = view.num_graphs - view.batch.unique_consecutive().numel() if view.x.device.type == "cpu" else 0
-        if empty:
-            raise InputError(
-                f"GraphCL needs a node in every graph, got a batch with {empty} graphs without; leave them out."
-            )
         embedding = self.encoder(*view.encoder_inputs)
         rows = full_precision(self.projection_head(embedding.graph_embedding))
         # A narrow head may have no ReLU alive for a graph, and zeros no direction: the first axis stands in.

@@ -23,8 +23,12 @@ def check_pairs(
     beta: float,
     tau_plus: float,
     temperature: float,
+    whole: bool = True,
 ) -> None:
-    """Raise `InputError` unless the tensors and numbers of a local-global objective fit together."""
+    """Raise `InputError` unless the tensors and numbers of a local-global objective fit together.
+
+    Without `whole` they are a part of a batch, beside all summaries, and may have no node.
+    """
     check_range(beta, tau_plus, temperature)
     if local.dim() != 2 or summary.dim() != 2 or local.size(1) != summary.size(1):
         raise InputError(
@@ -42,6 +46,8 @@ def check_pairs(
             "the batch are a node's negatives; use larger batches."
         )
     if local.size(0) == 0:
+        if not whole:
+            return
         raise InputError("A local-global objective needs at least 1 node in a batch, got 0; leave such a batch out.")
     if node_weight is not None and (node_weight.shape != batch.shape or not node_weight.is_floating_point()):
         raise InputError(

@@ -19,20 +19,14 @@ Jensen-Shannon estimator).
 
 import functools
 import math
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from graphcl_hard.contrast import BlockMap, Contrast, contrast
+from graphcl_hard.contrast import Contrast, LocalHead, Parts, contrast
 from graphcl_hard.errors import InputError
-from graphcl_hard.hardness import (
-    beta_schedule,
-    effective_negatives,
-    full_precision,
-    hard_negative_weights,
-    unit_rows,
-)
+from graphcl_hard.hardness import beta_schedule, effective_negatives, full_precision, hard_negative_weights, unit_rows
 from graphcl_hard.objective_arguments import (
     Critic,
     Mode,
@@ -55,16 +49,6 @@ __all__ = [
     "local_global_jsd",
     "nt_xent",
 ]
-
-
-class LocalHead(Protocol):
-    """A map of the nodes' vectors, (N, D) -> (N, D), that can run inside an objective's blocks."""
-
-    def __call__(self, x: Tensor) -> Tensor:
-        """The map by autograd."""
-
-    def block_map(self) -> BlockMap:
-        """The same map by blocks."""
 
 
 class Diagnostics(NamedTuple):
@@ -95,6 +79,7 @@ def local_global_jsd(
     return_diagnostics: bool = False,
     node_weight: Tensor | None = None,
     local_head: LocalHead | None = None,
+    parts: Parts | None = None,
 ) -> Tensor | tuple[Tensor, Diagnostics]:
     r"""Local-global Jensen-Shannon objective with hard, debiased negatives.
 
@@ -122,6 +107,8 @@ def local_global_jsd(
         node_weight: (N,) float, at least 0: how many nodes each row of `local` stands for, in the mean over nodes;
             None: one. Constants for the gradient. See `sampling.sample_nodes`.
         local_head: a `ResidualHead` that maps `local` to the nodes' vectors, run inside the objective.
+        parts: where the tensors are one part of a batch, say a process's: the summaries of all parts are gathered, and
+            the result is this part's addend of the loss and of the diagnostics. None: they are the whole batch.
 
     Returns:
         The loss, or (loss, diagnostics). Half-precision inputs, and autocast, are scored in float32. Nothing of size
@@ -132,7 +119,9 @@ def local_global_jsd(
 
     Source: Robinson et al. (ICLR 2021), section 3 and eq. 4; the Jensen-Shannon form after InfoGraph, eq. 5.
     """
-    check_pairs(local, summary, batch, node_weight, beta, tau_plus, temperature)
+    if parts is not None:
+        summary, batch = parts.gather(summary), batch + parts.start
+    check_pairs(local, summary, batch, node_weight, beta, tau_plus, temperature, whole=parts is None)
     check_choices(critic=(critic, Critic), score_scale=(score_scale, ScoreScale), mode=(mode, Mode))
     loss: RowLossFunction = functools.partial(jsd, tau_plus=tau_plus, detach_weights=detach_weights)
     if mode == "released":
@@ -141,7 +130,7 @@ def local_global_jsd(
                 f"mode='released' is defined for critic='dot' alone, got critic={critic!r}; drop one of them."
             )
         loss = released_jsd
-    pairs = _Pairs(local, summary, batch, critic, temperature, node_weight, local_head)
+    pairs = _Pairs(local, summary, batch, critic, temperature, node_weight, local_head, parts)
     return pairs.contrast(loss, beta, score_scale, reduction, return_diagnostics, released=mode == "released")
 
 
@@ -160,6 +149,7 @@ def local_global_info_nce(
     return_diagnostics: bool = False,
     node_weight: Tensor | None = None,
     local_head: LocalHead | None = None,
+    parts: Parts | None = None,
 ) -> Tensor | tuple[Tensor, Diagnostics]:
     r"""Local-global InfoNCE objective with hard, debiased negatives.
 
@@ -176,7 +166,9 @@ def local_global_info_nce(
 
     Source: Robinson et al. (ICLR 2021), eq. 4; Chuang et al. (NeurIPS 2020), eq. 7 and 8.
     """
-    check_pairs(local, summary, batch, node_weight, beta, tau_plus, temperature)
+    if parts is not None:
+        summary, batch = parts.gather(summary), batch + parts.start
+    check_pairs(local, summary, batch, node_weight, beta, tau_plus, temperature, whole=parts is None)
     check_choices(critic=(critic, Critic), score_scale=(score_scale, ScoreScale))
     loss = functools.partial(
         info_nce,
@@ -185,7 +177,7 @@ def local_global_info_nce(
         num_negatives=summary.size(0) - 1,
         log_lower=-1 / temperature if critic == "cosine" else -math.inf,
     )
-    pairs = _Pairs(local, summary, batch, critic, temperature, node_weight, local_head)
+    pairs = _Pairs(local, summary, batch, critic, temperature, node_weight, local_head, parts)
     return pairs.contrast(loss, beta, score_scale, reduction, return_diagnostics)
 
 
@@ -198,6 +190,7 @@ def nt_xent(
     temperature: float = 0.5,
     detach_weights: bool = True,
     return_diagnostics: bool = False,
+    parts: Parts | None = None,
 ) -> Tensor | tuple[Tensor, Diagnostics]:
     r"""NT-Xent objective of two views with hard, debiased negatives.
 
@@ -214,6 +207,7 @@ def nt_xent(
         temperature: t, above 0.
         detach_weights: whether the weights are constants for the gradient.
         return_diagnostics: whether to return (loss, `Diagnostics`), means over the 2B anchors.
+        parts: where the views are one part of a batch, as in `local_global_jsd`.
 
     Returns:
         (): the mean loss, or (loss, diagnostics). It takes any two tensors: graphs, images, sentences.
@@ -225,10 +219,15 @@ def nt_xent(
     Source: Robinson et al. (ICLR 2021), eq. 4 and its pseudocode; Chen et al., "SimCLR", ICML 2020, eq. 1.
     """
     check_range(beta, tau_plus, temperature)
+    if parts is not None:
+        own_items, view1, view2 = view1.size(0), parts.gather(view1), parts.gather(view2)
     check_views(view1, view2)
     items = view1.size(0)
-    views = torch.cat([full_precision(view1), full_precision(view2)])  # (2B, D)
+    anchors = views = torch.cat([full_precision(view1), full_precision(view2)])  # (2B, D)
     anchor = torch.arange(2 * items, device=views.device)
+    if parts is not None:
+        anchor = anchor.view(2, items)[:, parts.start :][:, :own_items].flatten()
+        anchors = views[anchor]
     other = (anchor + items) % (2 * items)
     loss = functools.partial(
         info_nce,
@@ -237,12 +236,12 @@ def nt_xent(
         num_negatives=2 * items - 2,
         log_lower=-1 / temperature,
     )
-    setting = Contrast(loss, other, torch.stack([anchor, other], dim=1), hardness=float(beta))
+    setting = Contrast(loss, other, torch.stack([anchor, other], dim=1), hardness=float(beta), parts=parts)
     with torch.autocast(views.device.type, enabled=False):
-        outcome = contrast(setting, views, views / temperature)
+        outcome = contrast(setting, anchors, views / temperature)
         if not return_diagnostics:
             return outcome.loss
-        own = views.detach().square().sum() / (2 * items * temperature)  # the score of an anchor against itself
+        own = anchors.detach().square().sum() / (2 * items * temperature)  # the score of an anchor against itself
     n = 2 * items - 2
     negative = (outcome.total - outcome.positive - own) / n
     return outcome.loss, Diagnostics(outcome.effective / n, outcome.positive, negative)
@@ -258,6 +257,7 @@ class _Pairs(NamedTuple):
     temperature: float
     node_weight: Tensor | None
     local_head: LocalHead | None
+    parts: Parts | None
 
     def contrast(
         self,
@@ -279,6 +279,7 @@ class _Pairs(NamedTuple):
             largest_has_grad=released,
             weight=self.node_weight,
             mean=reduction == "mean",
+            parts=self.parts,
         )
         with torch.autocast(self.local.device.type, enabled=False):
             local, summary = full_precision(self.local), full_precision(self.summary)

@@ -9,6 +9,7 @@ Examples:
   python -m graphcl_hard.run --dataset PROTEINS --beta 0 --tau-plus 0 --seeds 5     (uniform negatives)
   python -m graphcl_hard.run --dataset MUTAG --method graphcl --beta 1             (two views of each graph)
   python -m graphcl_hard.run --dataset ./my_graphs --probes svm knn --out runs/mine
+  torchrun --nproc-per-node 4 -m graphcl_hard.run --dataset DD                     (four processes, one training)
 """
 
 import os
@@ -27,6 +28,7 @@ if __name__ == "__main__":
 
 import dataclasses
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -36,6 +38,8 @@ import tyro
 
 from graphcl_hard.command_line import exit_status, interrupt_once, one_sentence, prepare_stdout
 from graphcl_hard.config import Config
+from graphcl_hard.display import silence_stdout
+from graphcl_hard.errors import InputError
 from graphcl_hard.records import check_vacant, default_folder
 from graphcl_hard.settings_file import check_same_settings, read_yaml, to_flags
 from graphcl_hard.sources import check_name, check_spelling, is_path
@@ -60,11 +64,19 @@ class Arguments:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit status: 0, 2 for bad input, 130 for Ctrl-C."""
     words = list(sys.argv[1:] if argv is None else argv)
+    rank, _ = _launched()
+    if rank:  # the first process speaks for all
+        silence_stdout()
 
     def action() -> None:
-        arguments = parse(words)
-        config = arguments.settings
-        config.check()
+        try:
+            arguments = parse(words)
+            config = arguments.settings
+            config.check()
+        except InputError:
+            if rank:
+                return
+            raise
         if arguments.print_config:
             print(config.to_yaml(), end="")
         else:
@@ -106,40 +118,59 @@ def _absolute(config: Config) -> Config:
     return dataclasses.replace(config, dataset=dataset, data_dir=data_dir, out=config.out and config.out.expanduser())
 
 
+def _launched() -> tuple[int, int]:
+    """This process's number among those that torchrun started, from 0, and how many they are; (0, 1) without."""
+    if "TORCHELASTIC_RUN_ID" not in os.environ:
+        return 0, 1
+    return int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
+
+
 def _run(config: Config) -> None:
+    rank, size = _launched()
     # What can be refused is, before a folder is made or replaced; what is quick, before the heavy imports.
-    if config.out:
+    if config.out and not rank:
         check_vacant(config.out, config.overwrite, config.resume)
         if config.resume:
             check_same_settings(config, config.out)
-    if not is_path(config.dataset):
+    if not is_path(config.dataset) and not rank:
         check_spelling(check_name(config.dataset))
 
     from graphcl_hard.allocator import keep_freed_memory
     from graphcl_hard.data import load_graphs
+    from graphcl_hard.devices import training_device
     from graphcl_hard.display import Display
     from graphcl_hard.evaluation_arguments import check_folds
     from graphcl_hard.experiment import run_seeds
     from graphcl_hard.features import FeatureMap
+    from graphcl_hard.following import follow
     from graphcl_hard.loggers import check_logger
-    from graphcl_hard.training import training_device
+    from graphcl_hard.processes import Processes
 
     if __name__ == "__main__":
         signal.signal(signal.SIGINT, interrupt_once)
         keep_freed_memory()
     display = Display(config.quiet)
     check_logger(config.logger)
-    with training_device(config):
-        pass
-    with display.download(config.dataset) as progress:
-        graphs = load_graphs(config.dataset, data_dir=config.data_dir, progress=progress)
-    features = FeatureMap.fit(graphs, config.use_node_attr, with_edges=config.encoder == "gine")
-    check_folds(graphs.y, config.folds)
+    with training_device(config, together=size > 1):
+        processes = Processes() if size > 1 else None
+    with nullcontext() if processes is None else processes.first_alone():
+        with display.download(config.dataset) as progress:
+            graphs = load_graphs(config.dataset, data_dir=config.data_dir, progress=progress)
+        features = FeatureMap.fit(graphs, config.use_node_attr, with_edges=config.encoder == "gine")
+        check_folds(graphs.y, config.folds)
+    if processes is not None and rank:
+        # The first process decides when a signal ends the training: it may have an epoch to save.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        follow(config, graphs, features, processes)
+        return
     out = config.out or default_folder(config.dataset, datetime.now())
     try:
-        run_seeds(config, graphs, features, out, display)
+        run_seeds(config, graphs, features, out, display, processes)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(out) from None
+    if processes is not None:
+        processes.tell(None)
     display.say(f"written: {out}")
     if config.quiet:
         print(out)

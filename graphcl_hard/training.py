@@ -2,11 +2,9 @@
 
 import copy
 import functools
-import os
 import time
-import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import nullcontext
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,6 +23,7 @@ from graphcl_hard.errors import InputError
 from graphcl_hard.graph_encoder import GraphEncoder
 from graphcl_hard.models import GraphCL, InfoGraph
 from graphcl_hard.objectives import beta_schedule, local_global_info_nce, local_global_jsd, nt_xent
+from graphcl_hard.processes import Processes
 
 Model = InfoGraph | GraphCL
 
@@ -93,32 +92,6 @@ class TrainingDiverged(InputError):
     """The loss, or a weight, stopped being a finite number."""
 
 
-@contextmanager
-def training_device(config: Config) -> Iterator[Fabric]:
-    """The devices and precision that the settings ask for, and deterministic operations where they do.
-
-    Raises:
-        InputError: the accelerator is not there.
-    """
-    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if not available.get(config.accelerator, True):
-        raise InputError(
-            f"--accelerator {config.accelerator} needs such a device and PyTorch sees none; give cpu or auto, or "
-            "install a PyTorch build for the device."
-        )
-    before = torch.are_deterministic_algorithms_enabled()
-    if config.deterministic:
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS repeats only with a fixed workspace
-        torch.use_deterministic_algorithms(True)
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message=".*available but not used.*")
-            fabric = Fabric(accelerator=config.accelerator, devices=1, precision=config.precision)
-        yield fabric
-    finally:
-        torch.use_deterministic_algorithms(before)
-
-
 def build_model(
     config: Config, in_channels: int, batches: GraphBatches | None = None, encoder: GraphEncoder | None = None
 ) -> Model:
@@ -166,11 +139,6 @@ def _build_encoder(config: Config, in_channels: int, batches: GraphBatches | Non
     return MessagePassingEncoder(config.encoder, *sizes, **options)
 
 
-def place(fabric: Fabric, config: Config) -> tuple[torch.device, torch.dtype]:
-    """Where the set's tensors live, and in which floating-point type."""
-    return fabric.device, torch.float64 if config.precision == "64-true" else torch.float32
-
-
 def epoch_batches(batches: GraphBatches, config: Config, generator: torch.Generator) -> Iterator[GraphBatch]:
     """The batches of an epoch, with what the method needs of each: a sample of nodes, or two views."""
     for batch in batches.shuffled(config.batch_size, generator, config.nodes_per_graph):
@@ -186,8 +154,12 @@ def train(
     config: Config,
     fabric: Fabric,
     on_epoch: Callable[[Epoch], object],
+    processes: Processes | None = None,
 ) -> None:
     """Train a model in place, from the state's epoch to the last.
+
+    With `processes` each calls this with the same state, whole set and settings, and each ends with the same weights:
+    those of a single process, up to rounding.
 
     Args:
         state: the model and how far it is; its `epoch` counts up.
@@ -195,26 +167,51 @@ def train(
         config: epochs, batch size, views, beta and its schedule.
         fabric: device and precision.
         on_epoch: called at the end of each epoch, when the model holds that epoch's weights.
+        processes: that train together; None: this one alone.
 
     Raises:
         TrainingDiverged: a loss or a weight is not finite; names the epoch and the step.
+        ProcessLost: another process has ended.
     """
+    with nullcontext() if processes is None else processes.training(state.model, config.sync_batch_norm):
+        _train(state, batches, config, fabric, on_epoch, processes)
+
+
+def _train(
+    state: TrainingState,
+    batches: GraphBatches,
+    config: Config,
+    fabric: Fabric,
+    on_epoch: Callable[[Epoch], object],
+    processes: Processes | None,
+) -> None:
     model = state.model
     stepping, optimizer = fabric.setup(model, state.optimizer)
     for epoch in range(state.epoch + 1, config.epochs + 1):
         beta = beta_schedule(epoch - 1, config.epochs, config.beta, config.beta_schedule)
+        if processes is not None:
+            processes.wait()  # for the first, which embeds and writes between epochs
         start = time.perf_counter()
         model.train()
         rows, anchors = [], []
         for batch in epoch_batches(batches, config, state.generator):
             optimizer.zero_grad()
-            loss, diagnostics = stepping(batch, beta)
-            fabric.backward(loss)
+            if processes is None:
+                loss, diagnostics = stepping(batch, beta)
+                fabric.backward(loss)
+            else:
+                model.check(batch)
+                part, share = processes.divide(batch, config.sync_batch_norm)
+                loss, diagnostics = stepping(part, beta, share)
+                # The batch's loss is the sum of the processes'; DDP takes the mean of their gradients.
+                fabric.backward(loss * processes.size)
             optimizer.step()
             rows.append(torch.stack([loss.detach(), *diagnostics]))  # (4,)
             anchors.append(batch.batch.numel() if batch.views is None else batch.num_graphs)
         # One look at the numbers an epoch: a look at each step would make a GPU wait.
         table = torch.stack(rows).double().cpu()  # (steps, 4)
+        if processes is not None:
+            table = processes.total(table)
         _check_finite(table[:, 0], model, epoch)
         weights = torch.tensor(anchors, dtype=torch.float64)
         loss_mean, share, positive, negative = (weights @ table / weights.sum()).tolist()

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from torch_geometric.data import Batch, Data
 
 from graphcl_hard.adjacency import Adjacency
+from graphcl_hard.augment import with_views
 from graphcl_hard.batching import GraphBatches
 from graphcl_hard.errors import InputError
 
@@ -48,6 +49,42 @@ def test_a_batch_equals_pygs(sizes, seed, directed, data):
     assert torch.equal(found.edge_attr, expected.edge_attr)
     assert torch.equal(found.batch, expected.batch)
     assert found.num_graphs == len(ids)
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    sizes=st.lists(st.integers(0, 6), min_size=1, max_size=8),
+    bounds=st.tuples(st.integers(0, 8), st.integers(0, 8)),
+    directed=st.booleans(),
+)
+def test_a_part_is_the_batch_of_its_graphs(sizes, bounds, directed):
+    """With its share of the sampled nodes and of the views, which are those of the whole batch."""
+    start, stop = sorted(min(bound, len(sizes)) for bound in bounds)
+    graphs = graph_data([nx.gnp_random_graph(n, 0.5, seed=n) for n in sizes], [0] * len(sizes))
+    if directed:
+        graphs = without_some_edges(graphs, torch.Generator().manual_seed(0))
+    batches = GraphBatches(graphs, torch.randn(graphs.num_nodes, 3), edge_attr=torch.randn(graphs.num_edges, 2))
+    whole = batches.select(torch.arange(len(sizes)), 2, torch.Generator().manual_seed(1))
+    whole = with_views(whole, ("node-drop", "subgraph"), 0.3, torch.Generator().manual_seed(2))
+    part = whole.part(start, stop)
+    expected = batches.select(torch.arange(start, stop))
+    assert torch.equal(part.x, expected.x)
+    assert torch.equal(part.edge_attr, expected.edge_attr)
+    assert torch.equal(part.batch, expected.batch)
+    assert all(map(torch.equal, part.adjacency, expected.adjacency))
+    assert part.adjacency.is_symmetric == whole.adjacency.is_symmetric
+    assert part.num_graphs == stop - start
+    before = int(graphs.node_ptr[start])
+    inside = (whole.batch[whole.sample.node] >= start) & (whole.batch[whole.sample.node] < stop)
+    assert torch.equal(part.sample.node + before, whole.sample.node[inside])
+    assert torch.equal(part.sample.weight, whole.sample.weight[inside])
+    for view, seen in zip(part.views, whole.views, strict=True):
+        inside = (seen.batch >= start) & (seen.batch < stop)
+        assert torch.equal(view.x, seen.x[inside])
+        assert torch.equal(view.batch + start, seen.batch[inside])
+        shift = int((seen.batch < start).sum())
+        edges = seen.adjacency.edge_index
+        assert torch.equal(view.adjacency.edge_index + shift, edges[:, inside[edges[0]]])
 
 
 def test_a_batch_of_directed_graphs_equals_the_sorted_edges():

@@ -24,6 +24,7 @@ from sybil.parsers.markdown.lexers import FencedCodeBlockLexer
 from sybil.parsers.rest import DocTestParser
 
 from graphcl_hard import InputError, embed, run
+from graphcl_hard import evaluate as evaluate_command
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "experiments"))
@@ -48,28 +49,37 @@ NOT_RUN = {
     "python -m graphcl_hard.run --dataset MUTAG --accelerator cuda": "a GPU",
     "python experiments/tu.py --dry-run": "all of the study: hours",
     "dask scheduler": "several machines",
+    "torchrun --nnodes 2 --nproc-per-node 4 --rdzv-backend c10d --rdzv-id run1 "
+    "--rdzv-endpoint first-machine:29500 \\": "several machines",
+    "#!/bin/bash": "SLURM",
     "from dask_jobqueue import SLURMCluster": "SLURM, Kubernetes",
 }
 """First line of a block, without its comment -> what it takes that a test has not."""
+PARSERS = {
+    "graphcl_hard.run": lambda words: run.parse(words).settings.check(),
+    "graphcl_hard.embed": lambda words: tyro.cli(embed.Arguments, args=words),
+    "graphcl_hard.evaluate": lambda words: tyro.cli(evaluate_command.Arguments, args=words),
+}
 NO_CODE = ("text", "yaml", "math", "latex", "bibtex", "mermaid")
 
 
 @pytest.fixture
 def checkout(tmp_path, monkeypatch):
-    """A fresh checkout to stand in, the test's interpreter as `python`, and a mirror with PTC_MR for the web."""
+    """A fresh checkout to stand in, the test's `python` and `torchrun`, and a mirror with PTC_MR for the web."""
     for part in ("graphcl_hard", "datasets/MUTAG", "experiments", "examples"):
         shutil.copytree(ROOT / part, tmp_path / part, ignore=shutil.ignore_patterns("results", "runs", "__pycache__"))
-    python = tmp_path / ".bin" / "python"
-    python.parent.mkdir()
-    python.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} "$@"\n')
-    python.chmod(0o755)
+    commands = tmp_path / ".bin"
+    commands.mkdir()
+    for name, words in (("python", ""), ("torchrun", "-m torch.distributed.run ")):
+        (commands / name).write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} {words}"$@"\n')
+        (commands / name).chmod(0o755)
     mirror = tmp_path / ".mirror"
     mirror.mkdir()
     (mirror / "SHA256SUMS").touch()  # or the sum must be that of the real PTC_MR, which this is not
     with zipfile.ZipFile(mirror / "PTC_MR.zip", "w") as zipped:
         for path in (ROOT / "datasets" / "MUTAG").glob("MUTAG_*.txt"):
             zipped.write(path, "PTC_MR/" + path.name.replace("MUTAG", "PTC_MR"))
-    monkeypatch.setenv("PATH", f"{python.parent}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("PATH", f"{commands}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     monkeypatch.setenv("GRAPHCL_HARD_MIRROR", str(mirror))
     monkeypatch.setattr("graphcl_hard.data.default_data_dir", lambda: tmp_path / "datasets")
@@ -131,18 +141,16 @@ def check(language, text):
     assert set(re.findall(r"(?:\.|graphcl_hard)\[(\w+)\]", text)) <= set(extras["options.extras_require"])
     for line in text.replace("\\\n", " ").splitlines():
         words = [word for word in shlex.split(line, comments=True) if not re.match(r"[A-Z_]+=", word)]
+        if "-m" in words:  # of python or torchrun, also under srun
+            module, *rest = words[words.index("-m") + 1 :]
+            if module.startswith("graphcl_hard"):
+                PARSERS[module](rest)
         match [Path(word).name if number == 0 else word for number, word in enumerate(words)]:
             case ["make", target]:
                 assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
-            case ["python", "-m", "graphcl_hard.run", *rest]:
-                run.parse(rest).settings.check()
-            case ["python", "-m", "graphcl_hard.embed", *rest]:
-                tyro.cli(embed.Arguments, args=rest)
             case ["python", "experiments/tu.py", *rest]:
                 given = tyro.cli(tu.Arguments, args=rest)
                 narrow(plan(), given.datasets, given.methods, given.seeds)
-            case ["python", "-m", module, *_] if module.startswith("graphcl_hard"):
-                pytest.fail(f"No parser is known for {line}")
 
 
 def parse(path):

@@ -16,11 +16,12 @@ from graphcl_hard.adjacency import Adjacency
 from graphcl_hard.batching import GraphBatches
 from graphcl_hard.config import Config
 from graphcl_hard.data import load_graphs
+from graphcl_hard.devices import place, training_device
 from graphcl_hard.edge_features import EdgeFeatureMap
 from graphcl_hard.errors import InputError
 from graphcl_hard.features import node_features, one_hot
 from graphcl_hard.run import main
-from graphcl_hard.training import TrainingState, build_model, calibrate, embed, place, train, training_device
+from graphcl_hard.training import TrainingState, build_model, calibrate, embed, train
 
 DEGREES = [1, 4, 6, 3, 2]
 NAMES = ["gine", "gcn", "sage", "gat", "pna"]

@@ -15,9 +15,10 @@ from graphcl_hard import Embedding, GINEncoder, GraphCL, InfoGraph, InputError, 
 from graphcl_hard.augment import with_views
 from graphcl_hard.batching import GraphBatches
 from graphcl_hard.config import Config
+from graphcl_hard.devices import training_device
 from graphcl_hard.features import node_features, one_hot
 from graphcl_hard.heads import ResidualHead, reset_linear_layers
-from graphcl_hard.training import TrainingState, build_model, embed, train, training_device
+from graphcl_hard.training import TrainingState, build_model, embed, train
 
 OBJECTIVE = functools.partial(local_global_jsd, tau_plus=0.1)
 VIEW_OBJECTIVE = functools.partial(nt_xent, tau_plus=0.1, temperature=0.4)

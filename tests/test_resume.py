@@ -17,11 +17,12 @@ from graphcl_hard import GINEncoder
 from graphcl_hard.batching import GraphBatches
 from graphcl_hard.checkpoint import Progress, read_checkpoint, write_checkpoint
 from graphcl_hard.config import Config
+from graphcl_hard.devices import place, training_device
 from graphcl_hard.errors import InputError
 from graphcl_hard.features import FeatureMap
 from graphcl_hard.records import CHECKPOINT
 from graphcl_hard.run import main
-from graphcl_hard.training import TrainingState, build_model, place, train, training_device
+from graphcl_hard.training import TrainingState, build_model, train
 
 SMALL = Config(hidden_channels=8, num_layers=2, epochs=5, batch_size=8, beta_schedule="linear-up", accelerator="cpu")
 WORDS = ["--folds", "3", "--repeats", "1", "--hidden-channels", "8", "--num-layers", "2", "--epochs", "40"]
