@@ -54,6 +54,10 @@ class Display:
         """Print a line."""
         self._show(text, markup=False, soft_wrap=True)
 
+    def warn(self, text: str) -> None:
+        """Print a line on stderr, as errors are, quiet or not."""
+        print(f"warning: {text}", file=sys.stderr)
+
     def _show(self, *objects: Any, **options: Any) -> None:
         # A run of hours does not end because its table cannot be shown.
         try:

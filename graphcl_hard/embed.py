@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
-from graphcl_hard.command_line import exit_status, interrupt_once, one_sentence, prepare_stdout
+from graphcl_hard.command_line import exit_status, interrupt_once, one_sentence, prepare_stdout, terminate_once
 from graphcl_hard.errors import InputError
 from graphcl_hard.records import FEATURES, replacing
 from graphcl_hard.sources import check_name, check_spelling, is_path
@@ -56,7 +56,7 @@ class Arguments:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; returns the exit status: 0, 2 for bad input, 130 for Ctrl-C."""
+    """Run the command; returns the exit status, see `exit_status`."""
     words = list(sys.argv[1:] if argv is None else argv)
 
     def action() -> None:
@@ -99,6 +99,7 @@ def _embed(arguments: Arguments) -> None:
 
     if __name__ == "__main__":
         signal.signal(signal.SIGINT, interrupt_once)
+        signal.signal(signal.SIGTERM, terminate_once)
     display = Display(arguments.quiet)
     encoder = load_encoder(arguments.run)
     if encoder.edge_channels is not None:

@@ -15,7 +15,8 @@ from lightning_fabric import Fabric
 
 from graphcl_hard import pictures, records
 from graphcl_hard.batching import GraphBatches
-from graphcl_hard.checkpoint import Progress, read_checkpoint, write_checkpoint
+from graphcl_hard.checkpoint import Progress, read_checkpoint, remove_checkpoints, write_checkpoint
+from graphcl_hard.command_line import Terminated, termination_waits
 from graphcl_hard.config import Config, to_plain
 from graphcl_hard.display import Display
 from graphcl_hard.evaluation import cross_validate
@@ -79,6 +80,7 @@ def run_seed(
         check_same_settings(config, folder.path)
         earlier = folder.read_json(records.RESULT)
         if earlier is not None and earlier.get("status") == "finished":
+            remove_checkpoints(folder.path)  # it may have been killed before it did
             return earlier
     folder.write_text(records.CONFIG, config.to_yaml())
     folder.write_json(records.FEATURES, FeatureMap.fit(graphs, config.use_node_attr).to_plain())
@@ -129,7 +131,7 @@ def run_seed(
         seconds["total"] = time.perf_counter() - start + result.pop("seconds_before", 0.0)
         result["seconds"] = seconds
         folder.write_json(records.RESULT, result)
-    (folder.path / records.CHECKPOINT).unlink(missing_ok=True)
+    remove_checkpoints(folder.path)
     return result
 
 
@@ -174,14 +176,17 @@ def _train(
         result["resumed_after_epoch"] = state.epoch
         result["seconds_before"] = sum(epoch.seconds for epoch in progress.epochs)  # of processes that were stopped
         folder.add_rows(records.METRICS, [epoch._asdict() for epoch in progress.epochs])
+        if progress.complaint:
+            display.warn(progress.complaint)
     if state.epoch == 0 and 0 in config.scored_epochs:
         progress.embeddings[0] = embed(encoder, batches, config.batch_size)
     encoder.save_pretrained(folder.path)
-    last_checkpoint = time.monotonic()
-    with display.bar("training", config.epochs) as show:
+    last_checkpoint, saved_epoch = time.monotonic(), state.epoch  # no clock that may be set back
+    waiting = termination_waits(lambda: saved_epoch == state.epoch)
+    with display.bar("training", config.epochs) as show, waiting as must_end:
 
         def on_epoch(epoch: Epoch) -> None:
-            nonlocal last_checkpoint
+            nonlocal last_checkpoint, saved_epoch
             progress.epochs.append(epoch)
             result["epoch"] = epoch.epoch
             # Each epoch replaces the one before, so that whatever happens the last whole epoch is on disk.
@@ -191,10 +196,12 @@ def _train(
                 progress.encoders[epoch.epoch] = copy.deepcopy(encoder.state_dict())
             if epoch.epoch in config.scored_epochs:
                 progress.embeddings[epoch.epoch] = embed(encoder, batches, config.batch_size)
-            due = time.monotonic() - last_checkpoint >= config.checkpoint_seconds
+            due = must_end() or time.monotonic() - last_checkpoint >= config.checkpoint_seconds
             if due or epoch.epoch == config.epochs:
                 write_checkpoint(folder.path, state, progress)
-                last_checkpoint = time.monotonic()
+                last_checkpoint, saved_epoch = time.monotonic(), epoch.epoch
+            if must_end() and saved_epoch == epoch.epoch:
+                raise Terminated
             note = f"loss {epoch.loss:.4g}  effective negatives {100 * epoch.effective_negatives:.0f}%"
             show(epoch.epoch, note)
 

@@ -13,13 +13,13 @@ import numpy.typing as npt
 import torch
 
 from graphcl_hard.batching import GraphBatches
-from graphcl_hard.checkpoint import read_summed, write_summed
 from graphcl_hard.config import Config, to_plain
 from graphcl_hard.encoders import make_encoder
 from graphcl_hard.errors import InputError
 from graphcl_hard.features import FeatureMap
 from graphcl_hard.graph_data import GraphData
 from graphcl_hard.graph_encoder import GraphEncoder
+from graphcl_hard.summed_file import read_summed, write_summed
 from graphcl_hard.training import Epoch, TrainingState, build_model, embed, place, train, training_device
 
 # What may differ from one training of a model to the next; all else is built into the model.

@@ -7,8 +7,6 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple, Protocol, TypeVar, get_args
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save
 from torch import Tensor
 from torch.nn import BatchNorm1d, Linear, Module, ModuleList
 from torch_geometric.nn import AttentionalAggregation
@@ -19,6 +17,7 @@ from graphcl_hard.hardness import full_precision
 from graphcl_hard.layers import relu_batch_norm
 from graphcl_hard.records import ENCODER, replacing
 from graphcl_hard.scatter import scatter
+from graphcl_hard.summed_file import read_summed, write_summed
 
 WEIGHTS_FILE, ARGUMENTS_FILE = ENCODER
 Readout = Literal["sum", "mean", "max", "attention"]
@@ -196,23 +195,23 @@ class GraphEncoder(Module):
             )
 
     def save_pretrained(self, folder: str | Path) -> None:
-        """Write the weights (safetensors) and the arguments (JSON) into a folder that exists."""
+        """Write the weights (safetensors, with a sum) and the arguments (JSON) into a folder that exists."""
         folder = Path(folder)
         state = {name: tensor.detach().cpu().contiguous() for name, tensor in self.state_dict().items()}
+        text = json.dumps(self.arguments, indent=2)
         with replacing(folder / ARGUMENTS_FILE) as partial:
-            partial.write_text(json.dumps(self.arguments, indent=2) + "\n")
-        with replacing(folder / WEIGHTS_FILE) as partial:
-            # Not safetensors' own writer, which hides a full disk behind an exception of its own.
-            partial.write_bytes(save(state))
+            partial.write_text(text + "\n")
+        write_summed(folder / WEIGHTS_FILE, state, "arguments", text)
 
     @classmethod
     def from_pretrained(cls: type[T], folder: str | Path) -> T:
         """The encoder that a run, or `save_pretrained`, left in a folder; in evaluation mode, on the CPU.
 
-        Nothing is unpickled: the weights are safetensors, the arguments JSON.
+        Nothing is unpickled: the weights are safetensors, the arguments JSON. Weights that carry no sum, as those of
+        earlier versions, are taken as they are.
 
         Raises:
-            InputError: a file is missing, cut short, or does not fit the other; or the encoder is another.
+            InputError: a file is missing, cut short, changed, or does not fit the other; or the encoder is another.
         """
         folder = Path(folder)
         arguments = saved_arguments(folder)
@@ -223,11 +222,16 @@ class GraphEncoder(Module):
                 "load_encoder, which loads any that this version knows."
             )
         with _one_sentence(folder):
-            encoder = cls._from_arguments(**arguments)
-            state = load_file(folder / WEIGHTS_FILE)
-            # float64 runs come back in float64
-            dtype = next(tensor.dtype for tensor in state.values() if tensor.is_floating_point())
-            encoder.to(dtype).load_state_dict(state)
+            state, _ = read_summed(folder / WEIGHTS_FILE, "arguments", required=False)
+            if arguments.get("num_layers", 0) > len(state):
+                raise ValueError(f"{ARGUMENTS_FILE} has more layers than {WEIGHTS_FILE}")
+            with torch.device("meta"):  # so that sizes in a damaged file ask for no memory
+                encoder = cls._from_arguments(**arguments)
+            wanted = {name: tensor.is_floating_point() for name, tensor in encoder.state_dict().items()}
+            encoder.load_state_dict({name: tensor.clone() for name, tensor in state.items()}, assign=True)
+            dtypes = {tensor.dtype for tensor in state.values() if tensor.is_floating_point()}
+            if len(dtypes) != 1 or any(tensor.is_floating_point() != wanted[name] for name, tensor in state.items()):
+                raise ValueError(f"{WEIGHTS_FILE} holds numbers of several kinds")
         return encoder.eval()
 
     @classmethod
@@ -250,7 +254,7 @@ def _one_sentence(folder: Path) -> Iterator[None]:
     """Whatever is wrong with an encoder's files as an `InputError`."""
     try:
         yield
-    except (OSError, ValueError, TypeError, RuntimeError, StopIteration, SafetensorError) as error:
+    except (OSError, ArithmeticError, AssertionError, LookupError, RuntimeError, TypeError, ValueError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(
             f"No encoder can be loaded from {folder}: {reason}; name a run's folder, which holds "

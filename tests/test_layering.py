@@ -24,6 +24,7 @@ FLOORS = [
         "tu_format",
     },
     {
+        "summed_file",
         "settings_file",
         "estimator_parameters",
         "released",

@@ -19,7 +19,7 @@ from graphcl_hard.checkpoint import Progress, read_checkpoint, write_checkpoint
 from graphcl_hard.config import Config
 from graphcl_hard.errors import InputError
 from graphcl_hard.features import node_features
-from graphcl_hard.records import CHECKPOINT
+from graphcl_hard.records import CHECKPOINTS
 from graphcl_hard.run import main
 from graphcl_hard.training import TrainingState, build_model, place, train, training_device
 
@@ -95,7 +95,7 @@ def test_a_checkpoint_that_is_not_what_was_written_is_refused(setting, tmp_path)
     assert read_checkpoint(tmp_path, state) is None
     train(state, batches, SMALL, fabric, progress.epochs.append)
     write_checkpoint(tmp_path, state, progress)
-    path = tmp_path / CHECKPOINT
+    path = tmp_path / CHECKPOINTS[0]
     whole = path.read_bytes()
     for position in (len(whole) - 1, len(whole) // 2):
         path.write_bytes(whole[:position] + bytes([whole[position] ^ 1]) + whole[position + 1 :])
@@ -144,7 +144,7 @@ def test_a_killed_run_ends_as_if_nothing_had_happened(tmp_path, words):
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
     (killed / ".part-torn.csv").write_text("half")  # what a writer leaves that is killed
-    assert (killed / CHECKPOINT).exists()
+    assert (killed / CHECKPOINTS[0]).exists()
     assert main(command(killed, *words, "--quiet", "--resume")[3:]) == 0
     result = json.loads((killed / "result.json").read_text())
     assert 9 <= result["resumed_after_epoch"] < 40
