@@ -6,10 +6,13 @@ once wait for the first of them.
 """
 
 import contextlib
+import errno
 import hashlib
+import lzma
 import re
 import shutil
 import stat
+import struct
 import tempfile
 import time
 import zipfile
@@ -42,6 +45,12 @@ KNOWN_SHA256 = {
     "IMDB-BINARY": "2a4abb6431ec1ab025a6fbcd3b546607191f79a1e0aef0f42cd8bd4ec1546116",
     "IMDB-MULTI": "1d22bb88ee69f9f7c09eb7f072dadec56e3f91ad4b14cfd99231379b68073883",
 }
+
+# What the standard library raises while it reads a zip file that is not one.
+_NOT_SOUND = (
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError),
+    *(NotImplementedError, RuntimeError, ValueError, LookupError, OverflowError),
+)
 
 Progress = Callable[[int, int | None], None]
 
@@ -189,6 +198,9 @@ def _download_once(url: str, target: Path, progress: Progress | None) -> None:
         # Without compression on the way, Content-Length is the length of the file.
         headers = {"Accept-Encoding": "identity"}
         with requests.get(url, stream=True, timeout=TIMEOUT_SECONDS, headers=headers) as response:
+            hops = [hop.url.lower() for hop in (*response.history, response)]
+            if url.lower().startswith("https:") and not all(hop.startswith("https:") for hop in hops):
+                raise _NotThereError("it leads to an address without TLS")
             if response.status_code == 429 or response.status_code >= 500:
                 raise _TransientError(f"HTTP status {response.status_code}")
             if response.status_code != 200:
@@ -246,7 +258,9 @@ def extract(archive: Path, name: str, folder: Path) -> None:
             for target, member in members.items():
                 with zipped.open(member) as source, (folder / target).open("wb") as out:
                     shutil.copyfileobj(source, out, 2**20)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, UnicodeDecodeError) as error:
+    except (*_NOT_SOUND, OSError) as error:
+        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):  # bz2 and seeks raise these
+            raise
         raise InputError(f"{archive.name} for {name} is not a sound zip file ({error}); fetch it again.") from error
     for part in NEEDED:
         if f"{name}_{part}.txt" not in members:
@@ -260,7 +274,7 @@ def _wanted(zipped: zipfile.ZipFile, name: str, archive: Path, advice: str) -> d
         path = info.filename.replace("\\", "/")
         # The official files name their members "NAME//NAME_A.txt".
         parts = [part for part in path.split("/") if part not in ("", ".")]
-        wanted = not info.is_dir() and parts[:-1] in ([], [name]) and _is_set_file(parts[-1], name)
+        wanted = bool(parts) and not path.endswith("/") and parts[:-1] in ([], [name]) and _is_set_file(parts[-1], name)
         what = None
         if path.startswith("/") or ".." in parts or re.match("[A-Za-z]:", path):
             what = "leads out of its folder"

@@ -78,7 +78,7 @@ def read_features(folder: Path) -> "FeatureMap":
     path = folder / FEATURES
     try:
         return FeatureMap.from_plain(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ArithmeticError, LookupError, RecursionError, TypeError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else f"{type(error).__name__}: {error}"
         raise InputError(
             f"{path} cannot be read ({reason}); name the folder of a run, made by this version."

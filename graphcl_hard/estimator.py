@@ -174,7 +174,15 @@ class HardInfoGraph(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
             fitted, params = Fitted.load(Path(path))
             estimator = cls(**params)
             estimator._hold(fitted)
-        except (InputError, ValueError, KeyError, TypeError, RuntimeError) as error:
+        except (
+            ArithmeticError,
+            AssertionError,
+            AttributeError,
+            LookupError,
+            RuntimeError,
+            TypeError,
+            ValueError,
+        ) as error:
             raise InputError(f"No estimator can be loaded: {error}; give a file that `save` wrote.") from error
         return estimator
 

@@ -1,6 +1,7 @@
 """Labels, attributes and degrees of nodes and edges to the encoder's inputs."""
 
 import dataclasses
+import math
 import warnings
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
@@ -182,11 +183,32 @@ class FeatureMap:
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> "FeatureMap":
-        """The map that `to_plain` gave."""
-        labels = tuple(tuple(values) for values in plain["label_values"])
-        return cls(
-            labels, tuple(plain["mean"]), tuple(plain["std"]), plain["largest_degree"], plain["standardised_degree"]
-        )
+        """The map that `to_plain` gave.
+
+        Raises:
+            ValueError: no map has these values.
+        """
+        values, mean, std = plain["label_values"], plain["mean"], plain["std"]
+        largest, standardised = plain["largest_degree"], plain["standardised_degree"]
+        if not all(isinstance(column, list) for column in (values, mean, std, *values)):
+            raise ValueError("label_values, mean and std must be lists")
+        if not all(isinstance(value, (str, int, float, bool)) for column in values for value in column):
+            raise ValueError("a label must be a string or a number")
+        if any(len(set(column)) < len(column) or not column for column in values):
+            raise ValueError("a column of labels must hold each value once")
+        if len(mean) != len(std) or not all(_is_finite(number) for number in (*mean, *std)) or min(std, default=1) <= 0:
+            raise ValueError("mean and std must be as many finite numbers, those of std above 0")
+        if largest is not None and (isinstance(largest, bool) or not isinstance(largest, int) or largest < 0):
+            raise ValueError("largest_degree must be a whole number or null")
+        by_degree = largest is not None and not values and len(mean) == (1 if standardised else 0)
+        by_content = largest is None and not standardised and (values or mean)
+        if not isinstance(standardised, bool) or not (by_degree or by_content):
+            raise ValueError("it must be a map of degrees, or of labels and attributes")
+        return cls(tuple(map(tuple, values)), tuple(mean), tuple(std), largest, standardised)
+
+
+def _is_finite(number: Any) -> bool:
+    return isinstance(number, (int, float)) and not isinstance(number, bool) and math.isfinite(number)
 
 
 def node_features(graphs: GraphData, use_node_attr: bool = False) -> NodeFeatures:

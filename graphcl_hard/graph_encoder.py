@@ -198,10 +198,9 @@ class GraphEncoder(Module):
         """Write the weights (safetensors, with a sum) and the arguments (JSON) into a folder that exists."""
         folder = Path(folder)
         state = {name: tensor.detach().cpu().contiguous() for name, tensor in self.state_dict().items()}
-        text = json.dumps(self.arguments, indent=2)
         with replacing(folder / ARGUMENTS_FILE) as partial:
-            partial.write_text(text + "\n")
-        write_summed(folder / WEIGHTS_FILE, state, "arguments", text)
+            partial.write_text(json.dumps(self.arguments, indent=2) + "\n")
+        write_summed(folder / WEIGHTS_FILE, state)
 
     @classmethod
     def from_pretrained(cls: type[T], folder: str | Path) -> T:
@@ -222,7 +221,7 @@ class GraphEncoder(Module):
                 "load_encoder, which loads any that this version knows."
             )
         with _one_sentence(folder):
-            state, _ = read_summed(folder / WEIGHTS_FILE, "arguments", required=False)
+            state, _ = read_summed(folder / WEIGHTS_FILE, required=False)
             if arguments.get("num_layers", 0) > len(state):
                 raise ValueError(f"{ARGUMENTS_FILE} has more layers than {WEIGHTS_FILE}")
             with torch.device("meta"):  # so that sizes in a damaged file ask for no memory

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch_geometric.data import Batch, Data
 
-from graphcl_hard.errors import InputError
+from graphcl_hard.errors import InputError, shown
 from graphcl_hard.graph_data import GraphData
 from graphcl_hard.tu_format import clean_edges
 
@@ -156,18 +156,19 @@ def _read_data(data: Data, index: int, node_label: str | None, node_attr: tuple[
         for name in names:
             if name not in data:
                 raise InputError(f"Graph {index} has no {name!r}, which {what} names; it has {', '.join(data.keys())}.")
-    attributes = labels = None
+    labels = None
     wanted = [name for name in (("x",) if node_attr is None else node_attr) if name in data]
-    if wanted:
-        attributes = torch.cat([_column(data, name, index).float() for name in wanted], dim=1).numpy()
+    columns = [_column(data, name, index).float() for name in wanted]
     if node_label is not None:
         column = _column(data, node_label, index)
         if column.is_floating_point():
             raise InputError(f"Graph {index} has a {node_label!r} of {column.dtype}, must be integers; convert it.")
         labels = [tuple(row) for row in column.tolist()]
-    rows = {len(found) for found in (labels, attributes, data.x) if found is not None}
+    rows = {len(found) for found in (labels, *columns) if found is not None}
+    if "x" not in wanted and isinstance(data.x, Tensor) and data.x.dim():
+        rows.add(len(data.x))
     if "num_nodes" in data:
-        rows.add(int(data["num_nodes"]))
+        rows.add(_count(data["num_nodes"], index))
     if len(rows) != 1:
         # PyG would guess it from the edges, and lose nodes without edges at the end.
         found = " and ".join(map(str, sorted(rows)))
@@ -179,17 +180,31 @@ def _read_data(data: Data, index: int, node_label: str | None, node_attr: tuple[
     edge_index = torch.empty(2, 0, dtype=torch.int64) if data.edge_index is None else data.edge_index
     if not isinstance(edge_index, Tensor):
         raise InputError(f"Graph {index} has an edge_index that is a {type(edge_index).__name__}, must be a tensor.")
+    if not _is_plain(edge_index):
+        raise InputError(f"Graph {index} has an edge_index without numbers in memory, or a sparse one; convert it.")
     if edge_index.dim() != 2 or edge_index.size(0) != 2 or edge_index.dtype not in INTEGERS:
         raise InputError(
             f"Graph {index} has an edge_index {tuple(edge_index.shape)} of {edge_index.dtype}, must be (2, E) int64; "
             "transpose or convert it."
         )
+    attributes = torch.cat(columns, dim=1).numpy() if columns else None
     return _Graph(rows.pop(), edge_index.cpu().numpy().astype(np.int64), labels, attributes)
+
+
+def _is_plain(value: Tensor) -> bool:
+    return value.layout is torch.strided and value.device.type != "meta"
+
+
+def _count(value: Any, index: int) -> int:
+    value = value.item() if isinstance(value, Tensor) and value.numel() == 1 and _is_plain(value) else value
+    if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or not 0 <= value < 2**31:
+        raise InputError(f"Graph {index} has num_nodes {shown(value)}, must be a number from 0 to 2**31 - 1; mend it.")
+    return int(value)
 
 
 def _column(data: Data, name: str, index: int) -> Tensor:
     value = data[name]
-    if not isinstance(value, Tensor) or value.dim() not in (1, 2) or value.is_complex():
+    if not isinstance(value, Tensor) or value.dim() not in (1, 2) or value.is_complex() or not _is_plain(value):
         raise InputError(f"Graph {index} has a {name!r} that is not a tensor (n, K) of numbers; convert it.")
     return (value.unsqueeze(1) if value.dim() == 1 else value).detach().cpu()
 

@@ -19,7 +19,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from graphcl_hard.errors import InputError
+from graphcl_hard.errors import InputError, shown
 
 CONFIG, METRICS, RESULT = "config.yaml", "metrics.csv", "result.json"
 SUMMARY, EMBEDDINGS = "summary.json", "embeddings.npz"
@@ -177,10 +177,10 @@ class RunFolder:
             return None
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+        except (OSError, RecursionError, ValueError) as error:
             raise InputError(f"{path} cannot be read: {error}; remove it to make it anew.") from error
         if not isinstance(content, dict):
-            raise InputError(f"{path} must hold an object, got {content!r}; remove it to make it anew.")
+            raise InputError(f"{path} must hold an object, got {shown(content)}; remove it to make it anew.")
         return content
 
     def add_rows(self, name: str, rows: Iterable[Mapping[str, Any]]) -> None:
@@ -240,11 +240,11 @@ def git_commit(folder: Path) -> str | None:
 
 
 def _is_run(folder: Path) -> bool:
-    if (folder / MOVING).is_dir():
+    if (folder / MOVING).is_dir() or (folder / REPLACED).is_dir():  # its own files may not be there yet
         return True
     if not (folder / CONFIG).is_file():
         return False
-    return (folder / RESULT).is_file() or (folder / REPLACED).is_dir() or any(folder.glob("seed-*/" + CONFIG))
+    return any((folder / name).is_file() for name in (RESULT, FEATURES)) or any(folder.glob("seed-*/" + CONFIG))
 
 
 def _is_stopped_run(folder: Path) -> bool:

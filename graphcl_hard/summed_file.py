@@ -15,12 +15,15 @@ from graphcl_hard.errors import InputError
 from graphcl_hard.records import replacing
 
 
-def summed(tensors: Mapping[str, Tensor], key: str, text: str) -> bytes:
-    """Tensors, and a text by this key, in safetensors with a SHA-256 of both."""
-    return save(dict(tensors), {key: text, "sha256": _digest(tensors, text)})
+def summed(tensors: Mapping[str, Tensor], key: str | None = None, text: str = "") -> bytes:
+    """Tensors, and a text by this key, in safetensors with a SHA-256 of both.
+
+    Without a text the same tensors give the same bytes; safetensors puts the entries of its header in any order.
+    """
+    return save(dict(tensors), ({} if key is None else {key: text}) | {"sha256": _digest(tensors, text)})
 
 
-def write_summed(path: Path, tensors: Mapping[str, Tensor], key: str, text: str) -> None:
+def write_summed(path: Path, tensors: Mapping[str, Tensor], key: str | None = None, text: str = "") -> None:
     """Replace a file by what `summed` gives."""
     content = summed(tensors, key, text)
     with replacing(path) as partial:
@@ -28,12 +31,12 @@ def write_summed(path: Path, tensors: Mapping[str, Tensor], key: str, text: str)
         partial.write_bytes(content)
 
 
-def read_summed(path: Path, key: str, required: bool = True) -> tuple[dict[str, Tensor], str]:
+def read_summed(path: Path, key: str | None = None, required: bool = True) -> tuple[dict[str, Tensor], str]:
     """The tensors, on the CPU, and the text that `write_summed` put there.
 
     Args:
         path: the file.
-        key: the text's.
+        key: the text's; None: it has none.
         required: whether a file that carries no sum is refused; one that other software wrote has none.
 
     Raises:
@@ -43,7 +46,7 @@ def read_summed(path: Path, key: str, required: bool = True) -> tuple[dict[str, 
         with safe_open(path, "pt") as file:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        text = metadata.get(key, "")
+        text = "" if key is None else metadata.get(key, "")
         found = metadata.get("sha256")
         whole = found == _digest(tensors, text) if required or found is not None else True
     except (OSError, SafetensorError, TypeError, ValueError, RuntimeError) as error:
