@@ -190,7 +190,7 @@ class FeatureMap:
         """
         values, mean, std = plain["label_values"], plain["mean"], plain["std"]
         largest, standardised = plain["largest_degree"], plain["standardised_degree"]
-        if not all(isinstance(column, list) for column in (values, mean, std, *values)):
+        if not all(isinstance(column, (list, tuple)) for column in (values, mean, std, *values)):
             raise ValueError("label_values, mean and std must be lists")
         if not all(isinstance(value, (str, int, float, bool)) for column in values for value in column):
             raise ValueError("a label must be a string or a number")

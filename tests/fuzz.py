@@ -2,7 +2,6 @@
 
 import functools
 import inspect
-import os
 
 from hypothesis import HealthCheck, given, settings
 
@@ -27,8 +26,6 @@ CASES = {
     "graphs, damaged": 1000,
     "vectors": 300,
 }
-
-CASES = {k: v // int(os.environ.get("SC", 1)) for k, v in CASES.items()}
 
 
 def campaign(name, *strategies):

@@ -6,6 +6,7 @@ import json
 import numpy as np
 import yaml
 
+from graphcl_hard.config import OUTPUT_SETTINGS
 from graphcl_hard.summed_file import read_summed
 
 
@@ -14,7 +15,7 @@ def without_times(folder):
     result = json.loads((folder / "result.json").read_text())
     for name in ("seconds", "resumed_after_epoch"):
         result.pop(name, None)
-    result["config"] = {k: v for k, v in result["config"].items() if k not in ("out", "resume")}
+    result["config"] = {k: v for k, v in result["config"].items() if k not in OUTPUT_SETTINGS}
     metrics = [line.rpartition(",")[0] for line in (folder / "metrics.csv").read_text().splitlines()]
     arrays = {name: array.tolist() for name, array in np.load(folder / "embeddings.npz").items()}
     return result, metrics, arrays, (folder / "encoder.safetensors").read_bytes()

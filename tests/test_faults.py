@@ -171,6 +171,7 @@ def test_a_disk_that_fills_up_leaves_the_checkpoint_before(tmp_path, monkeypatch
     last = tmp_path / "whole" / CHECKPOINTS[0]
     monkeypatch.setattr(experiment, "write_checkpoint", lambda *args: sizes.append(write(*args) or last.stat().st_size))
     assert main(words(tmp_path / "whole", *more)) == 0
+    monkeypatch.undo()
     most = (sizes[2] + sizes[3]) // 2
 
     def limit():

@@ -66,7 +66,7 @@ def members(draw):
         parts = [*draw(st.lists(PARTS, max_size=3)), draw(FILES)]
         name = draw(st.sampled_from(["/", "//", "\\"])).join(parts)
         found.append((draw(st.sampled_from(["", "/"])) + name, draw(st.integers(0, 5)) == 0))
-    compression = st.sampled_from([zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+    compression = st.sampled_from([zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
     return [(name or "x", link, draw(st.binary(max_size=60)), draw(compression)) for name, link in found]
 
 
@@ -116,19 +116,18 @@ def test_a_zip_file_is_unpacked_as_it_was_packed_or_refused(tmp_path, drawn):
         assert content in written[name]
 
 
-WHOLE = packed([(f"TINY/{name}", False, (name * 9).encode(), 8) for name in [*NEEDED, "TINY_node_labels.txt"]])
+SET = {name: (name * 9).encode() for name in [*NEEDED, "TINY_node_labels.txt"]}
+METHODS = [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA]
+WHOLE = [packed([(f"TINY/{name}", False, content, method) for name, content in SET.items()]) for method in METHODS]
 
 
 @campaign("zip files, damaged", CHANCE)
 def test_a_damaged_zip_file_is_unpacked_as_it_was_or_refused(tmp_path, chance):
-    found = unpacked(tmp_path / "x", damaged(WHOLE, chance))
+    found = unpacked(tmp_path / "x", damaged(chance.choice(WHOLE), chance))
     if found is not None:
-        assert set(NEEDED) <= set(found)
         # A flipped bit in the name of a file that a set may lack leaves it out, or gives it another name.
-        assert all(
-            content in [(name * 9).encode() for name in [*NEEDED, "TINY_node_labels.txt"]] for content in found.values()
-        )
-        assert all(found[name] == (name * 9).encode() for name in NEEDED)
+        assert {name: found[name] for name in NEEDED} == {name: SET[name] for name in NEEDED}
+        assert set(found.values()) <= set(SET.values())
 
 
 SCALARS = st.one_of(
