@@ -15,4 +15,7 @@ def shown(value: object) -> str:
     """A value as a sentence shows it: its `repr`, cut where it is long; what nests does not multiply."""
     cut = reprlib.Repr()
     cut.maxlevel, cut.maxstring, cut.maxother, cut.maxlong = 2, 200, 200, 200
-    return " ".join(cut.repr(value).splitlines())
+    try:
+        return " ".join(cut.repr(value).splitlines())
+    except ValueError:  # Python writes no whole number of more than 4300 digits
+        return f"a {type(value).__name__} of very many digits"

@@ -12,7 +12,7 @@ from torch.nn import BatchNorm1d, Linear, Module, ModuleList
 from torch_geometric.nn import AttentionalAggregation
 
 from graphcl_hard.adjacency import Adjacency
-from graphcl_hard.errors import InputError
+from graphcl_hard.errors import InputError, shown
 from graphcl_hard.hardness import full_precision
 from graphcl_hard.layers import relu_batch_norm
 from graphcl_hard.records import ENCODER, replacing
@@ -217,7 +217,7 @@ class GraphEncoder(Module):
         name = arguments["encoder"]
         if name not in cls.names:
             raise InputError(
-                f"{folder} holds the encoder {name!r}, and {cls.__name__} loads {' '.join(cls.names)} alone; use "
+                f"{folder} holds the encoder {shown(name)}, and {cls.__name__} loads {' '.join(cls.names)} alone; use "
                 "load_encoder, which loads any that this version knows."
             )
         with _one_sentence(folder):

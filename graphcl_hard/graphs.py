@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import math
+import warnings
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Any, NamedTuple
 
@@ -14,7 +15,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch_geometric.data import Batch, Data
 
-from graphcl_hard.errors import InputError, shown
+from graphcl_hard.data_tensors import column_of, count, is_plain
+from graphcl_hard.errors import InputError
 from graphcl_hard.graph_data import GraphData
 from graphcl_hard.tu_format import clean_edges
 
@@ -158,9 +160,9 @@ def _read_data(data: Data, index: int, node_label: str | None, node_attr: tuple[
                 raise InputError(f"Graph {index} has no {name!r}, which {what} names; it has {', '.join(data.keys())}.")
     labels = None
     wanted = [name for name in (("x",) if node_attr is None else node_attr) if name in data]
-    columns = [_column(data, name, index).float() for name in wanted]
+    columns = [column_of(data, name, index).float() for name in wanted]
     if node_label is not None:
-        column = _column(data, node_label, index)
+        column = column_of(data, node_label, index)
         if column.is_floating_point():
             raise InputError(f"Graph {index} has a {node_label!r} of {column.dtype}, must be integers; convert it.")
         labels = [tuple(row) for row in column.tolist()]
@@ -168,7 +170,7 @@ def _read_data(data: Data, index: int, node_label: str | None, node_attr: tuple[
     if "x" not in wanted and isinstance(data.x, Tensor) and data.x.dim():
         rows.add(len(data.x))
     if "num_nodes" in data:
-        rows.add(_count(data["num_nodes"], index))
+        rows.add(count(data["num_nodes"], index))
     if len(rows) != 1:
         # PyG would guess it from the edges, and lose nodes without edges at the end.
         found = " and ".join(map(str, sorted(rows)))
@@ -180,7 +182,7 @@ def _read_data(data: Data, index: int, node_label: str | None, node_attr: tuple[
     edge_index = torch.empty(2, 0, dtype=torch.int64) if data.edge_index is None else data.edge_index
     if not isinstance(edge_index, Tensor):
         raise InputError(f"Graph {index} has an edge_index that is a {type(edge_index).__name__}, must be a tensor.")
-    if not _is_plain(edge_index):
+    if not is_plain(edge_index):
         raise InputError(f"Graph {index} has an edge_index without numbers in memory, or a sparse one; convert it.")
     if edge_index.dim() != 2 or edge_index.size(0) != 2 or edge_index.dtype not in INTEGERS:
         raise InputError(
@@ -189,24 +191,6 @@ def _read_data(data: Data, index: int, node_label: str | None, node_attr: tuple[
         )
     attributes = torch.cat(columns, dim=1).numpy() if columns else None
     return _Graph(rows.pop(), edge_index.cpu().numpy().astype(np.int64), labels, attributes)
-
-
-def _is_plain(value: Tensor) -> bool:
-    return value.layout is torch.strided and value.device.type != "meta"
-
-
-def _count(value: Any, index: int) -> int:
-    value = value.item() if isinstance(value, Tensor) and value.numel() == 1 and _is_plain(value) else value
-    if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or not 0 <= value < 2**31:
-        raise InputError(f"Graph {index} has num_nodes {shown(value)}, must be a number from 0 to 2**31 - 1; mend it.")
-    return int(value)
-
-
-def _column(data: Data, name: str, index: int) -> Tensor:
-    value = data[name]
-    if not isinstance(value, Tensor) or value.dim() not in (1, 2) or value.is_complex() or not _is_plain(value):
-        raise InputError(f"Graph {index} has a {name!r} that is not a tensor (n, K) of numbers; convert it.")
-    return (value.unsqueeze(1) if value.dim() == 1 else value).detach().cpu()
 
 
 def _read_networkx(graph: nx.Graph, index: int, node_label: str | None, node_attr: tuple[str, ...] | None) -> _Graph:
@@ -228,12 +212,15 @@ def _read_networkx(graph: nx.Graph, index: int, node_label: str | None, node_att
     if node_attr:
         rows = [[value(node, name) for name in node_attr] for node in graph]
         try:
-            # hstack takes numbers and vectors, and rows of different lengths do not stack.
-            flat = [np.hstack([np.asarray(v, dtype=np.float32) for v in row]) for row in rows]
+            # hstack takes numbers and vectors, and rows of different lengths do not stack. Of a number beyond float32, or
+            # a complex one, NumPy only warns.
+            with warnings.catch_warnings():
+                warnings.simplefilter("error")
+                flat = [np.hstack([np.asarray(v, dtype=np.float32) for v in row]) for row in rows]
             attributes = np.stack(flat).reshape(len(flat), -1) if flat else None
             if flat and flat[0].ndim != 1:
                 raise ValueError(f"of {flat[0].ndim} dimensions")
-        except (TypeError, ValueError, RuntimeError) as error:
+        except (ArithmeticError, RuntimeError, TypeError, ValueError, Warning) as error:
             raise InputError(
                 f"Graph {index} has attributes {', '.join(node_attr)} that are not numbers, or not as many at each "
                 f"node ({error}); name categories by node_label instead."

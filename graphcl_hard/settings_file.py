@@ -12,6 +12,9 @@ import yaml
 from graphcl_hard.config import BEFORE, OUTPUT_SETTINGS, Config, flag, to_plain
 from graphcl_hard.errors import InputError, shown
 
+# What PyYAML raises: a date such as 2001-99-99 is a ValueError, `!!bool x` a KeyError.
+_NOT_YAML = (yaml.YAMLError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+
 
 def check_same_settings(config: Config, folder: Path) -> None:
     """Raise `InputError` where the run in a folder has other settings, so that it cannot go on under these."""
@@ -36,7 +39,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     try:
         # Numbers such as 1e-3 are strings to YAML 1.1; the flags' parser reads them, so all scalars may be strings.
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, RecursionError, ValueError, yaml.YAMLError) as error:  # a date such as 2001-99-99 is a ValueError
+    except (OSError, *_NOT_YAML) as error:
         reason = error.strerror if isinstance(error, OSError) else re.sub(r"\s+", " ", str(error))[:500]
         raise InputError(f"--config {path} cannot be read: {reason}; give the config.yaml of a run.") from error
     content = {} if content is None else content

@@ -15,9 +15,10 @@ from pathlib import Path
 
 import pytest
 
-from graphcl_hard import download
-from graphcl_hard.download import NotFetchedError, extract, fetch
+from graphcl_hard import download, unpack
+from graphcl_hard.download import NotFetchedError, fetch
 from graphcl_hard.errors import InputError
+from graphcl_hard.unpack import extract
 
 FILES = {"TINY_A.txt": "1, 2\n2, 1\n", "TINY_graph_indicator.txt": "1\n1\n", "TINY_graph_labels.txt": "0\n"}
 CLOSED = "http://127.0.0.1:9"  # the discard port, which nothing serves
@@ -362,7 +363,7 @@ def test_unsafe_and_damaged_zip_files(raw, tmp_path, content, message):
 
 
 def test_bomb_is_refused_before_it_is_unpacked(tmp_path, monkeypatch):
-    monkeypatch.setattr(download, "RATIO_FREE_BYTES", 10_000)
+    monkeypatch.setattr(unpack, "RATIO_FREE_BYTES", 10_000)
     archive = tmp_path / "TINY.zip"
     archive.write_bytes(zip_bytes([*GOOD, ("TINY/TINY_node_labels.txt", "0\n" * 500_000)]))
     out = tmp_path / "out"
@@ -370,7 +371,7 @@ def test_bomb_is_refused_before_it_is_unpacked(tmp_path, monkeypatch):
     with pytest.raises(InputError, match=r"unpacks to 1000\d+ bytes, must be at most \d+; do not use this file"):
         extract(archive, "TINY", out)
     assert list(out.iterdir()) == []
-    monkeypatch.setattr(download, "RATIO_FREE_BYTES", 10_000_000)  # the same file, small enough to be harmless
+    monkeypatch.setattr(unpack, "RATIO_FREE_BYTES", 10_000_000)  # the same file, small enough to be harmless
     extract(archive, "TINY", out)
     assert (out / "TINY_node_labels.txt").stat().st_size == 1_000_000
 

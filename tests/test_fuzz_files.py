@@ -18,7 +18,6 @@ from hypothesis import strategies as st
 from graphcl_hard import GINEncoder, HardInfoGraph, load_encoder
 from graphcl_hard.checkpoint import Progress, read_checkpoint, write_checkpoint
 from graphcl_hard.config import Config, to_plain
-from graphcl_hard.download import extract
 from graphcl_hard.embed import read_features, write_vectors
 from graphcl_hard.encoders import MessagePassingEncoder
 from graphcl_hard.features import FeatureMap
@@ -27,6 +26,7 @@ from graphcl_hard.run import parse
 from graphcl_hard.settings_file import check_same_settings, read_yaml
 from graphcl_hard.summed_file import read_summed, write_summed
 from graphcl_hard.training import Epoch, TrainingState, build_model
+from graphcl_hard.unpack import extract
 
 
 def test_the_campaign_has_ten_thousand_cases():

@@ -22,6 +22,8 @@ FLOORS = [
         "config",
         "records",
         "tu_format",
+        "unpack",
+        "data_tensors",
     },
     {
         "summed_file",
