@@ -59,7 +59,7 @@ def _own_mistakes(params: Mapping[str, Any]) -> Iterator[str]:
     elif isinstance(state, int) and not 0 <= state < 2**32:
         yield f"random_state must lie in [0, {2**32 - 1}], got {shown(state)}; take a small whole number."
     if jobs is not None and (not isinstance(jobs, int) or isinstance(jobs, bool) or jobs == 0):
-        yield f"n_jobs must be a number of threads, -1 for all cores, or None, got {shown(jobs)}; None is PyTorch's own."
+        yield f"n_jobs must be a number of threads, -1 for all cores, or None, got {shown(jobs)}; None is PyTorch's."
     if on_epoch is not None and not callable(on_epoch):
         yield f"on_epoch must be a function of an Epoch, or None, got {shown(on_epoch)}."
 

@@ -212,8 +212,7 @@ def _read_networkx(graph: nx.Graph, index: int, node_label: str | None, node_att
     if node_attr:
         rows = [[value(node, name) for name in node_attr] for node in graph]
         try:
-            # hstack takes numbers and vectors, and rows of different lengths do not stack. Of a number beyond float32, or
-            # a complex one, NumPy only warns.
+            # hstack takes numbers and vectors. Of a complex number, or one beyond float32, NumPy only warns.
             with warnings.catch_warnings():
                 warnings.simplefilter("error")
                 flat = [np.hstack([np.asarray(v, dtype=np.float32) for v in row]) for row in rows]
