@@ -16,7 +16,7 @@ from torch import Tensor
 from torch_geometric.data import Batch, Data
 
 from graphcl_hard.data_tensors import column_of, count, is_plain
-from graphcl_hard.errors import InputError
+from graphcl_hard.errors import InputError, shown
 from graphcl_hard.graph_data import GraphData
 from graphcl_hard.tu_format import clean_edges
 
@@ -228,12 +228,12 @@ def _read_networkx(graph: nx.Graph, index: int, node_label: str | None, node_att
 
 
 def _label(value: Any, node: Hashable, index: int) -> Hashable:
-    """A label of networkx as it is kept: NumPy's numbers as Python's, which are equal and can be saved."""
+    """A label as it is kept: NumPy's numbers as Python's, which are equal and can be saved."""
     value = value.item() if isinstance(value, np.generic) else value
-    if not isinstance(value, Hashable) or (isinstance(value, float) and math.isnan(value)):
+    if not isinstance(value, Hashable) or isinstance(value, Tensor) or (isinstance(value, float) and math.isnan(value)):
         raise InputError(
-            f"Graph {index} has the label {value!r} at its node {node!r}, which cannot be told from others; give a "
-            "string or a number."
+            f"Graph {index} has the label {shown(value)} at its node {node!r}, which cannot be told from others; give "
+            "a string or a number."
         )
     return value
 

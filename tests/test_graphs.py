@@ -223,3 +223,10 @@ def test_attributes_of_different_lengths_are_refused_and_were_a_traceback():
     graph = Data(edge_index=EDGES, x=torch.ones(2, 1), z=torch.ones(3, 1))
     with pytest.raises(InputError, match="Graph 0 must have one number of nodes, got 2 and 3"):
         to_graph_data([graph], node_attr=("x", "z"))
+
+
+def test_a_tensor_as_a_label_is_refused_and_was_another_label_at_each_node():
+    graph = nx.path_graph(2)
+    nx.set_node_attributes(graph, {0: torch.tensor(1), 1: torch.tensor(1)}, "label")
+    with pytest.raises(InputError, match=r"Graph 0 has the label tensor\(1\) at its node 0, which cannot be told"):
+        to_graph_data([graph], node_label="label")
