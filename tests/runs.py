@@ -11,9 +11,9 @@ from graphcl_hard.summed_file import read_summed
 
 
 def without_times(folder):
-    """What a run of one seed left, without its times."""
+    """What a run of one seed left, without what belongs to the moment."""
     result = json.loads((folder / "result.json").read_text())
-    for name in ("seconds", "resumed_after_epoch"):
+    for name in ("seconds", "resumed_after_epoch", "git_commit"):
         result.pop(name, None)
     result["config"] = {k: v for k, v in result["config"].items() if k not in OUTPUT_SETTINGS}
     metrics = [line.rpartition(",")[0] for line in (folder / "metrics.csv").read_text().splitlines()]

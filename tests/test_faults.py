@@ -180,7 +180,7 @@ def test_a_disk_that_fills_up_leaves_the_checkpoint_before(tmp_path, monkeypatch
 
     out = tmp_path / "run"
     process = run(words(out, *more), preexec_fn=limit)
-    _, error = process.communicate(timeout=120)
+    _, error = process.communicate(timeout=300)
     assert process.returncode == 2
     where = out / CHECKPOINTS[0]
     assert error == f"error: {where} cannot be read or written: File too large; make room or choose another --out.\n"
@@ -208,7 +208,7 @@ def test_a_read_only_folder_is_one_sentence_and_nothing_changes(what, tmp_path):
     folder.chmod(0o555)
     try:
         process = run(words(out, "--epochs", "1", "--resume"), preexec_fn=without_privilege)
-        _, error = process.communicate(timeout=120)
+        _, error = process.communicate(timeout=300)
     finally:
         folder.chmod(0o755)
     assert process.returncode == 2
@@ -338,7 +338,7 @@ def test_sigterm_saves_the_last_whole_epoch_and_ends_with_143(tmp_path):
     wait_for(process, lambda: rows(out) >= 5)
     for _ in range(2):  # the second must not break the saving
         process.send_signal(signal.SIGTERM)
-    _, error = process.communicate(timeout=60)
+    _, error = process.communicate(timeout=300)
     assert process.returncode == 143
     assert error == f"stopped by SIGTERM: {out} holds what was finished.\n"
     done = rows(out)
@@ -356,7 +356,7 @@ def test_sigterm_while_it_evaluates_ends_at_once_with_143(tmp_path):
     process = run(words(out, "--epochs", "2", "--folds", "10", "--repeats", "20"))
     wait_for(process, lambda: rows(out) == 2 and (out / CHECKPOINTS[1]).exists())
     process.send_signal(signal.SIGTERM)
-    _, error = process.communicate(timeout=60)
+    _, error = process.communicate(timeout=300)
     assert process.returncode == 143
     assert "Traceback" not in error
     assert json.loads((out / "result.json").read_text())["status"] == "interrupted"
@@ -368,7 +368,7 @@ def test_sigterm_while_starting_up_ends_with_143(tmp_path, delay):
     process = run(words(tmp_path / "run", "--epochs", "100000"))
     time.sleep(delay)  # sooner, the interpreter itself may be starting
     process.send_signal(signal.SIGTERM)
-    _, error = process.communicate(timeout=60)
+    _, error = process.communicate(timeout=300)
     assert process.returncode == 143
     assert error.startswith(("interrupted: ", "stopped by SIGTERM: "))
     assert error.count("\n") == 1
