@@ -182,8 +182,9 @@ class HardInfoGraph(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
             RuntimeError,
             TypeError,
             ValueError,
-        ) as error:
-            raise InputError(f"No estimator can be loaded: {error}; give a file that `save` wrote.") from error
+        ) as why:
+            reason = str(why).splitlines()[0] if str(why) else type(why).__name__
+            raise InputError(f"No estimator can be loaded: {reason}; give a file that `save` wrote.") from why
         return estimator
 
     def __sklearn_is_fitted__(self) -> bool:
