@@ -5,7 +5,7 @@ PY = .venv/bin/python
 # Twice quiet: setuptools' remarks on editable installs are not for the user; errors still show.
 PIP = $(PY) -m pip install --quiet --quiet --constraint constraints.txt
 
-.PHONY: run test lint api docs bench
+.PHONY: run test lint api docs bench audit
 
 run: .venv/installed
 	$(PY) -m graphcl_hard.run --dataset MUTAG
@@ -29,6 +29,11 @@ lint: .venv/installed
 # The public interface as text, after a change of it that is meant; tests/test_public_api.py compares.
 api: .venv/installed
 	$(PY) tests/public_api.py
+
+# Known weaknesses of what is installed; it asks the package index, so it needs the network and is no part of CI.
+audit: .venv/installed
+	@$(PIP) pip-audit
+	$(PY) -m pip_audit --skip-editable
 
 .venv/installed: setup.cfg pyproject.toml constraints.txt
 	@echo "Setting up .venv; the first time takes minutes, most of them for PyTorch."

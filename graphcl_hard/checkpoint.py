@@ -1,21 +1,17 @@
-"""How far a run's training has come, on disk: one file, written whole, that carries its own sum."""
+"""How far a run's training has come, on disk: the last checkpoint and the one before it, each with its own sum."""
 
-import hashlib
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 from torch import Tensor
 
 from graphcl_hard.errors import InputError
-from graphcl_hard.records import CHECKPOINT, replacing
+from graphcl_hard.records import CHECKPOINTS, replacing
+from graphcl_hard.summed_file import read_summed, summed
 from graphcl_hard.training import Epoch, TrainingState
 
 
@@ -28,72 +24,71 @@ class Progress:
     """Of the scored epochs, (G, L*H) each; 0 is untrained."""
     encoders: dict[int, dict[str, Tensor]] = field(default_factory=dict)
     """Weights by epoch, where the best epoch's are wanted."""
+    complaint: str | None = None
+    """What was wrong with the last checkpoint, where the one before it was used."""
 
 
 def write_checkpoint(folder: Path, state: TrainingState, progress: Progress) -> None:
-    """Replace the folder's checkpoint, in safetensors with a SHA-256 of the content."""
+    """Write the folder's checkpoint, in safetensors with a SHA-256 of the content; the one that was there is kept too.
+
+    A process killed at any moment leaves at least one of the two whole.
+    """
     tensors = state.to_tensors()
     tensors |= {f"embedding.{epoch}": torch.from_numpy(array) for epoch, array in progress.embeddings.items()}
     for epoch, encoder in progress.encoders.items():
         tensors |= {f"encoder.{epoch}.{name}": tensor.cpu() for name, tensor in encoder.items()}
-    text = json.dumps([epoch._asdict() for epoch in progress.epochs])
-    write_summed(folder / CHECKPOINT, tensors, "epochs", text)
+    content = summed(tensors, "epochs", json.dumps([epoch._asdict() for epoch in progress.epochs]))
+    latest, before = (folder / name for name in CHECKPOINTS)
+    with replacing(latest) as partial:
+        partial.write_bytes(content)
+        if latest.exists():
+            latest.replace(before)
 
 
 def read_checkpoint(folder: Path, state: TrainingState) -> Progress | None:
-    """Put the folder's checkpoint into `state`; None, and an untouched state, where there is no checkpoint.
+    """Put the folder's last whole checkpoint into `state`; None, and an untouched state, where there is none.
+
+    A checkpoint that is damaged is removed where the one before it is whole, and `Progress.complaint` says so.
 
     Raises:
-        InputError: the file cannot be read, or is not what was written.
+        InputError: none can be read, or is what was written.
     """
-    path = folder / CHECKPOINT
-    if not path.exists():
-        return None
+    complaints: list[str] = []
+    paths = [path for path in (folder / name for name in CHECKPOINTS) if path.exists()]
+    for path in paths:
+        try:
+            progress = _read(path, state)
+        except InputError as error:
+            complaints.append(str(error))
+            continue
+        if complaints:
+            progress.complaint = f"The checkpoint {complaints[0]}; the one before it is used, of epoch {state.epoch}."
+            paths[0].unlink()  # the next one written must not push a damaged one into this one's place
+        return progress
+    if complaints:
+        raise InputError(f"The checkpoint {' and '.join(complaints)}; remove it to start again.")
+    return None
+
+
+def remove_checkpoints(folder: Path) -> None:
+    """Remove what a finished run needs no more."""
+    for name in CHECKPOINTS:
+        (folder / name).unlink(missing_ok=True)
+
+
+def _read(path: Path, state: TrainingState) -> Progress:
+    tensors, text = read_summed(path, "epochs")
     try:
-        tensors, text = read_summed(path, "epochs")
-    except InputError as error:
-        raise InputError(f"The checkpoint {error}; remove it to start again.") from error
-    progress = Progress([Epoch(**row) for row in json.loads(text)])
-    for name, tensor in tensors.items():
-        kind, _, rest = name.partition(".")
-        if kind == "embedding":
-            progress.embeddings[int(rest)] = tensor.numpy()
-        elif kind == "encoder":
-            epoch, _, parameter = rest.partition(".")
-            progress.encoders.setdefault(int(epoch), {})[parameter] = tensor
-    state.load_tensors(tensors, len(progress.epochs))
+        progress = Progress([Epoch(**row) for row in json.loads(text)])
+        for name, tensor in tensors.items():
+            kind, _, rest = name.partition(".")
+            if kind == "embedding":
+                progress.embeddings[int(rest)] = tensor.numpy()
+            elif kind == "encoder":
+                epoch, _, parameter = rest.partition(".")
+                progress.encoders.setdefault(int(epoch), {})[parameter] = tensor
+        state.load_tensors(tensors, len(progress.epochs))
+    except (ValueError, TypeError, KeyError, RuntimeError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(f"{path} is of another training: {reason}") from error
     return progress
-
-
-def write_summed(path: Path, tensors: Mapping[str, Tensor], key: str, text: str) -> None:
-    """Replace a file of tensors, and a text by this key, in safetensors with a SHA-256 of both."""
-    content = save(dict(tensors), {key: text, "sha256": _digest(tensors, text)})
-    with replacing(path) as partial:
-        partial.write_bytes(content)
-
-
-def read_summed(path: Path, key: str) -> tuple[dict[str, Tensor], str]:
-    """The tensors, on the CPU, and the text that `write_summed` put there.
-
-    Raises:
-        InputError: the file cannot be read, or is not what was written; a sentence begun with the path, and no advice.
-    """
-    try:
-        with safe_open(path, "pt") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (OSError, SafetensorError) as error:
-        raise InputError(f"{path} cannot be read: {error}") from error
-    text = metadata.get(key, "")
-    if metadata.get("sha256") != _digest(tensors, text):
-        raise InputError(f"{path} is not what was written (its sum differs)")
-    return tensors, text
-
-
-def _digest(tensors: Mapping[str, Tensor], text: str) -> str:
-    found = hashlib.sha256(text.encode())
-    for name in sorted(tensors):
-        array: npt.NDArray[Any] = tensors[name].numpy()
-        found.update(f"{name} {array.dtype} {array.shape}".encode())
-        found.update(np.ascontiguousarray(array).data)
-    return found.hexdigest()

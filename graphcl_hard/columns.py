@@ -1,7 +1,9 @@
 """What the inputs of nodes and of edges share: attributes standardised, labels to columns with a 1."""
 
+import math
 import warnings
 from collections.abc import Hashable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -132,3 +134,19 @@ def describe(attributes: int, known: Values, what: str) -> str:
     if known:
         parts.append(f"{sum(map(len, known))} {what} labels, one-hot")
     return "; ".join(parts)
+
+
+def check_plain(values: Any, mean: Any, std: Any) -> None:
+    """Raise `ValueError` where no map has these label values, means and deviations, which a file held."""
+    if not all(isinstance(column, (list, tuple)) for column in (values, mean, std, *values)):
+        raise ValueError("label_values, mean and std must be lists")
+    if not all(isinstance(value, (str, int, float, bool)) for column in values for value in column):
+        raise ValueError("a label must be a string or a number")
+    if any(len(set(column)) < len(column) or not column for column in values):
+        raise ValueError("a column of labels must hold each value once")
+    if len(mean) != len(std) or not all(_is_finite(number) for number in (*mean, *std)) or min(std, default=1) <= 0:
+        raise ValueError("mean and std must be as many finite numbers, those of std above 0")
+
+
+def _is_finite(number: Any) -> bool:
+    return isinstance(number, (int, float)) and not isinstance(number, bool) and math.isfinite(number)

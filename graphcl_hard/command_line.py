@@ -1,4 +1,4 @@
-"""What the commands share: complaints of one sentence, exit statuses, Ctrl-C."""
+"""What the commands share: complaints of one sentence, exit statuses, Ctrl-C and SIGTERM."""
 
 import contextlib
 import io
@@ -6,20 +6,28 @@ import os
 import re
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 from graphcl_hard.display import silence_stdout
 from graphcl_hard.errors import InputError
 
-BAD_INPUT, INTERRUPTED, NOBODY_READS = 2, 130, 141
+# Of a process that a signal ends, a shell says 128 and the signal's number; schedulers look for these.
+BAD_INPUT, INTERRUPTED, NOBODY_READS, TERMINATED = 2, 130, 141, 143
 T = TypeVar("T")
 
 
-def exit_status(action: Callable[[], None]) -> int:
-    """Do what a command does; the status is 0, 2 for bad input, 130 for Ctrl-C, 141 where nobody reads the output.
+class Terminated(KeyboardInterrupt):
+    """SIGTERM came, as a scheduler sends it before it kills."""
 
-    What went wrong is one sentence on stderr. A KeyboardInterrupt may carry the folder that holds what was finished.
+
+def exit_status(action: Callable[[], None]) -> int:
+    """Do what a command does; returns its exit status.
+
+    0: done. 2: bad input, or a file that cannot be read or written. 130: Ctrl-C. 141: nobody reads the output. 143:
+    SIGTERM; what was trained is saved. What went wrong is one sentence on stderr. A KeyboardInterrupt may carry the
+    folder that holds what was finished.
     """
     try:
         action()
@@ -39,8 +47,9 @@ def exit_status(action: Callable[[], None]) -> int:
         return _fail("The memory is too small for this; lower --hidden-channels, --num-layers or --batch-size.")
     except KeyboardInterrupt as interrupt:
         what = f"{interrupt.args[0]} holds what was finished" if interrupt.args else "nothing was written"
-        print(f"interrupted: {what}.", file=sys.stderr)
-        return INTERRUPTED
+        terminated = isinstance(interrupt, Terminated)
+        print(f"{'stopped by SIGTERM' if terminated else 'interrupted'}: {what}.", file=sys.stderr)
+        return TERMINATED if terminated else INTERRUPTED
     return 0
 
 
@@ -66,6 +75,42 @@ def interrupt_once(*_: object) -> None:
     """A handler of SIGINT: the first is a KeyboardInterrupt, and the next must not break the tidying up."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     raise KeyboardInterrupt
+
+
+def terminate_once(*_: object) -> None:
+    """A handler of SIGTERM: the first is a `Terminated`, and the next must not break the tidying up."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise Terminated
+
+
+@contextmanager
+def termination_waits(saved: Callable[[], bool]) -> Iterator[Callable[[], bool]]:
+    """Where SIGTERM has the handler `terminate_once`, it ends the block at once only if all is saved.
+
+    Args:
+        saved: whether all is saved, at any moment.
+
+    Yields:
+        Whether a SIGTERM waits; the block then saves, and raises `Terminated`.
+    """
+    waits = False
+
+    def handler(number: int, frame: object) -> None:
+        nonlocal waits
+        if saved():
+            terminate_once()
+        waits = True
+
+    ours = signal.getsignal(signal.SIGTERM) is terminate_once  # so this is the process's main thread
+    if ours:
+        signal.signal(signal.SIGTERM, handler)
+    try:
+        yield lambda: waits
+    finally:
+        if ours:
+            signal.signal(signal.SIGTERM, terminate_once)
+    if waits:
+        terminate_once()
 
 
 def prepare_stdout() -> None:

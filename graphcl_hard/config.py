@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import yaml
 
-from graphcl_hard.errors import InputError
+from graphcl_hard.errors import InputError, shown
 from graphcl_hard.setting_ranges import ADVICE, BELOW_ONE, METHOD_SETTINGS, RANGES, Logger, Probe, Scale
 
 View = Literal["node-drop", "edge-perturb", "attribute-mask", "subgraph", "random2", "random3", "random", "none"]
@@ -155,11 +155,11 @@ class Config:
         for name, (low, high) in RANGES.items():
             value = getattr(self, name)
             if name not in of_wrong_kind and not low <= value <= high:  # so written, nan is refused too
-                yield f"{flag(name)} must lie in [{low:g}, {high:g}], got {value}; {ADVICE[name]}."
+                yield f"{flag(name)} must lie in [{low:g}, {high:g}], got {_brief(value)}; {ADVICE[name]}."
         for name in BELOW_ONE:
             value = getattr(self, name)
             if name not in of_wrong_kind and value is not None and not 0 <= value < 1:
-                yield f"{flag(name)} must lie in [0, 1), got {value}; {ADVICE[name]}."
+                yield f"{flag(name)} must lie in [0, 1), got {_brief(value)}; {ADVICE[name]}."
         if of_wrong_kind:  # the comparisons below would fail
             return
         if self.seed + self.seeds > 2**32:
@@ -185,30 +185,37 @@ class Config:
             value = getattr(self, name)
             if get_origin(hint) is Literal:
                 choices = get_args(hint)
-                if value not in choices:
-                    close = difflib.get_close_matches(str(value), choices, n=1)
+                if not isinstance(value, str) or value not in choices:
+                    close = difflib.get_close_matches(shown(value), choices, n=1)
                     advice = f"did you mean {close[0]!r}?" if close else "take one of them."
-                    yield name, f"{flag(name)} must be one of {', '.join(choices)}, got {value!r}; {advice}"
+                    yield name, f"{flag(name)} must be one of {', '.join(choices)}, got {shown(value)}; {advice}"
             elif hint in (int, float) or (hint == float | None and value is not None):
                 kind, what = (Integral, "a whole number") if hint is int else (Real, "a number")
                 if not isinstance(value, kind) or isinstance(value, bool):
-                    yield name, f"{flag(name)} must be {what}, got {value!r}; {ADVICE.get(name, 'give one')}."
+                    yield name, f"{flag(name)} must be {what}, got {shown(value)}; {ADVICE.get(name, 'give one')}."
             elif hint is bool and not isinstance(value, bool):
-                yield name, f"{flag(name)} must be True or False, got {value!r}; give one of them."
+                yield name, f"{flag(name)} must be True or False, got {shown(value)}; give one of them."
+            elif get_origin(hint) is tuple and name != "views" and not _is_tuple_of(get_args(hint)[0], value):
+                yield name, f"{flag(name)} must be a tuple of its kind, got {shown(value)}; see its description."
+            elif hint is str and not isinstance(value, str):
+                yield name, f"{flag(name)} must be a string, got {shown(value)}; give a name or a path."
+            elif name in ("data_dir", "out") and not isinstance(value, (str, Path, type(None))):
+                yield name, f"{flag(name)} must be a path or None, got {shown(value)}; give one of them."
 
     def _mistaken_method(self) -> Iterator[str]:
         pair = isinstance(self.views, tuple) and len(self.views) == 2
-        if not pair or not all(view in get_args(View) for view in self.views):
-            shown = " ".join(map(str, self.views)) if isinstance(self.views, tuple) else self.views
-            yield f"--views must be two of {', '.join(get_args(View))}, got {shown!r}; none is the graph itself."
+        if not pair or not all(isinstance(view, str) and view in get_args(View) for view in self.views):
+            simple = isinstance(self.views, tuple) and all(isinstance(view, str) for view in self.views)
+            found = repr(" ".join(self.views)) if simple else shown(self.views)
+            yield f"--views must be two of {', '.join(get_args(View))}, got {found}; none is the graph itself."
             return
         for method, names in METHOD_SETTINGS.items():
             for name in names:
                 value = getattr(self, name)
                 if method != self.method and value != getattr(Config, name):
-                    shown = " ".join(value) if isinstance(value, tuple) else value
+                    found = " ".join(value) if isinstance(value, tuple) else _brief(value)
                     yield (
-                        f"{flag(name)} is a setting of --method {method} alone, got {shown} with {self.method}; leave "
+                        f"{flag(name)} is a setting of --method {method} alone, got {found} with {self.method}; leave "
                         "it out."
                     )
 
@@ -218,12 +225,12 @@ class Config:
         ):
             yield (
                 f"--score-epochs must be epochs from 0 to --epochs {self.epochs}, each once, got "
-                f"{' '.join(map(str, self.score_epochs))}; 0 is the untrained encoder."
+                f"{' '.join(map(_brief, self.score_epochs))}; 0 is the untrained encoder."
             )
         if self.protocol == "best-epoch" and (self.epochs == 0 or self.score_epochs != (0,)):
             yield (
                 f"--protocol best-epoch scores all epochs and needs one, got --epochs {self.epochs} and --score-epochs "
-                f"{' '.join(map(str, self.score_epochs))}; change one of them."
+                f"{' '.join(map(_brief, self.score_epochs))}; change one of them."
             )
 
     @property
@@ -253,6 +260,21 @@ class Config:
         """
         plain = {name: value for name, value in to_plain(self).items() if name not in OUTPUT_SETTINGS}
         return yaml.safe_dump(plain, sort_keys=False, allow_unicode=True)
+
+
+def _is_tuple_of(kind: Any, value: Any) -> bool:
+    if not isinstance(value, tuple):
+        return False
+    if kind is int:
+        return all(isinstance(item, Integral) and not isinstance(item, bool) for item in value)
+    return all(isinstance(item, str) and item in get_args(kind) for item in value)
+
+
+def _brief(value: Any) -> str:
+    try:
+        return str(value)[:200]
+    except ValueError:
+        return shown(value)
 
 
 def to_plain(config: Config) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Get a TU set's files from a mirror or the official address, and unpack them without trusting the zip file.
+"""Get a TU set's files from a mirror or the official address.
 
 A mirror is a folder or an http(s) address that holds ``NAME.zip``, as an air-gapped cluster would have; a folder may
 also hold ``NAME/`` with the files unpacked. Nothing half-done is left behind, and processes that want the same set at
@@ -9,11 +9,8 @@ import contextlib
 import hashlib
 import re
 import shutil
-import stat
 import tempfile
 import time
-import zipfile
-import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -21,17 +18,12 @@ import requests
 from filelock import FileLock, Timeout
 
 from graphcl_hard.errors import InputError
+from graphcl_hard.unpack import NEEDED, extract
 
 ATTEMPTS = 3
 BACKOFF_SECONDS = 1.0  # before the second try; doubles for each further one
 TIMEOUT_SECONDS = (10.0, 60.0)  # to connect, and between two pieces of the body
-NEEDED = ("A", "graph_indicator", "graph_labels")
 LOCK_SECONDS = 1800.0  # longer than any set takes; a process that hangs must not hold the others for ever
-
-# The largest TU sets unpack to some hundreds of MB and text shrinks about tenfold: far above is a zip bomb.
-MAX_UNPACKED_BYTES = 4 * 2**30
-MAX_RATIO = 200
-RATIO_FREE_BYTES = 64 * 2**20  # below this size any ratio is harmless, and small files of equal lines have a high one
 
 # Sums of the official files as of 2024, for the sets of the paper whose originals were at hand.
 KNOWN_SHA256 = {
@@ -189,6 +181,9 @@ def _download_once(url: str, target: Path, progress: Progress | None) -> None:
         # Without compression on the way, Content-Length is the length of the file.
         headers = {"Accept-Encoding": "identity"}
         with requests.get(url, stream=True, timeout=TIMEOUT_SECONDS, headers=headers) as response:
+            hops = [hop.url.lower() for hop in (*response.history, response)]
+            if url.lower().startswith("https:") and not all(hop.startswith("https:") for hop in hops):
+                raise _NotThereError("it leads to an address without TLS")
             if response.status_code == 429 or response.status_code >= 500:
                 raise _TransientError(f"HTTP status {response.status_code}")
             if response.status_code != 200:
@@ -230,57 +225,6 @@ def _check_sum(name: str, archive: Path, place: str, listed: str | None, known_s
             f"{place} has the SHA-256 sum {found}, must have {expected}; fetch the file again, or, if it was packed "
             "anew on purpose, list its sum in a SHA256SUMS file beside it."
         )
-
-
-def extract(archive: Path, name: str, folder: Path) -> None:
-    """Unpack ``NAME_*.txt`` and ``README.txt`` from a zip file into ``folder``, and nothing else.
-
-    Raises:
-        InputError: the zip file is damaged, encrypted, too large unpacked, has a member that leads out of its folder,
-            is a link or comes twice, or lacks a file that every set has.
-    """
-    advice = "do not use this file; fetch it again from a source that you trust"
-    try:
-        with zipfile.ZipFile(archive) as zipped:
-            members = _wanted(zipped, name, archive, advice)
-            for target, member in members.items():
-                with zipped.open(member) as source, (folder / target).open("wb") as out:
-                    shutil.copyfileobj(source, out, 2**20)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, UnicodeDecodeError) as error:
-        raise InputError(f"{archive.name} for {name} is not a sound zip file ({error}); fetch it again.") from error
-    for part in NEEDED:
-        if f"{name}_{part}.txt" not in members:
-            raise InputError(f"{archive.name} for {name} does not hold {name}/{name}_{part}.txt; {advice}.")
-
-
-def _wanted(zipped: zipfile.ZipFile, name: str, archive: Path, advice: str) -> dict[str, zipfile.ZipInfo]:
-    """Check every member of a zip file, and pick the set's own by the file names that they are to have."""
-    members: dict[str, zipfile.ZipInfo] = {}
-    for info in zipped.infolist():
-        path = info.filename.replace("\\", "/")
-        # The official files name their members "NAME//NAME_A.txt".
-        parts = [part for part in path.split("/") if part not in ("", ".")]
-        wanted = not info.is_dir() and parts[:-1] in ([], [name]) and _is_set_file(parts[-1], name)
-        what = None
-        if path.startswith("/") or ".." in parts or re.match("[A-Za-z]:", path):
-            what = "leads out of its folder"
-        elif stat.S_ISLNK(info.external_attr >> 16):
-            what = "is a link"
-        elif wanted and parts[-1] in members:
-            what = "comes twice"
-        if what is not None:
-            raise InputError(f"{archive.name} for {name}: its member {info.filename[:80]!r} {what}; {advice}.")
-        if wanted:
-            members[parts[-1]] = info
-    total = sum(info.file_size for info in members.values())
-    limit = max(RATIO_FREE_BYTES, min(MAX_UNPACKED_BYTES, MAX_RATIO * archive.stat().st_size))
-    if total > limit:  # zipfile never unpacks more than the sizes that the members declare
-        raise InputError(f"{archive.name} for {name} unpacks to {total} bytes, must be at most {limit}; {advice}.")
-    return members
-
-
-def _is_set_file(file_name: str, name: str) -> bool:
-    return file_name == "README.txt" or (file_name.startswith(f"{name}_") and file_name.endswith(".txt"))
 
 
 def _move_into_place(name: str, files: Path, raw_dir: Path) -> None:

@@ -11,6 +11,7 @@ from graphcl_hard.columns import (
     Values,
     check_attributes,
     check_finite,
+    check_plain,
     check_saved,
     describe,
     label_columns,
@@ -93,6 +94,11 @@ class EdgeFeatureMap:
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> "EdgeFeatureMap":
-        """The map of the dictionary that `dataclasses.asdict` gave, which may have gone through JSON."""
+        """The map of the dictionary that `dataclasses.asdict` gave, which may have gone through JSON.
+
+        Raises:
+            ValueError: no map has these values.
+        """
+        check_plain(plain["label_values"], plain["mean"], plain["std"])
         labels = tuple(tuple(values) for values in plain["label_values"])
         return cls(labels, tuple(plain["mean"]), tuple(plain["std"]))

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from graphcl_hard.command_line import exit_status, interrupt_once, one_sentence, prepare_stdout
+from graphcl_hard.command_line import exit_status, interrupt_once, one_sentence, prepare_stdout, terminate_once
 from graphcl_hard.errors import InputError
 from graphcl_hard.records import FEATURES
 from graphcl_hard.setting_ranges import Scale
@@ -58,7 +58,7 @@ class Arguments:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; returns the exit status: 0, 2 for bad input, 130 for Ctrl-C."""
+    """Run the command; returns the exit status, see `exit_status`."""
     words = list(sys.argv[1:] if argv is None else argv)
 
     def action() -> None:
@@ -80,7 +80,7 @@ def read_features(folder: Path) -> "FeatureMap":
     path = folder / FEATURES
     try:
         return FeatureMap.from_plain(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ArithmeticError, LookupError, RecursionError, TypeError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else f"{type(error).__name__}: {error}"
         raise InputError(
             f"{path} cannot be read ({reason}); name the folder of a run, made by this version."
@@ -102,6 +102,7 @@ def _embed(arguments: Arguments) -> None:
 
     if __name__ == "__main__":
         signal.signal(signal.SIGINT, interrupt_once)
+        signal.signal(signal.SIGTERM, terminate_once)
     display = Display(arguments.quiet)
     encoder = load_encoder(arguments.run)
     features = read_features(arguments.run)

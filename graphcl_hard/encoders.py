@@ -123,7 +123,7 @@ def _checked_histogram(encoder: str, histogram: Sequence[int] | Tensor | None) -
         )
     if histogram is None:
         return None
-    degrees = torch.as_tensor(histogram).cpu()
+    degrees = torch.as_tensor(histogram, device="cpu")  # also where the encoder is built elsewhere
     if degrees.dim() != 1 or degrees.is_floating_point() or bool((degrees < 0).any()) or not bool(degrees[1:].any()):
         raise InputError(
             "degree_histogram must be (largest degree + 1,) numbers of nodes, at least one of them with a neighbour, "

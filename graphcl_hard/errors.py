@@ -1,4 +1,6 @@
-"""The one exception that a person should read without a traceback."""
+"""The one exception that a person should read without a traceback, and how its sentence shows a value."""
+
+import reprlib
 
 
 class InputError(ValueError):
@@ -7,3 +9,13 @@ class InputError(ValueError):
     Its message is one sentence that carries the value, the allowed range and what to do. The command
     line prints it and ends with exit status 2.
     """
+
+
+def shown(value: object) -> str:
+    """A value as a sentence shows it: its `repr`, cut where it is long; what nests does not multiply."""
+    cut = reprlib.Repr()
+    cut.maxlevel, cut.maxstring, cut.maxother, cut.maxlong = 2, 200, 200, 200
+    try:
+        return " ".join(cut.repr(value).splitlines())
+    except ValueError:  # Python writes no whole number of more than 4300 digits
+        return f"a {type(value).__name__} of very many digits"

@@ -207,8 +207,17 @@ class HardInfoGraph(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
             fitted, params = Fitted.load(Path(path))
             estimator = cls(**params)
             estimator._hold(fitted)
-        except (InputError, ValueError, KeyError, TypeError, RuntimeError) as error:
-            raise InputError(f"No estimator can be loaded: {error}; give a file that `save` wrote.") from error
+        except (
+            ArithmeticError,
+            AssertionError,
+            AttributeError,
+            LookupError,
+            RuntimeError,
+            TypeError,
+            ValueError,
+        ) as why:
+            reason = str(why).splitlines()[0] if str(why) else type(why).__name__
+            raise InputError(f"No estimator can be loaded: {reason}; give a file that `save` wrote.") from why
         return estimator
 
     def __sklearn_is_fitted__(self) -> bool:

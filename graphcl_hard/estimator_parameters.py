@@ -12,7 +12,7 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from graphcl_hard.config import Config
-from graphcl_hard.errors import InputError
+from graphcl_hard.errors import InputError, shown
 
 # What a run has and an estimator has not: the data set, the seeds, the judge, and the folder.
 OF_RUNS = {
@@ -35,7 +35,7 @@ def to_config(params: Mapping[str, Any], draw: bool = False) -> Config:
     """
     # Grids come as arrays, whose entries are NumPy's numbers, and views as lists.
     plain = {name: value.item() if isinstance(value, np.generic) else value for name, value in params.items()}
-    if isinstance(plain["views"], (list, np.ndarray)):
+    if isinstance(plain["views"], list) or (isinstance(plain["views"], np.ndarray) and plain["views"].ndim):
         plain["views"] = tuple(plain["views"])
     mistakes = list(_own_mistakes(plain))
     state = plain["random_state"]
@@ -61,13 +61,13 @@ def to_config(params: Mapping[str, Any], draw: bool = False) -> Config:
 def _own_mistakes(params: Mapping[str, Any]) -> Iterator[str]:
     state, jobs, on_epoch = params["random_state"], params["n_jobs"], params["on_epoch"]
     if isinstance(state, bool) or not isinstance(state, (int, np.random.RandomState, type(None))):
-        yield f"random_state must be an int, a RandomState or None, got {state!r}; take a small whole number."
+        yield f"random_state must be an int, a RandomState or None, got {shown(state)}; take a small whole number."
     elif isinstance(state, int) and not 0 <= state < 2**32:
-        yield f"random_state must lie in [0, {2**32 - 1}], got {state}; take a small whole number."
+        yield f"random_state must lie in [0, {2**32 - 1}], got {shown(state)}; take a small whole number."
     if jobs is not None and (not isinstance(jobs, int) or isinstance(jobs, bool) or jobs == 0):
-        yield f"n_jobs must be a number of threads, -1 for all cores, or None, got {jobs!r}; None leaves it to PyTorch."
+        yield f"n_jobs must be a number of threads, -1 for all cores, or None, got {shown(jobs)}; None is PyTorch's."
     if on_epoch is not None and not callable(on_epoch):
-        yield f"on_epoch must be a function of an Epoch, or None, got {on_epoch!r}."
+        yield f"on_epoch must be a function of an Epoch, or None, got {shown(on_epoch)}."
 
 
 def describe_unknown(estimator: type, names: Iterable[str]) -> str:

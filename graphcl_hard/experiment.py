@@ -15,7 +15,8 @@ from lightning_fabric import Fabric
 
 from graphcl_hard import pictures, records
 from graphcl_hard.cautions import caution
-from graphcl_hard.checkpoint import Progress, read_checkpoint, write_checkpoint
+from graphcl_hard.checkpoint import Progress, read_checkpoint, remove_checkpoints, write_checkpoint
+from graphcl_hard.command_line import Terminated, termination_waits
 from graphcl_hard.config import Config, to_plain
 from graphcl_hard.devices import place, training_device
 from graphcl_hard.display import Display
@@ -86,6 +87,7 @@ def run_seed(
         check_same_settings(config, folder.path)
         earlier = folder.read_json(records.RESULT)
         if earlier is not None and earlier.get("status") == "finished":
+            remove_checkpoints(folder.path)  # it may have been killed before it did
             return earlier
     folder.write_text(records.CONFIG, config.to_yaml())
     folder.write_json(records.FEATURES, features.to_plain())
@@ -106,14 +108,11 @@ def run_seed(
     try:
         folder.write_json(records.RESULT, result)
         with training_device(config, together=processes is not None) as fabric:
-            joined = {} if processes is None else {"processes": processes.size}
-            result |= {"device": str(fabric.device), "threads": torch.get_num_threads(), **joined}
+            result |= {"device": str(fabric.device), "threads": torch.get_num_threads()}
+            result |= {} if processes is None else {"processes": processes.size}
             encoder, progress, control = _train(
                 config, graphs, features, folder, display, result, log, fabric, processes
             )
-        sentence = caution(graphs.num_graphs, config.batch_size, config.method, progress.epochs)
-        if sentence is not None:
-            display.warn(sentence)
         if progress.epochs:
             seconds["training"] = sum(epoch.seconds for epoch in progress.epochs)
             seconds["epoch_median"] = plain_statistics.median(epoch.seconds for epoch in progress.epochs)
@@ -145,7 +144,7 @@ def run_seed(
         result["seconds"] = seconds
         folder.write_json(records.RESULT, result)
         log.close()
-    (folder.path / records.CHECKPOINT).unlink(missing_ok=True)
+    remove_checkpoints(folder.path)
     return result
 
 
@@ -190,16 +189,19 @@ def _train(
         folder.add_rows(records.METRICS, [epoch._asdict() for epoch in progress.epochs])
         for epoch in progress.epochs:
             log.epoch(epoch, config.lr)
+        if progress.complaint:
+            display.warn(progress.complaint)
     if state.epoch == 0 and 0 in config.scored_epochs:
         progress.embeddings[0] = embed(encoder, batches, config.batch_size)
     encoder.save_pretrained(folder.path)
     if processes is not None:
         processes.tell((config.seed, state.epoch, state.to_tensors() if state.epoch else None))
-    last_checkpoint = time.monotonic()
-    with display.bar("training", config.epochs) as show:
+    last_checkpoint, saved_epoch = time.monotonic(), state.epoch  # no clock that may be set back
+    waiting = termination_waits(lambda: saved_epoch == state.epoch)
+    with display.bar("training", config.epochs) as show, waiting as must_end:
 
         def on_epoch(epoch: Epoch) -> None:
-            nonlocal last_checkpoint
+            nonlocal last_checkpoint, saved_epoch
             progress.epochs.append(epoch)
             result["epoch"] = epoch.epoch
             # Each epoch replaces the one before, so that whatever happens the last whole epoch is on disk.
@@ -210,14 +212,19 @@ def _train(
                 progress.encoders[epoch.epoch] = copy.deepcopy(encoder.state_dict())
             if epoch.epoch in config.scored_epochs:
                 progress.embeddings[epoch.epoch] = embed(encoder, batches, config.batch_size)
-            due = time.monotonic() - last_checkpoint >= config.checkpoint_seconds
+            due = must_end() or time.monotonic() - last_checkpoint >= config.checkpoint_seconds
             if due or epoch.epoch == config.epochs:
                 write_checkpoint(folder.path, state, progress)
-                last_checkpoint = time.monotonic()
+                last_checkpoint, saved_epoch = time.monotonic(), epoch.epoch
+            if must_end() and saved_epoch == epoch.epoch:
+                raise Terminated
             note = f"loss {epoch.loss:.4g}  effective negatives {100 * epoch.effective_negatives:.0f}%"
             show(epoch.epoch, note)
 
         train(state, batches, config, fabric, on_epoch, processes)
+    sentence = caution(graphs.num_graphs, config.batch_size, config.method, progress.epochs)
+    if sentence is not None:
+        display.warn(sentence)
     if config.protocol == "best-epoch" or not config.epochs or 0 not in config.scored_epochs:
         return encoder, progress, None
     control = build_model(config, features.channels, batches).to(*place(fabric, config)).encoder

@@ -12,6 +12,7 @@ from graphcl_hard.columns import (
     Values,
     check_attributes,
     check_finite,
+    check_plain,
     check_saved,
     describe,
     label_columns,
@@ -158,15 +159,22 @@ class FeatureMap:
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> "FeatureMap":
-        """The map that `to_plain` gave, or that of an earlier version, which had no edges."""
-        return cls(
-            tuple(tuple(values) for values in plain["label_values"]),
-            tuple(plain["mean"]),
-            tuple(plain["std"]),
-            plain["largest_degree"],
-            plain["standardised_degree"],
-            None if plain.get("edges") is None else EdgeFeatureMap.from_plain(plain["edges"]),
-        )
+        """The map that `to_plain` gave, or that of an earlier version, which had no edges.
+
+        Raises:
+            ValueError: no map has these values.
+        """
+        values, mean, std = plain["label_values"], plain["mean"], plain["std"]
+        largest, standardised = plain["largest_degree"], plain["standardised_degree"]
+        check_plain(values, mean, std)
+        if largest is not None and (isinstance(largest, bool) or not isinstance(largest, int) or largest < 0):
+            raise ValueError("largest_degree must be a whole number or null")
+        by_degree = largest is not None and not values and len(mean) == (1 if standardised else 0)
+        by_content = largest is None and not standardised and (values or mean)
+        if not isinstance(standardised, bool) or not (by_degree or by_content):
+            raise ValueError("it must be a map of degrees, or of labels and attributes")
+        edges = None if plain.get("edges") is None else EdgeFeatureMap.from_plain(plain["edges"])
+        return cls(tuple(map(tuple, values)), tuple(mean), tuple(std), largest, standardised, edges)
 
 
 def node_features(graphs: GraphData, use_node_attr: bool = False) -> NodeFeatures:

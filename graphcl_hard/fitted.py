@@ -13,7 +13,6 @@ import numpy.typing as npt
 import torch
 
 from graphcl_hard.batching import GraphBatches
-from graphcl_hard.checkpoint import read_summed, write_summed
 from graphcl_hard.config import Config, to_plain
 from graphcl_hard.devices import place, training_device
 from graphcl_hard.encoders import make_encoder
@@ -22,6 +21,7 @@ from graphcl_hard.estimator_parameters import SETTINGS
 from graphcl_hard.features import FeatureMap
 from graphcl_hard.graph_data import GraphData
 from graphcl_hard.graph_encoder import GraphEncoder
+from graphcl_hard.summed_file import read_summed, write_summed
 from graphcl_hard.training import Epoch, TrainingState, build_model, embed, train
 
 # What may differ from one training of a model to the next; all else is built into the model.

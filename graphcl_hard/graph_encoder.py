@@ -7,18 +7,17 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple, Protocol, TypeVar, get_args
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save
 from torch import Tensor
 from torch.nn import BatchNorm1d, Linear, Module, ModuleList
 from torch_geometric.nn import AttentionalAggregation
 
 from graphcl_hard.adjacency import Adjacency
-from graphcl_hard.errors import InputError
+from graphcl_hard.errors import InputError, shown
 from graphcl_hard.hardness import full_precision
 from graphcl_hard.layers import relu_batch_norm
 from graphcl_hard.records import ENCODER, replacing
 from graphcl_hard.scatter import scatter
+from graphcl_hard.summed_file import read_summed, write_summed
 
 WEIGHTS_FILE, ARGUMENTS_FILE = ENCODER
 Readout = Literal["sum", "mean", "max", "attention"]
@@ -211,7 +210,7 @@ class GraphEncoder(Module):
             )
 
     def save_pretrained(self, folder: str | Path) -> None:
-        """Write the weights (safetensors) and the arguments (JSON) into a folder that exists.
+        """Write the weights (safetensors, with a sum) and the arguments (JSON) into a folder that exists.
 
         Raises:
             OSError: the folder is missing, or cannot be written.
@@ -220,33 +219,37 @@ class GraphEncoder(Module):
         state = {name: tensor.detach().cpu().contiguous() for name, tensor in self.state_dict().items()}
         with replacing(folder / ARGUMENTS_FILE) as partial:
             partial.write_text(json.dumps(self.arguments, indent=2) + "\n")
-        with replacing(folder / WEIGHTS_FILE) as partial:
-            # Not safetensors' own writer, which hides a full disk behind an exception of its own.
-            partial.write_bytes(save(state))
+        write_summed(folder / WEIGHTS_FILE, state)
 
     @classmethod
     def from_pretrained(cls: type[T], folder: str | Path) -> T:
         """The encoder that a run, or `save_pretrained`, left in a folder; in evaluation mode, on the CPU.
 
-        Nothing is unpickled: the weights are safetensors, the arguments JSON.
+        Nothing is unpickled: the weights are safetensors, the arguments JSON. Weights that carry no sum, as those of
+        earlier versions, are taken as they are.
 
         Raises:
-            InputError: a file is missing, cut short, or does not fit the other; or the encoder is another.
+            InputError: a file is missing, cut short, changed, or does not fit the other; or the encoder is another.
         """
         folder = Path(folder)
         arguments = saved_arguments(folder)
         name = arguments["encoder"]
         if name not in cls.names:
             raise InputError(
-                f"{folder} holds the encoder {name!r}, and {cls.__name__} loads {' '.join(cls.names)} alone; use "
+                f"{folder} holds the encoder {shown(name)}, and {cls.__name__} loads {' '.join(cls.names)} alone; use "
                 "load_encoder, which loads any that this version knows."
             )
         with _one_sentence(folder):
-            encoder = cls._from_arguments(**arguments)
-            state = load_file(folder / WEIGHTS_FILE)
-            # float64 runs come back in float64
-            dtype = next(tensor.dtype for tensor in state.values() if tensor.is_floating_point())
-            encoder.to(dtype).load_state_dict(state)
+            state, _ = read_summed(folder / WEIGHTS_FILE, required=False)
+            if arguments.get("num_layers", 0) > len(state):
+                raise ValueError(f"{ARGUMENTS_FILE} has more layers than {WEIGHTS_FILE}")
+            with torch.device("meta"):  # so that sizes in a damaged file ask for no memory
+                encoder = cls._from_arguments(**arguments)
+            wanted = {name: tensor.is_floating_point() for name, tensor in encoder.state_dict().items()}
+            encoder.load_state_dict({name: tensor.clone() for name, tensor in state.items()}, assign=True)
+            dtypes = {tensor.dtype for tensor in state.values() if tensor.is_floating_point()}
+            if len(dtypes) != 1 or any(tensor.is_floating_point() != wanted[name] for name, tensor in state.items()):
+                raise ValueError(f"{WEIGHTS_FILE} holds numbers of several kinds")
         return encoder.eval()
 
     @classmethod
@@ -269,7 +272,7 @@ def _one_sentence(folder: Path) -> Iterator[None]:
     """Whatever is wrong with an encoder's files as an `InputError`."""
     try:
         yield
-    except (OSError, ValueError, TypeError, RuntimeError, StopIteration, SafetensorError) as error:
+    except (OSError, ArithmeticError, AssertionError, LookupError, RuntimeError, TypeError, ValueError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(
             f"No encoder can be loaded from {folder}: {reason}; name a run's folder, which holds "

@@ -1,6 +1,7 @@
 """One graph of PyTorch Geometric, networkx or SciPy at a time: what is read of it, and what is refused."""
 
 import math
+import warnings
 from collections.abc import Hashable, Iterable, Sequence
 from typing import Any, NamedTuple
 
@@ -11,7 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch_geometric.data import Data
 
-from graphcl_hard.errors import InputError
+from graphcl_hard.data_tensors import column_of, count, is_plain
+from graphcl_hard.errors import InputError, shown
 
 INTEGERS = (torch.int8, torch.uint8, torch.int16, torch.int32, torch.int64)
 WEIGHT = "weight"
@@ -50,9 +52,11 @@ def read_data(data: Data, index: int, names: Names) -> OneGraph:
     """A `Data`; `index` is its number, for complaints."""
     _check_named(data, index, "node_attr", names.node_attr or ())
     nodes = _tensors(data, index, "node", names.node_label, ("x",) if names.node_attr is None else names.node_attr)
-    rows = {len(found) for found in (*nodes, data.x) if found is not None}
+    rows = {len(found) for found in nodes if found is not None}
+    if isinstance(data.x, Tensor) and data.x.dim():
+        rows.add(len(data.x))
     if "num_nodes" in data:
-        rows.add(int(data["num_nodes"]))
+        rows.add(count(data["num_nodes"], index))
     if len(rows) != 1:
         # PyG would guess it from the edges, and lose nodes without edges at the end.
         found = " and ".join(map(str, sorted(rows)))
@@ -64,6 +68,8 @@ def read_data(data: Data, index: int, names: Names) -> OneGraph:
     edge_index = torch.empty(2, 0, dtype=torch.int64) if data.edge_index is None else data.edge_index
     if not isinstance(edge_index, Tensor):
         raise InputError(f"Graph {index} has an edge_index that is a {type(edge_index).__name__}, must be a tensor.")
+    if not is_plain(edge_index):
+        raise InputError(f"Graph {index} has an edge_index without numbers in memory, or a sparse one; convert it.")
     if edge_index.dim() != 2 or edge_index.size(0) != 2 or edge_index.dtype not in INTEGERS:
         raise InputError(
             f"Graph {index} has an edge_index {tuple(edge_index.shape)} of {edge_index.dtype}, must be (2, E) int64; "
@@ -75,29 +81,30 @@ def read_data(data: Data, index: int, names: Names) -> OneGraph:
 
 
 def _edge_tensors(data: Data, index: int, names: Names, edge_index: Tensor) -> Rows:
-    count = edge_index.size(1)
-    if count == 0:  # which need not have what other graphs have
+    num_edges = edge_index.size(1)
+    if num_edges == 0:  # which need not have what other graphs have
         return Rows()
     wanted = names.edge_attr
     if wanted is None:
         wanted = () if names.edge_label == "edge_attr" or data.edge_attr is None else ("edge_attr",)
     _check_named(data, index, "edge_attr", wanted)
     for name in (*wanted, *((names.edge_label,) if names.edge_label else ())):
-        rows = _column(data, name, index).size(0) if name in data else count
-        if rows != count:
+        rows = column_of(data, name, index).size(0) if name in data else num_edges
+        if rows != num_edges:
             raise InputError(
-                f"Graph {index} has a {name!r} of {rows} rows, must have one for each of its {count} edges; mend it."
+                f"Graph {index} has a {name!r} of {rows} rows, must have one for each of its {num_edges} edges; mend "
+                "it."
             )
     return _tensors(data, index, "edge", names.edge_label, wanted)
 
 
 def _tensors(data: Data, index: int, what: str, label: str | None, attributes: Iterable[str]) -> Rows:
     """Labels, and those of the attributes that there are."""
-    columns = [_column(data, name, index).float() for name in attributes if name in data]
+    columns = [column_of(data, name, index).float() for name in attributes if name in data]
     labels = None
     if label is not None:
         _check_named(data, index, f"{what}_label", (label,))
-        column = _column(data, label, index)
+        column = column_of(data, label, index)
         if column.is_floating_point():
             raise InputError(f"Graph {index} has a {label!r} of {column.dtype}, must be integers; convert it.")
         labels = [tuple(row) for row in column.tolist()]
@@ -108,13 +115,6 @@ def _check_named(data: Data, index: int, what: str, names: Iterable[str]) -> Non
     for name in names:
         if name not in data:
             raise InputError(f"Graph {index} has no {name!r}, which {what} names; it has {', '.join(data.keys())}.")
-
-
-def _column(data: Data, name: str, index: int) -> Tensor:
-    value = data[name]
-    if not isinstance(value, Tensor) or value.dim() not in (1, 2) or value.is_complex():
-        raise InputError(f"Graph {index} has a {name!r} that is not a tensor (n, K) of numbers; convert it.")
-    return (value.unsqueeze(1) if value.dim() == 1 else value).detach().cpu()
 
 
 def read_networkx(graph: nx.Graph, index: int, names: Names) -> OneGraph:
@@ -156,12 +156,14 @@ def _values(
         return Rows(labels)
     rows = [[value(thing, values, name) for name in attributes] for thing, values in things]
     try:
-        # hstack takes numbers and vectors, and rows of different lengths do not stack.
-        flat = [np.hstack([np.asarray(v, dtype=np.float32) for v in row]) for row in rows]
+        # hstack takes numbers and vectors. Of a complex number, or one beyond float32, NumPy only warns.
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            flat = [np.hstack([np.asarray(v, dtype=np.float32) for v in row]) for row in rows]
         stacked = np.stack(flat).reshape(len(flat), -1)
         if flat[0].ndim != 1:
             raise ValueError(f"of {flat[0].ndim} dimensions")
-    except (TypeError, ValueError, RuntimeError) as error:
+    except (ArithmeticError, RuntimeError, TypeError, ValueError, Warning) as error:
         raise InputError(
             f"Graph {index} has attributes {', '.join(attributes)} that are not numbers, or not as many at each "
             f"{what} ({error}); name categories by {what}_label instead."
@@ -172,10 +174,10 @@ def _values(
 def _label(value: Any, where: str, index: int) -> Hashable:
     """A label of networkx as it is kept: NumPy's numbers as Python's, which are equal and can be saved."""
     value = value.item() if isinstance(value, np.generic) else value
-    if not isinstance(value, Hashable) or (isinstance(value, float) and math.isnan(value)):
+    if not isinstance(value, Hashable) or isinstance(value, Tensor) or (isinstance(value, float) and math.isnan(value)):
         raise InputError(
-            f"Graph {index} has the label {value!r} at its {where}, which cannot be told from others; give a string or "
-            "a number."
+            f"Graph {index} has the label {shown(value)} at its {where}, which cannot be told from others; give a "
+            "string or a number."
         )
     return value
 

@@ -19,16 +19,19 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from graphcl_hard.errors import InputError
+from graphcl_hard.errors import InputError, shown
 
 CONFIG, METRICS, RESULT = "config.yaml", "metrics.csv", "result.json"
-SUMMARY, EMBEDDINGS, CHECKPOINT = "summary.json", "embeddings.npz", "checkpoint.safetensors"
+SUMMARY, EMBEDDINGS = "summary.json", "embeddings.npz"
+CHECKPOINTS = ("checkpoint.safetensors", "checkpoint-before.safetensors")
 FEATURES = "features.json"
 ENCODER = ("encoder.safetensors", "encoder.json")
 PICTURES = ("training.png", "embedding.png")
-RUN_FILES = {CONFIG, METRICS, RESULT, SUMMARY, EMBEDDINGS, CHECKPOINT, FEATURES, *ENCODER, *PICTURES}
+RUN_FILES = {CONFIG, METRICS, RESULT, SUMMARY, EMBEDDINGS, FEATURES, *CHECKPOINTS, *ENCODER, *PICTURES}
 LOCK, REPLACED, PARTIAL = ".graphcl_hard.lock", "replaced-run", ".part-"
 LOGS, EVENTS = "logs", "events.out.tfevents."  # of Fabric's loggers, beside a metrics.csv
+MOVING = "replaced-run-moving"
+"""Where an old run is while its files are set aside one by one: none of a new run's is there before all are."""
 PACKAGES = (
     "graphcl_hard",
     "torch",
@@ -112,6 +115,7 @@ class RunFolder:
         try:
             check_vacant(path, overwrite, resume)  # another run may have come and gone before the lock
             if resume:
+                self._put_back()
                 for partial in path.glob(PARTIAL + "*"):  # left by a writer that was killed
                     partial.unlink()
             else:
@@ -121,15 +125,24 @@ class RunFolder:
             raise
 
     def _set_aside(self) -> None:
-        old = self.path / REPLACED
-        entries = [entry for entry in self.path.iterdir() if entry.name not in (LOCK, REPLACED)]
+        old, moving = self.path / REPLACED, self.path / MOVING
+        entries = [entry for entry in self.path.iterdir() if entry.name not in (LOCK, REPLACED, MOVING)]
         if old.exists():  # what is here failed to replace that run
             for entry in entries:
                 shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
-        elif entries:
-            old.mkdir()
+        elif entries or moving.exists():
+            moving.mkdir(exist_ok=True)
             for entry in entries:
-                entry.rename(old / entry.name)
+                entry.rename(moving / entry.name)
+            moving.rename(old)
+
+    def _put_back(self) -> None:
+        """The run that a killed process was setting aside, as it was."""
+        moving = self.path / MOVING
+        if moving.exists():
+            for entry in moving.iterdir():
+                entry.rename(self.path / entry.name)
+            moving.rmdir()
 
     def _release(self) -> None:
         (self.path / LOCK).unlink(missing_ok=True)
@@ -165,10 +178,10 @@ class RunFolder:
             return None
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+        except (OSError, RecursionError, ValueError) as error:
             raise InputError(f"{path} cannot be read: {error}; remove it to make it anew.") from error
         if not isinstance(content, dict):
-            raise InputError(f"{path} must hold an object, got {content!r}; remove it to make it anew.")
+            raise InputError(f"{path} must hold an object, got {shown(content)}; remove it to make it anew.")
         return content
 
     def add_rows(self, name: str, rows: Iterable[Mapping[str, Any]]) -> None:
@@ -228,22 +241,24 @@ def git_commit(folder: Path) -> str | None:
 
 
 def _is_run(folder: Path) -> bool:
+    if (folder / MOVING).is_dir() or (folder / REPLACED).is_dir():  # its own files may not be there yet
+        return True
     if not (folder / CONFIG).is_file():
         return False
-    return (folder / RESULT).is_file() or (folder / REPLACED).is_dir() or any(folder.glob("seed-*/" + CONFIG))
+    return any((folder / name).is_file() for name in (RESULT, FEATURES)) or any(folder.glob("seed-*/" + CONFIG))
 
 
 def _is_stopped_run(folder: Path) -> bool:
     """Whether a killed run may have left this: it names its settings first."""
     others = [entry.name for entry in folder.iterdir() if not entry.name.startswith((LOCK, PARTIAL))]
-    return not others or CONFIG in others or REPLACED in others
+    return not others or not {CONFIG, REPLACED, MOVING}.isdisjoint(others)
 
 
 def _strange(folder: Path) -> str | None:
     """The first thing in a folder that no run writes, or None."""
     for entry in sorted(folder.iterdir()):
         if entry.is_dir() and not entry.is_symlink():
-            if entry.name not in (REPLACED, LOGS) and not re.fullmatch(r"seed-\d+", entry.name):
+            if entry.name not in (REPLACED, MOVING, LOGS) and not re.fullmatch(r"seed-\d+", entry.name):
                 return entry.name
             inner = _strange(entry)
             if inner is not None:

@@ -4,6 +4,9 @@ The same encoder is judged before and after training, on the same folds, since a
 The run leaves a folder: config.yaml (run it again with --config), metrics.csv, result.json, encoder.safetensors,
 embeddings.npz and two pictures. graphcl_hard.embed embeds other graphs by it.
 
+Exit status: 0 done; 2 bad input, or a file that cannot be read or written; 130 Ctrl-C; 143 SIGTERM, which a scheduler
+sends before it kills: the last whole epoch is saved first, and the same command with --out and --resume goes on.
+
 Examples:
   python -m graphcl_hard.run --dataset MUTAG
   python -m graphcl_hard.run --dataset PROTEINS --beta 0 --tau-plus 0 --seeds 5     (uniform negatives)
@@ -17,14 +20,15 @@ import signal
 import sys
 
 
-def _end_at_once(*_: object) -> None:
+def _end_at_once(number: int, _: object) -> None:
     os.write(2, b"interrupted: nothing was written.\n")
-    os._exit(130)
+    os._exit(128 + number)
 
 
 if __name__ == "__main__":
     # While modules load nothing is on disk yet, and an exception there may be swallowed by the import system.
     signal.signal(signal.SIGINT, _end_at_once)
+    signal.signal(signal.SIGTERM, _end_at_once)
 
 import dataclasses
 from collections.abc import Sequence
@@ -36,7 +40,7 @@ from typing import Annotated
 
 import tyro
 
-from graphcl_hard.command_line import exit_status, interrupt_once, one_sentence, prepare_stdout
+from graphcl_hard.command_line import exit_status, interrupt_once, one_sentence, prepare_stdout, terminate_once
 from graphcl_hard.config import Config
 from graphcl_hard.display import silence_stdout
 from graphcl_hard.errors import InputError
@@ -62,7 +66,7 @@ class Arguments:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; returns the exit status: 0, 2 for bad input, 130 for Ctrl-C."""
+    """Run the command; returns the exit status, see `exit_status`."""
     words = list(sys.argv[1:] if argv is None else argv)
     rank, _ = _launched()
     if rank:  # the first process speaks for all
@@ -148,6 +152,7 @@ def _run(config: Config) -> None:
 
     if __name__ == "__main__":
         signal.signal(signal.SIGINT, interrupt_once)
+        signal.signal(signal.SIGTERM, terminate_once)
         keep_freed_memory()
     display = Display(config.quiet)
     check_logger(config.logger)
@@ -167,8 +172,8 @@ def _run(config: Config) -> None:
     out = config.out or default_folder(config.dataset, datetime.now())
     try:
         run_seeds(config, graphs, features, out, display, processes)
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt(out) from None
+    except KeyboardInterrupt as interrupt:
+        raise type(interrupt)(out) from None
     if processes is not None:
         processes.tell(None)
     display.say(f"written: {out}")

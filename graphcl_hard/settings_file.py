@@ -10,7 +10,10 @@ from typing import Any, get_type_hints
 import yaml
 
 from graphcl_hard.config import BEFORE, OUTPUT_SETTINGS, Config, flag, to_plain
-from graphcl_hard.errors import InputError
+from graphcl_hard.errors import InputError, shown
+
+# What PyYAML raises: a date such as 2001-99-99 is a ValueError, `!!bool x` a KeyError.
+_NOT_YAML = (yaml.YAMLError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 
 
 def check_same_settings(config: Config, folder: Path) -> None:
@@ -36,12 +39,12 @@ def read_yaml(path: Path) -> dict[str, Any]:
     try:
         # Numbers such as 1e-3 are strings to YAML 1.1; the flags' parser reads them, so all scalars may be strings.
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        reason = error.strerror if isinstance(error, OSError) else re.sub(r"\s+", " ", str(error))
+    except (OSError, *_NOT_YAML) as error:
+        reason = error.strerror if isinstance(error, OSError) else re.sub(r"\s+", " ", str(error))[:500]
         raise InputError(f"--config {path} cannot be read: {reason}; give the config.yaml of a run.") from error
     content = {} if content is None else content
     if not isinstance(content, dict):
-        raise InputError(f"--config {path} must hold one setting a line, such as 'beta: 2', got {content!r}.")
+        raise InputError(f"--config {path} must hold one setting a line, such as 'beta: 2', got {shown(content)}.")
     names = [field.name for field in dataclasses.fields(Config)]
     if {"dataset", "protocol", "probes"} <= content.keys():  # a run's own file, which names all settings of its time
         content = {**BEFORE, **content}
@@ -49,10 +52,10 @@ def read_yaml(path: Path) -> dict[str, Any]:
         if key not in names:
             close = difflib.get_close_matches(str(key), names, n=1)
             hint = f"did you mean {close[0]!r}?" if close else f"the settings are {', '.join(names)}."
-            raise InputError(f"--config {path} has the unknown setting {key!r}; {hint}")
+            raise InputError(f"--config {path} has the unknown setting {shown(key)}; {hint}")
         kind, fits = _kind(getattr(Config(), key), get_type_hints(Config)[key])
         if not fits(content[key]):
-            raise InputError(f"--config {path}: {key} must be {kind}, got {content[key]!r}; mend that line.")
+            raise InputError(f"--config {path}: {key} must be {kind}, got {shown(content[key])}; mend that line.")
     return content
 
 

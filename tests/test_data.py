@@ -19,6 +19,7 @@ from graphcl_hard import data, download, sources, tu_cache
 from graphcl_hard.data import TUDataset, load_graphs
 from graphcl_hard.errors import InputError
 from graphcl_hard.sources import KNOWN_NAMES, check_name, default_data_dir, embedded_folder, suggest, writable_folder
+from graphcl_hard.summed_file import read_summed, write_summed
 
 ROOT = Path(data.__file__).resolve().parent.parent
 MIRROR = os.environ.get("GRAPHCL_HARD_MIRROR")
@@ -150,7 +151,7 @@ def test_places_in_the_data_folder(tmp_path, place):
     if place == "TINY":
         assert content(root) == before
     else:
-        assert (root / "TINY" / "processed" / "tu_arrays.pt").is_file()
+        assert (root / "TINY" / "processed" / "tu_arrays.safetensors").is_file()
 
 
 def test_data_folder_comes_before_embedded_copy(tmp_path):
@@ -296,9 +297,11 @@ class TestCache:
         load_graphs("TINY", data_dir=root)
         assert len(reads) == 1
 
-    @pytest.mark.parametrize("damage", [lambda c: b"", lambda c: c[: len(c) // 2], lambda c: b"junk" * 99])
+    @pytest.mark.parametrize(
+        "damage", [lambda c: b"", lambda c: c[: len(c) // 2], lambda c: b"junk" * 99, lambda c: c[:-1] + b"~"]
+    )
     def test_damaged_cache_is_rebuilt(self, root, reads, damage):
-        path = root / "TINY" / "processed" / "tu_arrays.pt"
+        path = root / "TINY" / "processed" / "tu_arrays.safetensors"
         good = path.read_bytes()
         path.write_bytes(damage(good))
         assert load_graphs("TINY", data_dir=root).num_graphs == 4
@@ -311,7 +314,7 @@ class TestCache:
             def __reduce__(self):
                 return os.system, (f"touch {tmp_path / 'evil'}",)
 
-        torch.save(Evil(), root / "TINY" / "processed" / "tu_arrays.pt")
+        torch.save(Evil(), root / "TINY" / "processed" / "tu_arrays.safetensors")
         assert load_graphs("TINY", data_dir=root).num_graphs == 4
         assert TUDataset(str(root), "TINY").len() == 4
         assert not (tmp_path / "evil").exists()
@@ -323,7 +326,7 @@ class TestCache:
         assert (root / "TINY" / "processed").read_text() == "in the way"
 
     def test_nothing_temporary_is_left(self, root):
-        assert {path.name for path in (root / "TINY" / "processed").iterdir()} <= {"tu_arrays.pt", ".lock"}
+        assert {path.name for path in (root / "TINY" / "processed").iterdir()} <= {"tu_arrays.safetensors", ".lock"}
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
@@ -435,11 +438,10 @@ def test_two_of_the_eight_sets_have_labels_of_edges(mirror, tmp_path):
 def test_a_cache_of_an_earlier_format_is_read_anew(tmp_path):
     write(tmp_path / "TINY" / "raw", {**TINY, "edge_labels": "0\n0\n1\n1\n2\n2\n"})
     load_graphs("TINY", data_dir=tmp_path)
-    path = tmp_path / "TINY" / "processed" / "tu_arrays.pt"
-    content = torch.load(path, weights_only=True)
-    del content["edge_label"]
-    content["digest"] = content["digest"].replace(f"{tu_cache.CACHE_FORMAT} ", "1 ", 1)
-    torch.save(content, path)
+    path = tmp_path / "TINY" / "processed" / "tu_arrays.safetensors"
+    tensors, text = read_summed(path, "set")
+    del tensors["edge_label"]
+    write_summed(path, tensors, "set", text.replace(f"{tu_cache.CACHE_FORMAT} ", "1 ", 1))
     assert load_graphs("TINY", data_dir=tmp_path).edge_label.tolist() == [[0], [0], [1], [1], [2], [2]]
 
 

@@ -25,7 +25,7 @@ from graphcl_hard.devices import place, training_device
 from graphcl_hard.errors import InputError
 from graphcl_hard.features import node_features
 from graphcl_hard.processes import Processes, ProcessLost, Share
-from graphcl_hard.records import CHECKPOINT
+from graphcl_hard.records import CHECKPOINTS
 from graphcl_hard.run import main
 from graphcl_hard.training import TrainingState, build_model, train
 
@@ -290,7 +290,7 @@ def test_a_dead_process_ends_the_others_and_any_number_goes_on(tmp_path):
     words = ["--epochs", "40"]
     folder = tmp_path / "killed"
     process = torchrun(*words, "--out", str(folder))
-    while not (folder / CHECKPOINT).exists():
+    while not (folder / CHECKPOINTS[0]).exists():
         assert process.poll() is None, process.communicate()
         time.sleep(0.05)
     workers = psutil.Process(process.pid).children()

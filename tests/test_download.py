@@ -15,9 +15,10 @@ from pathlib import Path
 
 import pytest
 
-from graphcl_hard import download
-from graphcl_hard.download import NotFetchedError, extract, fetch
+from graphcl_hard import download, unpack
+from graphcl_hard.download import NotFetchedError, fetch
 from graphcl_hard.errors import InputError
+from graphcl_hard.unpack import extract
 
 FILES = {"TINY_A.txt": "1, 2\n2, 1\n", "TINY_graph_indicator.txt": "1\n1\n", "TINY_graph_labels.txt": "0\n"}
 CLOSED = "http://127.0.0.1:9"  # the discard port, which nothing serves
@@ -362,7 +363,7 @@ def test_unsafe_and_damaged_zip_files(raw, tmp_path, content, message):
 
 
 def test_bomb_is_refused_before_it_is_unpacked(tmp_path, monkeypatch):
-    monkeypatch.setattr(download, "RATIO_FREE_BYTES", 10_000)
+    monkeypatch.setattr(unpack, "RATIO_FREE_BYTES", 10_000)
     archive = tmp_path / "TINY.zip"
     archive.write_bytes(zip_bytes([*GOOD, ("TINY/TINY_node_labels.txt", "0\n" * 500_000)]))
     out = tmp_path / "out"
@@ -370,7 +371,7 @@ def test_bomb_is_refused_before_it_is_unpacked(tmp_path, monkeypatch):
     with pytest.raises(InputError, match=r"unpacks to 1000\d+ bytes, must be at most \d+; do not use this file"):
         extract(archive, "TINY", out)
     assert list(out.iterdir()) == []
-    monkeypatch.setattr(download, "RATIO_FREE_BYTES", 10_000_000)  # the same file, small enough to be harmless
+    monkeypatch.setattr(unpack, "RATIO_FREE_BYTES", 10_000_000)  # the same file, small enough to be harmless
     extract(archive, "TINY", out)
     assert (out / "TINY_node_labels.txt").stat().st_size == 1_000_000
 
@@ -411,3 +412,48 @@ def test_a_set_that_is_not_whole_is_never_put_in_place(tmp_path):
         zipped.writestr("HALF/HALF_graph_labels.txt", "1\n")
     fetch("HALF", raw, mirrors=[str(mirror)], official_url=None)
     assert (raw / "HALF_graph_labels.txt").is_file()
+
+
+def test_an_address_with_tls_that_leads_to_one_without_is_not_used(raw, monkeypatch):
+    def answer(url):
+        response = download.requests.Response()
+        response.status_code, response.url, response.raw = 200, url, io.BytesIO(zip_bytes())
+        return response
+
+    def get_redirected(url, **_):
+        response = answer(url.replace("https:", "http:"))
+        response.history = [answer(url)]
+        return response
+
+    monkeypatch.setattr(download.requests, "get", get_redirected)
+    with pytest.raises(NotFetchedError, match="it leads to an address without TLS"):
+        get(raw, official="https://127.0.0.1:9")
+    assert_nothing_left(raw)
+    get(raw, official="http://127.0.0.1:9")  # as a mirror in one's own network may be
+    assert_whole(raw)
+
+
+@pytest.mark.parametrize("member", [".", "./", "TINY/.", "TINY//"])
+def test_a_member_without_a_name_is_passed_over(tmp_path, member):
+    """ "." was an IndexError."""
+    archive, out = tmp_path / "TINY.zip", tmp_path / "out"
+    out.mkdir()
+    archive.write_bytes(zip_bytes([*GOOD, (member, "")]))
+    extract(archive, "TINY", out)
+    assert {path.name for path in out.iterdir()} == set(FILES)
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_damage_is_damage_whatever_a_zip_file_was_packed_by(tmp_path, method):
+    """The standard library has an exception of its own for each, and LZMA's was a traceback."""
+    archive, out = tmp_path / "TINY.zip", tmp_path / "out"
+    out.mkdir()
+    with zipfile.ZipFile(archive, "w", method) as zipped:
+        for name, text in GOOD:
+            zipped.writestr(name, text * 99)
+    content = bytearray(archive.read_bytes())
+    start = content.index(b"TINY/TINY_A.txt") + len(b"TINY/TINY_A.txt")
+    content[start : start + 30] = bytes(255 - byte for byte in content[start : start + 30])
+    archive.write_bytes(content)
+    with pytest.raises(InputError, match="not a sound zip file"):
+        extract(archive, "TINY", out)

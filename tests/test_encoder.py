@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save
 from torch_geometric.data import Batch, Data
 
 from graphcl_hard import GINEncoder
@@ -238,3 +239,26 @@ def test_32_bit_edges_and_a_refused_second_derivative():
     torch.testing.assert_close(found, encoder(x, edge_index).node_embedding)
     with pytest.raises(RuntimeError, match="cannot be differentiated again"):
         torch.autograd.grad(found.sum(), x, create_graph=True)
+
+
+def test_a_flipped_bit_in_the_weights_is_found_and_weights_without_a_sum_are_taken(tmp_path):
+    """It gave other vectors without a word."""
+    encoder = GINEncoder(4, 8, 2).eval()
+    encoder.save_pretrained(tmp_path)
+    path = tmp_path / "encoder.safetensors"
+    content = path.read_bytes()
+    path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    with pytest.raises(InputError, match=r"encoder.safetensors is not what was written \(its sum differs\)"):
+        GINEncoder.from_pretrained(tmp_path)
+    path.write_bytes(save({name: tensor.contiguous() for name, tensor in encoder.state_dict().items()}))
+    loaded = GINEncoder.from_pretrained(tmp_path)
+    assert all(map(torch.equal, loaded.state_dict().values(), encoder.state_dict().values()))
+
+
+@pytest.mark.parametrize("changes", [{"hidden_channels": 10**6}, {"num_layers": 10**9}])
+def test_sizes_in_a_damaged_file_ask_for_no_memory_and_no_time(tmp_path, changes):
+    GINEncoder(4, 8, 2).save_pretrained(tmp_path)
+    arguments = json.loads((tmp_path / "encoder.json").read_text())
+    (tmp_path / "encoder.json").write_text(json.dumps(arguments | changes))
+    with pytest.raises(InputError, match="No encoder can be loaded from"):
+        GINEncoder.from_pretrained(tmp_path)

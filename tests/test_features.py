@@ -158,3 +158,23 @@ def test_a_map_has_a_map_of_edges_on_request(toy):
     assert torch.equal(features.apply(graphs), FeatureMap.fit(graphs).apply(graphs))
     assert FeatureMap.from_plain(json.loads(json.dumps(features.to_plain()))) == features
     assert FeatureMap.fit(graphs).apply_edges(graphs) is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"label_values": ["abc"]}, "must be lists"),  # it was three labels, a, b and c
+        ({"label_values": [["a", "a"]]}, "each value once"),
+        ({"mean": [float("nan")], "std": [1.0]}, "finite numbers"),  # vectors were nan
+        ({"mean": [0.0], "std": [0.0]}, "above 0"),
+        ({"mean": ["1"], "std": [1.0]}, "finite numbers"),
+        ({"label_values": []}, "a map of degrees, or of labels and attributes"),
+        ({"largest_degree": -1}, "largest_degree must be a whole number or null"),
+        ({"largest_degree": 3}, "a map of degrees, or of labels and attributes"),
+    ],
+)
+def test_what_no_map_can_be_is_refused_and_was_read(changes, message):
+    plain = FeatureMap((("a", "b"),)).to_plain()
+    assert FeatureMap.from_plain(json.loads(json.dumps(plain))) == FeatureMap((("a", "b"),))
+    with pytest.raises(ValueError, match=message):
+        FeatureMap.from_plain({**json.loads(json.dumps(plain)), **changes})

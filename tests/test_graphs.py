@@ -324,3 +324,36 @@ def test_labels_without_an_order_are_numbered_as_they_come():
     data = to_graph_data([graph], node_label="kind")
     assert set(data.node_label_values[0]) == {None, ("b", 2)}
     assert data.node_label[0] == data.node_label[2] != data.node_label[1]
+
+
+EDGES = torch.tensor([[0, 1], [1, 0]])
+
+
+@pytest.mark.parametrize(
+    ("graph", "message"),
+    [
+        (Data(edge_index=EDGES, num_nodes=[2]), r"Graph 0 has num_nodes \[2\], must be a number from 0 to"),
+        (Data(edge_index=EDGES, num_nodes=torch.ones(2)), "Graph 0 has num_nodes tensor"),
+        (Data(edge_index=EDGES, num_nodes=-1), "Graph 0 has num_nodes -1, must"),
+        (Data(edge_index=EDGES, num_nodes=2.5), "Graph 0 has num_nodes 2.5, must"),
+        (Data(edge_index=EDGES, x=torch.eye(2).to_sparse(), num_nodes=2), "Graph 0 has a 'x' that is not a tensor"),
+        (Data(edge_index=EDGES, x=torch.empty(2, 1, device="meta")), "Graph 0 has a 'x' that is not a tensor"),
+        (Data(edge_index=EDGES.to_sparse(), num_nodes=2), "Graph 0 has an edge_index without numbers in memory, or a"),
+    ],
+)
+def test_numbers_of_nodes_and_tensors_that_are_none_are_refused_and_were_tracebacks(graph, message):
+    with pytest.raises(InputError, match=message):
+        to_graph_data([graph])
+
+
+def test_attributes_of_different_lengths_are_refused_and_were_a_traceback():
+    graph = Data(edge_index=EDGES, x=torch.ones(2, 1), z=torch.ones(3, 1))
+    with pytest.raises(InputError, match="Graph 0 must have one number of nodes, got 2 and 3"):
+        to_graph_data([graph], node_attr=("x", "z"))
+
+
+def test_a_tensor_as_a_label_is_refused_and_was_another_label_at_each_node():
+    graph = nx.path_graph(2)
+    nx.set_node_attributes(graph, {0: torch.tensor(1), 1: torch.tensor(1)}, "label")
+    with pytest.raises(InputError, match=r"Graph 0 has the label tensor\(1\) at its node 0, which cannot be told"):
+        to_graph_data([graph], node_label="label")

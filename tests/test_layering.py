@@ -22,8 +22,11 @@ FLOORS = [
         "config",
         "records",
         "tu_format",
+        "unpack",
+        "data_tensors",
     },
     {
+        "summed_file",
         "settings_file",
         "estimator_parameters",
         "released",

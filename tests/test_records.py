@@ -1,11 +1,13 @@
 """The run folder: files whole or absent, nothing overwritten unasked, one writer at a time."""
 
+import contextlib
 import json
 import math
 import os
 import subprocess
 import sys
 from datetime import datetime
+from pathlib import Path
 
 import pytest
 
@@ -80,6 +82,39 @@ def test_a_run_that_fails_to_replace_another_loses_nothing(tmp_path):
     with RunFolder(tmp_path, overwrite=True) as folder:
         folder.write_text(records.RESULT, "newer")
     assert os.listdir(tmp_path) == [records.RESULT]
+
+
+@pytest.mark.parametrize("resume", [True, False])
+@pytest.mark.parametrize("stop", range(5))
+def test_a_run_that_is_set_aside_survives_a_kill_at_any_renaming(tmp_path, monkeypatch, stop, resume):
+    """Some of its files set aside and some not, a new run took the rest for what failed to replace it."""
+    path, rename, calls = tmp_path / "run", Path.rename, []
+    with RunFolder(path) as folder:
+        for name in (records.CONFIG, records.RESULT, records.METRICS):
+            folder.write_text(name, name)
+    before = {entry.name: entry.read_text() for entry in path.iterdir()}
+
+    def dying(self, target):
+        calls.append(1)
+        if len(calls) > stop:
+            raise KeyboardInterrupt
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", dying)
+    with contextlib.suppress(KeyboardInterrupt):
+        RunFolder(path, overwrite=True)._release()
+    assert len(calls) == min(stop + 1, 4)
+    monkeypatch.undo()
+    assert stop == 4 or {entry.read_text() for entry in path.rglob("*") if entry.is_file()} == set(before.values())
+    with pytest.raises(InputError, match="holds a run; give --resume"):
+        RunFolder(path)
+    if resume and stop < 4:
+        with RunFolder(path, resume=True):
+            assert {entry.name: entry.read_text() for entry in path.iterdir() if entry.name != records.LOCK} == before
+    elif not resume:
+        with RunFolder(path, overwrite=True):
+            old = path / records.REPLACED
+            assert {entry.name: entry.read_text() for entry in old.iterdir()} == before
 
 
 @pytest.mark.parametrize("extra", ["notes.md", "seed-0/notes.md", "data/x", ".lock"])

@@ -12,6 +12,7 @@ import time
 import numpy as np
 import pytest
 import torch
+from runs import without_times
 
 from graphcl_hard import GINEncoder
 from graphcl_hard.batching import GraphBatches
@@ -20,7 +21,7 @@ from graphcl_hard.config import Config
 from graphcl_hard.devices import place, training_device
 from graphcl_hard.errors import InputError
 from graphcl_hard.features import FeatureMap
-from graphcl_hard.records import CHECKPOINT
+from graphcl_hard.records import CHECKPOINTS
 from graphcl_hard.run import main
 from graphcl_hard.training import TrainingState, build_model, train
 
@@ -94,21 +95,37 @@ def test_a_training_goes_on_bit_for_bit(setting, tmp_path, change, stop):
     assert all(torch.equal(ends[name], expected[name]) for name in expected)
 
 
-def test_a_checkpoint_that_is_not_what_was_written_is_refused(setting, tmp_path):
+def test_a_checkpoint_that_is_not_what_was_written_is_refused_or_the_one_before_it_used(setting, tmp_path):
     state, batches, fabric = setting(SMALL)
     progress = Progress()
     assert read_checkpoint(tmp_path, state) is None
-    train(state, batches, SMALL, fabric, progress.epochs.append)
-    write_checkpoint(tmp_path, state, progress)
-    path = tmp_path / CHECKPOINT
+
+    def write(epoch):
+        progress.epochs.append(epoch)
+        write_checkpoint(tmp_path, state, progress)
+
+    train(state, batches, dataclasses.replace(SMALL, epochs=1), fabric, write)
+    path, before = (tmp_path / name for name in CHECKPOINTS)
     whole = path.read_bytes()
+    assert not before.exists()
     for position in (len(whole) - 1, len(whole) // 2):
         path.write_bytes(whole[:position] + bytes([whole[position] ^ 1]) + whole[position + 1 :])
-        with pytest.raises(InputError, match=r"its sum differs"):
+        with pytest.raises(InputError, match=r"its sum differs\); remove it to start again"):
             read_checkpoint(tmp_path, state)
     path.write_bytes(whole[:-10])
     with pytest.raises(InputError, match=r"cannot be read: .*; remove it to start again"):
         read_checkpoint(tmp_path, state)
+
+    path.write_bytes(whole)
+    train(state, batches, dataclasses.replace(SMALL, epochs=2), fabric, write)
+    assert before.read_bytes() == whole
+    path.write_bytes(path.read_bytes()[:-10])
+    found = read_checkpoint(tmp_path, state)
+    assert (len(found.epochs), state.epoch) == (1, 1)
+    assert found.complaint.startswith(f"The checkpoint {path} cannot be read: ")
+    assert found.complaint.endswith("; the one before it is used, of epoch 1.")
+    assert (path.exists(), before.read_bytes()) == (False, whole)
+    assert read_checkpoint(tmp_path, state).complaint is None  # as where a writer was killed between its two renamings
 
 
 def command(out, *words):
@@ -118,17 +135,6 @@ def command(out, *words):
 @pytest.fixture
 def finished_words():
     return lambda out, *words: command(out, "--epochs", "1", "--resume", "--quiet", *words)[3:]
-
-
-def without_times(folder):
-    """What a run left, without its times."""
-    result = json.loads((folder / "result.json").read_text())
-    for name in ("seconds", "resumed_after_epoch"):
-        result.pop(name, None)
-    result["config"] = {k: v for k, v in result["config"].items() if k not in ("out", "resume")}
-    metrics = [line.rpartition(",")[0] for line in (folder / "metrics.csv").read_text().splitlines()]
-    arrays = {name: array.tolist() for name, array in np.load(folder / "embeddings.npz").items()}
-    return result, metrics, arrays, (folder / "encoder.safetensors").read_bytes()
 
 
 @pytest.mark.parametrize(
@@ -149,7 +155,7 @@ def test_a_killed_run_ends_as_if_nothing_had_happened(tmp_path, words):
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
     (killed / ".part-torn.csv").write_text("half")  # what a writer leaves that is killed
-    assert (killed / CHECKPOINT).exists()
+    assert (killed / CHECKPOINTS[0]).exists()
     assert main(command(killed, *words, "--quiet", "--resume")[3:]) == 0
     result = json.loads((killed / "result.json").read_text())
     assert 9 <= result["resumed_after_epoch"] < 40

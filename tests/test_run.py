@@ -416,6 +416,9 @@ def test_a_gpu_that_is_not_there_is_refused(tmp_path, monkeypatch, capsys):
         ("epochs: many\n", "Error parsing --epochs: invalid literal for int"),
         ("dataset: -x\n", "-x"),
         ("beta: !!python/object/apply:os.system ['true']\n", "cannot be read"),
+        ("seed: 2001-99-99\n", "cannot be read: month must be in 1..12"),  # these three were tracebacks
+        ("beta: !!int x\n", "cannot be read: invalid literal for int"),
+        ("[" * 2000, "cannot be read: maximum recursion depth exceeded"),
     ],
 )
 def test_a_bad_config_file_is_refused(text, sentence, tmp_path, capsys):

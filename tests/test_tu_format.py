@@ -5,16 +5,12 @@ from unittest import mock
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from fuzz import campaign
 from hypothesis import strategies as st
 
 from graphcl_hard import tu_format
 from graphcl_hard.errors import InputError
 from graphcl_hard.tu_format import TuArrays, one_hot_columns, read_tu_folder, tu_digest
-
-PROPERTY = settings(
-    deadline=None, max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-)
 
 # Two triangles-and-a-tail graphs: nodes 1-3 and 4-6.
 SMALL = {
@@ -229,15 +225,18 @@ def tu_sets(draw):
     return arrays, {kind: content for kind, content in files.items() if content is not None}
 
 
-@PROPERTY
-@given(tu_sets())
+@campaign("TU folders, written and read", tu_sets())
 def test_written_sets_are_read_back_equal(tmp_path, drawn):
     arrays, files = drawn
     assert_same(read_tu_folder(write(tmp_path / "s", files), "DS"), arrays)
 
 
-@PROPERTY
-@given(tu_sets(), st.randoms(use_true_random=False), st.sampled_from(["line", "bytes", "token", "byte", "file"]))
+@campaign(
+    "TU folders, damaged",
+    tu_sets(),
+    st.randoms(use_true_random=False),
+    st.sampled_from(["line", "bytes", "token", "byte", "file"]),
+)
 def test_damage_gives_a_sound_set_or_an_error_that_names_a_file(tmp_path, drawn, chance: random.Random, damage):
     _, files = drawn
     kind = chance.choice(sorted(files))

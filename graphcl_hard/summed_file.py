@@ -1,0 +1,69 @@
+"""Files of tensors that carry their own sum, so that one that was cut short or changed is never taken for whole."""
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from graphcl_hard.errors import InputError
+from graphcl_hard.records import replacing
+
+
+def summed(tensors: Mapping[str, Tensor], key: str | None = None, text: str = "") -> bytes:
+    """Tensors, and a text by this key, in safetensors with a SHA-256 of both.
+
+    Without a text the same tensors give the same bytes; safetensors puts the entries of its header in any order.
+    """
+    return save(dict(tensors), ({} if key is None else {key: text}) | {"sha256": _digest(tensors, text)})
+
+
+def write_summed(path: Path, tensors: Mapping[str, Tensor], key: str | None = None, text: str = "") -> None:
+    """Replace a file by what `summed` gives."""
+    content = summed(tensors, key, text)
+    with replacing(path) as partial:
+        # Not safetensors' own writer, which hides a full disk behind an exception of its own.
+        partial.write_bytes(content)
+
+
+def read_summed(path: Path, key: str | None = None, required: bool = True) -> tuple[dict[str, Tensor], str]:
+    """The tensors, on the CPU, and the text that `write_summed` put there.
+
+    Args:
+        path: the file.
+        key: the text's; None: it has none.
+        required: whether a file that carries no sum is refused; one that other software wrote has none.
+
+    Raises:
+        InputError: the file cannot be read, or is not what was written; a sentence begun with the path, and no advice.
+    """
+    try:
+        with safe_open(path, "pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        text = "" if key is None else metadata.get(key, "")
+        found = metadata.get("sha256")
+        whole = found == _digest(tensors, text) if required or found is not None else True
+    except (OSError, SafetensorError, TypeError, ValueError, RuntimeError) as error:
+        raise InputError(f"{path} cannot be read: {_first_line(error)}") from error
+    if not whole:
+        raise InputError(f"{path} is not what was written (its sum differs)")
+    return tensors, text
+
+
+def _digest(tensors: Mapping[str, Tensor], text: str) -> str:
+    found = hashlib.sha256(text.encode())
+    for name in sorted(tensors):
+        array: npt.NDArray[Any] = tensors[name].numpy()
+        found.update(f"{name} {array.dtype} {array.shape}".encode())
+        found.update(np.ascontiguousarray(array).data)
+    return found.hexdigest()
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0] if str(error) else type(error).__name__
