@@ -21,7 +21,7 @@ from graphcl_hard.errors import InputError
 from graphcl_hard.estimator_parameters import OWN, SETTINGS, describe_unknown, signature, to_config, to_plain_value
 from graphcl_hard.evaluation_arguments import rescale
 from graphcl_hard.features import FeatureMap
-from graphcl_hard.fitted import Fitted
+from graphcl_hard.fitted import DAMAGED, Fitted
 from graphcl_hard.graph_data import GraphData
 from graphcl_hard.graph_encoder import GraphEncoder
 from graphcl_hard.graphs import to_graph_data
@@ -207,15 +207,7 @@ class HardInfoGraph(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
             fitted, params = Fitted.load(Path(path))
             estimator = cls(**params)
             estimator._hold(fitted)
-        except (
-            ArithmeticError,
-            AssertionError,
-            AttributeError,
-            LookupError,
-            RuntimeError,
-            TypeError,
-            ValueError,
-        ) as why:
+        except DAMAGED as why:
             reason = str(why).splitlines()[0] if str(why) else type(why).__name__
             raise InputError(f"No estimator can be loaded: {reason}; give a file that `save` wrote.") from why
         return estimator

@@ -44,9 +44,10 @@ def to_config(params: Mapping[str, Any], draw: bool = False) -> Config:
     mistakes += [
         re.sub(r"--([a-z][a-z-]*)", lambda found: found[1].replace("-", "_"), mistake) for mistake in config.mistakes()
     ]
-    named = [name for name in ("edge_label", "edge_attr") if plain[name]]
-    if named and config.encoder != "gine":
-        found = " and ".join(f"{name} {plain[name]!r}" for name in named)
+    nothing = (str, tuple, list, type(None))
+    named = [name for name in ("edge_label", "edge_attr") if not isinstance(plain[name], nothing) or plain[name]]
+    if named and isinstance(config.encoder, str) and config.encoder != "gine":
+        found = " and ".join(f"{name} {shown(plain[name])}" for name in named)
         mistakes.append(
             f"edge_label and edge_attr are read by encoder gine alone, got {found} with {config.encoder}; "
             "take gine, or leave them out."

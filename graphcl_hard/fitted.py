@@ -29,6 +29,8 @@ FREE = {
     *("epochs", "seed", "lr", "beta", "beta_schedule", "batch_size", "nodes_per_graph", "views", "view_strength"),
     *("second_view_strength", "scale", "deterministic"),
 }
+# What building a model from a damaged file's content may raise.
+DAMAGED = (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 # PyTorch's generator, which draws the initial weights, is the process's: one model at a time, so that a seed holds.
 _one_at_a_time = threading.Lock()
 

@@ -101,6 +101,9 @@ def _edge_tensors(data: Data, index: int, names: Names, edge_index: Tensor) -> R
 def _tensors(data: Data, index: int, what: str, label: str | None, attributes: Iterable[str]) -> Rows:
     """Labels, and those of the attributes that there are."""
     columns = [column_of(data, name, index).float() for name in attributes if name in data]
+    if len({len(column) for column in columns}) > 1:
+        found = " and ".join(str(rows) for rows in sorted({len(column) for column in columns}))
+        raise InputError(f"Graph {index} must have one number of {what}s, got {found}; mend its attributes.")
     labels = None
     if label is not None:
         _check_named(data, index, f"{what}_label", (label,))
@@ -114,7 +117,9 @@ def _tensors(data: Data, index: int, what: str, label: str | None, attributes: I
 def _check_named(data: Data, index: int, what: str, names: Iterable[str]) -> None:
     for name in names:
         if name not in data:
-            raise InputError(f"Graph {index} has no {name!r}, which {what} names; it has {', '.join(data.keys())}.")
+            raise InputError(
+                f"Graph {index} has no {name!r}, which {what} names; it has {', '.join(sorted(data.keys()))}."
+            )
 
 
 def read_networkx(graph: nx.Graph, index: int, names: Names) -> OneGraph:

@@ -326,19 +326,22 @@ def test_labels_without_an_order_are_numbered_as_they_come():
     assert data.node_label[0] == data.node_label[2] != data.node_label[1]
 
 
-EDGES = torch.tensor([[0, 1], [1, 0]])
+BOTH_WAYS = torch.tensor([[0, 1], [1, 0]])
 
 
 @pytest.mark.parametrize(
     ("graph", "message"),
     [
-        (Data(edge_index=EDGES, num_nodes=[2]), r"Graph 0 has num_nodes \[2\], must be a number from 0 to"),
-        (Data(edge_index=EDGES, num_nodes=torch.ones(2)), "Graph 0 has num_nodes tensor"),
-        (Data(edge_index=EDGES, num_nodes=-1), "Graph 0 has num_nodes -1, must"),
-        (Data(edge_index=EDGES, num_nodes=2.5), "Graph 0 has num_nodes 2.5, must"),
-        (Data(edge_index=EDGES, x=torch.eye(2).to_sparse(), num_nodes=2), "Graph 0 has a 'x' that is not a tensor"),
-        (Data(edge_index=EDGES, x=torch.empty(2, 1, device="meta")), "Graph 0 has a 'x' that is not a tensor"),
-        (Data(edge_index=EDGES.to_sparse(), num_nodes=2), "Graph 0 has an edge_index without numbers in memory, or a"),
+        (Data(edge_index=BOTH_WAYS, num_nodes=[2]), r"Graph 0 has num_nodes \[2\], must be a number from 0 to"),
+        (Data(edge_index=BOTH_WAYS, num_nodes=torch.ones(2)), "Graph 0 has num_nodes tensor"),
+        (Data(edge_index=BOTH_WAYS, num_nodes=-1), "Graph 0 has num_nodes -1, must"),
+        (Data(edge_index=BOTH_WAYS, num_nodes=2.5), "Graph 0 has num_nodes 2.5, must"),
+        (Data(edge_index=BOTH_WAYS, x=torch.eye(2).to_sparse(), num_nodes=2), "Graph 0 has a 'x' that is not a tensor"),
+        (Data(edge_index=BOTH_WAYS, x=torch.empty(2, 1, device="meta")), "Graph 0 has a 'x' that is not a tensor"),
+        (
+            Data(edge_index=BOTH_WAYS.to_sparse(), num_nodes=2),
+            "Graph 0 has an edge_index without numbers in memory, or a",
+        ),
     ],
 )
 def test_numbers_of_nodes_and_tensors_that_are_none_are_refused_and_were_tracebacks(graph, message):
@@ -347,7 +350,7 @@ def test_numbers_of_nodes_and_tensors_that_are_none_are_refused_and_were_traceba
 
 
 def test_attributes_of_different_lengths_are_refused_and_were_a_traceback():
-    graph = Data(edge_index=EDGES, x=torch.ones(2, 1), z=torch.ones(3, 1))
+    graph = Data(edge_index=BOTH_WAYS, x=torch.ones(2, 1), z=torch.ones(3, 1))
     with pytest.raises(InputError, match="Graph 0 must have one number of nodes, got 2 and 3"):
         to_graph_data([graph], node_attr=("x", "z"))
 
