@@ -2,6 +2,8 @@
 
 import csv
 import difflib
+import lzma
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,6 +21,11 @@ READ = (".npz", ".npy", *TABLES)
 LABELS = "y"
 
 Array = npt.NDArray[Any]
+# What readers raise; an encrypted member of a zip file and an unknown compression are RuntimeErrors.
+DAMAGED = (
+    *(OSError, ValueError, EOFError, LookupError, MemoryError, OverflowError, RuntimeError),
+    *(csv.Error, lzma.LZMAError, struct.error, zipfile.BadZipFile, zlib.error),
+)
 
 
 def write_vectors(path: Path, vectors: Array, y: Array) -> None:
@@ -107,7 +114,7 @@ def _read(path: Path, suffixes: Iterable[str]) -> dict[str, Array]:
         return _read_parquet(path) if path.suffix == ".parquet" else _read_numpy(path)
     except InputError:
         raise
-    except (OSError, ValueError, EOFError, csv.Error, zipfile.BadZipFile, zlib.error) as error:
+    except DAMAGED as error:
         reason = (isinstance(error, OSError) and error.strerror) or " ".join(str(error).split()) or "it is cut short"
         raise InputError(f"{path} cannot be read: {reason.rstrip('.')}; make the file anew.") from error
 
@@ -116,11 +123,9 @@ def _read_numpy(path: Path) -> dict[str, Array]:
     if path.suffix == ".npz" and not zipfile.is_zipfile(path):
         raise ValueError("it is no .npz file, or cut short")
     try:
-        loaded = np.load(path, allow_pickle=False)
-        if isinstance(loaded, np.ndarray):
-            return {path.stem: loaded}
-        with loaded:
-            arrays = {name: loaded[name] for name in loaded.files}
+        with path.open("rb") as file:  # NumPy leaves one open that it cannot read
+            loaded = np.load(file, allow_pickle=False)
+            arrays = {path.stem: loaded} if isinstance(loaded, np.ndarray) else dict(loaded)
         return {name: array for name, array in arrays.items() if isinstance(array, np.ndarray)}
     except ValueError as error:
         if "allow_pickle" not in str(error):

@@ -25,6 +25,7 @@ CASES = {
     "graphs, written and read": 800,
     "graphs, damaged": 1000,
     "vectors": 300,
+    "vectors, damaged": 900,
 }
 
 

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from graphcl_hard import GINEncoder, HardInfoGraph, load_encoder
 from graphcl_hard.checkpoint import Progress, read_checkpoint, write_checkpoint
 from graphcl_hard.config import Config, to_plain
-from graphcl_hard.embed import read_features, write_vectors
+from graphcl_hard.embed import read_features
 from graphcl_hard.encoders import MessagePassingEncoder
 from graphcl_hard.features import FeatureMap
 from graphcl_hard.records import CHECKPOINTS, RunFolder
@@ -27,6 +27,7 @@ from graphcl_hard.settings_file import check_same_settings, read_yaml
 from graphcl_hard.summed_file import read_summed, write_summed
 from graphcl_hard.training import Epoch, TrainingState, build_model
 from graphcl_hard.unpack import extract
+from graphcl_hard.vector_files import read_vectors, write_vectors
 
 
 def test_the_campaign_has_ten_thousand_cases():
@@ -387,3 +388,15 @@ def test_vectors_are_read_back_bit_for_bit(tmp_path, dtype, graphs, width, chanc
             found, labels = frame.iloc[:, :-1].to_numpy().astype(dtype), frame["y"].to_numpy()
         assert found.astype(dtype).tobytes() == vectors.tobytes()
         assert labels.tolist() == y.tolist()
+
+
+@campaign("vectors, damaged", st.sampled_from([".npz", ".csv", ".parquet"]), st.integers(1, 4), CHANCE)
+def test_damaged_vectors_are_read_or_refused(tmp_path, suffix, graphs, chance):
+    path = tmp_path / f"v{suffix}"
+    write_vectors(path, np.arange(2.0 * graphs).reshape(graphs, 2), np.arange(graphs))
+    path.write_bytes(damaged(path.read_bytes(), chance, times=2))
+    found = outcome(lambda: read_vectors(path))
+    if found is not None:
+        vectors, labels = found
+        assert {array.shape[0] for array in vectors.values()} == {len(labels)}
+        assert all(np.isfinite(array).all() or suffix != ".csv" for array in vectors.values())
