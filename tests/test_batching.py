@@ -65,7 +65,7 @@ def test_a_part_is_the_batch_of_its_graphs(sizes, bounds, directed):
         graphs = without_some_edges(graphs, torch.Generator().manual_seed(0))
     batches = GraphBatches(graphs, torch.randn(graphs.num_nodes, 3), edge_attr=torch.randn(graphs.num_edges, 2))
     whole = batches.select(torch.arange(len(sizes)), 2, torch.Generator().manual_seed(1))
-    whole = with_views(whole, ("node-drop", "subgraph"), 0.3, torch.Generator().manual_seed(2))
+    whole = with_views(whole, ("node-drop", "subgraph"), (0.3, 0.3), torch.Generator().manual_seed(2))
     part = whole.part(start, stop)
     expected = batches.select(torch.arange(start, stop))
     assert torch.equal(part.x, expected.x)
