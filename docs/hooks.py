@@ -1,4 +1,4 @@
-"""What the site takes from outside of docs/, and mathematics as MathML; the hooks of mkdocs.yml."""
+"""What the site takes from outside of docs/, mathematics as MathML, what stays on one line; the hooks of mkdocs.yml."""
 
 import html
 import os
@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import textwrap
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,13 @@ OUTSIDE = re.compile(r"(?<=\]\()\.\./(?!\.\.)([^)\s#]+)(?<!\.md)(?=\))")
 HELP = re.compile(r"^<!-- help (\S+) -->$", re.MULTILINE)
 # As pymdownx.arithmatex leaves it.
 MATH = re.compile(r'<(span|div) class="arithmatex">\\[(\[](.*?)\\[)\]]</\1>', re.DOTALL)
+# latex2mathml leaves it to the browser, which takes a minus behind a parenthesis for one between two terms.
+SIGN = re.compile(r"(<mo[^>]*>(?:&#x00028;|\()</mo>)<mo>(?=&#x02212;</mo>)")
+CODE = re.compile(r"(?<=<code>)(?<!<span></span><code>)[^<]+(?=</code>)")  # in a line, not a block
+CELL = re.compile(r"<td>[^<]+</td>")
+# Flags in the text; in a table an interval, a p, and the names of data sets.
+FLAG = re.compile(r"(?<!\S)--?[a-z][\w-]*")
+WHOLE = re.compile(r"[-+]?\d[\d.]* \[[-+\d.]+, [-+\d.]+\],?|p (?:=|&lt;) [\d.]+\*?|[A-Z]+-[A-Z]+")
 
 
 def on_files(files: Files, *, config: MkDocsConfig) -> Files:
@@ -40,14 +48,26 @@ def on_page_markdown(markdown: str, *, page: Page, **_: Any) -> str:
 
 
 def on_page_content(content: str, **_: Any) -> str:
-    """Mathematics as MathML, which browsers draw without a script."""
+    """Mathematics as MathML, which browsers draw without a script; what stays on one line marked."""
 
     def mathml(found: re.Match[str]) -> str:
         block = found[1] == "div"
         drawn = convert(html.unescape(found[2]), display="block" if block else "inline")
+        drawn = SIGN.sub(r'\1<mo form="prefix">', drawn)
         return f'<div class="math">{drawn}</div>' if block else drawn
 
-    return MATH.sub(mathml, content)
+    def whole(parts: re.Pattern[str]) -> Callable[[re.Match[str]], str]:
+        return lambda found: parts.sub(r'<span class="whole">\g<0></span>', found[0])
+
+    return CELL.sub(whole(WHOLE), CODE.sub(whole(FLAG), MATH.sub(mathml, content)))
+
+
+def on_post_template(output_content: str, *, template_name: str, **_: Any) -> str:
+    """A page that is not there names the ways on; a theme's page has a heading alone."""
+    if template_name != "404.html":
+        return output_content
+    ways = '<p>There is no such page. The <a href="/index.html">home page</a> says where to go.</p>'
+    return output_content.replace("</h1>\n", f"</h1>\n{ways}\n", 1)
 
 
 def _help(module: str) -> str:

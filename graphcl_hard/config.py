@@ -36,8 +36,8 @@ class Config:
         objective: Jensen-Shannon (InfoGraph's) or InfoNCE.
         mode: paper: hard negatives weigh more, as published. released: the authors' code, which weights the easiest
             negatives and fixes tau_plus at 0.5; for comparison.
-        beta: Hardness, at least 0. 0 weights all negatives alike; the larger, the more the hardest count. Under graphcl
-            1 is hard already.
+        beta: Hardness, at least 0. 0 weights all negatives alike; the larger, the more the hardest count. 1 is hard
+            already under graphcl.
         beta_schedule: How beta moves over the epochs: up from 0 or down to 0.
         tau_plus: Class prior in [0, 1): the chance that a random graph is of the anchor's class. 0 switches the
             correction of false negatives off.

@@ -4,9 +4,9 @@ The probes, folds and intervals are those of graphcl_hard.run: nested, stratifie
 of vectors of a file are judged on the same folds. With a run's settings, its vectors have the run's scores.
 
 Examples:
-  python -m graphcl_hard.evaluate vectors.npz                        (of graphcl_hard.embed: its labels are in it)
+  python -m graphcl_hard.evaluate vectors.npz      (of graphcl_hard.embed)
   python -m graphcl_hard.evaluate runs/mine/embeddings.npz --only untrained trained
-  python -m graphcl_hard.evaluate mine.csv --labels target --scale linear --probes svm knn --out scores.json
+  python -m graphcl_hard.evaluate mine.csv --labels target --scale linear
   python -m graphcl_hard.evaluate mine.npy --labels labels.txt
 """
 

@@ -154,7 +154,7 @@ def local_global_info_nce(
     r"""Local-global InfoNCE objective with hard, debiased negatives.
 
     .. math::
-        L &= \frac1N \sum_i \log(e^{p_i} + N^g_i) - p_i \\
+        L &= \frac1N \sum_i \big[\log(e^{p_i} + N^g_i) - p_i\big] \\
         N^g_i &= n \max\Big(e^{-1/t}, \frac{\frac1n \sum_g \bar w_{ig}\, e^{q_{ig}} - \tau^+ e^{p_i}}{1 - \tau^+}\Big)
 
     Under the dot critic, whose exponential has no least value but 0, the bound is 0 in place of

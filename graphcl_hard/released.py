@@ -21,11 +21,11 @@ def released_jsd(
 
     .. math::
         \bar r_{ig} &= e^{-2\beta \tilde q_{ig}/m} \big/ \tfrac1G \textstyle\sum_g e^{-2\beta \tilde q_{ig}/m} \\
-        E_- &= \textstyle\sum_{ig} [\bar r_{ig}\, \mathrm{sp}(\tilde q_{ig}) / (1 - \tau) - \log 2] / (N (G - 1))
+        E_- &= \textstyle\sum_{ig} [\bar r_{ig}\, \mathrm{sp}(\tilde q_{ig}) / (1 - \tau) - \log(2)] / (N (G - 1))
                \quad (\beta > 0) \\
-        E_- &= \textstyle\sum_{ig} [\mathrm{sp}(\tilde q_{ig}) - \log 2] / (1 - \tau) / (N (G - 1))
+        E_- &= \textstyle\sum_{ig} [\mathrm{sp}(\tilde q_{ig}) - \log(2)] / (1 - \tau) / (N (G - 1))
                \quad (\beta = 0) \\
-        E_+ &= \textstyle\sum_{ig} [\log 2 - \mathrm{sp}(-\tilde p_{ig})
+        E_+ &= \textstyle\sum_{ig} [\log(2) - \mathrm{sp}(-\tilde p_{ig})
                - \tfrac{\tau}{1 - \tau} \mathrm{sp}(\tilde p_{ig})] / N, \qquad L = E_- - E_+
 
     It differs from the paper: the minus sign weights the easiest negatives; the prior's term is added where

@@ -38,7 +38,10 @@ class PairedDifference(NamedTuple):
 
 
 def corrected_interval(scores: npt.ArrayLike, test_train_ratio: float, confidence: float = 0.95) -> tuple[float, float]:
-    """Interval of the mean of repeated cross-validation scores: m +- t_{J-1} sqrt((1 / J + n_test / n_train) s^2).
+    r"""Interval of the mean :math:`m` of J scores of repeated cross-validation, with the variance :math:`s^2`.
+
+    .. math::
+        m \pm t_{J-1} \sqrt{(1 / J + n_\mathrm{test} / n_\mathrm{train}) \, s^2}
 
     Args:
         scores: finite, at least 2, of any shape (such as (repeats, folds)).

@@ -49,8 +49,7 @@ NOT_RUN = {
     "python -m graphcl_hard.run --dataset MUTAG --accelerator cuda": "a GPU",
     "python experiments/tu.py --dry-run": "all of the study: hours",
     "dask scheduler": "several machines",
-    "torchrun --nnodes 2 --nproc-per-node 4 --rdzv-backend c10d --rdzv-id run1 "
-    "--rdzv-endpoint first-machine:29500 \\": "several machines",
+    "torchrun --nnodes 2 --nproc-per-node 4 \\": "several machines",
     "#!/bin/bash": "SLURM",
     "from dask_jobqueue import SLURMCluster": "SLURM, Kubernetes",
 }
