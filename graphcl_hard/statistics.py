@@ -41,7 +41,7 @@ def corrected_interval(scores: npt.ArrayLike, test_train_ratio: float, confidenc
     r"""Interval of the mean :math:`m` of J scores of repeated cross-validation, with the variance :math:`s^2`.
 
     .. math::
-        m \pm t_{J-1} \sqrt{(1 / J + n_\mathrm{test} / n_\mathrm{train}) \, s^2}
+        m \;\pm\; t_{J-1} \sqrt{(1 / J + n_\mathrm{test} / n_\mathrm{train}) \, s^2}
 
     Args:
         scores: finite, at least 2, of any shape (such as (repeats, folds)).
