@@ -42,9 +42,7 @@ def training_device(config: Config, together: bool = False) -> Iterator[Fabric]:
                 # Without it Fabric looks for SLURM or MPI around it, and refuses a job of several tasks, though this
                 # process trains alone in it.
                 alone = LightningEnvironment()
-                fabric = Fabric(
-                    accelerator=config.accelerator, devices=1, precision=config.precision, plugins=[alone]
-                )
+                fabric = Fabric(accelerator=config.accelerator, devices=1, precision=config.precision, plugins=[alone])
         yield fabric
     finally:
         torch.use_deterministic_algorithms(before)

@@ -71,7 +71,7 @@ class EpochLog:
         if self._logger is None:
             # Who has an `EpochLog` writes the run; by SLURM's variables Fabric takes all tasks of a job but the first
             # for followers, and its loggers would then write nothing, without a word.
-            rank_zero_only.rank = 0
+            rank_zero_only.rank = 0  # type: ignore[attr-defined]
             shutil.rmtree(self.folder / LOGS, ignore_errors=True)
             where: dict[str, Any] = {"root_dir": self.folder, "name": LOGS, "version": ""}
             if self.kind == "csv":
