@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 import torch
 from lightning_fabric import Fabric
+from lightning_fabric.plugins.environments import LightningEnvironment
 
 from graphcl_hard.config import Config
 from graphcl_hard.errors import InputError
@@ -38,7 +39,10 @@ def training_device(config: Config, together: bool = False) -> Iterator[Fabric]:
             if together:
                 fabric = _join(config)
             else:
-                fabric = Fabric(accelerator=config.accelerator, devices=1, precision=config.precision)
+                # Without it Fabric looks for SLURM or MPI around it, and refuses a job of several tasks, though this
+                # process trains alone in it.
+                alone = LightningEnvironment()
+                fabric = Fabric(accelerator=config.accelerator, devices=1, precision=config.precision, plugins=[alone])
         yield fabric
     finally:
         torch.use_deterministic_algorithms(before)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from lightning_fabric.loggers import CSVLogger, Logger, TensorBoardLogger
+from lightning_fabric.utilities.rank_zero import rank_zero_only
 
 from graphcl_hard import setting_ranges
 from graphcl_hard.errors import InputError
@@ -68,6 +69,9 @@ class EpochLog:
         if self.kind == "none":
             return
         if self._logger is None:
+            # Who has an `EpochLog` writes the run; by SLURM's variables Fabric takes all tasks of a job but the first
+            # for followers, and its loggers would then write nothing, without a word.
+            rank_zero_only.rank = 0  # type: ignore[attr-defined]
             shutil.rmtree(self.folder / LOGS, ignore_errors=True)
             where: dict[str, Any] = {"root_dir": self.folder, "name": LOGS, "version": ""}
             if self.kind == "csv":

@@ -199,6 +199,8 @@ def _numbers(path: Path, name: str, column: Array) -> npt.NDArray[np.float64]:
     try:
         if column.dtype.kind not in "biufOUT":
             raise TypeError
+        if column.dtype.kind in "OUT" and not all(map(_is_number, column.tolist())):
+            raise ValueError
         return column.astype(np.float64)
     except (TypeError, ValueError):
         row = next((row for row, value in enumerate(column.tolist()) if not _is_number(value)), 0)
@@ -213,7 +215,7 @@ def _is_number(value: Any) -> bool:
         float(value)
     except (TypeError, ValueError):
         return False
-    return True
+    return not (isinstance(value, str) and "_" in value)  # 2020_01 is a number to Python, and a name to people
 
 
 def _nearest(name: str, known: Iterable[str]) -> str:

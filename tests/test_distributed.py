@@ -23,7 +23,7 @@ from graphcl_hard.batching import GraphBatches
 from graphcl_hard.config import Config
 from graphcl_hard.devices import place, training_device
 from graphcl_hard.errors import InputError
-from graphcl_hard.features import node_features
+from graphcl_hard.features import FeatureMap
 from graphcl_hard.processes import Processes, ProcessLost, Share
 from graphcl_hard.records import CHECKPOINTS
 from graphcl_hard.run import main
@@ -63,6 +63,8 @@ OTHERS = {
     "pna": {"encoder": "pna"},
     "gcn": {"encoder": "gcn"},
     "sage": {"encoder": "sage"},
+    "gine": {"encoder": "gine"},
+    "gine, edges moved": {"encoder": "gine", "method": "graphcl", "views": ("edge-perturb", "subgraph")},
     "many steps": {"epochs": 2, "batch_size": 7, "beta_schedule": "linear-up"},
     # Fewer graphs than 4 processes: some have none.
     "a last batch of two": {"batch_size": 11},
@@ -70,6 +72,7 @@ OTHERS = {
     "batches of three, sampled, info-nce": {"batch_size": 3, "objective": "info-nce", "nodes_per_graph": 2},
     "batches of three, graphcl": {"batch_size": 3, "method": "graphcl"},
     "batches of three, attention": {"batch_size": 3, "readout": "attention", "encoder": "gat"},
+    "batches of three, gine, graphcl": {"batch_size": 3, "encoder": "gine", "method": "graphcl"},
     "batches of three, pna": {"batch_size": 3, "readout": "max", "encoder": "pna"},
 }
 EXACT = {**OBJECTIVES, **SAMPLED, **OTHERS}
@@ -88,16 +91,18 @@ def a_set():
     graphs[6] = nx.empty_graph(1)
     for i, graph in enumerate(graphs):
         nx.set_node_attributes(graph, {node: (node * (i % 5) + i) % 4 for node in graph}, "label")
-    return graph_data(graphs, [0, 1] * 12)
+    data = graph_data(graphs, [0, 1] * 12)
+    source, target = data.edge_index
+    return dataclasses.replace(data, edge_label=((source * target + source + target) % 3).unsqueeze(1))
 
 
 def a_training(config, processes=None):
     """The last step's gradients, the weights and statistics, and the epochs' numbers, name -> array."""
     data = a_set()
-    features = node_features(data)
+    features = FeatureMap.fit(data, with_edges=config.encoder == "gine")
     with training_device(config, together=processes is not None) as fabric:
         device, dtype = place(fabric, config)
-        batches = GraphBatches(data, features.x, device, dtype)
+        batches = GraphBatches(data, features.apply(data), device, dtype, features.apply_edges(data))
         state = TrainingState(build_model(config, features.channels, batches).to(device, dtype), config)
         epochs, outcomes = [], []
         # Fabric hands on the loss in float32, so it is taken where it is made.

@@ -86,6 +86,21 @@ def test_a_log_has_every_epoch_and_score_and_changes_no_number(without_logger, t
 
 
 @pytest.mark.parametrize("logger", ["csv", "tensorboard"])
+def test_a_run_that_is_one_of_many_tasks_of_a_job_has_its_log(tmp_path, logger):
+    """The tasks of `srun` with several of them; each is a run of its own."""
+    tasks = {"SLURM_JOB_ID": "1", "SLURM_JOB_NAME": "runs", "SLURM_NTASKS": "2", "SLURM_PROCID": "1"}
+    found = subprocess.run(
+        [sys.executable, "-m", "graphcl_hard.run", *SMALL, "--logger", logger, "--out", str(tmp_path / "run")],
+        env={**os.environ, **tasks, "SLURM_LOCALID": "1", "SLURM_NODEID": "0", "SLURM_NODELIST": "node"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert found.returncode == 0, found.stderr
+    assert_same(logged(tmp_path / "run" / "logs"), expected(tmp_path / "run"))
+
+
+@pytest.mark.parametrize("logger", ["csv", "tensorboard"])
 def test_a_killed_run_has_every_epoch_once(tmp_path, logger):
     killed = tmp_path / "killed"
     words = command(killed, "--epochs", "40", "--quiet", "--logger", logger, "--checkpoint-seconds", "0.2")

@@ -71,6 +71,8 @@ def test_a_table_of_somebody_else(tmp_path):
 def test_labels_of_numbers_in_a_table_are_numbers(tmp_path):
     (tmp_path / "t.csv").write_text("a,y\n1,10\n2,9\n3,-1\n")
     assert read_vectors(tmp_path / "t.csv")[1].tolist() == [10, 9, -1]
+    (tmp_path / "t.csv").write_text("a,y\n1,2020_01\n2,202001\n")  # two classes, though Python takes both for a number
+    assert read_vectors(tmp_path / "t.csv")[1].tolist() == ["2020_01", "202001"]
 
 
 def test_labels_from_a_file_of_their_own(tmp_path):
@@ -114,6 +116,7 @@ def npz(path, **arrays):
         ("a.csv", "a,y\n1,2\n3,\n", None, "a.csv has no label for graph 1 (counted from 0); leave unlabelled"),
         ("a.csv", "a,y\n1,2\n3,nan\n", None, "a.csv has no label for graph 1"),
         ("a.csv", "a,y\n1,2\n,1\n", None, "has '' at row 1 (counted from 0) of the column 'a', which is no number"),
+        ("a.csv", "a,y\n1,2\n2020_01,1\n", None, "has '2020_01' at row 1 (counted from 0) of the column 'a'"),
         ("a.csv", "a,b,y\n1,2,0\n3,4", None, "a.csv has 2 values in line 3, must have 3; mend the line, or make"),
         ("a.csv", 'a,y\n1,"2', None, "a.csv cannot be read: unexpected end of data; make the file anew"),
         ("a.csv", "1,2\n3,4\n", None, "a.csv must begin with a line of names, got '1,2'"),

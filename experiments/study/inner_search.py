@@ -29,8 +29,9 @@ def inner_search_tables(scores: pd.DataFrame) -> list[Table]:
     labels = pd.DataFrame({"method": list(found), "candidates": [counts for _, counts in found.values()]})
     note = (
         f"{INTERVAL} For each outer fold, the setting and the epoch with the largest inner accuracy, among all that "
-        "ran for hard and for uniform with all else equal, GraphCL's included, and for the two baselines where they "
-        "differ. Only the seeds that have all candidates of a row on a data set count."
+        "ran for hard and for uniform with all else equal, GraphCL's included. The two baselines have fewer, those of "
+        "their own that ran, so a gain over them may be that of a setting which they were not given. Only the seeds "
+        "that have all candidates of a row on a data set count."
     )
     tests = tests_table(
         "searched_tests",
