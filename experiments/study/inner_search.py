@@ -16,6 +16,7 @@ from study.table import INTERVAL, Table, by_set, shown_seeds
 from study.tables import main_lines
 
 POOLS = ("untrained", "bn-only", "uniform", "hard")
+PAIR = POOLS[2:]
 BASE = "hard"
 
 
@@ -24,7 +25,8 @@ def inner_search_tables(scores: pd.DataFrame) -> list[Table]:
     pools = _pools(scores)
     if not any(len(methods) > 1 for methods in pools.values()):
         return []
-    found = {f"{name}, any setting": _searched(scores, methods) for name, methods in pools.items()}
+    candidates = _candidates(scores, pools)
+    found = {f"{name}, any setting": _searched(rows) for name, rows in candidates.groupby("pool", sort=False)}
     lines = {name: results for name, (results, _) in found.items()}
     labels = pd.DataFrame({"method": list(found), "candidates": [counts for _, counts in found.values()]})
     note = (
@@ -58,9 +60,23 @@ def _pools(scores: pd.DataFrame) -> dict[str, list[str]]:
     return {name: methods for name, methods in pools.items() if methods}
 
 
-def _searched(scores: pd.DataFrame, methods: list[str]) -> tuple[Results, str]:
+def _candidates(scores: pd.DataFrame, pools: Mapping[str, list[str]]) -> pd.DataFrame:
+    """The rows of the pools' methods, each with its pool; of hard and uniform, those alone that have the other beside.
+
+    One beside the other is of the same family (the two families of the main methods count as one), data set, seed and
+    epoch, so that neither has more to choose from.
+    """
+    pool = {method: name for name, methods in pools.items() for method in methods}
+    rows = scores[scores["method"].isin(pool) & ((scores["epoch"] > 0) | scores["last"])]
+    rows = rows.assign(pool=rows["method"].map(pool), factor=rows["family"].replace(list(FAMILIES), "main"))
+    compared = rows[rows["pool"].isin(PAIR)]
+    both = compared.groupby(["factor", "dataset", "seed", "epoch"])["pool"].transform("nunique") == len(PAIR)
+    rows = rows.drop(compared.index[~both])
+    return rows.sort_values("pool", key=lambda names: names.map(POOLS.index), kind="stable")
+
+
+def _searched(rows: pd.DataFrame) -> tuple[Results, str]:
     """The results of the choice, and how many candidates it had."""
-    rows = scores[scores["method"].isin(methods) & ((scores["epoch"] > 0) | scores["last"])]
     counts = rows.groupby(["dataset", "seed"])["epoch"].transform("size")
     whole = counts == counts.groupby(rows["dataset"]).transform("max")
     results, choices = chosen(rows[whole])
