@@ -44,10 +44,11 @@ def read_cached(raw_dir: Path, name: str, processed_dir: Path | None, force_relo
 def _load_cache(path: Path, digest: str) -> TuArrays | None:
     try:
         tensors, text = read_summed(path, "set")
-    except InputError:  # missing, damaged, or another kind of file: read the text again
+        content = json.loads(text)
+        known, counted = content["digest"], content["num_edge_attributes"]
+    except (InputError, LookupError, TypeError, ValueError):  # missing, damaged, or another kind of file
         return None
-    content = json.loads(text) if text else {}
-    if content.get("digest") != digest:
+    if known != digest:
         return None
     arrays = {key: tensors[key].numpy() if key in tensors else None for key in TuArrays._fields}
-    return TuArrays(**arrays | {"num_edge_attributes": content["num_edge_attributes"]})
+    return TuArrays(**arrays | {"num_edge_attributes": counted})

@@ -445,6 +445,17 @@ def test_a_cache_of_an_earlier_format_is_read_anew(tmp_path):
     assert load_graphs("TINY", data_dir=tmp_path).edge_label.tolist() == [[0], [0], [1], [1], [2], [2]]
 
 
+@pytest.mark.parametrize("text", ["{", "[]", "null", "{}", '{"digest": 3}'])
+def test_a_cache_with_a_right_sum_and_a_wrong_text_is_made_anew_and_was_a_traceback(tmp_path, text):
+    write(tmp_path / "TINY" / "raw", TINY)
+    expected = load_graphs("TINY", data_dir=tmp_path)
+    path = tmp_path / "TINY" / "processed" / "tu_arrays.safetensors"
+    tensors, whole = read_summed(path, "set")
+    write_summed(path, tensors, "set", text)
+    assert_same(load_graphs("TINY", data_dir=tmp_path), expected)
+    assert read_summed(path, "set")[1] == whole
+
+
 def test_pre_transform_and_pre_filter_as_in_pyg_but_never_stale(tmp_path):
     def mark(graph):
         graph.mark = graph.num_nodes
