@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch_geometric.data import Batch, Data
 
-from graphcl_hard.errors import InputError
+from graphcl_hard.errors import InputError, shown
 from graphcl_hard.graph_data import GraphData
 from graphcl_hard.graph_readers import WEIGHT, Names, OneGraph, check_graph, read_data, read_matrix, read_networkx
 from graphcl_hard.tu_format import clean_edges
@@ -64,6 +64,9 @@ def to_graph_data(
         InputError: the graphs are of several kinds, or of another; one of them lacks an attribute that others have or
             that was named, has a value that is not finite, or edges that name no node; by its number, from 0.
     """
+    for what, label in (("node_label", node_label), ("edge_label", edge_label)):
+        if not isinstance(label, (str, type(None))):
+            raise InputError(f"{what} must be a name or None, got {shown(label)}; mend it.")
     names = Names(node_label, _names(node_attr, "node_attr"), edge_label, _names(edge_attr, "edge_attr"))
     if isinstance(graphs, GraphData):
         return _of_flat(graphs, names)
@@ -103,7 +106,7 @@ def _names(given: Any, what: str) -> tuple[str, ...] | None:
         return None
     names = (given,) if isinstance(given, str) else given
     if not isinstance(names, (tuple, list)) or not all(isinstance(name, str) for name in names):
-        raise InputError(f"{what} must be a name, a tuple of names or None, got {given!r}; mend it.")
+        raise InputError(f"{what} must be a name, a tuple of names or None, got {shown(given)}; mend it.")
     return tuple(names)
 
 

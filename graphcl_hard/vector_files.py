@@ -23,7 +23,8 @@ LABELS = "y"
 Array = npt.NDArray[Any]
 # What readers raise; an encrypted member of a zip file and an unknown compression are RuntimeErrors.
 DAMAGED = (
-    *(OSError, ValueError, EOFError, LookupError, MemoryError, OverflowError, RuntimeError),
+    *(ArithmeticError, AssertionError, AttributeError, EOFError, LookupError, MemoryError, OSError),
+    *(RuntimeError, TypeError, ValueError),
     *(csv.Error, lzma.LZMAError, struct.error, zipfile.BadZipFile, zlib.error),
 )
 

@@ -360,3 +360,10 @@ def test_a_tensor_as_a_label_is_refused_and_was_another_label_at_each_node():
     nx.set_node_attributes(graph, {0: torch.tensor(1), 1: torch.tensor(1)}, "label")
     with pytest.raises(InputError, match=r"Graph 0 has the label tensor\(1\) at its node 0, which cannot be told"):
         to_graph_data([graph], node_label="label")
+
+
+@pytest.mark.parametrize("name", ["node_label", "edge_label"])
+@pytest.mark.parametrize("value", [{}, 3, ["a"]])
+def test_a_label_that_is_no_name_is_refused_and_was_a_traceback(name, value):
+    with pytest.raises(InputError, match=f"{name} must be a name or None, got"):
+        to_graph_data([nx.path_graph(2)], **{name: value})

@@ -155,7 +155,7 @@ def test_a_killed_run_ends_as_if_nothing_had_happened(tmp_path, words):
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
     (killed / ".part-torn.csv").write_text("half")  # what a writer leaves that is killed
-    assert (killed / CHECKPOINTS[0]).exists()
+    assert any((killed / name).exists() for name in CHECKPOINTS)  # the kill may come between two renamings
     assert main(command(killed, *words, "--quiet", "--resume")[3:]) == 0
     result = json.loads((killed / "result.json").read_text())
     assert 9 <= result["resumed_after_epoch"] < 40
