@@ -31,7 +31,7 @@ from torch import Tensor
 from graphcl_hard.adjacency import Adjacency, sort_rows
 from graphcl_hard.batching import GraphBatch
 from graphcl_hard.config import View
-from graphcl_hard.errors import InputError
+from graphcl_hard.errors import InputError, shown
 from graphcl_hard.walks import NEVER, first_visits
 
 
@@ -70,7 +70,7 @@ def augment(
     if not 0 <= strength < 1:
         raise InputError(f"strength must lie in [0, 1), got {strength}; 0.2 is usual.")
     if view not in get_args(View):
-        raise InputError(f"view must be one of {', '.join(get_args(View))}, got {view!r}.")
+        raise InputError(f"view must be one of {', '.join(get_args(View))}, got {shown(view)}.")
     batch = batch._replace(sample=None, views=None)
     if view == "none":
         return batch

@@ -12,7 +12,7 @@ from torch_geometric.nn import GATConv, GCNConv, GINEConv, PNAConv, SAGEConv
 from graphcl_hard.adjacency import Adjacency, check_edge_index
 from graphcl_hard.columns import one_hot
 from graphcl_hard.encoder import GINEncoder
-from graphcl_hard.errors import InputError
+from graphcl_hard.errors import InputError, shown
 from graphcl_hard.graph_encoder import GraphEncoder, Readout, saved_arguments
 
 Convolution = Literal["gine", "gcn", "sage", "gat", "pna"]
@@ -65,7 +65,9 @@ class MessagePassingEncoder(GraphEncoder):
         degree_histogram: Sequence[int] | Tensor | None = None,
     ) -> None:
         if encoder not in self.names:
-            raise InputError(f"encoder must be one of {', '.join(self.names)}, got {encoder!r}; gin is `GINEncoder`.")
+            raise InputError(
+                f"encoder must be one of {', '.join(self.names)}, got {shown(encoder)}; gin is `GINEncoder`."
+            )
         if (edge_channels is not None) != (encoder == "gine"):
             raise InputError(
                 f"edge_channels must be the width of the edges' features for gine, and None for the others, got "

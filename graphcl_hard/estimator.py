@@ -208,7 +208,7 @@ class HardInfoGraph(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
             estimator = cls(**params)
             estimator._hold(fitted)
         except DAMAGED as why:
-            reason = str(why).splitlines()[0] if str(why) else type(why).__name__
+            reason = str(why).splitlines()[0][:500] if str(why) else type(why).__name__
             raise InputError(f"No estimator can be loaded: {reason}; give a file that `save` wrote.") from why
         return estimator
 

@@ -5,7 +5,7 @@ from typing import Any, get_args
 import numpy as np
 import numpy.typing as npt
 
-from graphcl_hard.errors import InputError
+from graphcl_hard.errors import InputError, shown
 from graphcl_hard.setting_ranges import Scale
 
 Floats = npt.NDArray[np.float64]
@@ -81,5 +81,7 @@ def rescale(embedding: npt.NDArray[Any], scale: Scale) -> npt.NDArray[Any]:
         InputError: another scale.
     """
     if scale not in get_args(Scale):
-        raise InputError(f"scale must be one of {', '.join(get_args(Scale))}, got {scale!r}; linear changes nothing.")
+        raise InputError(
+            f"scale must be one of {', '.join(get_args(Scale))}, got {shown(scale)}; linear changes nothing."
+        )
     return embedding if scale == "linear" else np.sign(embedding) * np.log1p(np.abs(embedding))

@@ -96,7 +96,7 @@ class GraphEncoder(Module):
             if value < 1:
                 raise InputError(f"{size} must be at least 1, got {value}.")
         if readout not in get_args(Readout):
-            raise InputError(f"readout must be one of {', '.join(get_args(Readout))}, got {readout!r}.")
+            raise InputError(f"readout must be one of {', '.join(get_args(Readout))}, got {shown(readout)}.")
         self.in_channels = in_channels
         self.hidden_channels = hidden_channels
         self.num_layers = num_layers

@@ -64,9 +64,9 @@ def to_graph_data(
         InputError: the graphs are of several kinds, or of another; one of them lacks an attribute that others have or
             that was named, has a value that is not finite, or edges that name no node; by its number, from 0.
     """
-    for what, label in (("node_label", node_label), ("edge_label", edge_label)):
-        if not isinstance(label, (str, type(None))):
-            raise InputError(f"{what} must be a name or None, got {shown(label)}; mend it.")
+    for what, name in (("node_label", node_label), ("edge_label", edge_label)):
+        if not isinstance(name, (str, type(None))):
+            raise InputError(f"{what} must be a name or None, got {shown(name)}; mend it.")
     names = Names(node_label, _names(node_attr, "node_attr"), edge_label, _names(edge_attr, "edge_attr"))
     if isinstance(graphs, GraphData):
         return _of_flat(graphs, names)

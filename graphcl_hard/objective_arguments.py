@@ -6,7 +6,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
-from graphcl_hard.errors import InputError
+from graphcl_hard.errors import InputError, shown
 from graphcl_hard.hardness import check_beta, full_precision
 
 Critic = Literal["dot", "cosine"]
@@ -95,4 +95,4 @@ def check_choices(**choices: tuple[str, object]) -> None:
     """Raise `InputError` on a (value, Literal) whose value is none of the literals."""
     for name, (value, kind) in choices.items():
         if value not in get_args(kind):
-            raise InputError(f"{name} must be one of {', '.join(get_args(kind))}, got {value!r}.")
+            raise InputError(f"{name} must be one of {', '.join(get_args(kind))}, got {shown(value)}.")
