@@ -9,7 +9,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from graphcl_hard.errors import InputError
+from graphcl_hard.errors import InputError, first_line
 from graphcl_hard.records import CHECKPOINTS, replacing
 from graphcl_hard.summed_file import read_summed, summed
 from graphcl_hard.training import Epoch, TrainingState
@@ -89,6 +89,5 @@ def _read(path: Path, state: TrainingState) -> Progress:
                 progress.encoders.setdefault(int(epoch), {})[parameter] = tensor
         state.load_tensors(tensors, len(progress.epochs))
     except (ValueError, TypeError, KeyError, RuntimeError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(f"{path} is of another training: {reason}") from error
+        raise InputError(f"{path} is of another training: {first_line(error)}") from error
     return progress

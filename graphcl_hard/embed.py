@@ -20,7 +20,7 @@ import tyro
 
 from graphcl_hard.command_line import exit_status, interrupt_once, one_sentence, prepare_stdout, terminate_once
 from graphcl_hard.errors import InputError
-from graphcl_hard.records import FEATURES
+from graphcl_hard.records import FEATURES, check_new_file
 from graphcl_hard.setting_ranges import Scale
 from graphcl_hard.sources import check_name, check_spelling, is_path
 
@@ -128,13 +128,7 @@ def _embed(arguments: Arguments) -> None:
 
 
 def _check(arguments: Arguments) -> None:
-    out = arguments.out
-    if out.suffix not in WRITTEN:
-        raise InputError(f"--out must end in {', '.join(WRITTEN)}, got {str(out)!r}; choose one of them.")
-    if out.exists() and not arguments.overwrite:
-        raise InputError(f"The file {out} exists; give --overwrite to replace it, or another --out.")
-    if not out.parent.is_dir():
-        raise InputError(f"The folder {out.parent} for --out does not exist; make it, or choose another --out.")
+    check_new_file(arguments.out, WRITTEN, arguments.overwrite)
     if arguments.batch_size < 1:
         raise InputError(f"--batch-size must be at least 1, got {arguments.batch_size}; 128 is usual.")
 

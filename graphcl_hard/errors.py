@@ -11,6 +11,11 @@ class InputError(ValueError):
     """
 
 
+def first_line(error: BaseException) -> str:
+    """What an exception says, in one line: its first, or its kind where it says nothing."""
+    return str(error).splitlines()[0] if str(error) else type(error).__name__
+
+
 def shown(value: object) -> str:
     """A value as a sentence shows it: its `repr`, cut where it is long; what nests does not multiply."""
     cut = reprlib.Repr()

@@ -17,7 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from graphcl_hard.cautions import caution, users_level
 from graphcl_hard.config import Config
-from graphcl_hard.errors import InputError
+from graphcl_hard.errors import InputError, first_line
 from graphcl_hard.estimator_parameters import OWN, SETTINGS, describe_unknown, signature, to_config, to_plain_value
 from graphcl_hard.evaluation_arguments import rescale
 from graphcl_hard.features import FeatureMap
@@ -208,8 +208,9 @@ class HardInfoGraph(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
             estimator = cls(**params)
             estimator._hold(fitted)
         except DAMAGED as why:
-            reason = str(why).splitlines()[0][:500] if str(why) else type(why).__name__
-            raise InputError(f"No estimator can be loaded: {reason}; give a file that `save` wrote.") from why
+            raise InputError(
+                f"No estimator can be loaded: {first_line(why)[:500]}; give a file that `save` wrote."
+            ) from why
         return estimator
 
     def __sklearn_is_fitted__(self) -> bool:

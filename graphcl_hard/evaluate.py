@@ -21,10 +21,10 @@ from typing import Annotated, Any
 
 import tyro
 
-from graphcl_hard.command_line import exit_status, interrupt_once, one_sentence, prepare_stdout
+from graphcl_hard.command_line import exit_status, interrupt_once, one_sentence, prepare_stdout, terminate_once
 from graphcl_hard.config import Config
 from graphcl_hard.errors import InputError
-from graphcl_hard.records import environment, replacing
+from graphcl_hard.records import check_new_file, environment, replacing
 from graphcl_hard.setting_ranges import Probe, Scale
 
 PROG = "python -m graphcl_hard.evaluate"
@@ -67,7 +67,7 @@ class Arguments:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; returns the exit status: 0, 2 for bad input, 130 for Ctrl-C."""
+    """Run the command; returns the exit status, see `exit_status`."""
     words = list(sys.argv[1:] if argv is None else argv)
 
     def action() -> None:
@@ -77,31 +77,21 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _evaluate(arguments: Arguments) -> None:
-    _check(arguments)
+    config = _check(arguments)
 
     from graphcl_hard.display import Display
-    from graphcl_hard.evaluation import cross_validate
     from graphcl_hard.evaluation_arguments import check_folds
+    from graphcl_hard.results import judge
     from graphcl_hard.vector_files import read_vectors
 
     if __name__ == "__main__":
         signal.signal(signal.SIGINT, interrupt_once)
+        signal.signal(signal.SIGTERM, terminate_once)
     display = Display(arguments.quiet)
     vectors, labels = read_vectors(arguments.vectors, arguments.labels, arguments.only)
     y = check_folds(labels, arguments.folds)
     scores: dict[str, dict[str, Any]] = {}
-    for probe in arguments.probes:
-        with display.bar(f"evaluating, {probe}", len(vectors) * arguments.folds * arguments.repeats) as show:
-            found = cross_validate(
-                vectors,
-                y,
-                probe=probe,
-                folds=arguments.folds,
-                repeats=arguments.repeats,
-                seed=arguments.seed,
-                scale=arguments.scale,
-                progress=lambda done, _: show(done, ""),
-            )
+    for probe, found in judge(vectors, y, config, display):
         scores[probe] = {name: scored.to_dict() for name, scored in found.items()}
     classes = int(y.max()) + 1
     if arguments.out is not None:
@@ -126,19 +116,15 @@ def _evaluate(arguments: Arguments) -> None:
             print(arguments.out)
 
 
-def _check(arguments: Arguments) -> None:
-    dataclasses.replace(Config(), **{name: getattr(arguments, name) for name in JUDGE}).check()
+def _check(arguments: Arguments) -> Config:
+    """The settings of a run that would be judged so."""
+    config = dataclasses.replace(Config(), **{name: getattr(arguments, name) for name in JUDGE})
+    config.check()
     if len(set(arguments.only)) < len(arguments.only):
         raise InputError(f"--only must name each array or column once, got {' '.join(arguments.only)}.")
-    out = arguments.out
-    if out is None:
-        return
-    if out.suffix != ".json":
-        raise InputError(f"--out must end in .json, got {str(out)!r}; choose such a name.")
-    if out.exists() and not arguments.overwrite:
-        raise InputError(f"The file {out} exists; give --overwrite to replace it, or another --out.")
-    if not out.parent.is_dir():
-        raise InputError(f"The folder {out.parent} for --out does not exist; make it, or choose another --out.")
+    if arguments.out is not None:
+        check_new_file(arguments.out, (".json",), arguments.overwrite)
+    return config
 
 
 if __name__ == "__main__":

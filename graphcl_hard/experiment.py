@@ -20,7 +20,6 @@ from graphcl_hard.command_line import Terminated, termination_waits
 from graphcl_hard.config import Config, to_plain
 from graphcl_hard.devices import place, training_device
 from graphcl_hard.display import Display
-from graphcl_hard.evaluation import cross_validate
 from graphcl_hard.evaluation_arguments import rescale
 from graphcl_hard.features import FeatureMap
 from graphcl_hard.following import prepare
@@ -29,7 +28,7 @@ from graphcl_hard.graph_encoder import GraphEncoder
 from graphcl_hard.loggers import EpochLog
 from graphcl_hard.processes import Processes
 from graphcl_hard.records import RunFolder
-from graphcl_hard.results import compare, summarise
+from graphcl_hard.results import compare, judge, summarise
 from graphcl_hard.settings_file import check_same_settings
 from graphcl_hard.spectrum import effective_rank
 from graphcl_hard.training import Epoch, TrainingDiverged, build_model, calibrate, embed, train
@@ -246,18 +245,7 @@ def _evaluate(
     named = {str(epoch): embedding for epoch, embedding in embeddings.items()}
     if control is not None:
         named["batch_norm"] = control
-    for probe in config.probes:
-        with display.bar(f"evaluating, {probe}", len(named) * config.folds * config.repeats) as show:
-            found = cross_validate(
-                named,
-                y,
-                probe=probe,
-                folds=config.folds,
-                repeats=config.repeats,
-                seed=config.seed,
-                scale=config.scale,
-                progress=lambda done, _: show(done, ""),
-            )
+    for probe, found in judge(named, y, config, display):
         by_epoch = {epoch: found[str(epoch)] for epoch in embeddings}
         if config.protocol == "best-epoch" and probe == config.probes[0]:
             best = max((e for e in by_epoch if e > 0), key=lambda e: by_epoch[e].accuracy.mean())

@@ -12,7 +12,7 @@ from torch.nn import BatchNorm1d, Linear, Module, ModuleList
 from torch_geometric.nn import AttentionalAggregation
 
 from graphcl_hard.adjacency import Adjacency
-from graphcl_hard.errors import InputError, shown
+from graphcl_hard.errors import InputError, first_line, shown
 from graphcl_hard.hardness import full_precision
 from graphcl_hard.layers import relu_batch_norm
 from graphcl_hard.records import ENCODER, replacing
@@ -273,7 +273,7 @@ def _one_sentence(folder: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, ArithmeticError, AssertionError, LookupError, RuntimeError, TypeError, ValueError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        reason = first_line(error)
         raise InputError(
             f"No encoder can be loaded from {folder}: {reason}; name a run's folder, which holds "
             f"{ARGUMENTS_FILE} and {WEIGHTS_FILE}."

@@ -5,7 +5,7 @@ cuts the same whole batch from the same random numbers, and takes a run of its g
 """
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import timedelta
 from typing import Any
 
@@ -16,7 +16,7 @@ from torch.nn import Module
 
 from graphcl_hard.batching import GraphBatch
 from graphcl_hard.derivatives import refuse_second_derivatives
-from graphcl_hard.errors import InputError
+from graphcl_hard.errors import InputError, first_line
 from graphcl_hard.synced_batch_norm import collect, synchronised
 
 # How long the others wait while the first evaluates and writes. That a process died is seen at once, and not by this.
@@ -75,10 +75,7 @@ class Processes:
     @contextmanager
     def training(self, model: Module, sync_batch_norm: bool) -> Iterator[None]:
         """Around the steps: batch norm sees the whole batch, and a process that is lost is told in one sentence."""
-        with ExitStack() as stack:
-            stack.enter_context(self.seeing_losses())
-            if sync_batch_norm:
-                stack.enter_context(synchronised(model))
+        with self.seeing_losses(), synchronised(model) if sync_batch_norm else nullcontext():
             yield
 
     @contextmanager
@@ -90,7 +87,7 @@ class Processes:
             # Gloo has no exception of its own.
             if not isinstance(error, dist.DistError) and "gloo" not in str(error):
                 raise
-            reason = str(error).splitlines()[0].rpartition("] ")[2].rstrip(".")
+            reason = first_line(error).rpartition("] ")[2].rstrip(".")
             raise ProcessLost(
                 f"Process {self.rank} of {self.size} (from 0) cannot reach another one any more ({reason}); see what "
                 "that one said last, and go on with --resume."

@@ -44,6 +44,17 @@ PACKAGES = (
 )
 
 
+def check_new_file(out: Path, suffixes: Iterable[str], overwrite: bool) -> None:
+    """Raise `InputError` where --out is no file that a command may write."""
+    suffixes = tuple(suffixes)
+    if out.suffix not in suffixes:
+        raise InputError(f"--out must end in {', '.join(suffixes)}, got {str(out)!r}; choose one of them.")
+    if out.exists() and not overwrite:
+        raise InputError(f"The file {out} exists; give --overwrite to replace it, or another --out.")
+    if not out.parent.is_dir():
+        raise InputError(f"The folder {out.parent} for --out does not exist; make it, or choose another --out.")
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """A temporary path beside `path` that takes its place when the block ends well, and is removed when it does not."""

@@ -2,15 +2,39 @@
 
 import math
 import statistics as plain_statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from graphcl_hard.evaluation import CrossValidation
+import numpy.typing as npt
+
+from graphcl_hard.config import Config
+from graphcl_hard.display import Display
+from graphcl_hard.evaluation import CrossValidation, cross_validate
+from graphcl_hard.setting_ranges import Probe
 from graphcl_hard.statistics import paired_difference, t_interval
 
 SCORES = ("accuracy", "macro_f1")
 ENCODERS = ("untrained", "batch_norm", "trained")
 DIFFERENCES = {"difference": "untrained", "learnt": "batch_norm"}  # of trained and this
+
+
+def judge(
+    vectors: Mapping[str, npt.ArrayLike], y: npt.ArrayLike, config: Config, display: Display
+) -> Iterator[tuple[Probe, dict[str, CrossValidation]]]:
+    """Each probe with the scores of all vectors, (G, D) each, on the same folds; a bar shows how far it is."""
+    for probe in config.probes:
+        with display.bar(f"evaluating, {probe}", len(vectors) * config.folds * config.repeats) as show:
+            found = cross_validate(
+                vectors,
+                y,
+                probe=probe,
+                folds=config.folds,
+                repeats=config.repeats,
+                seed=config.seed,
+                scale=config.scale,
+                progress=lambda done, _: show(done, ""),
+            )
+        yield probe, found
 
 
 def compare(by_epoch: Mapping[int, CrossValidation], control: CrossValidation | None, best: int) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from graphcl_hard.errors import InputError
+from graphcl_hard.errors import InputError, first_line
 from graphcl_hard.records import replacing
 
 
@@ -50,7 +50,7 @@ def read_summed(path: Path, key: str | None = None, required: bool = True) -> tu
         found = metadata.get("sha256")
         whole = found == _digest(tensors, text) if required or found is not None else True
     except (OSError, SafetensorError, TypeError, ValueError, RuntimeError) as error:
-        raise InputError(f"{path} cannot be read: {_first_line(error)}") from error
+        raise InputError(f"{path} cannot be read: {first_line(error)}") from error
     if not whole:
         raise InputError(f"{path} is not what was written (its sum differs)")
     return tensors, text
@@ -63,7 +63,3 @@ def _digest(tensors: Mapping[str, Tensor], text: str) -> str:
         found.update(f"{name} {array.dtype} {array.shape}".encode())
         found.update(np.ascontiguousarray(array).data)
     return found.hexdigest()
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0] if str(error) else type(error).__name__
