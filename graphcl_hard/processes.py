@@ -59,6 +59,13 @@ class Processes:
             if self.is_first:
                 self.wait()
 
+    def leave(self) -> None:
+        """The last act of each: end what joins them.
+
+        While the interpreter ends, a thread of gloo that still lets go of a tensor would abort the process.
+        """
+        dist.destroy_process_group()
+
     def tell(self, message: Any = None) -> Any:
         """What the first process passes here, for all; pickled, from process to process."""
         messages = [message]

@@ -168,6 +168,7 @@ def _run(config: Config) -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         follow(config, graphs, features, processes)
+        processes.leave()
         return
     out = config.out or default_folder(config.dataset, datetime.now())
     try:
@@ -176,6 +177,7 @@ def _run(config: Config) -> None:
         raise type(interrupt)(out) from None
     if processes is not None:
         processes.tell(None)
+        processes.leave()
     display.say(f"written: {out}")
     if config.quiet:
         print(out)
