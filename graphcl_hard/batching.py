@@ -100,6 +100,11 @@ class GraphBatches:
             # As `Adjacency.edge_index` sorts the edges, should the set's not be sorted.
             self.edge_attr = edge_attr[graphs.edge_index[0].argsort(stable=True)].to(device, dtype)
 
+    @property
+    def edge_channels(self) -> int | None:
+        """D, width of the edges' features; None: they have none."""
+        return None if self.edge_attr is None else self.edge_attr.size(1)
+
     def degree_histogram(self) -> Tensor:
         """(largest degree + 1,) int64: how many nodes of the set receive from so many neighbours."""
         return torch.bincount(self._degree)
@@ -137,11 +142,7 @@ class GraphBatches:
         Raises:
             InputError: the set has a single graph.
         """
-        if self.num_graphs < 2:
-            raise InputError(
-                f"Training needs at least 2 graphs, got {self.num_graphs}: the other graphs of a batch are the "
-                "negatives; give a larger set."
-            )
+        check_enough(self.num_graphs)
         chunks = list(torch.randperm(self.num_graphs, generator=generator).split(batch_size))
         if chunks[-1].numel() == 1:
             last = chunks.pop()
@@ -153,6 +154,15 @@ class GraphBatches:
         """All graphs once, as they stand in the set, in batches of `batch_size`; the last may be smaller."""
         for chunk in torch.arange(self.num_graphs).split(batch_size):
             yield self.select(chunk)
+
+
+def check_enough(num_graphs: int) -> None:
+    """Raise `InputError` where so many graphs are too few to train on."""
+    if num_graphs < 2:
+        raise InputError(
+            f"Training needs at least 2 graphs, got {num_graphs}: the other graphs of a batch are the negatives; give "
+            "a larger set."
+        )
 
 
 class _Slices:

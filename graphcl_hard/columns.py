@@ -2,7 +2,7 @@
 
 import math
 import warnings
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from typing import Any
 
 import torch
@@ -22,16 +22,29 @@ def one_hot(index: Tensor, channels: int) -> Tensor:
     return rows.scatter_(1, index.where(index >= 0, channels), 1.0)[:, :channels]
 
 
-def moments(columns: Tensor, keep_binary: bool = False) -> tuple[Tensor, Tensor]:
-    """Mean and deviation (A,) of columns (N, A), 1 for one that does not vary.
+def moments(chunks: Iterable[Tensor], keep_binary: bool = False) -> tuple[Tensor, Tensor]:
+    """Mean and deviation (A,) of columns (N, A), 1 for one that does not vary, over all chunks of rows.
 
     With `keep_binary`, 0 and 1 for columns of nothing but 0 and 1.
     """
-    std, mean = torch.std_mean(columns, dim=0, correction=0)
+    found = [
+        (rows.size(0), *torch.std_mean(rows, dim=0, correction=0), ((rows == 0) | (rows == 1)).all(dim=0))
+        for rows in chunks
+        if rows.size(0)
+    ]
+    counts, stds, means, binaries = zip(*found, strict=True)
+    if len(found) == 1:
+        mean, std = means[0], stds[0]
+    else:  # the mean of the squares within chunks, and the square of the means between them
+        share = torch.tensor(counts, dtype=torch.float64).unsqueeze(1) / sum(counts)
+        each, within = torch.stack(means).double(), torch.stack(stds).double().square()
+        middle = (share * each).sum(dim=0)
+        std = (share * (within + (each - middle).square())).sum(dim=0).sqrt().to(stds[0].dtype)
+        mean = middle.to(means[0].dtype)
     std = torch.where(std > 0, std, 1.0)
     if not keep_binary:
         return mean, std
-    binary = ((columns == 0) | (columns == 1)).all(dim=0)
+    binary = torch.stack(binaries).all(dim=0)
     return mean.masked_fill(binary, 0.0), std.masked_fill(binary, 1.0)
 
 
@@ -47,7 +60,7 @@ def label_values(label: Tensor | None, values: Values | None) -> Values:
     return tuple(tuple(range(largest + 1)) for largest in label.amax(dim=0).tolist())
 
 
-def label_columns(graphs: GraphData, what: str, known: Values, start: int = 0) -> Tensor:
+def label_columns(graphs: GraphData, what: str, known: Values, start: int = 0, warn: bool = True) -> Tensor:
     """(N, K) int64 columns of the input for the labels of the nodes or edges, -1 for a label that is not known.
 
     Args:
@@ -55,6 +68,7 @@ def label_columns(graphs: GraphData, what: str, known: Values, start: int = 0) -
         what: "node" or "edge".
         known: the values that have columns.
         start: number of the first of these columns.
+        warn: whether a warning tells of labels that are not known.
 
     Raises:
         InputError: the set has another number of label columns.
@@ -76,7 +90,7 @@ def label_columns(graphs: GraphData, what: str, known: Values, start: int = 0) -
         unknown |= {value for value in values if value not in column}
         columns.append(torch.tensor([column.get(value, -1) for value in values])[number])
         start += len(wanted)
-    if unknown:
+    if unknown and warn:
         shown = ", ".join(sorted(map(repr, unknown))[:5])
         warnings.warn(
             f"{graphs.name} has {len(unknown)} {what} labels that the features were not made for ({shown}); their "
@@ -99,6 +113,19 @@ def check_attributes(graphs: GraphData, what: str, width: int) -> Tensor:
             f"{graphs.name} has {found or 'no'} {what} attributes, must have {_as_many(width)} the graphs that the "
             "features were made for; give the same attributes."
         )
+    check_finite(graphs, attributes, what)
+    return attributes
+
+
+def finite_attributes(graphs: GraphData, what: str) -> Tensor:
+    """The attributes (N, A) of the nodes or edges of a set that has them, or (0, 0) of one without nodes or edges.
+
+    Raises:
+        InputError: one is not finite.
+    """
+    attributes = graphs.node_attr if what == "node" else graphs.edge_attr
+    if attributes is None:
+        return torch.zeros(0, 0)
     check_finite(graphs, attributes, what)
     return attributes
 

@@ -10,10 +10,10 @@ from torch import Tensor
 from graphcl_hard.columns import (
     Values,
     check_attributes,
-    check_finite,
     check_plain,
     check_saved,
     describe,
+    finite_attributes,
     label_columns,
     label_values,
     moments,
@@ -22,6 +22,7 @@ from graphcl_hard.columns import (
 )
 from graphcl_hard.errors import InputError
 from graphcl_hard.graph_data import GraphData
+from graphcl_hard.graph_shards import GraphShards
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class EdgeFeatureMap:
     std: tuple[float, ...] = ()
 
     @classmethod
-    def fit(cls, graphs: GraphData, keep_binary: bool = False) -> "EdgeFeatureMap":
+    def fit(cls, graphs: GraphData | GraphShards, keep_binary: bool = False) -> "EdgeFeatureMap":
         """The map for a set of graphs, of its edges' attributes and labels, both where it has both.
 
         Attributes are standardised over the set, column by column; with `keep_binary`, columns of nothing but 0 and 1
@@ -49,10 +50,12 @@ class EdgeFeatureMap:
             InputError: the edges have neither, or an attribute that is not finite.
         """
         mean = std = torch.zeros(0)
-        if graphs.edge_attr is not None and graphs.num_edges:
-            check_finite(graphs, graphs.edge_attr, "edge")
-            mean, std = moments(graphs.edge_attr, keep_binary)
-        labels = label_values(graphs.edge_label, graphs.edge_label_values) if graphs.num_edges else ()
+        if "edge_attr" in graphs.columns and graphs.num_edges:
+            mean, std = moments((finite_attributes(chunk, "edge") for chunk in graphs.chunks()), keep_binary)
+        labels: Values = ()
+        if graphs.num_edges:
+            first = next(chunk for chunk in graphs.chunks() if chunk.num_edges)
+            labels = label_values(first.edge_label, first.edge_label_values)
         if not labels and not mean.numel():
             raise InputError(
                 f"{graphs.name} has no edges with labels or attributes, which the encoder gine needs; choose another, "
@@ -70,10 +73,10 @@ class EdgeFeatureMap:
         """What the columns are, for people."""
         return describe(len(self.mean), self.label_values, "edge")
 
-    def apply(self, graphs: GraphData) -> Tensor:
+    def apply(self, graphs: GraphData, warn: bool = True) -> Tensor:
         """The encoder's input for the edges of any set: (E, D) float32, in the order of the set's `edge_index`.
 
-        A label that the map does not know has no column: its edge has zeros there, and a warning says so.
+        A label that the map does not know has no column: its edge has zeros there, and with `warn` a warning says so.
 
         Raises:
             InputError: the set's edges have other attributes, or another number of label columns, than the map.
@@ -84,7 +87,7 @@ class EdgeFeatureMap:
         if self.mean or graphs.edge_attr is not None:
             parts.append(standardise(check_attributes(graphs, "edge", len(self.mean)), self.mean, self.std))
         if self.label_values or graphs.edge_label is not None:
-            labels = label_columns(graphs, "edge", self.label_values)
+            labels = label_columns(graphs, "edge", self.label_values, warn=warn)
             parts.append(one_hot(labels, sum(map(len, self.label_values))))
         return torch.cat(parts, dim=1)
 

@@ -11,10 +11,10 @@ from torch import Tensor
 from graphcl_hard.columns import (
     Values,
     check_attributes,
-    check_finite,
     check_plain,
     check_saved,
     describe,
+    finite_attributes,
     label_columns,
     label_values,
     moments,
@@ -24,6 +24,7 @@ from graphcl_hard.columns import (
 from graphcl_hard.edge_features import EdgeFeatureMap
 from graphcl_hard.errors import InputError
 from graphcl_hard.graph_data import GraphData
+from graphcl_hard.graph_shards import GraphShards
 
 MAX_ONE_HOT_DEGREE = 1000
 
@@ -61,7 +62,11 @@ class FeatureMap:
 
     @classmethod
     def fit(
-        cls, graphs: GraphData, use_node_attr: bool = False, keep_binary: bool = False, with_edges: bool = False
+        cls,
+        graphs: GraphData | GraphShards,
+        use_node_attr: bool = False,
+        keep_binary: bool = False,
+        with_edges: bool = False,
     ) -> "FeatureMap":
         """The map for a set of graphs, of its attributes on request, and its labels, or its degrees.
 
@@ -74,19 +79,16 @@ class FeatureMap:
         """
         edges = EdgeFeatureMap.fit(graphs, keep_binary) if with_edges else None
         if use_node_attr:
-            if graphs.node_attr is None:
+            if "node_attr" not in graphs.columns:
                 raise InputError(f"{graphs.name} has no node attributes; leave --use-node-attr out.")
-            check_finite(graphs, graphs.node_attr)
-            mean, std = moments(graphs.node_attr, keep_binary)
-            labels = label_values(graphs.node_label, graphs.node_label_values)
-            return cls(labels, tuple(mean.tolist()), tuple(std.tolist()), edges=edges)
-        if graphs.node_label is not None:
-            return cls(label_values(graphs.node_label, graphs.node_label_values), edges=edges)
-        degree = _degree(graphs)
-        largest = int(degree.max()) if degree.numel() else 0
+            mean, std = moments((finite_attributes(chunk, "node") for chunk in graphs.chunks()), keep_binary)
+            return cls(_label_values(graphs), tuple(mean.tolist()), tuple(std.tolist()), edges=edges)
+        if "node_label" in graphs.columns:
+            return cls(_label_values(graphs), edges=edges)
+        largest = max((int(_degree(chunk).max()) for chunk in graphs.chunks() if chunk.num_nodes), default=0)
         if largest < MAX_ONE_HOT_DEGREE:
             return cls(largest_degree=largest, edges=edges)
-        mean, std = moments(degree.double())
+        mean, std = moments(_degree(chunk).double() for chunk in graphs.chunks())
         return cls((), tuple(mean.tolist()), tuple(std.tolist()), largest, standardised_degree=True, edges=edges)
 
     @property
@@ -105,11 +107,11 @@ class FeatureMap:
             return f"degrees 0 to {self.largest_degree}, one-hot"
         return describe(len(self.mean), self.label_values, "node")
 
-    def apply(self, graphs: GraphData) -> Tensor:
+    def apply(self, graphs: GraphData, warn: bool = True) -> Tensor:
         """The encoder's input for the nodes of any set: (N, F) float32, or (N, K) int64, see `NodeFeatures.x`.
 
-        A label that the map does not know has no column: its node has zeros there, and a warning says so. A degree
-        above the largest known counts as the largest.
+        A label that the map does not know has no column: its node has zeros there, and with `warn` a warning says so.
+        A degree above the largest known counts as the largest.
 
         Raises:
             InputError: the set has other attributes, or another number of label columns, than the map.
@@ -121,7 +123,9 @@ class FeatureMap:
             if self.standardised_degree:
                 return standardise(degree.double(), self.mean, self.std).float()
             return degree.clamp(max=self.largest_degree)
-        labels = label_columns(graphs, "node", self.label_values, len(self.mean)) if self.label_values else None
+        labels = None
+        if self.label_values:
+            labels = label_columns(graphs, "node", self.label_values, len(self.mean), warn)
         if not self.mean:
             assert labels is not None
             return labels
@@ -132,9 +136,9 @@ class FeatureMap:
         dense = one_hot(labels, self.channels)[:, len(self.mean) :]
         return torch.cat([standardise(attributes, self.mean, self.std), dense], dim=1)
 
-    def apply_edges(self, graphs: GraphData) -> Tensor | None:
+    def apply_edges(self, graphs: GraphData, warn: bool = True) -> Tensor | None:
         """The encoder's input for the edges of any set, see `EdgeFeatureMap.apply`; None where it reads none."""
-        return None if self.edges is None else self.edges.apply(graphs)
+        return None if self.edges is None else self.edges.apply(graphs, warn)
 
     def _one_hot_columns(self, attributes: Tensor) -> Tensor:
         """Attributes that are one-hot as they stand, a 1 in each row, as (N, 1) int64, which is faster."""
@@ -185,6 +189,12 @@ def node_features(graphs: GraphData, use_node_attr: bool = False) -> NodeFeature
     """
     features = FeatureMap.fit(graphs, use_node_attr)
     return NodeFeatures(features.apply(graphs), features.channels, features.description)
+
+
+def _label_values(graphs: GraphData | GraphShards) -> Values:
+    """Those of the nodes, which all chunks of a set have alike."""
+    first = next((chunk for chunk in graphs.chunks() if chunk.num_nodes), None)
+    return () if first is None else label_values(first.node_label, first.node_label_values)
 
 
 def _degree(graphs: GraphData) -> Tensor:

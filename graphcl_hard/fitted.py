@@ -12,7 +12,6 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from graphcl_hard.batching import GraphBatches
 from graphcl_hard.config import Config, to_plain
 from graphcl_hard.devices import place, training_device
 from graphcl_hard.encoders import make_encoder
@@ -21,6 +20,8 @@ from graphcl_hard.estimator_parameters import SETTINGS
 from graphcl_hard.features import FeatureMap
 from graphcl_hard.graph_data import GraphData
 from graphcl_hard.graph_encoder import GraphEncoder
+from graphcl_hard.graph_shards import PER_EDGE, GraphShards
+from graphcl_hard.streaming import make_batches
 from graphcl_hard.summed_file import read_summed, write_summed
 from graphcl_hard.training import Epoch, TrainingState, build_model, embed, train
 
@@ -52,7 +53,7 @@ class Fitted:
         self.history = history
 
     @classmethod
-    def start(cls, data: GraphData, config: Config) -> "Fitted":
+    def start(cls, data: GraphData | GraphShards, config: Config) -> "Fitted":
         """A model with its initial weights, and the features of a set.
 
         Raises:
@@ -61,17 +62,17 @@ class Fitted:
         if data.num_graphs < 2:
             raise InputError(f"fit needs at least 2 graphs, got {data.num_graphs}: the others are the negatives.")
         with_edges = config.encoder == "gine"
-        if with_edges and (data.num_edges == 0 or (data.edge_label is None and data.edge_attr is None)):
+        if with_edges and (data.num_edges == 0 or data.columns.isdisjoint(PER_EDGE)):
             raise InputError(
                 "The graphs of fit must have edges with labels or attributes, which encoder gine reads, got none; name "
                 "them by edge_label or edge_attr, or take another encoder, such as gin."
             )
-        features = FeatureMap.fit(data, data.node_attr is not None, keep_binary=True, with_edges=with_edges)
+        features = FeatureMap.fit(data, "node_attr" in data.columns, keep_binary=True, with_edges=with_edges)
         if features.channels == 0:
             raise InputError("The graphs of fit must have a node, or an attribute, got none; give other graphs.")
         with _one_at_a_time, training_device(config) as fabric:
             device, dtype = place(fabric, config)
-            batches = GraphBatches(data, features.apply(data), device, dtype, features.apply_edges(data))
+            batches = make_batches(data, features, device, dtype)
             state = TrainingState(build_model(config, features.channels, batches).to(device, dtype), config)
         return cls(config, features, state, [])
 
@@ -81,7 +82,9 @@ class Fitted:
         assert isinstance(self.state.model.encoder, GraphEncoder)
         return self.state.model.encoder
 
-    def train(self, data: GraphData, config: Config, epochs: int, on_epoch: Callable[[Epoch], object]) -> None:
+    def train(
+        self, data: GraphData | GraphShards, config: Config, epochs: int, on_epoch: Callable[[Epoch], object]
+    ) -> None:
         """Go on for some epochs over a set; what fails leaves all as it was.
 
         Raises:
@@ -106,20 +109,18 @@ class Fitted:
 
         try:
             with training_device(config) as fabric:
-                batches = self._batches(data, *place(fabric, config))
+                batches = make_batches(data, self.features, *place(fabric, config))
                 train(self.state, batches, dataclasses.replace(config, epochs=self.state.epoch + epochs), fabric, keep)
         except BaseException:
             self.state.load_tensors(*before)
             self.history[:] = history
             raise
 
-    def embed(self, data: GraphData, batch_size: int) -> npt.NDArray[np.floating]:
+    def embed(self, data: GraphData | GraphShards, batch_size: int) -> npt.NDArray[np.floating]:
         """The graph embeddings of a set, (G, L*H)."""
         parameter = next(self.encoder.parameters())
-        return embed(self.encoder, self._batches(data, parameter.device, parameter.dtype), batch_size)
-
-    def _batches(self, data: GraphData, device: torch.device, dtype: torch.dtype) -> GraphBatches:
-        return GraphBatches(data, self.features.apply(data), device, dtype, self.features.apply_edges(data))
+        batches = make_batches(data, self.features, parameter.device, parameter.dtype)
+        return embed(self.encoder, batches, batch_size)
 
     def save(self, path: Path, params: Mapping[str, Any]) -> None:
         """Write all of it, and the estimator's parameters, into one file, atomically.

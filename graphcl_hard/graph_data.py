@@ -1,6 +1,6 @@
 """The one form in which the package holds graphs: flat tensors over the whole set."""
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,6 +46,16 @@ class GraphData:
     edge_label: Tensor | None = None
     edge_attr: Tensor | None = None
     edge_label_values: tuple[tuple[Hashable, ...], ...] | None = None
+
+    @property
+    def columns(self) -> frozenset[str]:
+        """Which of node_label, node_attr, edge_label and edge_attr the graphs have."""
+        names = ("node_label", "node_attr", "edge_label", "edge_attr")
+        return frozenset(name for name in names if getattr(self, name) is not None)
+
+    def chunks(self) -> Iterator["GraphData"]:
+        """The set in the parts that are in memory at a time: one."""
+        yield self
 
     @property
     def num_graphs(self) -> int:

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import Module
 
 from graphcl_hard.augment import with_views
-from graphcl_hard.batching import GraphBatch, GraphBatches
+from graphcl_hard.batching import GraphBatch
 from graphcl_hard.config import Config
 from graphcl_hard.encoder import GINEncoder
 from graphcl_hard.encoders import MessagePassingEncoder
@@ -24,6 +24,7 @@ from graphcl_hard.graph_encoder import GraphEncoder
 from graphcl_hard.models import GraphCL, InfoGraph
 from graphcl_hard.objectives import beta_schedule, local_global_info_nce, local_global_jsd, nt_xent
 from graphcl_hard.processes import Processes
+from graphcl_hard.streaming import Batches
 
 Model = InfoGraph | GraphCL
 
@@ -93,7 +94,7 @@ class TrainingDiverged(InputError):
 
 
 def build_model(
-    config: Config, in_channels: int, batches: GraphBatches | None = None, encoder: GraphEncoder | None = None
+    config: Config, in_channels: int, batches: Batches | None = None, encoder: GraphEncoder | None = None
 ) -> Model:
     """The model with the initial weights that the seed fixes.
 
@@ -127,19 +128,19 @@ def build_model(
         return other
 
 
-def _build_encoder(config: Config, in_channels: int, batches: GraphBatches | None) -> GraphEncoder:
+def _build_encoder(config: Config, in_channels: int, batches: Batches | None) -> GraphEncoder:
     sizes = in_channels, config.hidden_channels, config.num_layers, config.readout
     if config.encoder == "gin":
         return GINEncoder(*sizes)
     options: dict[str, Any] = {}
-    if config.encoder == "gine" and batches is not None and batches.edge_attr is not None:
-        options["edge_channels"] = batches.edge_attr.size(1)
+    if config.encoder == "gine" and batches is not None and batches.edge_channels is not None:
+        options["edge_channels"] = batches.edge_channels
     if config.encoder == "pna" and batches is not None:
         options["degree_histogram"] = batches.degree_histogram()
     return MessagePassingEncoder(config.encoder, *sizes, **options)
 
 
-def epoch_batches(batches: GraphBatches, config: Config, generator: torch.Generator) -> Iterator[GraphBatch]:
+def epoch_batches(batches: Batches, config: Config, generator: torch.Generator) -> Iterator[GraphBatch]:
     """The batches of an epoch, with what the method needs of each: a sample of nodes, or two views."""
     for batch in batches.shuffled(config.batch_size, generator, config.nodes_per_graph):
         if config.method == "graphcl":
@@ -150,7 +151,7 @@ def epoch_batches(batches: GraphBatches, config: Config, generator: torch.Genera
 
 def train(
     state: TrainingState,
-    batches: GraphBatches,
+    batches: Batches,
     config: Config,
     fabric: Fabric,
     on_epoch: Callable[[Epoch], object],
@@ -179,7 +180,7 @@ def train(
 
 def _train(
     state: TrainingState,
-    batches: GraphBatches,
+    batches: Batches,
     config: Config,
     fabric: Fabric,
     on_epoch: Callable[[Epoch], object],
@@ -221,7 +222,7 @@ def _train(
 
 
 @torch.no_grad()
-def calibrate(encoder: Module, batches: GraphBatches, config: Config, fabric: Fabric) -> None:
+def calibrate(encoder: Module, batches: Batches, config: Config, fabric: Fabric) -> None:
     """Move the running statistics of batch norm as `train` moves them, and nothing else.
 
     An encoder that was never trained has the statistics 0 and 1, which fit no data. Training moves them in passing, and
@@ -239,7 +240,7 @@ def calibrate(encoder: Module, batches: GraphBatches, config: Config, fabric: Fa
 
 @torch.no_grad()
 def embed(
-    encoder: Module, batches: GraphBatches, batch_size: int, progress: Callable[[int], object] | None = None
+    encoder: Module, batches: Batches, batch_size: int, progress: Callable[[int], object] | None = None
 ) -> npt.NDArray[np.floating]:
     """The graph embeddings of the whole set in evaluation mode, (G, L*H), in the order of the set.
 

@@ -1,0 +1,291 @@
+"""Sets of graphs larger than memory: a folder of shards, of which a few runs of graphs are read at a time.
+
+A shard is a file of flat tensors, as `GraphData` has them, of a few thousand graphs; the index is written last, so that
+a folder that was not finished is never taken for a whole set.
+"""
+
+import copy
+import json
+import re
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from graphcl_hard.errors import InputError, first_line, shown
+from graphcl_hard.graph_data import GraphData
+from graphcl_hard.records import PARTIAL, replacing
+from graphcl_hard.summed_file import read_summed, write_summed
+
+INDEX, FORMAT = "graphs.json", 1
+SHARD_GRAPHS = 8192
+PER_NODE, PER_EDGE = ("node_label", "node_attr"), ("edge_label", "edge_attr")
+LABELS = ("node_label", "edge_label")
+
+
+class GraphShards:
+    """A set of G graphs that stays on the disk, in a folder that `write_shards` made.
+
+    In memory are 24 bytes a graph: its class, and where its nodes and edges begin. A shard's sum is compared when it is
+    first read from.
+
+    Args:
+        path: the folder.
+
+    Attributes:
+        name: the set's name.
+        node_ptr: (G + 1,) int64, from 0 to N, as in `GraphData`.
+        edge_ptr: (G + 1,) int64, from 0 to E.
+        y: (G,) int64, the class of each graph, 0..C-1.
+        columns: which of node_label, node_attr, edge_label and edge_attr its graphs have.
+
+    Raises:
+        InputError: the folder holds no whole set, or its files are not what was written.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        try:
+            index = json.loads((self.path / INDEX).read_text(encoding="utf-8"))
+            if index["format"] != FORMAT:
+                found = shown(index["format"])
+                raise InputError(f"{self.path} is a set of format {found}, must be {FORMAT}; convert it again.")
+            self.name, self._shards = str(index["name"]), [str(shard) for shard in index["shards"]]
+            self._values = {name: [tuple(values) for values in index["values"][name]] for name in LABELS}
+            self._places = {name: [torch.tensor(p) for p in index["places"][name]] for name in LABELS}
+            self.columns = frozenset(index["columns"])
+            if any(Path(shard).name != shard for shard in self._shards) or not self.columns <= {*PER_NODE, *PER_EDGE}:
+                raise ValueError("it names what is no shard")
+        except InputError:
+            raise
+        except (OSError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) else first_line(error)
+            raise InputError(
+                f"{self.path / INDEX} cannot be read ({reason}), so that the folder holds no whole set of graphs; make "
+                "the set again by graphcl_hard.convert."
+            ) from error
+        self._checked: set[int] = set()
+        counts = [self._tensors(number, ("nodes", "edges", "y")) for number in range(len(self._shards))]
+        nodes, edges, y = (torch.cat([count[name] for count in counts]).long() for name in ("nodes", "edges", "y"))
+        self.node_ptr, self.edge_ptr = _offsets(nodes), _offsets(edges)
+        self.y = torch.unique(y, return_inverse=True)[1]
+        self._first = _offsets(torch.tensor([count["y"].numel() for count in counts]))  # graph of each shard
+
+    @property
+    def num_graphs(self) -> int:
+        """Number of graphs G."""
+        return self.y.numel()
+
+    @property
+    def num_nodes(self) -> int:
+        """Number of nodes N in the whole set."""
+        return int(self.node_ptr[-1])
+
+    @property
+    def num_edges(self) -> int:
+        """Number of directed edges E in the whole set."""
+        return int(self.edge_ptr[-1])
+
+    @property
+    def num_classes(self) -> int:
+        """Number of classes C."""
+        return int(self.y.max()) + 1
+
+    def without(self, *columns: str) -> "GraphShards":
+        """The same set, of whose graphs these columns are not read."""
+        other = copy.copy(self)
+        other.columns = self.columns - set(columns)
+        return other
+
+    def read(self, runs: Iterable[tuple[int, int]]) -> GraphData:
+        """The graphs in these runs [start, stop), one run after the other, in memory.
+
+        Raises:
+            InputError: a shard cannot be read, or is not what was written.
+        """
+        parts = [part for start, stop in runs for part in self._within_shards(start, stop)]
+        graphs = torch.cat([torch.arange(start, stop) for start, stop, *_ in parts] or [torch.empty(0).long()])
+        node_ptr, edge_ptr = (_offsets(ptr.diff()[graphs]) for ptr in (self.node_ptr, self.edge_ptr))
+        found: dict[str, list[Tensor]] = {name: [] for name in ("source", "target", *sorted(self.columns))}
+        done = 0
+        for start, stop, shard in parts:
+            tensors = self._read_part(shard, start, stop)
+            shift = done - int(self.node_ptr[start] - self.node_ptr[self._first[shard]])
+            for name, tensor in tensors.items():
+                found[name].append(tensor.long() + shift if name in ("source", "target") else tensor)
+            done += int(self.node_ptr[stop] - self.node_ptr[start])
+        edges = [torch.cat(found.pop(end) or [torch.empty(0).long()]) for end in ("source", "target")]
+        columns: dict[str, Any] = {name: self._joined(name, tensors) for name, tensors in found.items()}
+        columns |= {f"{name}_values": tuple(self._values[name]) for name in LABELS if columns.get(name) is not None}
+        return GraphData(self.name, node_ptr, torch.stack(edges), edge_ptr, self.y[graphs], **columns)
+
+    def chunks(self) -> Iterator[GraphData]:
+        """All graphs in their order, a shard at a time."""
+        for start, stop in zip(self._first[:-1].tolist(), self._first[1:].tolist(), strict=True):
+            yield self.read([(start, stop)])
+
+    def _within_shards(self, start: int, stop: int) -> Iterator[tuple[int, int, int]]:
+        """The run cut at the shards' ends, each part with its shard."""
+        while start < stop:
+            shard = int(torch.searchsorted(self._first, start, right=True)) - 1
+            end = min(stop, int(self._first[shard + 1]))
+            yield start, end, shard
+            start = end
+
+    def _read_part(self, shard: int, start: int, stop: int) -> dict[str, Tensor]:
+        first = int(self._first[shard])
+        bounds: dict[str, tuple[int, int]] = {}
+        for names, ptr in ((PER_NODE, self.node_ptr), (("source", "target", *PER_EDGE), self.edge_ptr)):
+            low, high = (int(ptr[graph] - ptr[first]) for graph in (start, stop))
+            bounds |= {name: (low, high) for name in names if high > low}
+        wanted = [name for name in bounds if name in ("source", "target") or name in self.columns]
+        return self._tensors(shard, wanted, bounds)
+
+    def _tensors(
+        self, shard: int, names: Sequence[str], bounds: dict[str, tuple[int, int]] | None = None
+    ) -> dict[str, Tensor]:
+        path = self.path / self._shards[shard]
+        try:
+            if shard not in self._checked and bounds is not None:
+                read_summed(path)
+                self._checked.add(shard)
+            with safe_open(path, "pt") as file:
+                if bounds is None:
+                    return {name: file.get_tensor(name) for name in names}
+                return {name: file.get_slice(name)[slice(*bounds[name])] for name in names}
+        except InputError as error:
+            raise InputError(f"{error}; make the set again by graphcl_hard.convert.") from error
+        except (OSError, SafetensorError, TypeError, ValueError, RuntimeError) as error:
+            raise InputError(
+                f"{path} cannot be read: {first_line(error)}; make the set again by graphcl_hard.convert."
+            ) from error
+
+    def _joined(self, name: str, tensors: list[Tensor]) -> Tensor | None:
+        """A column over all parts; of the labels the numbers are turned into places among the set's values."""
+        if not tensors:
+            return None
+        whole = torch.cat([tensor.long() if name in LABELS else tensor for tensor in tensors])
+        if name not in LABELS:
+            return whole
+        return torch.stack([place[c] for place, c in zip(self._places[name], whole.unbind(1), strict=True)], dim=1)
+
+
+def write_shards(
+    path: str | Path, chunks: Iterable[GraphData], name: str = "graphs", progress: Callable[[int], object] | None = None
+) -> GraphShards:
+    """Write a set of any size, of which one chunk is in memory at a time, into a new folder.
+
+    Args:
+        path: the folder, which must not exist, or hold nothing but a set that was not finished.
+        chunks: the graphs, some thousands in each chunk, which becomes a shard; their `y` are classes by any numbers.
+        name: the set's name.
+        progress: called with the number of graphs written.
+
+    Raises:
+        InputError: the folder holds something; there are no graphs; or the graphs of one chunk have other columns than
+            those of another, or labels that are neither strings nor numbers.
+    """
+    path = Path(path)
+    _check_empty(path)
+    path.mkdir(parents=True, exist_ok=True)
+    numbers: dict[str, list[dict[Hashable, int]]] = {column: [] for column in LABELS}
+    widths: dict[str, int] = {}
+    shards: list[str] = []
+    done = 0
+    for chunk in chunks:
+        shards.append(f"{len(shards):06d}.safetensors")
+        write_summed(path / shards[-1], _shard(chunk, done, widths, numbers))
+        done += chunk.num_graphs
+        if progress is not None:
+            progress(done)
+    if not done:
+        raise InputError(f"A set needs at least one graph, got none for {path}; give graphs.")
+    values = {column: [sorted(known, key=_order) for known in numbers[column]] for column in LABELS}
+    places = {
+        column: [
+            [{value: place for place, value in enumerate(ordered)}[value] for value in known]
+            for known, ordered in zip(numbers[column], values[column], strict=True)
+        ]
+        for column in LABELS
+    }
+    held = [column for column, width in widths.items() if width]
+    index = {"format": FORMAT, "name": name, "columns": held, "values": values, "places": places, "shards": shards}
+    with replacing(path / INDEX) as partial:
+        partial.write_text(json.dumps(index), encoding="utf-8")
+    return GraphShards(path)
+
+
+def _shard(
+    chunk: GraphData, done: int, widths: dict[str, int], numbers: dict[str, list[dict[Hashable, int]]]
+) -> dict[str, Tensor]:
+    """A chunk's tensors for its file; what is new of labels and columns is added to `numbers` and `widths`."""
+    source, target = chunk.edge_index
+    tensors = {"nodes": chunk.node_ptr.diff(), "edges": chunk.edge_ptr.diff(), "y": chunk.y}
+    tensors |= {"source": source, "target": target}
+    for names, rows, things in ((PER_NODE, chunk.num_nodes, "nodes"), (PER_EDGE, chunk.num_edges, "edges")):
+        for column in names if rows else ():
+            tensor: Tensor | None = getattr(chunk, column)
+            width = 0 if tensor is None else tensor.size(1)
+            if widths.setdefault(column, width) != width:
+                raise InputError(
+                    f"All graphs must have as many columns of {column}, got {widths[column]} and, for the {things} of "
+                    f"graphs {done} to {done + chunk.num_graphs - 1}, {width}; mend them."
+                )
+            if tensor is None:
+                continue
+            if column in LABELS:
+                tensor = _numbered(tensor, getattr(chunk, f"{column}_values"), numbers[column], column)
+            tensors[column] = tensor
+    return {name: _small(tensor).contiguous() for name, tensor in tensors.items()}
+
+
+def _numbered(
+    labels: Tensor, values: Sequence[Sequence[Hashable]] | None, numbers: list[dict[Hashable, int]], what: str
+) -> Tensor:
+    """(N, K) places among the chunk's values to numbers that hold for the whole set, in the order of appearance."""
+    if values is None:
+        values = [range(int(column.max()) + 1) for column in labels.unbind(1)]
+    numbers += [{} for _ in values[len(numbers) :]]
+    columns = []
+    for column, known, label in zip(values, numbers, labels.unbind(1), strict=True):
+        for value in column:
+            if not isinstance(value, (str, int, float)):
+                raise InputError(f"A {what} must be a string or a number to be written, got {value!r}; rename it.")
+            known.setdefault(value, len(known))
+        columns.append(torch.tensor([known[value] for value in column])[label])
+    return torch.stack(columns, dim=1)
+
+
+def _order(value: Any) -> tuple[str, Any]:
+    """As `graphs.to_graph_data` orders labels, so that a set has the same columns wherever it lies."""
+    return type(value).__name__, value
+
+
+def _small(tensor: Tensor) -> Tensor:
+    """Whole numbers in the smallest type that holds them; others as they are."""
+    if tensor.is_floating_point():
+        return tensor
+    low, high = tensor.aminmax() if tensor.numel() else (0, 0)
+    for dtype in (torch.uint8, torch.int16, torch.int32):
+        if torch.iinfo(dtype).min <= int(low) and int(high) <= torch.iinfo(dtype).max:
+            return tensor.to(dtype)
+    return tensor
+
+
+def _offsets(length: Tensor) -> Tensor:
+    """(M,) lengths to (M + 1,) offsets."""
+    return torch.cat([length.new_zeros(1), length.cumsum(0)])
+
+
+def _check_empty(path: Path) -> None:
+    found = sorted(entry.name for entry in path.iterdir()) if path.is_dir() else []
+    # Without an index, shards are those of a set that was not finished.
+    foreign = [name for name in found if not re.fullmatch(rf"(\d{{6}}|{re.escape(PARTIAL)}\w+)\.safetensors", name)]
+    if path.exists() and (not path.is_dir() or foreign):
+        what = f"holds {foreign[0]}" if foreign else "is a file"
+        raise InputError(f"The folder {path} {what}, must be new or empty; choose another.")
+    for name in found:
+        (path / name).unlink()
