@@ -25,7 +25,8 @@ class Config:
 
     Attributes:
         dataset: TU data set by name (MUTAG, PTC_MR, ENZYMES, IMDB-BINARY, IMDB-MULTI, DD, REDDIT-BINARY, PROTEINS,
-            or any other), or the path of a folder in TU format. MUTAG comes with the package; the others are taken
+            or any other), or the path of a folder in TU format, or of one that graphcl_hard.convert made, which may be
+            larger than memory. MUTAG comes with the package; the others are taken
             from --data-dir, then from the mirror that the variable GRAPHCL_HARD_MIRROR names (a folder of zip
             files, or a URL), then from the official address.
         data_dir: Folder that holds data sets, and to which downloads go.
@@ -65,6 +66,8 @@ class Config:
             learning adds to them.
         seed: First seed; it fixes the initial weights, the order of batches and the folds.
         seeds: Number of seeds: seed, seed + 1, and so on, each a run of its own, with a summary.
+        evaluate: Judge the embedding. Without, train and write the encoder alone: for a set without classes, or too
+            large for a cross-validation.
         score_epochs: Epochs whose embedding is scored, beside the last; 0 is the untrained encoder. The default is 0.
         protocol: best-epoch picks the epoch on the test folds, as much of the literature does: optimistic, and
             labelled so.
@@ -119,6 +122,7 @@ class Config:
     seed: int = 0
     seeds: int = 1
 
+    evaluate: bool = True
     score_epochs: tuple[int, ...] = (0,)
     protocol: Literal["last-epoch", "best-epoch"] = "last-epoch"
     folds: int = 10
@@ -227,6 +231,8 @@ class Config:
                 f"--score-epochs must be epochs from 0 to --epochs {self.epochs}, each once, got "
                 f"{' '.join(map(_brief, self.score_epochs))}; 0 is the untrained encoder."
             )
+        if self.protocol == "best-epoch" and not self.evaluate:
+            yield "--protocol best-epoch picks an epoch by its scores, got --no-evaluate; leave one of them out."
         if self.protocol == "best-epoch" and (self.epochs == 0 or self.score_epochs != (0,)):
             yield (
                 f"--protocol best-epoch scores all epochs and needs one, got --epochs {self.epochs} and --score-epochs "
@@ -235,7 +241,9 @@ class Config:
 
     @property
     def scored_epochs(self) -> tuple[int, ...]:
-        """The epochs whose embedding is scored, rising; the last is one of them."""
+        """The epochs whose embedding is scored, rising; the last is one of them. None where nothing is evaluated."""
+        if not self.evaluate:
+            return ()
         if self.protocol == "best-epoch":
             return tuple(range(self.epochs + 1))
         return tuple(sorted({*self.score_epochs, self.epochs}))

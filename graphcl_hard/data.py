@@ -18,12 +18,14 @@ from torch_geometric.data import Data, InMemoryDataset
 from graphcl_hard.download import KNOWN_SHA256, NotFetchedError, Progress, fetch
 from graphcl_hard.errors import InputError
 from graphcl_hard.graph_data import GraphData, graph_data
+from graphcl_hard.graph_shards import WINDOW, GraphShards
 from graphcl_hard.sources import (
     check_name,
     check_spelling,
     default_data_dir,
     embedded_folder,
     is_path,
+    is_shards,
     mirror,
     set_in_folder,
     suggest,
@@ -44,7 +46,8 @@ def load_graphs(
     user's cache folder; where that cannot be written, nowhere.
 
     Args:
-        name_or_path: the name of a TU set, or the path of a folder that holds one ``*_graph_indicator.txt``.
+        name_or_path: the name of a TU set, or the path of a folder that holds one ``*_graph_indicator.txt``, or of one
+            that `write_shards` made, which must fit into memory here.
         data_dir: folder for data sets, created if need be.
         progress: called with the bytes done and the bytes in all (None if unknown) during a download.
 
@@ -58,6 +61,8 @@ def load_graphs(
     """
     if is_path(name_or_path):
         path = Path(os.path.expanduser(name_or_path))
+        if is_shards(path):
+            return GraphShards(path).whole()
         name = set_in_folder(path)
         return graph_data(name, read_tu_folder(path, name))
 
@@ -77,6 +82,16 @@ def load_graphs(
         if not tu_file(base / "raw", name, "A").is_file():
             _fetch(name, base / "raw", root, TUDataset.url, progress)
         return graph_data(name, read_cached(base / "raw", name, base / "processed"))
+
+
+def open_set(
+    name_or_path: str, *, data_dir: str | Path | None = None, progress: Progress | None = None
+) -> GraphData | GraphShards:
+    """`load_graphs`, but a set of shards with more than 16,384 graphs stays on the disk."""
+    if is_path(name_or_path) and is_shards(path := Path(os.path.expanduser(name_or_path))):
+        shards = GraphShards(path)
+        return shards if shards.num_graphs > WINDOW else shards.whole()
+    return load_graphs(name_or_path, data_dir=data_dir, progress=progress)
 
 
 class TUDataset(torch_geometric.datasets.TUDataset):

@@ -105,6 +105,9 @@ class Display:
     def result(self, result: Mapping[str, Any]) -> None:
         """The end of one run: untrained and trained beside each other, with the paired difference."""
         data = result["dataset"]
+        if not result["scores"]:
+            self.say(f"{data['name']}: {data['graphs']} graphs, seed {result['seed']}: trained, and not evaluated.")
+            return
         table = _table(f"{data['name']}: {data['graphs']} graphs, {data['classes']} classes, seed {result['seed']}")
         epoch = f"best epoch, {result['epoch']}" if result["optimistic"] else f"trained, epoch {result['epoch']}"
         for probe, scores in result["scores"].items():
@@ -150,6 +153,8 @@ class Display:
     def summary(self, summary: Mapping[str, Any]) -> None:
         """The end of a run over several seeds."""
         data, seeds = summary["dataset"], summary["seeds"]
+        if not summary["scores"]:
+            return
         table = _table(f"{data['name']}: mean over seeds {seeds[0]} to {seeds[-1]}", with_p=False)
         names = {
             "untrained": _untrained(summary),

@@ -37,7 +37,7 @@ class Arguments:
 
     Attributes:
         run: Folder of a run of graphcl_hard.run.
-        data: TU data set by name, or the path of a folder in TU format.
+        data: TU data set by name, or the path of a folder in TU format or of one that graphcl_hard.convert made.
         data_dir: Folder that holds data sets, and to which downloads go; as in graphcl_hard.run.
         out: File to write: .npz (arrays vectors, G x D, and y), .csv or .parquet (columns v0, v1, ... and y). y is
             the class of each graph, 0, 1, ..., which graphcl_hard.evaluate reads.
@@ -92,11 +92,11 @@ def _embed(arguments: Arguments) -> None:
     if not is_path(arguments.data):
         check_spelling(check_name(arguments.data))
 
-    from graphcl_hard.batching import GraphBatches
-    from graphcl_hard.data import load_graphs
+    from graphcl_hard.data import open_set
     from graphcl_hard.display import Display
     from graphcl_hard.encoders import load_encoder
     from graphcl_hard.evaluation_arguments import rescale
+    from graphcl_hard.streaming import make_batches
     from graphcl_hard.training import embed
     from graphcl_hard.vector_files import write_vectors
 
@@ -112,13 +112,12 @@ def _embed(arguments: Arguments) -> None:
             "keep; run it again by its config.yaml."
         )
     with display.download(arguments.data) as progress:
-        graphs = load_graphs(arguments.data, data_dir=arguments.data_dir, progress=progress)
+        graphs = open_set(arguments.data, data_dir=arguments.data_dir, progress=progress)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        x, edge_attr = features.apply(graphs), features.apply_edges(graphs)
+        batches = make_batches(graphs, features, dtype=next(encoder.parameters()).dtype)
     for warning in caught:
         display.warn(str(warning.message))
-    batches = GraphBatches(graphs, x, dtype=next(encoder.parameters()).dtype, edge_attr=edge_attr)
     with display.bar("embedding", graphs.num_graphs) as show:
         vectors = embed(encoder, batches, arguments.batch_size, show)
     write_vectors(arguments.out, rescale(vectors, arguments.scale), graphs.y.numpy())

@@ -24,9 +24,11 @@ from graphcl_hard.features import FeatureMap
 from graphcl_hard.fitted import DAMAGED, Fitted
 from graphcl_hard.graph_data import GraphData
 from graphcl_hard.graph_encoder import GraphEncoder
-from graphcl_hard.graphs import to_graph_data
+from graphcl_hard.graph_sets import open_graphs
+from graphcl_hard.graph_shards import GraphShards
 from graphcl_hard.training import Epoch
 
+Graphs = Iterable[Any] | GraphData | GraphShards
 logger = logging.getLogger("graphcl_hard")
 
 
@@ -34,8 +36,9 @@ class HardInfoGraph(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
     """Graphs to vectors, learnt without labels: InfoGraph with hard, debiased negatives, as a transformer.
 
     Graphs are a list, or any iterable, of PyTorch Geometric's `Data`, networkx graphs, or SciPy sparse adjacency
-    matrices, all of one kind; `graphs.to_graph_data` says what is read of each. Or a set that `load_graphs` gave, of
-    which the node labels are used, and its attributes with `node_attr="node_attr"`.
+    matrices, all of one kind; `graphs.to_graph_data` says what is read of each. Or a set that `load_graphs` or
+    `write_shards` gave, of which the node labels are used, and its attributes with `node_attr="node_attr"`. They may
+    be more than memory holds, see `graph_sets.open_graphs`.
 
     Nodes have their attributes, standardised as the graphs of `fit` are but for columns of nothing but 0 and 1, and
     one-hot labels; where there are neither, one-hot degrees. In `transform` a label that `fit` has not seen has no
@@ -137,7 +140,7 @@ class HardInfoGraph(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
             raise InputError(describe_unknown(type(self), unknown))
         return super().set_params(**params)
 
-    def fit(self, graphs: Iterable[Any] | GraphData, y: object = None) -> "HardInfoGraph":
+    def fit(self, graphs: Graphs, y: object = None) -> "HardInfoGraph":
         """Learn an encoder from graphs; `y` is not looked at.
 
         Raises:
@@ -148,7 +151,7 @@ class HardInfoGraph(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         self._fit(self._read(graphs, config.encoder), config)
         return self
 
-    def partial_fit(self, graphs: Iterable[Any] | GraphData, y: object = None) -> "HardInfoGraph":
+    def partial_fit(self, graphs: Graphs, y: object = None) -> "HardInfoGraph":
         """One more epoch, over these graphs; the first call fixes the features. `y` is not looked at.
 
         Raises:
@@ -162,7 +165,7 @@ class HardInfoGraph(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         self._train(self._fitted if fitted else Fitted.start(data, config), data, config, 1)
         return self
 
-    def transform(self, graphs: Iterable[Any] | GraphData) -> npt.NDArray[np.floating]:
+    def transform(self, graphs: Graphs) -> npt.NDArray[np.floating]:
         """The graphs' vectors, (G, L*H) float32, or float64 with `precision="64-true"`, on the scale of `scale`.
 
         Raises:
@@ -172,7 +175,7 @@ class HardInfoGraph(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         check_is_fitted(self)
         return self._transform(self._read(graphs, self._fitted.config.encoder), self._config())
 
-    def fit_transform(self, graphs: Iterable[Any] | GraphData, y: object = None) -> npt.NDArray[np.floating]:
+    def fit_transform(self, graphs: Graphs, y: object = None) -> npt.NDArray[np.floating]:
         """`fit`, then `transform` of the same graphs, which are read once; returns and errors are theirs."""
         config = self._config(draw=True)
         data = self._read(graphs, config.encoder)
@@ -239,20 +242,19 @@ class HardInfoGraph(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         # Not get_params: a subclass need not have all of these as parameters.
         return to_config({name: getattr(self, name) for name in (*OWN, *SETTINGS)}, draw)
 
-    def _read(self, graphs: Iterable[Any] | GraphData, encoder: str) -> GraphData:
+    def _read(self, graphs: Graphs, encoder: str) -> GraphData | GraphShards:
         # What no encoder reads need not be sound.
-        edges: dict[str, Any] = {"edge_label": self.edge_label, "edge_attr": self.edge_attr}
-        if encoder != "gine":
-            edges = {"edge_attr": ()}
-        return to_graph_data(graphs, node_label=self.node_label, node_attr=self.node_attr, **edges)
+        named = {"edge_label": self.edge_label, "edge_attr": self.edge_attr}
+        edges: dict[str, Any] = named if encoder == "gine" else {"edge_attr": ()}
+        return open_graphs(graphs, node_label=self.node_label, node_attr=self.node_attr, **edges)
 
-    def _fit(self, data: GraphData, config: Config) -> None:
+    def _fit(self, data: GraphData | GraphShards, config: Config) -> None:
         warm = self.warm_start and self.__sklearn_is_fitted__()
         if warm and config.beta_schedule != "constant":
             raise InputError(f"A warm start needs beta_schedule 'constant', got {config.beta_schedule!r}; set it.")
         self._train(self._fitted if warm else Fitted.start(data, config), data, config, config.epochs)
 
-    def _transform(self, data: GraphData, config: Config) -> npt.NDArray[np.floating]:
+    def _transform(self, data: GraphData | GraphShards, config: Config) -> npt.NDArray[np.floating]:
         with self._threads():
             return rescale(self._fitted.embed(data, config.batch_size), config.scale)
 
@@ -263,7 +265,7 @@ class HardInfoGraph(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         self.features_ = fitted.features
         self.n_features_in_ = fitted.features.channels
 
-    def _train(self, fitted: Fitted, data: GraphData, config: Config, epochs: int) -> None:
+    def _train(self, fitted: Fitted, data: GraphData | GraphShards, config: Config, epochs: int) -> None:
         def on_epoch(epoch: Epoch) -> None:
             share = epoch.effective_negatives
             logger.info("epoch %d: loss %.6g, effective negatives %.3g", epoch.epoch, epoch.loss, share)

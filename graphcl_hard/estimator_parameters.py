@@ -16,8 +16,9 @@ from graphcl_hard.errors import InputError, shown
 
 # What a run has and an estimator has not: the data set, the seeds, the judge, and the folder.
 OF_RUNS = {
-    *("dataset", "data_dir", "use_node_attr", "seed", "seeds", "score_epochs", "protocol", "folds", "repeats"),
-    *("probes", "out", "overwrite", "resume", "checkpoint_seconds", "pictures", "logger", "quiet", "sync_batch_norm"),
+    *("dataset", "data_dir", "use_node_attr", "seed", "seeds", "evaluate", "score_epochs", "protocol", "folds"),
+    *("repeats", "probes", "out", "overwrite", "resume", "checkpoint_seconds", "pictures", "logger", "quiet"),
+    "sync_batch_norm",
 }
 SETTINGS = {field.name: field.default for field in dataclasses.fields(Config) if field.name not in OF_RUNS}
 OWN = ("node_label", "node_attr", "edge_label", "edge_attr", "n_jobs", "random_state", "warm_start", "on_epoch")

@@ -25,6 +25,7 @@ from graphcl_hard.features import FeatureMap
 from graphcl_hard.following import prepare
 from graphcl_hard.graph_data import GraphData
 from graphcl_hard.graph_encoder import GraphEncoder
+from graphcl_hard.graph_shards import GraphShards
 from graphcl_hard.loggers import EpochLog
 from graphcl_hard.processes import Processes
 from graphcl_hard.records import RunFolder
@@ -38,7 +39,7 @@ Array = npt.NDArray[np.floating]
 
 def run_seeds(
     config: Config,
-    graphs: GraphData,
+    graphs: GraphData | GraphShards,
     features: FeatureMap,
     out: Path,
     display: Display,
@@ -69,7 +70,7 @@ def run_seeds(
 
 def run_seed(
     config: Config,
-    graphs: GraphData,
+    graphs: GraphData | GraphShards,
     features: FeatureMap,
     folder: RunFolder,
     display: Display,
@@ -147,7 +148,7 @@ def run_seed(
     return result
 
 
-def describe(graphs: GraphData, features: FeatureMap) -> dict[str, Any]:
+def describe(graphs: GraphData | GraphShards, features: FeatureMap) -> dict[str, Any]:
     """What result.json says of the data."""
     edges = {} if features.edges is None else {"edge_features": features.edges.description}
     return {
@@ -163,7 +164,7 @@ def describe(graphs: GraphData, features: FeatureMap) -> dict[str, Any]:
 
 def _train(
     config: Config,
-    graphs: GraphData,
+    graphs: GraphData | GraphShards,
     features: FeatureMap,
     folder: RunFolder,
     display: Display,
@@ -242,6 +243,8 @@ def _evaluate(
     """Scores of each probe, untrained and trained on the same folds, and the epoch that "trained" is."""
     scores: dict[str, Any] = {}
     best = config.epochs
+    if not config.evaluate:
+        return scores, best
     named = {str(epoch): embedding for epoch, embedding in embeddings.items()}
     if control is not None:
         named["batch_norm"] = control
@@ -267,8 +270,9 @@ def _leave(
     arrays: dict[str, Any] = {names.get(e, f"epoch_{e}"): array for e, array in progress.embeddings.items()}
     if control is not None:
         arrays["batch_norm"] = control
-    with records.replacing(folder.path / records.EMBEDDINGS) as partial:
-        np.savez_compressed(partial, y=y, **arrays)
+    if arrays:
+        with records.replacing(folder.path / records.EMBEDDINGS) as partial:
+            np.savez_compressed(partial, y=y, **arrays)
     if not config.pictures:
         return
     name = result["dataset"]["name"]
@@ -280,5 +284,7 @@ def _leave(
         pictures.training_curves(losses, shares, label, folder.path / records.PICTURES[0])
     else:
         label = f"{name}, untrained"
+    if not arrays:
+        return
     chosen = f"{label}, epoch {best}" + (", picked on the test folds" if result["optimistic"] else "")
     pictures.embedding_map({chosen: progress.embeddings[best]}, y, folder.path / records.PICTURES[1], config.seed)

@@ -1,7 +1,9 @@
 """The one form in which the package holds graphs: flat tensors over the whole set."""
 
+import dataclasses
 from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -53,6 +55,20 @@ class GraphData:
         names = ("node_label", "node_attr", "edge_label", "edge_attr")
         return frozenset(name for name in names if getattr(self, name) is not None)
 
+    def part(self, start: int, stop: int) -> "GraphData":
+        """The graphs in [`start`, `stop`), whose labels have the values of the whole set."""
+        nodes, edges = (slice(int(ptr[start]), int(ptr[stop])) for ptr in (self.node_ptr, self.edge_ptr))
+        rows = {"node_label": nodes, "node_attr": nodes, "edge_label": edges, "edge_attr": edges}
+        columns: dict[str, Any] = {name: getattr(self, name)[rows[name]] for name in self.columns}
+        return dataclasses.replace(
+            self,
+            node_ptr=self.node_ptr[start : stop + 1] - nodes.start,
+            edge_index=self.edge_index[:, edges] - nodes.start,
+            edge_ptr=self.edge_ptr[start : stop + 1] - edges.start,
+            y=self.y[start:stop],
+            **columns,
+        )
+
     def chunks(self) -> Iterator["GraphData"]:
         """The set in the parts that are in memory at a time: one."""
         yield self
@@ -81,8 +97,8 @@ class GraphData:
 def graph_data(name: str, arrays: TuArrays) -> GraphData:
     """The flat tensors of what was read from a TU folder."""
     num_graphs = len(arrays.graph_label)
-    node_label, values = _renumbered(arrays.node_label)
-    edge_label, edge_values = _renumbered(arrays.edge_label)
+    node_label, values = renumbered(arrays.node_label)
+    edge_label, edge_values = renumbered(arrays.edge_label)
     edge_attr = arrays.edge_attr
     if edge_attr is not None:  # the labels stand behind the attributes there
         edge_attr = edge_attr[:, : arrays.num_edge_attributes] if arrays.num_edge_attributes else None
@@ -101,7 +117,7 @@ def graph_data(name: str, arrays: TuArrays) -> GraphData:
     )
 
 
-def _renumbered(
+def renumbered(
     labels: NDArray[np.int64] | None,
 ) -> tuple[Tensor | None, tuple[tuple[Hashable, ...], ...] | None]:
     """Each column's values by their places, 0..V-1, among those that occur in it; and these values."""

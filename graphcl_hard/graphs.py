@@ -2,7 +2,8 @@
 
 import contextlib
 import dataclasses
-from collections.abc import Callable, Hashable, Iterable, Sequence
+import itertools
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from typing import Any
 
 import networkx as nx
@@ -16,6 +17,7 @@ from torch_geometric.data import Batch, Data
 from graphcl_hard.errors import InputError, shown
 from graphcl_hard.graph_data import GraphData
 from graphcl_hard.graph_readers import WEIGHT, Names, OneGraph, check_graph, read_data, read_matrix, read_networkx
+from graphcl_hard.graph_shards import SHARD_GRAPHS, GraphShards
 from graphcl_hard.tu_format import clean_edges
 
 KINDS = "torch_geometric.data.Data, networkx graphs or square SciPy sparse matrices"
@@ -27,7 +29,7 @@ READERS: dict[str, Callable[..., OneGraph]] = {
 
 
 def to_graph_data(
-    graphs: Iterable[Any] | GraphData,
+    graphs: Iterable[Any] | GraphData | GraphShards,
     *,
     node_label: str | None = None,
     node_attr: str | Sequence[str] | None = None,
@@ -48,7 +50,8 @@ def to_graph_data(
     edges, or no nodes.
 
     Args:
-        graphs: the graphs. Of `GraphData` all is kept, but its nodes' attributes only with `node_attr="node_attr"`.
+        graphs: the graphs. Of `GraphData` and `GraphShards` all is kept, but its nodes' attributes only with
+            `node_attr="node_attr"`.
         node_label: name of the nodes' categorical attribute: of networkx nodes, any hashable value; of `Data`, a
             tensor (n,) or (n, K) of integers. None: no labels.
         node_attr: name, or names, of the nodes' numeric attributes, each a number or a vector a node. None: the
@@ -64,13 +67,42 @@ def to_graph_data(
         InputError: the graphs are of several kinds, or of another; one of them lacks an attribute that others have or
             that was named, has a value that is not finite, or edges that name no node; by its number, from 0.
     """
-    for what, name in (("node_label", node_label), ("edge_label", edge_label)):
-        if not isinstance(name, (str, type(None))):
-            raise InputError(f"{what} must be a name or None, got {shown(name)}; mend it.")
-    names = Names(node_label, _names(node_attr, "node_attr"), edge_label, _names(edge_attr, "edge_attr"))
-    if isinstance(graphs, GraphData):
-        return _of_flat(graphs, names)
-    parts = _read_all(graphs, names)
+    names = read_names(node_label, node_attr, edge_label, edge_attr)
+    if isinstance(graphs, (GraphData, GraphShards)):
+        columns = unwanted(graphs, names)
+        if isinstance(graphs, GraphShards):
+            return graphs.without(*columns).whole()
+        without: dict[str, Any] = dict.fromkeys(columns)
+        return dataclasses.replace(graphs, **without) if columns else graphs
+    given = list(one_by_one(graphs))
+    if not given:
+        raise InputError("graphs must hold at least one graph, got none; give a list with graphs in it.")
+    return _flat(_read(given, names, {}, 0), 0)
+
+
+def to_chunks(
+    graphs: Iterable[Any],
+    *,
+    node_label: str | None = None,
+    node_attr: str | Sequence[str] | None = None,
+    edge_label: str | None = None,
+    edge_attr: str | Sequence[str] | None = None,
+    size: int = SHARD_GRAPHS,
+) -> Iterator[GraphData]:
+    """The same, `size` graphs at a time: what `shard_writing.write_shards` takes, of an iterable of any length.
+
+    Raises:
+        InputError: as `to_graph_data` does, when it comes to the graph.
+    """
+    names = read_names(node_label, node_attr, edge_label, edge_attr)
+    each, kinds, done = one_by_one(graphs), dict[str, int](), 0
+    while given := list(itertools.islice(each, size)):
+        yield _flat(_read(given, names, kinds, done), done)
+        done += len(given)
+
+
+def _flat(parts: Sequence[OneGraph], done: int) -> GraphData:
+    """Graphs as flat tensors; `done` is the number of the first, for complaints."""
     sizes = np.array([part.num_nodes for part in parts], dtype=np.int64)
     node_ptr = np.append(0, np.cumsum(sizes))
     edges = [part.edge_index + start for part, start in zip(parts, node_ptr, strict=False)]
@@ -78,14 +110,14 @@ def to_graph_data(
     # Sorted by source, and with it by graph. Labels stay apart from the edges that are dropped, by their places.
     edge_index, attributes, places = clean_edges(
         np.concatenate(edges, axis=1),
-        _stack([(part.edge_index.shape[1], part.edges.attributes) for part in parts], " of edges"),
+        _stack([(part.edge_index.shape[1], part.edges.attributes) for part in parts], " of edges", done),
         np.arange(len(edge_labels)) if edge_labels else None,
         int(node_ptr[-1]),
     )
     label, values = _number([row for part in parts for row in part.nodes.labels or ()], "nodes")
     kept = [] if places is None else [edge_labels[place] for place in places.tolist()]
     edge_number, edge_values = _number(kept, "edges")
-    node_attributes = _stack([(part.num_nodes, part.nodes.attributes) for part in parts], "")
+    node_attributes = _stack([(part.num_nodes, part.nodes.attributes) for part in parts], "", done)
     return GraphData(
         name="graphs",
         node_ptr=torch.from_numpy(node_ptr),
@@ -101,6 +133,18 @@ def to_graph_data(
     )
 
 
+def read_names(node_label: Any = None, node_attr: Any = None, edge_label: Any = None, edge_attr: Any = None) -> Names:
+    """The arguments of `to_graph_data`, of which any may be left out, checked.
+
+    Raises:
+        InputError: one is no name.
+    """
+    for what, name in (("node_label", node_label), ("edge_label", edge_label)):
+        if not isinstance(name, (str, type(None))):
+            raise InputError(f"{what} must be a name or None, got {shown(name)}; mend it.")
+    return Names(node_label, _names(node_attr, "node_attr"), edge_label, _names(edge_attr, "edge_attr"))
+
+
 def _names(given: Any, what: str) -> tuple[str, ...] | None:
     if given is None:
         return None
@@ -110,7 +154,12 @@ def _names(given: Any, what: str) -> tuple[str, ...] | None:
     return tuple(names)
 
 
-def _of_flat(graphs: GraphData, names: Names) -> GraphData:
+def unwanted(graphs: GraphData | GraphShards, names: Names) -> list[str]:
+    """The columns of a set in flat tensors that are not asked for.
+
+    Raises:
+        InputError: names that it cannot have.
+    """
     for what in ("node", "edge"):
         label, attributes = getattr(names, f"{what}_label"), getattr(names, f"{what}_attr")
         if label is not None or attributes not in (None, (), (f"{what}_attr",)):
@@ -118,23 +167,28 @@ def _of_flat(graphs: GraphData, names: Names) -> GraphData:
                 f"Of {graphs.name}, a set in flat tensors, {what}_label must be None and {what}_attr None or "
                 f"'{what}_attr', got {label!r} and {attributes!r}; its labels are used anyway."
             )
-    node_attr = graphs.node_attr if names.node_attr else None
-    edge_attr = graphs.edge_attr if names.edge_attr != () else None
-    if node_attr is graphs.node_attr and edge_attr is graphs.edge_attr:
-        return graphs
-    return dataclasses.replace(graphs, node_attr=node_attr, edge_attr=edge_attr)
+    nodes = [] if names.node_attr else ["node_attr"]
+    return [*nodes, *(["edge_attr"] if names.edge_attr == () else [])]
 
 
-def _read_all(graphs: Iterable[Any], names: Names) -> list[OneGraph]:
+def one_by_one(graphs: Iterable[Any]) -> Iterator[Any]:
+    """The graphs of a list, a dataset or any iterable.
+
+    Raises:
+        InputError: it is none.
+    """
     if isinstance(graphs, (Data, nx.Graph)) or scipy.sparse.issparse(graphs):
         raise InputError(f"graphs must be a list of graphs, got a single {type(graphs).__name__}; put it into a list.")
     try:
-        given = list(graphs)
+        return iter(graphs)
     except TypeError:
         raise InputError(f"graphs must be a list of {KINDS}, got {type(graphs).__name__}; give such a list.") from None
-    if not given:
-        raise InputError("graphs must hold at least one graph, got none; give a list with graphs in it.")
-    kinds = {_kind(graph, index): index for index, graph in reversed(list(enumerate(given)))}
+
+
+def _read(given: Sequence[Any], names: Names, kinds: dict[str, int], done: int) -> list[OneGraph]:
+    """What is read of some graphs; `kinds` has the first graph of each kind, `done` is the number of the first here."""
+    for index, graph in enumerate(given, done):
+        kinds.setdefault(_kind(graph, index), index)
     if len(kinds) > 1:
         (first, one), (second, other) = sorted(kinds.items(), key=lambda item: item[1])[:2]
         raise InputError(
@@ -145,7 +199,7 @@ def _read_all(graphs: Iterable[Any], names: Names) -> list[OneGraph]:
     if kind == "SciPy":
         _check_matrix_names(names)
     parts = []
-    for index, graph in enumerate(given):
+    for index, graph in enumerate(given, done):
         part = READERS[kind](graph, index, names)
         check_graph(part, index)
         parts.append(part)
@@ -177,12 +231,12 @@ def _kind(graph: Any, index: int) -> str:
     raise InputError(f"Graph {index} must be one of {KINDS}, got {type(graph).__name__}; convert it.")
 
 
-def _stack(parts: Sequence[tuple[int, NDArray[np.float32] | None]], of: str) -> NDArray[np.float32] | None:
+def _stack(parts: Sequence[tuple[int, NDArray[np.float32] | None]], of: str, done: int) -> NDArray[np.float32] | None:
     """The attributes of all graphs; of each the number of its nodes, or edges, is given, and their attributes."""
     # A graph without nodes, or edges, has no say in how many columns there are.
     held = {
         None if attributes is None else attributes.shape[1]: index
-        for index, (count, attributes) in reversed(list(enumerate(parts)))
+        for index, (count, attributes) in reversed(list(enumerate(parts, done)))
         if count
     }
     if len(held) > 1:

@@ -36,7 +36,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
@@ -48,7 +48,13 @@ from graphcl_hard.records import check_vacant, default_folder
 from graphcl_hard.settings_file import check_same_settings, read_yaml, to_flags
 from graphcl_hard.sources import check_name, check_spelling, is_path
 
+if TYPE_CHECKING:
+    from graphcl_hard.display import Display
+    from graphcl_hard.graph_data import GraphData
+    from graphcl_hard.graph_shards import GraphShards
+
 PROG = "python -m graphcl_hard.run"
+MANY_GRAPHS = 20_000
 
 
 @dataclass(frozen=True)
@@ -140,10 +146,9 @@ def _run(config: Config) -> None:
         check_spelling(check_name(config.dataset))
 
     from graphcl_hard.allocator import keep_freed_memory
-    from graphcl_hard.data import load_graphs
+    from graphcl_hard.data import open_set
     from graphcl_hard.devices import training_device
     from graphcl_hard.display import Display
-    from graphcl_hard.evaluation_arguments import check_folds
     from graphcl_hard.experiment import run_seeds
     from graphcl_hard.features import FeatureMap
     from graphcl_hard.following import follow
@@ -160,9 +165,10 @@ def _run(config: Config) -> None:
         processes = Processes() if size > 1 else None
     with nullcontext() if processes is None else processes.first_alone():
         with display.download(config.dataset) as progress:
-            graphs = load_graphs(config.dataset, data_dir=config.data_dir, progress=progress)
+            graphs = open_set(config.dataset, data_dir=config.data_dir, progress=progress)
         features = FeatureMap.fit(graphs, config.use_node_attr, with_edges=config.encoder == "gine")
-        check_folds(graphs.y, config.folds)
+        if config.evaluate:
+            _check_evaluation(config, graphs, display)
     if processes is not None and rank:
         # The first process decides when a signal ends the training: it may have an epoch to save.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -181,6 +187,16 @@ def _run(config: Config) -> None:
     display.say(f"written: {out}")
     if config.quiet:
         print(out)
+
+
+def _check_evaluation(config: Config, graphs: "GraphData | GraphShards", display: "Display") -> None:
+    from graphcl_hard.evaluation_arguments import check_folds
+
+    if graphs.num_classes < 2:
+        raise InputError(f"{graphs.name} has no classes to evaluate by; give --no-evaluate to train alone.")
+    check_folds(graphs.y, config.folds)
+    if graphs.num_graphs > MANY_GRAPHS:
+        display.warn(f"The evaluation of {graphs.num_graphs} graphs takes long; --no-evaluate trains alone.")
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from platformdirs import user_cache_path
 
 from graphcl_hard.errors import InputError
 
+SHARDS_INDEX = "graphs.json"
 MIRROR_VARIABLE = "GRAPHCL_HARD_MIRROR"
 
 # For suggestions only: any other name is looked up as it is.
@@ -65,8 +66,17 @@ def is_path(name_or_path: str) -> bool:
     if any(separator in name_or_path for separator in ("/", os.sep, os.altsep) if separator):
         return True
     try:
-        return name_or_path != "" and any(Path(name_or_path).glob("*_graph_indicator.txt"))
+        folder = Path(name_or_path)
+        return name_or_path != "" and (any(folder.glob("*_graph_indicator.txt")) or is_shards(folder))
     except (OSError, ValueError):  # too long for a path, or a NUL in it
+        return False
+
+
+def is_shards(folder: Path) -> bool:
+    """Whether a folder holds a set of shards."""
+    try:
+        return (folder / SHARDS_INDEX).is_file()
+    except (OSError, ValueError):
         return False
 
 
@@ -86,8 +96,8 @@ def set_in_folder(folder: Path) -> str:
         ) from None
     if len(found) != 1:
         raise InputError(
-            f"the data folder {folder} holds {len(found)} files *_graph_indicator.txt, must hold exactly 1; give a "
-            "folder with one set in TU format."
+            f"the data folder {folder} holds {len(found)} files *_graph_indicator.txt, must hold exactly 1, or a "
+            f"{SHARDS_INDEX}; give a folder with one set in TU format, or one that graphcl_hard.convert made."
         )
     return check_name(found[0].removesuffix("_graph_indicator.txt"))
 

@@ -10,11 +10,9 @@ from torch import Tensor
 from graphcl_hard.batching import GraphBatch, GraphBatches, check_enough
 from graphcl_hard.features import FeatureMap
 from graphcl_hard.graph_data import GraphData
-from graphcl_hard.graph_shards import GraphShards
+from graphcl_hard.graph_shards import WINDOW, GraphShards
 
-# Graphs in memory at a time, and in a run of them that is read at once. Larger windows mix better, and take memory;
-# longer runs read faster, and mix less.
-WINDOW, BLOCK = 16384, 256
+BLOCK = 256  # graphs that are read at once; more read faster, and mix less
 
 
 class Batches(Protocol):

@@ -24,6 +24,7 @@ FLOORS = [
         "tu_format",
         "unpack",
         "data_tensors",
+        "class_labels",
     },
     {
         "summed_file",
@@ -46,15 +47,15 @@ FLOORS = [
         "vector_files",
     },
     {"objectives", "tu_cache", "results", "command_line", "graph_shards"},
-    {"data", "graph_encoder", "columns"},
+    {"data", "graph_encoder", "columns", "shard_writing"},
     {"edge_features"},
     {"features", "graphs", "batching", "encoder", "heads", "walks"},
-    {"encoders", "augment", "devices", "processes"},
+    {"graph_sets", "ogb", "smiles", "encoders", "augment", "devices", "processes"},
     {"models", "streaming"},
     {"training"},
     {"checkpoint", "following", "loggers"},
     {"experiment", "fitted"},
-    {"run", "embed", "evaluate", "estimator"},
+    {"run", "embed", "evaluate", "convert", "estimator"},
 ]
 FLOOR = {module: number for number, floor in enumerate(FLOORS) for module in floor}
 MODULES = sorted(path.stem for path in PACKAGE.glob("*.py") if path.stem != "__init__")

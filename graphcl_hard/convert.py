@@ -1,0 +1,127 @@
+"""Convert graphs, in any number, to a folder of shards, from which graphcl_hard.run trains without holding them all.
+
+SOURCE is a table of molecules (.csv, .csv.gz or .parquet with a column of SMILES), a folder of the Open Graph Benchmark
+(such as ogbg_molhiv, with its raw/edge.csv.gz), or a TU set by name or path. Graphs of Python are written by
+graphcl_hard.write_shards.
+
+Examples:
+  python -m graphcl_hard.convert molecules.csv --out data/molecules
+  python -m graphcl_hard.convert molecules.parquet --smiles canonical --label active --skip-invalid --out data/active
+  python -m graphcl_hard.convert dataset/ogbg_molhiv --label 0 --out data/molhiv
+  python -m graphcl_hard.run --dataset data/molecules --no-evaluate
+"""
+
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import tyro
+
+from graphcl_hard.command_line import exit_status, interrupt_once, one_sentence, prepare_stdout, terminate_once
+from graphcl_hard.errors import InputError
+from graphcl_hard.sources import check_name, is_path, is_shards
+
+if TYPE_CHECKING:
+    from graphcl_hard.display import Display
+    from graphcl_hard.graph_data import GraphData
+
+PROG = "python -m graphcl_hard.convert"
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """What the command line holds.
+
+    Attributes:
+        source: A table of SMILES, a folder of OGB, or a TU set by name or path.
+        out: Folder to make; it must be new or empty.
+        smiles: Name of the table's column with the SMILES.
+        label: The classes; a table's column by name, or one of OGB's tasks by number, from 0. The default is none, and
+            the set is trained on with --no-evaluate. A TU set has its own.
+        skip_invalid: Leave rows out that RDKit cannot read, and say how many.
+        name: Name of the set; the default is that of the source.
+        data_dir: Folder that holds TU sets, as in graphcl_hard.run.
+        quiet: Print nothing but the folder that was written, warnings and errors.
+    """
+
+    source: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="SOURCE")]
+    out: Path
+    smiles: str = "smiles"
+    label: str | None = None
+    skip_invalid: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    name: str | None = None
+    data_dir: Path | None = None
+    quiet: bool = False
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; returns the exit status, see `exit_status`."""
+    words = list(sys.argv[1:] if argv is None else argv)
+
+    def action() -> None:
+        _convert(one_sentence("", lambda: tyro.cli(Arguments, args=words, prog=PROG, description=__doc__)))
+
+    return exit_status(action)
+
+
+def _convert(arguments: Arguments) -> None:
+    from graphcl_hard.display import Display
+    from graphcl_hard.shard_writing import check_empty, write_shards
+
+    if __name__ == "__main__":
+        signal.signal(signal.SIGINT, interrupt_once)
+        signal.signal(signal.SIGTERM, terminate_once)
+    check_empty(arguments.out)
+    display = Display(arguments.quiet)
+    stem = Path(arguments.source).name.partition(".")[0]
+    name = arguments.name or stem
+    check_name(name)
+    skipped: list[str] = []
+    with display.bar("converting", None) as show:
+        shards = write_shards(arguments.out, _chunks(arguments, display, skipped), name, show)
+    if skipped:
+        display.warn(f"{len(skipped)} rows could not be read; the first: {skipped[0]}")
+    display.say(
+        f"written: {arguments.out}: {shards.num_graphs} graphs, {shards.num_nodes} nodes, {shards.num_edges} directed "
+        f"edges; {shards.num_classes} classes" + ("" if shards.num_classes > 1 else ", so train with --no-evaluate")
+    )
+    if arguments.quiet:
+        print(arguments.out)
+
+
+def _chunks(arguments: Arguments, display: "Display", skipped: list[str]) -> Iterator["GraphData"]:
+    from graphcl_hard.data import load_graphs
+    from graphcl_hard.graph_shards import SHARD_GRAPHS
+    from graphcl_hard.ogb import ogb_chunks, ogb_folder
+    from graphcl_hard.smiles import SUFFIXES, smiles_chunks
+
+    path = Path(arguments.source).expanduser()
+    if path.is_file() or path.name.endswith(SUFFIXES):
+        if not path.is_file():
+            raise InputError(f"The file {path} does not exist; name a table of molecules.")
+        if not path.name.endswith(SUFFIXES):
+            raise InputError(f"{path} must end in {', '.join(SUFFIXES)}; save the table as one of them.")
+        on_invalid = skipped.append if arguments.skip_invalid else None
+        yield from smiles_chunks(path, arguments.smiles, arguments.label, on_invalid)
+        return
+    raw = ogb_folder(path)
+    if raw is not None:
+        yield from ogb_chunks(raw, arguments.label)
+        return
+    if is_shards(path):
+        raise InputError(f"{path} is a folder of shards already; give it to graphcl_hard.run.")
+    if arguments.label is not None:
+        raise InputError(f"--label must be left out for a TU set, which has its classes, got {arguments.label!r}.")
+    source = str(path.resolve()) if path.is_dir() and is_path(arguments.source) else arguments.source
+    with display.download(arguments.source) as progress:
+        graphs = load_graphs(source, data_dir=arguments.data_dir, progress=progress)
+    for start in range(0, graphs.num_graphs, SHARD_GRAPHS):
+        yield graphs.part(start, min(start + SHARD_GRAPHS, graphs.num_graphs))
+
+
+if __name__ == "__main__":
+    prepare_stdout()
+    sys.exit(main())
