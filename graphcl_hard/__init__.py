@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from graphcl_hard.evaluation import cross_validate as cross_validate
     from graphcl_hard.graph_encoder import Embedding as Embedding
     from graphcl_hard.graph_encoder import Encoder as Encoder
+    from graphcl_hard.graph_shards import GraphShards as GraphShards
+    from graphcl_hard.graphs import to_chunks as to_chunks
     from graphcl_hard.models import GraphCL as GraphCL
     from graphcl_hard.models import InfoGraph as InfoGraph
     from graphcl_hard.objectives import beta_schedule as beta_schedule
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from graphcl_hard.objectives import local_global_info_nce as local_global_info_nce
     from graphcl_hard.objectives import local_global_jsd as local_global_jsd
     from graphcl_hard.objectives import nt_xent as nt_xent
+    from graphcl_hard.shard_writing import write_shards as write_shards
 
 # A name is imported when it is first used, so that the command line's --help need not load PyTorch.
 _HOMES = {
@@ -28,6 +31,7 @@ _HOMES = {
     "Encoder": "graph_encoder",
     "GINEncoder": "encoder",
     "GraphCL": "models",
+    "GraphShards": "graph_shards",
     "HardInfoGraph": "estimator",
     "InfoGraph": "models",
     "InputError": "errors",
@@ -41,6 +45,8 @@ _HOMES = {
     "local_global_info_nce": "objectives",
     "local_global_jsd": "objectives",
     "nt_xent": "objectives",
+    "to_chunks": "graphs",
+    "write_shards": "shard_writing",
 }
 __all__ = list(_HOMES)
 

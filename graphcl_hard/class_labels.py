@@ -3,6 +3,8 @@
 import math
 import re
 
+import numpy as np
+
 from graphcl_hard.errors import InputError, shown
 
 
@@ -24,6 +26,7 @@ class ClassLabels:
         Raises:
             InputError: it is missing, a number that is not whole, or a name among numbers.
         """
+        value = value.item() if isinstance(value, np.generic) else value
         text = "" if value is None or (isinstance(value, float) and math.isnan(value)) else str(value).strip()
         is_whole = re.fullmatch(r"[+-]?\d{1,18}(\.0*)?", text) is not None
         is_number = is_whole or re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?|nan|inf", text, re.IGNORECASE)

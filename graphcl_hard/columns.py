@@ -1,5 +1,6 @@
 """What the inputs of nodes and of edges share: attributes standardised, labels to columns with a 1."""
 
+import itertools
 import math
 import warnings
 from collections.abc import Hashable, Iterable, Sequence
@@ -27,24 +28,26 @@ def moments(chunks: Iterable[Tensor], keep_binary: bool = False) -> tuple[Tensor
 
     With `keep_binary`, 0 and 1 for columns of nothing but 0 and 1.
     """
-    found = [
-        (rows.size(0), *torch.std_mean(rows, dim=0, correction=0), ((rows == 0) | (rows == 1)).all(dim=0))
-        for rows in chunks
-        if rows.size(0)
-    ]
-    counts, stds, means, binaries = zip(*found, strict=True)
-    if len(found) == 1:
-        mean, std = means[0], stds[0]
+    filled = (rows for rows in chunks if rows.size(0))
+    first = next(filled)
+    second = next(filled, None)
+    if second is None:
+        std, mean = torch.std_mean(first, dim=0, correction=0)
+        binary = ((first == 0) | (first == 1)).all(dim=0)
     else:  # the mean of the squares within chunks, and the square of the means between them
+        each = [
+            (rows.size(0), *torch.std_mean(rows.double(), 0, correction=0), ((rows == 0) | (rows == 1)).all(dim=0))
+            for rows in itertools.chain((first, second), filled)
+        ]
+        counts, stds, means, binaries = zip(*each, strict=True)
         share = torch.tensor(counts, dtype=torch.float64).unsqueeze(1) / sum(counts)
-        each, within = torch.stack(means).double(), torch.stack(stds).double().square()
-        middle = (share * each).sum(dim=0)
-        std = (share * (within + (each - middle).square())).sum(dim=0).sqrt().to(stds[0].dtype)
-        mean = middle.to(means[0].dtype)
+        mean = (share * torch.stack(means)).sum(dim=0)
+        squares = torch.stack(stds).square() + (torch.stack(means) - mean).square()
+        std = (share * squares).sum(dim=0).sqrt().to(first.dtype)
+        mean, binary = mean.to(first.dtype), torch.stack(binaries).all(dim=0)
     std = torch.where(std > 0, std, 1.0)
     if not keep_binary:
         return mean, std
-    binary = torch.stack(binaries).all(dim=0)
     return mean.masked_fill(binary, 0.0), std.masked_fill(binary, 1.0)
 
 

@@ -56,6 +56,10 @@ class GraphShards:
             self.name, self._shards = str(index["name"]), [str(shard) for shard in index["shards"]]
             self._values = {name: [tuple(values) for values in index["values"][name]] for name in LABELS}
             self._places = {name: [torch.tensor(p) for p in index["places"][name]] for name in LABELS}
+            for values, places in ((self._values[name], self._places[name]) for name in LABELS):
+                orders = [sorted(place.tolist()) for place in places]
+                if orders != [list(range(len(column))) for column in values]:
+                    raise ValueError("its labels have no order")
             self.columns = frozenset(index["columns"])
             if any(Path(shard).name != shard for shard in self._shards) or not self.columns <= {*PER_NODE, *PER_EDGE}:
                 raise ValueError("it names what is no shard")

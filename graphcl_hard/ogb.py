@@ -96,9 +96,9 @@ def _chunk(
     node_ptr = np.append(0, np.cumsum(nodes))
     one_way = (ends + node_ptr[graph, None]).T
     features = tables.get(EDGE_FEATURES)
-    both = None if features is None else np.concatenate([features, features])
+    both = None if features is None else features.repeat(2, axis=0)
     edge_index, _, places = clean_edges(
-        np.concatenate([one_way, one_way[::-1]], axis=1),
+        np.stack([one_way, one_way[::-1]], axis=2).reshape(2, -1),
         None,
         np.arange(2 * len(ends)) if both is not None else None,
         int(node_ptr[-1]),
@@ -150,7 +150,9 @@ class _Table:
         self._empty = False
         self._damaged = (EOFError, OSError, ValueError, pd.errors.ParserError)
         try:
-            self._file = pd.read_csv(self._path, header=None, iterator=True) if self.is_there else None
+            self._file = (
+                pd.read_csv(self._path, header=None, skip_blank_lines=False, iterator=True) if self.is_there else None
+            )
         except pd.errors.EmptyDataError:
             self._file, self._empty = None, True
         except self._damaged as error:

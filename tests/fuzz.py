@@ -26,6 +26,7 @@ CASES = {
     "graphs, damaged": 1000,
     "vectors": 300,
     "vectors, damaged": 900,
+    "shards, damaged": 300,
 }
 
 

@@ -1,0 +1,273 @@
+"""Batches from the disk are those of the set in memory, each graph once, and a training from them repeats."""
+
+import dataclasses
+import gc
+import itertools
+import json
+import tempfile
+import threading
+
+import networkx as nx
+import numpy as np
+import pytest
+import torch
+from torch_geometric.data import Data, OnDiskDataset
+
+from graphcl_hard import HardInfoGraph, InputError, graph_sets, load_graphs, streaming, to_chunks, write_shards
+from graphcl_hard import data as data_module
+from graphcl_hard.batching import GraphBatches
+from graphcl_hard.config import Config
+from graphcl_hard.devices import training_device
+from graphcl_hard.embed import main as embed_main
+from graphcl_hard.features import FeatureMap
+from graphcl_hard.following import prepare
+from graphcl_hard.graphs import to_graph_data
+from graphcl_hard.run import main
+from graphcl_hard.streaming import StreamedBatches, make_batches
+from graphcl_hard.training import train
+
+
+@pytest.fixture
+def small_windows(monkeypatch):
+    """24 graphs in memory at a time, in runs of 5."""
+    for module in (streaming, graph_sets, data_module):
+        monkeypatch.setattr(module, "WINDOW", 24)
+    monkeypatch.setattr(streaming, "BLOCK", 5)
+
+
+def graphs_with_numbers(count):
+    """Every node's label is the number of its graph, by which a batch's graphs are known."""
+    graphs = [nx.gnp_random_graph(2 + i % 5, 0.5, seed=i) for i in range(count)]
+    for i, graph in enumerate(graphs):
+        nx.set_node_attributes(graph, i, "number")
+        nx.set_edge_attributes(graph, {edge: (i + sum(edge)) % 3 for edge in graph.edges}, "bond")
+    return graphs
+
+
+NAMES = {"node_label": "number", "edge_label": "bond"}
+
+
+@pytest.fixture
+def both(tmp_path, small_windows):
+    """109 graphs on the disk and in memory, with their features."""
+    graphs = graphs_with_numbers(109)
+    shards = write_shards(tmp_path / "set", to_chunks(graphs, size=30, **NAMES), "numbers")
+    whole = to_graph_data(graphs, **NAMES)
+    features = FeatureMap.fit(whole, with_edges=True)
+    return shards, whole, features
+
+
+def numbers(batch):
+    """Of a batch's graphs, in their order."""
+    return batch.x[torch.searchsorted(batch.batch, torch.arange(batch.num_graphs)), 0]
+
+
+def same_batch(first, second):
+    for name in ("x", "batch", "edge_attr"):
+        assert torch.equal(getattr(first, name), getattr(second, name)), name
+    assert torch.equal(first.adjacency.edge_index, second.adjacency.edge_index)
+    assert first.num_graphs == second.num_graphs
+
+
+@pytest.mark.parametrize("batch_size", [2, 9, 12, 36, 54, 108, 200])
+def test_an_epoch_has_every_graph_once_in_full_batches(both, batch_size):
+    """A last batch of one graph joins the one before it; each batch is what is cut from the set in memory."""
+    shards, whole, features = both
+    memory = GraphBatches(whole, features.apply(whole), edge_attr=features.apply_edges(whole))
+    batches = list(make_batches(shards, features).shuffled(batch_size, torch.Generator().manual_seed(3)))
+    sizes = [batch.num_graphs for batch in batches]
+    assert set(sizes[:-1]) <= {batch_size}
+    assert 2 <= sizes[-1] <= batch_size + 1
+    assert sorted(torch.cat([numbers(batch) for batch in batches]).tolist()) == list(range(109))
+    for batch in batches:
+        same_batch(batch, memory.select(numbers(batch)))
+
+
+def test_epochs_differ_seeds_repeat_and_a_batch_mixes_far_places(both):
+    shards, _, features = both
+    streamed = make_batches(shards, features)
+
+    def order(generator):
+        return torch.cat([numbers(batch) for batch in streamed.shuffled(12, generator)]).tolist()
+
+    first, second = (torch.Generator().manual_seed(1) for _ in range(2))
+    epochs = [order(first), order(first)]
+    assert epochs == [order(second), order(second)]
+    assert epochs[0] != epochs[1]
+    assert torch.equal(first.get_state(), second.get_state())
+    blocks = [{number // 5 for number in epochs[0][start : start + 12]} for start in range(0, 96, 12)]
+    assert np.mean([len(found) for found in blocks]) > 3.5  # of the five or six of a window
+    assert all(max(found) - min(found) > 3 for found in blocks)
+
+
+def test_a_sample_of_nodes_and_the_edges_degrees(both):
+    shards, whole, features = both
+    streamed = make_batches(shards, features)
+    memory = make_batches(whole, features)
+    batch = next(streamed.shuffled(12, torch.Generator().manual_seed(0), nodes_per_graph=2))
+    assert batch.sample.node.numel() == 24
+    assert torch.equal(streamed.degree_histogram(), memory.degree_histogram())
+    assert streamed.edge_channels == memory.edge_channels == 3
+    assert isinstance(streamed, StreamedBatches)
+    assert isinstance(memory, GraphBatches)
+
+
+@pytest.mark.parametrize("batch_size", [1, 10, 24, 50])
+def test_in_order_is_the_sets_order(both, batch_size):
+    shards, whole, features = both
+    one, other = (make_batches(graphs, features).in_order(batch_size) for graphs in (shards, whole))
+    for first, second in itertools.zip_longest(one, other):
+        same_batch(first, second)
+
+
+def test_a_reader_ends_with_the_epoch_that_is_left(both):
+    shards, _, features = both
+    epoch = make_batches(shards, features).shuffled(6, torch.Generator())
+    next(epoch)
+    assert any(thread.name.startswith("graphs") for thread in threading.enumerate())
+    epoch.close()
+    assert not any(thread.name.startswith("graphs") for thread in threading.enumerate())
+
+
+def test_a_file_that_goes_bad_during_an_epoch_is_told(both, tmp_path):
+    shards, _, features = both
+    streamed = make_batches(shards, features)
+    for path in (tmp_path / "set").glob("*.safetensors"):
+        path.write_bytes(path.read_bytes()[:-10])
+    with pytest.raises(InputError, match="make the set again"):
+        list(streamed.shuffled(6, torch.Generator()))
+
+
+def test_a_single_graph_is_refused(tmp_path, small_windows):
+    shards = write_shards(tmp_path / "set", to_chunks(graphs_with_numbers(1), **NAMES))
+    with pytest.raises(InputError, match="at least 2 graphs, got 1"):
+        next(StreamedBatches(shards, FeatureMap.fit(shards)).shuffled(2, torch.Generator()))
+
+
+@pytest.mark.parametrize("change", [{}, {"encoder": "pna"}, {"encoder": "gine"}, {"method": "graphcl"}])
+def test_a_training_goes_on_where_it_stopped_bit_for_bit(both, change):
+    shards, _, _ = both
+    config = Config(hidden_channels=4, num_layers=2, epochs=4, batch_size=10, accelerator="cpu", **change)
+    features = FeatureMap.fit(shards, with_edges=config.encoder == "gine")
+
+    def trained(*stops):
+        kept, epochs = None, []
+        for stop in stops:
+            one = dataclasses.replace(config, epochs=stop)
+            with training_device(one) as fabric:
+                batches, state = prepare(config, shards, features, fabric)
+                if kept is not None:
+                    state.load_tensors(kept, len(epochs))
+                train(state, batches, one, fabric, lambda epoch: epochs.append(epoch._replace(seconds=0)))
+            kept = {name: tensor.clone() for name, tensor in state.to_tensors().items()}
+        return kept, epochs
+
+    (one, first), (other, second) = trained(4), trained(1, 3, 4)
+    assert first == second
+    assert one.keys() == other.keys()
+    assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_a_set_no_larger_than_a_window_is_trained_on_as_in_memory(tmp_path, toy):
+    """Bit for bit, with all that a run writes."""
+    write_shards(tmp_path / "set", [toy], "TOY")
+    whole = load_graphs(str(tmp_path / "set"))
+    words = ["--hidden-channels", "4", "--epochs", "2", "--folds", "3", "--repeats", "1", "--no-pictures", "--quiet"]
+    assert main(["--dataset", str(tmp_path / "set"), *words, "--out", str(tmp_path / "run")]) == 0
+    estimator = HardInfoGraph(hidden_channels=4, epochs=2, random_state=0).fit(whole)
+    with np.load(tmp_path / "run" / "embeddings.npz") as arrays:
+        vectors = np.sign(arrays["trained"]) * np.log1p(np.abs(arrays["trained"]))
+    assert np.array_equal(estimator.transform(whole), vectors)
+
+
+def test_runs_over_the_disk_train_embed_and_evaluate(tmp_path, small_windows, toy, capsys):
+    write_shards(tmp_path / "set", [toy] * 3, "three")
+    words = ["--dataset", str(tmp_path / "set"), "--hidden-channels", "4", "--epochs", "2", "--batch-size", "10"]
+    assert main([*words, "--no-evaluate", "--out", str(tmp_path / "run"), "--seeds", "2"]) == 0
+    assert "trained, and not evaluated" in capsys.readouterr().out
+    folder = tmp_path / "run" / "seed-1"
+    result = json.loads((folder / "result.json").read_text())
+    assert (result["status"], result["scores"], result["dataset"]["graphs"]) == ("finished", {}, 72)
+    assert {path.name for path in folder.iterdir()} >= {"encoder.safetensors", "metrics.csv", "training.png"}
+    assert not (folder / "embeddings.npz").exists()
+    out = tmp_path / "vectors.npz"
+    assert embed_main([str(folder), "--data", str(tmp_path / "set"), "--out", str(out), "--batch-size", "7"]) == 0
+    with np.load(out) as arrays:
+        assert arrays["vectors"].shape == (72, 12)
+        np.testing.assert_allclose(arrays["vectors"][:24], arrays["vectors"][48:], rtol=1e-5, atol=1e-5)
+    judged = ["--folds", "3", "--repeats", "1", "--no-pictures"]
+    assert main([*words, *judged, "--out", str(tmp_path / "judged")]) == 0
+    with np.load(tmp_path / "judged" / "embeddings.npz") as arrays:
+        assert set(arrays) == {"untrained", "trained", "batch_norm", "y"}
+
+
+def test_a_set_without_classes_needs_no_evaluation(tmp_path, toy, capsys):
+    write_shards(tmp_path / "set", [dataclasses.replace(toy, y=toy.y * 0)], "bare")
+    words = ["--dataset", str(tmp_path / "set"), "--hidden-channels", "4", "--epochs", "1", "--quiet"]
+    assert main([*words, "--out", str(tmp_path / "run")]) == 2
+    assert capsys.readouterr().err == "error: bare has no classes to evaluate by; give --no-evaluate to train alone.\n"
+    assert not (tmp_path / "run").exists()
+    assert main([*words, "--no-evaluate", "--out", str(tmp_path / "run")]) == 0
+    assert main([*words, "--no-evaluate", "--protocol", "best-epoch"]) == 2
+    assert "picks an epoch by its scores, got --no-evaluate" in capsys.readouterr().err
+
+
+@pytest.fixture
+def temporary(tmp_path, monkeypatch):
+    """The folder for temporary sets."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    (tmp_path / "temporary").mkdir()
+    return tmp_path / "temporary"
+
+
+SETTINGS = {"hidden_channels": 4, "num_layers": 2, "epochs": 2, "batch_size": 20, "random_state": 0}
+
+
+def test_fit_and_transform_take_an_iterable_of_any_length(both, temporary):
+    """As the set on the disk; what was written goes with the last use of it."""
+    shards, whole, _ = both
+    graphs = graphs_with_numbers(109)
+    on_disk = HardInfoGraph(**SETTINGS).fit(shards)
+    found = HardInfoGraph(node_label="number", **SETTINGS).fit(graph for graph in graphs)
+    assert [epoch.loss for epoch in found.history_] == [epoch.loss for epoch in on_disk.history_]
+    vectors = found.transform(iter(graphs))
+    assert np.array_equal(vectors, on_disk.transform(shards))
+    np.testing.assert_allclose(vectors, on_disk.transform(whole), rtol=1e-5, atol=1e-5)
+    gc.collect()
+    assert not list(temporary.iterdir())
+    few = HardInfoGraph(node_label="number", **SETTINGS).fit_transform(iter(graphs[:24]))
+    assert np.array_equal(few, HardInfoGraph(node_label="number", **SETTINGS).fit_transform(graphs[:24]))
+
+
+def test_what_cannot_be_read_late_in_an_iterable_leaves_nothing(small_windows, temporary):
+    def graphs():
+        yield from graphs_with_numbers(60)
+        yield "no graph"
+
+    with pytest.raises(InputError, match="Graph 60 must be one of"):
+        HardInfoGraph(node_label="number").fit(graphs())
+    assert not list(temporary.iterdir())
+
+
+def test_labels_that_fit_has_not_seen_are_told_once_and_at_the_users_line(both):
+    shards, _, _ = both
+    estimator = HardInfoGraph(node_label="number", **SETTINGS).fit(graphs_with_numbers(30))
+    estimator.set_params(node_label=None)
+    with pytest.warns(UserWarning, match="79 node labels that the features were not made for") as caught:
+        estimator.transform(shards)
+    assert [warning.filename for warning in caught] == [__file__]
+
+
+def test_names_of_columns_are_not_for_a_set_on_the_disk(both):
+    with pytest.raises(InputError, match="Of numbers, a set in flat tensors, node_label must be None"):
+        HardInfoGraph(node_label="number").fit(both[0])
+
+
+def test_a_dataset_of_pyg_that_is_not_in_memory(tmp_path, small_windows, temporary):
+    dataset = OnDiskDataset(str(tmp_path / "pyg"), log=False)
+    graphs = [Data(x=torch.rand(4, 2), edge_index=torch.tensor([[0, 1], [1, 0]]), num_nodes=4) for _ in range(60)]
+    dataset.extend(graphs)
+    found = HardInfoGraph(**SETTINGS).fit_transform(dataset)
+    assert found.shape == (60, 8)
+    assert np.array_equal(found, HardInfoGraph(**SETTINGS).fit_transform(iter(graphs)))
+    dataset.close()
