@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, get_args, get_origin
 
 import graphcl_hard
-from graphcl_hard import embed, evaluate, run
+from graphcl_hard import convert, embed, evaluate, run
 from graphcl_hard.config import Config, flag
 
 SNAPSHOT = Path(__file__).with_name("public_api.txt")
@@ -29,7 +29,7 @@ MARKS = {
 
 def snapshot() -> str:
     """The whole interface."""
-    commands = [line for command in (run, embed, evaluate) for line in flags(command.PROG, command.Arguments)]
+    commands = [line for command in (run, embed, evaluate, convert) for line in flags(command.PROG, command.Arguments)]
     return "\n".join([*names(), *commands]) + "\n"
 
 
