@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from graphcl_hard.adjacency import Adjacency, neighbour_sum
+from graphcl_hard.adjacency import MANY_EDGES, Adjacency, neighbour_sum
 from graphcl_hard.errors import InputError
 
 
@@ -33,6 +33,18 @@ def test_sums_equal_the_dense_product(dtype, own_weight, with_bias):
     torch.testing.assert_close(
         torch.autograd.grad(found, inputs, upstream), torch.autograd.grad(expected, inputs, upstream)
     )
+
+
+@pytest.mark.parametrize("in_order", [False, True])
+def test_many_edges_are_sorted_as_few_are(in_order):
+    """By source and by target, those alike in the order in which they came."""
+    edge_index, _ = graph(nodes=1000, edges=MANY_EDGES + 5)
+    if in_order:
+        edge_index = edge_index[:, edge_index[0].argsort(stable=True)]
+    found = Adjacency.from_edge_index(edge_index, 1000)
+    for end, other, ptr, rows in ((1, 0, found.ptr, found.source), (0, 1, found.transposed_ptr, found.target)):
+        assert torch.equal(rows, edge_index[other][edge_index[end].argsort(stable=True)])
+        assert torch.equal(ptr.diff(), torch.bincount(edge_index[end], minlength=1000))
 
 
 def test_half_precision_is_summed_in_float32():
