@@ -47,6 +47,9 @@ class Config:
         detach_weights: Treat the weights of the negatives as constants in the gradient.
         nodes_per_graph: Nodes of each graph, sampled anew in each step, that are contrasted: faster on graphs with many
             nodes. The loss is an unbiased estimate, but that score-scale max takes the sample's largest. 0: all nodes.
+        negative_queue: Summaries of earlier batches that are more negatives of every node, or under graphcl of every
+            view: the last so many, one a graph (under graphcl two), without those of the batch's own graphs. Constants
+            for the gradient, made by the weights of earlier steps. 0: the batch alone. See docs/more_negatives.md.
         views: The two views that graphcl draws of each batch: node-drop leaves nodes out, edge-perturb moves edges,
             attribute-mask puts zeros for nodes' features, subgraph keeps what random walks reach. Drawn anew for each
             batch, random2 is node-drop or subgraph, random3 one of these and edge-perturb, random any of the four. none
@@ -61,6 +64,8 @@ class Config:
         readout: How a graph's nodes become the graph's vector. attention: a mean with learnt weights.
         epochs: Passes over the set. 0 trains nothing: the untrained encoder alone is scored.
         batch_size: Graphs in a batch, at least 2: the other graphs of the batch are the negatives.
+        gradient_cache: Graphs of a batch that are encoded at a time, so that a large batch fits into memory: each chunk
+            is encoded several times, and loss, gradients and batch norm are those of the whole batch. 0: all at once.
         lr: Learning rate of Adam. 0 moves nothing but the running statistics of batch norm: a control that tells what
             learning adds to them.
         seed: First seed; it fixes the initial weights, the order of batches and the folds.
@@ -104,6 +109,7 @@ class Config:
     score_scale: Literal["max", "none"] = "max"
     detach_weights: bool = True
     nodes_per_graph: int = 0
+    negative_queue: int = 0
     views: tuple[View, ...] = ("node-drop", "subgraph")
     view_strength: float = 0.2
     second_view_strength: float | None = None
@@ -115,6 +121,7 @@ class Config:
 
     epochs: int = 5
     batch_size: int = 128
+    gradient_cache: int = 0
     lr: float = 0.001
     seed: int = 0
     seeds: int = 1
@@ -167,10 +174,10 @@ class Config:
         if self.out == Path():
             yield "--out must name a folder other than the current one, got '.' or nothing; give a name."
         yield from self._mistaken_method()
-        if self.mode == "released" and (self.objective != "jsd" or self.critic == "cosine"):
+        if self.mode == "released" and (self.objective != "jsd" or self.critic == "cosine" or self.negative_queue):
             yield (
-                "--mode released is the authors' code, which has --objective jsd and --critic dot alone, got "
-                f"{self.objective} and {self.critic}; leave these two out."
+                "--mode released is the authors' code, which has --objective jsd and --critic dot alone, and no "
+                f"--negative-queue, got {self.objective}, {self.critic} and {self.negative_queue}; leave them out."
             )
         if self.epochs >= 0:
             yield from self._mistaken_epochs()

@@ -83,6 +83,7 @@ class Contrast:
         weight: (R,) how much each anchor counts in the mean; None: all alike.
         mean: whether the result is the mean, or one value an anchor.
         parts: where the anchors are one part of many; the candidates are all. None: the anchors are all.
+        constants: how many of the candidates, the last ones, need no gradient; theirs stays 0.
     """
 
     row_loss: RowLossFunction
@@ -94,6 +95,7 @@ class Contrast:
     weight: Tensor | None = None
     mean: bool = True
     parts: Parts | None = None
+    constants: int = 0
 
 
 class Outcome(NamedTuple):
@@ -247,7 +249,8 @@ class _Walk:
 
     def _backward(self, rows: slice, image: Tensor, kept: Any, grad: Tensor) -> None:
         """From the gradient of a block's scores to those of the inputs."""
-        self.grads[1].addmm_(grad.T, image)
+        live = self.candidates.size(0) - self.setting.constants
+        self.grads[1][:live].addmm_(grad[:, :live].T, image)
         if self.map is None:
             torch.mm(grad, self.candidates, out=self.grads[0][rows])
         else:
