@@ -24,6 +24,9 @@ BLOCK_SCORES = {"cpu": 2**18, "gpu": 2**24}
 MIN_BLOCK, MAX_BLOCK = 64, 2048
 # Scores that may be kept, within one step, between the search for the largest and the loss: 32 MiB in float32.
 KEPT_SCORES = 2**23
+# Numbers of the map's images, and of what its backward needs, that may be kept likewise: 128 MiB in float32. Beyond, the
+# map runs again: tensors of blocks that stay among others that go would also break the memory between them to pieces.
+KEPT_IMAGES = 2**25
 
 
 class BlockMap(Protocol):
@@ -228,11 +231,12 @@ class _Walk:
     def _find_largest(self) -> tuple[Iterator[tuple[Tensor, Any, Tensor]], Tensor]:
         """What `_score` gives, block by block, and the negatives' score of the largest absolute value in each block."""
         keep = self.anchors.size(0) * self.candidates.size(0) <= KEPT_SCORES
+        keep_images = 4 * self.anchors.numel() <= KEPT_IMAGES  # a head's image, and three layers
         images, scores = [], []
         extremes = self.anchors.new_zeros(max(1, len(self.blocks)))  # an empty part has no block
         for number, rows in enumerate(self.blocks):
             image, kept, block_scores = self._score(rows)
-            if self.map is not None:
+            if self.map is not None and keep_images:
                 images.append((image, kept))
             if keep:
                 scores.append(block_scores.clone())
