@@ -24,8 +24,8 @@ BLOCK_SCORES = {"cpu": 2**18, "gpu": 2**24}
 MIN_BLOCK, MAX_BLOCK = 64, 2048
 # Scores that may be kept, within one step, between the search for the largest and the loss: 32 MiB in float32.
 KEPT_SCORES = 2**23
-# Numbers of the map's images, and of what its backward needs, that may be kept likewise: 128 MiB in float32. Beyond, the
-# map runs again: tensors of blocks that stay among others that go would also break the memory between them to pieces.
+# Numbers of the map's images, and of what its backward needs, that may be kept likewise: 128 MiB in float32. Beyond,
+# the map runs again: many small tensors that stay, among large ones that go, would break free memory to pieces too.
 KEPT_IMAGES = 2**25
 
 
