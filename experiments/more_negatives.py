@@ -42,7 +42,7 @@ RESULTS = Path(__file__).parent / "results" / "scale"
 GRAPHS = {"MUTAG": 188, "PTC_MR": 344, "ENZYMES": 600, "IMDB-BINARY": 1000}
 METHODS = {"infograph": [], "graphcl": ["--method", "graphcl", "--beta", "1"]}
 QUEUES, BATCH, EPOCHS, SEEDS, CHUNK = (0, 128, 512, 2048), 128, 5, range(3), 128
-MEMORY = {"infograph": {}, "infograph, 8 nodes a graph": {"nodes_per_graph": 8}, "graphcl": {"method": "graphcl"}}
+MEMORY = {"graphcl": {"method": "graphcl"}, "infograph, 8 nodes a graph": {"nodes_per_graph": 8}, "infograph": {}}
 MEMORY_GRAPHS = (1024, 4096)
 
 
