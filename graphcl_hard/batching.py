@@ -29,6 +29,8 @@ class GraphBatch(NamedTuple):
     """(E, D) features of the edges, in the order of `adjacency.edge_index`; None: the encoder reads none."""
     views: tuple["GraphBatch", "GraphBatch"] | None = None
     """Two random views of the same G graphs, where they are what is contrasted; see `augment.augment`."""
+    graph_ids: Tensor | None = None
+    """(G,) int64 on the CPU, the graphs' numbers in the set; a `NegativeQueue` knows graphs by them."""
 
     @property
     def encoder_inputs(self) -> tuple[Any, ...]:
@@ -62,6 +64,7 @@ class GraphBatch(NamedTuple):
             sample,
             None if self.edge_attr is None else self.edge_attr[low:high],
             self.views and (self.views[0].part(start, stop), self.views[1].part(start, stop)),
+            None if self.graph_ids is None else self.graph_ids[start:stop],
         )
 
 
@@ -130,7 +133,8 @@ class GraphBatches:
         if nodes_per_graph:
             sample = sample_nodes(nodes.length, nodes_per_graph, generator, self.x.device)
         edge_attr = None if self.edge_attr is None else self.edge_attr[edge_rows]
-        return GraphBatch(self.x[rows], Adjacency(*receives, *sends), batch, graph_ids.numel(), sample, edge_attr)
+        adjacency = Adjacency(*receives, *sends)
+        return GraphBatch(self.x[rows], adjacency, batch, graph_ids.numel(), sample, edge_attr, graph_ids=graph_ids)
 
     def shuffled(
         self, batch_size: int, generator: torch.Generator, nodes_per_graph: int | None = None

@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import yaml
 
-from graphcl_hard.errors import InputError, shown
+from graphcl_hard.errors import InputError, brief, shown
 from graphcl_hard.setting_ranges import ADVICE, BELOW_ONE, METHOD_SETTINGS, RANGES, Logger, Probe, Scale
 
 View = Literal["node-drop", "edge-perturb", "attribute-mask", "subgraph", "random2", "random3", "random", "none"]
@@ -48,6 +48,9 @@ class Config:
         detach_weights: Treat the weights of the negatives as constants in the gradient.
         nodes_per_graph: Nodes of each graph, sampled anew in each step, that are contrasted: faster on graphs with many
             nodes. The loss is an unbiased estimate, but that score-scale max takes the sample's largest. 0: all nodes.
+        negative_queue: Summaries of earlier batches that are more negatives of every node, or under graphcl of every
+            view: the last so many, one a graph (under graphcl two), without those of the batch's own graphs. Constants
+            for the gradient, made by the weights of earlier steps. 0: the batch alone. See docs/more_negatives.md.
         views: The two views that graphcl draws of each batch: node-drop leaves nodes out, edge-perturb moves edges,
             attribute-mask puts zeros for nodes' features, subgraph keeps what random walks reach. Drawn anew for each
             batch, random2 is node-drop or subgraph, random3 one of these and edge-perturb, random any of the four. none
@@ -62,6 +65,8 @@ class Config:
         readout: How a graph's nodes become the graph's vector. attention: a mean with learnt weights.
         epochs: Passes over the set. 0 trains nothing: the untrained encoder alone is scored.
         batch_size: Graphs in a batch, at least 2: the other graphs of the batch are the negatives.
+        gradient_cache: Graphs of a batch that are encoded at a time, so that a large batch fits into memory: each chunk
+            is encoded several times, and loss, gradients and batch norm are those of the whole batch. 0: all at once.
         lr: Learning rate of Adam. 0 moves nothing but the running statistics of batch norm: a control that tells what
             learning adds to them.
         seed: First seed; it fixes the initial weights, the order of batches and the folds.
@@ -107,6 +112,7 @@ class Config:
     score_scale: Literal["max", "none"] = "max"
     detach_weights: bool = True
     nodes_per_graph: int = 0
+    negative_queue: int = 0
     views: tuple[View, ...] = ("node-drop", "subgraph")
     view_strength: float = 0.2
     second_view_strength: float | None = None
@@ -118,6 +124,7 @@ class Config:
 
     epochs: int = 5
     batch_size: int = 128
+    gradient_cache: int = 0
     lr: float = 0.001
     seed: int = 0
     seeds: int = 1
@@ -159,11 +166,11 @@ class Config:
         for name, (low, high) in RANGES.items():
             value = getattr(self, name)
             if name not in of_wrong_kind and not low <= value <= high:  # so written, nan is refused too
-                yield f"{flag(name)} must lie in [{low:g}, {high:g}], got {_brief(value)}; {ADVICE[name]}."
+                yield f"{flag(name)} must lie in [{low:g}, {high:g}], got {brief(value)}; {ADVICE[name]}."
         for name in BELOW_ONE:
             value = getattr(self, name)
             if name not in of_wrong_kind and value is not None and not 0 <= value < 1:
-                yield f"{flag(name)} must lie in [0, 1), got {_brief(value)}; {ADVICE[name]}."
+                yield f"{flag(name)} must lie in [0, 1), got {brief(value)}; {ADVICE[name]}."
         if of_wrong_kind:  # the comparisons below would fail
             return
         if self.seed + self.seeds > 2**32:
@@ -171,10 +178,10 @@ class Config:
         if self.out == Path():
             yield "--out must name a folder other than the current one, got '.' or nothing; give a name."
         yield from self._mistaken_method()
-        if self.mode == "released" and (self.objective != "jsd" or self.critic == "cosine"):
+        if self.mode == "released" and (self.objective != "jsd" or self.critic == "cosine" or self.negative_queue):
             yield (
-                "--mode released is the authors' code, which has --objective jsd and --critic dot alone, got "
-                f"{self.objective} and {self.critic}; leave these two out."
+                "--mode released is the authors' code, which has --objective jsd and --critic dot alone, and no "
+                f"--negative-queue, got {self.objective}, {self.critic} and {self.negative_queue}; leave them out."
             )
         if self.epochs >= 0:
             yield from self._mistaken_epochs()
@@ -217,7 +224,7 @@ class Config:
             for name in names:
                 value = getattr(self, name)
                 if method != self.method and value != getattr(Config, name):
-                    found = " ".join(value) if isinstance(value, tuple) else _brief(value)
+                    found = " ".join(value) if isinstance(value, tuple) else brief(value)
                     yield (
                         f"{flag(name)} is a setting of --method {method} alone, got {found} with {self.method}; leave "
                         "it out."
@@ -229,14 +236,14 @@ class Config:
         ):
             yield (
                 f"--score-epochs must be epochs from 0 to --epochs {self.epochs}, each once, got "
-                f"{' '.join(map(_brief, self.score_epochs))}; 0 is the untrained encoder."
+                f"{' '.join(map(brief, self.score_epochs))}; 0 is the untrained encoder."
             )
         if self.protocol == "best-epoch" and not self.evaluate:
             yield "--protocol best-epoch picks an epoch by its scores, got --no-evaluate; leave one of them out."
         if self.protocol == "best-epoch" and (self.epochs == 0 or self.score_epochs != (0,)):
             yield (
                 f"--protocol best-epoch scores all epochs and needs one, got --epochs {self.epochs} and --score-epochs "
-                f"{' '.join(map(_brief, self.score_epochs))}; change one of them."
+                f"{' '.join(map(brief, self.score_epochs))}; change one of them."
             )
 
     @property
@@ -276,13 +283,6 @@ def _is_tuple_of(kind: Any, value: Any) -> bool:
     if kind is int:
         return all(isinstance(item, Integral) and not isinstance(item, bool) for item in value)
     return all(isinstance(item, str) and item in get_args(kind) for item in value)
-
-
-def _brief(value: Any) -> str:
-    try:
-        return str(value)[:200]
-    except ValueError:
-        return shown(value)
 
 
 def to_plain(config: Config) -> dict[str, Any]:

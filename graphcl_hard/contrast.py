@@ -24,6 +24,9 @@ BLOCK_SCORES = {"cpu": 2**18, "gpu": 2**24}
 MIN_BLOCK, MAX_BLOCK = 64, 2048
 # Scores that may be kept, within one step, between the search for the largest and the loss: 32 MiB in float32.
 KEPT_SCORES = 2**23
+# Numbers of the map's images, and of what its backward needs, that may be kept likewise: 128 MiB in float32. Beyond,
+# the map runs again: many small tensors that stay, among large ones that go, would break free memory to pieces too.
+KEPT_IMAGES = 2**25
 
 
 class BlockMap(Protocol):
@@ -83,6 +86,7 @@ class Contrast:
         weight: (R,) how much each anchor counts in the mean; None: all alike.
         mean: whether the result is the mean, or one value an anchor.
         parts: where the anchors are one part of many; the candidates are all. None: the anchors are all.
+        constants: how many of the candidates, the last ones, need no gradient; theirs stays 0.
     """
 
     row_loss: RowLossFunction
@@ -94,6 +98,7 @@ class Contrast:
     weight: Tensor | None = None
     mean: bool = True
     parts: Parts | None = None
+    constants: int = 0
 
 
 class Outcome(NamedTuple):
@@ -226,11 +231,12 @@ class _Walk:
     def _find_largest(self) -> tuple[Iterator[tuple[Tensor, Any, Tensor]], Tensor]:
         """What `_score` gives, block by block, and the negatives' score of the largest absolute value in each block."""
         keep = self.anchors.size(0) * self.candidates.size(0) <= KEPT_SCORES
+        keep_images = 4 * self.anchors.numel() <= KEPT_IMAGES  # a head's image, and three layers
         images, scores = [], []
         extremes = self.anchors.new_zeros(max(1, len(self.blocks)))  # an empty part has no block
         for number, rows in enumerate(self.blocks):
             image, kept, block_scores = self._score(rows)
-            if self.map is not None:
+            if self.map is not None and keep_images:
                 images.append((image, kept))
             if keep:
                 scores.append(block_scores.clone())
@@ -247,7 +253,8 @@ class _Walk:
 
     def _backward(self, rows: slice, image: Tensor, kept: Any, grad: Tensor) -> None:
         """From the gradient of a block's scores to those of the inputs."""
-        self.grads[1].addmm_(grad.T, image)
+        live = self.candidates.size(0) - self.setting.constants
+        self.grads[1][:live].addmm_(grad[:, :live].T, image)
         if self.map is None:
             torch.mm(grad, self.candidates, out=self.grads[0][rows])
         else:

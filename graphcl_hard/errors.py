@@ -24,3 +24,11 @@ def shown(value: object) -> str:
         return " ".join(cut.repr(value).splitlines())
     except ValueError:  # Python writes no whole number of more than 4300 digits
         return f"a {type(value).__name__} of very many digits"
+
+
+def brief(value: object) -> str:
+    """A setting's value as it was written, cut where it is long."""
+    try:
+        return str(value)[:200]
+    except ValueError:
+        return shown(value)

@@ -2,7 +2,7 @@
 
 import logging
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -24,11 +24,10 @@ from graphcl_hard.features import FeatureMap
 from graphcl_hard.fitted import DAMAGED, Fitted
 from graphcl_hard.graph_data import GraphData
 from graphcl_hard.graph_encoder import GraphEncoder
-from graphcl_hard.graph_sets import open_graphs
+from graphcl_hard.graph_sets import Graphs, open_graphs
 from graphcl_hard.graph_shards import GraphShards
 from graphcl_hard.training import Epoch
 
-Graphs = Iterable[Any] | GraphData | GraphShards
 logger = logging.getLogger("graphcl_hard")
 
 
@@ -74,8 +73,9 @@ class HardInfoGraph(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         on_epoch: called after each epoch with its `Epoch`, when `encoder_` holds that epoch's weights.
         **settings: settings of a run by the same names, defaults and ranges: `method`, `objective`, `mode`, `beta`,
             `beta_schedule`, `tau_plus`, `critic`, `temperature`, `score_scale`, `detach_weights`, `nodes_per_graph`,
-            `views`, `view_strength`, `second_view_strength`, `encoder`, `hidden_channels`, `num_layers`, `readout`,
-            `epochs`, `batch_size`, `lr`, `scale`, `accelerator`, `precision`, `deterministic`. See `config.Config`.
+            `negative_queue` (emptied when `fit` or `partial_fit` is called), `views`, `view_strength`,
+            `second_view_strength`, `encoder`, `hidden_channels`, `num_layers`, `readout`, `epochs`, `batch_size`,
+            `gradient_cache`, `lr`, `scale`, `accelerator`, `precision`, `deterministic`. See `config.Config`.
 
     Attributes:
         encoder_: the encoder, a `torch.nn.Module`.
@@ -282,7 +282,7 @@ class HardInfoGraph(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
             self.__dict__.update(before)
             raise
         new = fitted.history[len(fitted.history) - epochs :]
-        sentence = caution(data.num_graphs, config.batch_size, config.method, new)
+        sentence = caution(data.num_graphs, config.batch_size, config.method, new, config.negative_queue)
         if sentence is not None:
             warnings.warn(sentence, stacklevel=users_level())
 

@@ -222,7 +222,7 @@ def _train(
             show(epoch.epoch, note)
 
         train(state, batches, config, fabric, on_epoch, processes)
-    sentence = caution(graphs.num_graphs, config.batch_size, config.method, progress.epochs)
+    sentence = caution(graphs.num_graphs, config.batch_size, config.method, progress.epochs, config.negative_queue)
     if sentence is not None:
         display.warn(sentence)
     if config.protocol == "best-epoch" or not config.epochs or 0 not in config.scored_epochs:

@@ -100,6 +100,8 @@ class Fitted:
                 )
         before = {name: tensor.clone() for name, tensor in self.state.to_tensors().items()}, self.state.epoch
         history = copy.copy(self.history)
+        if self.state.model.queue is not None:
+            self.state.model.queue.clear()  # the numbers of these graphs may mean others than before
         for group in self.state.optimizer.param_groups:
             group["lr"] = config.lr
 

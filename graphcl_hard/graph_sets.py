@@ -15,8 +15,11 @@ from graphcl_hard.graph_shards import WINDOW, GraphShards
 from graphcl_hard.graphs import one_by_one, read_names, to_chunks, to_graph_data, unwanted
 from graphcl_hard.shard_writing import write_shards
 
+Graphs = Iterable[Any] | GraphData | GraphShards
+"""What is read: see `graphs.to_graph_data`."""
 
-def open_graphs(graphs: Iterable[Any] | GraphData | GraphShards, **names: Any) -> GraphData | GraphShards:
+
+def open_graphs(graphs: Graphs, **names: Any) -> GraphData | GraphShards:
     """What `to_graph_data` gives, for sets of any size.
 
     A set on the disk stays there if it has more than 16,384 graphs. An iterable without a length, or a dataset of

@@ -73,13 +73,41 @@ def check_views(view1: Tensor, view2: Tensor) -> None:
     if view1.size(0) < 2:
         raise InputError(f"nt_xent needs at least 2 items, got {view1.size(0)}: the other items are the negatives.")
     for view in (view1, view2):
-        if view.device.type == "cpu" and not torch.compiler.is_compiling():  # the look would stall a GPU
-            worst = (full_precision(view.detach()).norm(dim=1) - 1).abs().max().item()
-            if not worst < 0.02:  # rows rounded to bfloat16 pass
-                raise InputError(
-                    f"The rows must have length 1, one is off by {worst:.3g}; pass them through "
-                    "torch.nn.functional.normalize first."
-                )
+        _check_unit(view)
+
+
+def _check_unit(rows: Tensor) -> None:
+    if rows.device.type == "cpu" and not torch.compiler.is_compiling():  # the look would stall a GPU
+        worst = (full_precision(rows.detach()).norm(dim=1) - 1).abs().max().item()
+        if not worst < 0.02:  # rows rounded to bfloat16 pass
+            raise InputError(
+                f"The rows must have length 1, one is off by {worst:.3g}; pass them through "
+                "torch.nn.functional.normalize first."
+            )
+
+
+def check_queue(queue: Tensor | None, candidates: Tensor, unit: bool = False) -> None:
+    """Raise `InputError` unless the queue's rows are as wide as the candidates; with `unit`, of length 1 too."""
+    if queue is None:
+        return
+    if queue.dim() != 2 or queue.size(1) != candidates.size(1) or not queue.is_floating_point():
+        raise InputError(
+            f"queue must be (K, {candidates.size(1)}) floating-point, as wide as what it is contrasted with, got "
+            f"{tuple(queue.shape)} {queue.dtype}; give earlier rows of the same model."
+        )
+    if unit and queue.numel():
+        _check_unit(queue)
+
+
+def check_released(critic: str, queue: Tensor | None) -> None:
+    """Raise `InputError` on what the authors' code has not."""
+    if critic != "dot":
+        raise InputError(f"mode='released' is defined for critic='dot' alone, got critic={critic!r}; drop one of them.")
+    if queue is not None:
+        raise InputError(
+            f"mode='released' is the authors' code, which has no queue of negatives, got one of {queue.size(0)}; drop "
+            "one of them."
+        )
 
 
 def check_range(beta: float, tau_plus: float, temperature: float) -> None:

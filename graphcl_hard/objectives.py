@@ -3,18 +3,21 @@ r"""The objectives: pure functions from tensors to a scalar, for graphs, images 
 Notation, here and in every docstring below. A batch holds G graphs and N nodes; :math:`b(i)` is the graph of node i.
 :math:`h_i` is the local vector of node i and :math:`s_g` the summary of graph g. The critic gives the scores
 :math:`q_{ig} = \langle h_i, s_g\rangle` ("dot") or :math:`\cos(h_i, s_g)/t` ("cosine", t the temperature).
-:math:`p_i = q_{i,b(i)}` is the positive; the :math:`n = G - 1` other graphs give the negatives.
+:math:`p_i = q_{i,b(i)}` is the positive. The negatives are those of the G - 1 other graphs and, with a queue, those of
+its K summaries :math:`s_G, \dots, s_{G+K-1}` of other graphs, in earlier batches, which are constants for the gradient:
+:math:`n = G - 1 + K`, K = 0 without, and sums over g run over all n of them.
 :math:`\mathrm{sp}(x) = \log(1 + e^x)`. The negatives weigh (see `hard_negative_weights`)
 
 .. math:: \bar w_{ig} = n\, e^{\beta c\, q_{ig}} / \sum_{g' \ne b(i)} e^{\beta c\, q_{ig'}}
 
-with c = 1 for the cosine critic and, for the unbounded dot critic, :math:`c = 2 / \max |q|` over the negatives of the
-batch (`score_scale="max"`, the paper's pseudocode; a constant for the gradient) or c = 1 (`score_scale="none"`).
+with c = 1 for the cosine critic and, for the unbounded dot critic, :math:`c = 2 / \max |q|` over all negatives of the
+batch's nodes (`score_scale="max"`, the paper's pseudocode; a constant for the gradient) or c = 1
+(`score_scale="none"`).
 
 Sources: Robinson, Chuang, Sra, Jegelka, "Contrastive Learning with Hard Negative Samples", ICLR 2021 (hardness);
 Chuang, Robinson, Lin, Torralba, Jegelka, "Debiased Contrastive Learning", NeurIPS 2020 (tau_plus); Sun, Hoffmann,
 Verma, Tang, "InfoGraph", ICLR 2020 (local-global pairs); Nowozin, Cseke, Tomioka, "f-GAN", NeurIPS 2016 (the
-Jensen-Shannon estimator).
+Jensen-Shannon estimator); He, Fan, Wu, Xie, Girshick, "Momentum Contrast", CVPR 2020 (the queue).
 """
 
 import functools
@@ -25,8 +28,7 @@ import torch
 from torch import Tensor
 
 from graphcl_hard.contrast import Contrast, LocalHead, Parts, contrast
-from graphcl_hard.errors import InputError
-from graphcl_hard.hardness import beta_schedule, effective_negatives, full_precision, hard_negative_weights, unit_rows
+from graphcl_hard.hardness import beta_schedule, effective_negatives, full_precision, hard_negative_weights
 from graphcl_hard.objective_arguments import (
     Critic,
     Mode,
@@ -34,9 +36,12 @@ from graphcl_hard.objective_arguments import (
     ScoreScale,
     check_choices,
     check_pairs,
+    check_queue,
     check_range,
+    check_released,
     check_views,
 )
+from graphcl_hard.pairs import Pairs, with_queue
 from graphcl_hard.released import released_jsd
 from graphcl_hard.row_losses import RowLossFunction, info_nce, jsd
 
@@ -80,6 +85,7 @@ def local_global_jsd(
     node_weight: Tensor | None = None,
     local_head: LocalHead | None = None,
     parts: Parts | None = None,
+    queue: Tensor | None = None,
 ) -> Tensor | tuple[Tensor, Diagnostics]:
     r"""Local-global Jensen-Shannon objective with hard, debiased negatives.
 
@@ -109,6 +115,8 @@ def local_global_jsd(
         local_head: a `ResidualHead` that maps `local` to the nodes' vectors, run inside the objective.
         parts: where the tensors are one part of a batch, say a process's: the summaries of all parts are gathered, and
             the result is this part's addend of the loss and of the diagnostics. None: they are the whole batch.
+        queue: (K, D) float, summaries of other graphs than the batch's, K more negatives for every node, constants for
+            the gradient; of all parts the same. None: none. Not with `mode="released"`. See `NegativeQueue`.
 
     Returns:
         The loss, or (loss, diagnostics). Half-precision inputs, and autocast, are scored in float32. Nothing of size
@@ -122,16 +130,15 @@ def local_global_jsd(
     if parts is not None:
         summary, batch = parts.gather(summary), batch + parts.start
     check_pairs(local, summary, batch, node_weight, beta, tau_plus, temperature, whole=parts is None)
+    check_queue(queue, summary)
     check_choices(critic=(critic, Critic), score_scale=(score_scale, ScoreScale), mode=(mode, Mode))
     loss: RowLossFunction = functools.partial(jsd, tau_plus=tau_plus, detach_weights=detach_weights)
     if mode == "released":
-        if critic != "dot":
-            raise InputError(
-                f"mode='released' is defined for critic='dot' alone, got critic={critic!r}; drop one of them."
-            )
+        check_released(critic, queue)
         loss = released_jsd
-    pairs = _Pairs(local, summary, batch, critic, temperature, node_weight, local_head, parts)
-    return pairs.contrast(loss, beta, score_scale, reduction, return_diagnostics, released=mode == "released")
+    pairs = Pairs(local, summary, batch, critic, temperature, node_weight, local_head, parts, queue)
+    value, *means = pairs.contrast(loss, beta, score_scale, reduction, released=mode == "released")
+    return (value, Diagnostics(*means)) if return_diagnostics else value
 
 
 def local_global_info_nce(
@@ -150,6 +157,7 @@ def local_global_info_nce(
     node_weight: Tensor | None = None,
     local_head: LocalHead | None = None,
     parts: Parts | None = None,
+    queue: Tensor | None = None,
 ) -> Tensor | tuple[Tensor, Diagnostics]:
     r"""Local-global InfoNCE objective with hard, debiased negatives.
 
@@ -169,16 +177,18 @@ def local_global_info_nce(
     if parts is not None:
         summary, batch = parts.gather(summary), batch + parts.start
     check_pairs(local, summary, batch, node_weight, beta, tau_plus, temperature, whole=parts is None)
+    check_queue(queue, summary)
     check_choices(critic=(critic, Critic), score_scale=(score_scale, ScoreScale))
     loss = functools.partial(
         info_nce,
         tau_plus=tau_plus,
         detach_weights=detach_weights,
-        num_negatives=summary.size(0) - 1,
+        num_negatives=summary.size(0) - 1 + (0 if queue is None else queue.size(0)),
         log_lower=-1 / temperature if critic == "cosine" else -math.inf,
     )
-    pairs = _Pairs(local, summary, batch, critic, temperature, node_weight, local_head, parts)
-    return pairs.contrast(loss, beta, score_scale, reduction, return_diagnostics)
+    pairs = Pairs(local, summary, batch, critic, temperature, node_weight, local_head, parts, queue)
+    value, *means = pairs.contrast(loss, beta, score_scale, reduction)
+    return (value, Diagnostics(*means)) if return_diagnostics else value
 
 
 def nt_xent(
@@ -191,6 +201,7 @@ def nt_xent(
     detach_weights: bool = True,
     return_diagnostics: bool = False,
     parts: Parts | None = None,
+    queue: Tensor | None = None,
 ) -> Tensor | tuple[Tensor, Diagnostics]:
     r"""NT-Xent objective of two views with hard, debiased negatives.
 
@@ -198,6 +209,8 @@ def nt_xent(
     negatives are all rows of other items. With scores :math:`z^\top z'/t` and weights
     :math:`\bar w \propto e^{\beta z^\top z'/t}` of mean one, the loss is that of `local_global_info_nce`,
     averaged over the 2B anchors.
+
+    A queue gives each anchor K more: n = 2B - 2 + K.
 
     Args:
         view1: (B, D), float, rows of unit length (`torch.nn.functional.normalize`), B at least 2.
@@ -208,6 +221,7 @@ def nt_xent(
         detach_weights: whether the weights are constants for the gradient.
         return_diagnostics: whether to return (loss, `Diagnostics`), means over the 2B anchors.
         parts: where the views are one part of a batch, as in `local_global_jsd`.
+        queue: (K, D), float, rows of unit length of other items than the batch's, as in `local_global_jsd`.
 
     Returns:
         (): the mean loss, or (loss, diagnostics). It takes any two tensors: graphs, images, sentences.
@@ -222,7 +236,9 @@ def nt_xent(
     if parts is not None:
         own_items, view1, view2 = view1.size(0), parts.gather(view1), parts.gather(view2)
     check_views(view1, view2)
-    items = view1.size(0)
+    check_queue(queue, view1, unit=True)
+    items, queued = view1.size(0), 0 if queue is None else queue.size(0)
+    n = 2 * items - 2 + queued
     anchors = views = torch.cat([full_precision(view1), full_precision(view2)])  # (2B, D)
     anchor = torch.arange(2 * items, device=views.device)
     if parts is not None:
@@ -233,65 +249,15 @@ def nt_xent(
         info_nce,
         tau_plus=tau_plus,
         detach_weights=detach_weights,
-        num_negatives=2 * items - 2,
+        num_negatives=n,
         log_lower=-1 / temperature,
     )
-    setting = Contrast(loss, other, torch.stack([anchor, other], dim=1), hardness=float(beta), parts=parts)
+    excluded = torch.stack([anchor, other], dim=1)
+    setting = Contrast(loss, other, excluded, hardness=float(beta), parts=parts, constants=queued)
     with torch.autocast(views.device.type, enabled=False):
-        outcome = contrast(setting, anchors, views / temperature)
+        outcome = contrast(setting, anchors, with_queue(views, queue) / temperature)
         if not return_diagnostics:
             return outcome.loss
         own = anchors.detach().square().sum() / (2 * items * temperature)  # the score of an anchor against itself
-    n = 2 * items - 2
     negative = (outcome.total - outcome.positive - own) / n
     return outcome.loss, Diagnostics(outcome.effective / n, outcome.positive, negative)
-
-
-class _Pairs(NamedTuple):
-    """The arguments that say which pairs are scored, and how."""
-
-    local: Tensor
-    summary: Tensor
-    batch: Tensor
-    critic: Critic
-    temperature: float
-    node_weight: Tensor | None
-    local_head: LocalHead | None
-    parts: Parts | None
-
-    def contrast(
-        self,
-        loss: RowLossFunction,
-        beta: float,
-        score_scale: ScoreScale,
-        reduction: Reduction,
-        return_diagnostics: bool,
-        released: bool = False,
-    ) -> Tensor | tuple[Tensor, Diagnostics]:
-        check_choices(reduction=(reduction, Reduction))
-        by_largest = self.critic == "dot" and (score_scale == "max" or released) and beta > 0
-        setting = Contrast(
-            loss,
-            positive=self.batch,
-            excluded=self.batch.unsqueeze(1),
-            hardness=float(beta) * (2 if by_largest else 1) * (-1 if released else 1),
-            by_largest=by_largest,
-            largest_has_grad=released,
-            weight=self.node_weight,
-            mean=reduction == "mean",
-            parts=self.parts,
-        )
-        with torch.autocast(self.local.device.type, enabled=False):
-            local, summary = full_precision(self.local), full_precision(self.summary)
-            block_map = None
-            if self.critic == "cosine":
-                local = unit_rows(local if self.local_head is None else self.local_head(local))
-                summary = unit_rows(summary) / self.temperature
-            elif self.local_head is not None:
-                block_map = self.local_head.block_map()
-            outcome = contrast(setting, local, summary, block_map)
-        if not return_diagnostics:
-            return outcome.loss
-        n = summary.size(0) - 1
-        negative = (outcome.total - outcome.positive) / n
-        return outcome.loss, Diagnostics(outcome.effective / n, outcome.positive, negative)

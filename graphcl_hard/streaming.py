@@ -108,16 +108,21 @@ class StreamedBatches:
         starts = torch.arange(0, self.num_graphs, BLOCK)
         starts = starts[torch.randperm(starts.numel(), generator=generator)]
         blocks = torch.stack([starts, (starts + BLOCK).clamp(max=self.num_graphs)], dim=1)
-        for window in self._windows(blocks.tolist(), batch_size):
-            yield from window.shuffled(batch_size, generator, nodes_per_graph)
+        for window, graph_ids in self._windows(blocks.tolist(), batch_size):
+            for batch in window.shuffled(batch_size, generator, nodes_per_graph):
+                yield _numbered(batch, graph_ids)
 
     def in_order(self, batch_size: int) -> Iterator[GraphBatch]:
         """All graphs once, as they stand in the set, in batches of `batch_size`; the last may be smaller."""
-        for window in self._windows([[0, self.num_graphs]], batch_size):
-            yield from window.in_order(batch_size)
+        for window, graph_ids in self._windows([[0, self.num_graphs]], batch_size):
+            for batch in window.in_order(batch_size):
+                yield _numbered(batch, graph_ids)
 
-    def _windows(self, runs: list[list[int]], batch_size: int) -> Iterator[GraphBatches]:
-        """The runs of graphs, cut into windows of whole batches; while one is used, the next is read."""
+    def _windows(self, runs: list[list[int]], batch_size: int) -> Iterator[tuple[GraphBatches, Tensor]]:
+        """The runs of graphs, cut into windows of whole batches, with their numbers in the set.
+
+        While one is used, the next is read.
+        """
         size = max(1, WINDOW // batch_size) * batch_size
         windows = list(_cut(runs, size))
         if len(windows) > 1 and windows[-1][-1][1] - windows[-1][0][0] == 1:  # a single graph has no negatives
@@ -128,13 +133,19 @@ class StreamedBatches:
                 window = coming.result()
                 if number + 1 < len(windows):
                     coming = reader.submit(self._load, windows[number + 1])
-                yield window
+                yield window, torch.cat([torch.arange(start, stop) for start, stop in windows[number]])
                 del window  # so that there are two in memory, and not three
 
     def _load(self, runs: list[tuple[int, int]]) -> GraphBatches:
         graphs = self._shards.read(runs)
         x, edge_attr = self._features.apply(graphs, warn=False), self._features.apply_edges(graphs, warn=False)
         return GraphBatches(graphs, x, *self._placed, edge_attr)
+
+
+def _numbered(batch: GraphBatch, graph_ids: Tensor) -> GraphBatch:
+    """A window's batch with the graphs' numbers in the set."""
+    assert batch.graph_ids is not None
+    return batch._replace(graph_ids=graph_ids[batch.graph_ids])
 
 
 def _cut(runs: list[list[int]], size: int) -> Iterator[list[tuple[int, int]]]:

@@ -53,15 +53,9 @@ class _SyncedBatchNorm(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, norm: BatchNorm1d) -> Tensor:
         rows = full_precision(x)
-        own_mean = rows.sum(dim=0) / max(1, rows.size(0))
-        own_deviation = (rows - own_mean).square().sum(dim=0)
-        each = collect(torch.cat([own_mean, own_deviation, rows.new_tensor([rows.size(0)])]))  # (processes, 2C + 1)
-        means, deviations, counts = each.split([x.size(1), x.size(1), 1], dim=1)
-        count = counts.sum()
-        mean = (counts * means).sum(dim=0) / count
-        deviation = (deviations + counts * (means - mean).square()).sum(dim=0)
+        mean, deviation, count = merge(collect(moments(rows)))
         inverse_std = (deviation / count + norm.eps).rsqrt()
-        _move_statistics(norm, mean, deviation / (count - 1))
+        move_statistics(norm, mean, deviation / (count - 1))
         normalised = (rows - mean) * inverse_std
         ctx.save_for_backward(normalised, weight, inverse_std, count)
         ctx.dtype = x.dtype
@@ -81,7 +75,24 @@ class _SyncedBatchNorm(torch.autograd.Function):
         return grad_rows.to(ctx.dtype), own[1], own[0], None
 
 
-def _move_statistics(norm: BatchNorm1d, mean: Tensor, variance: Tensor) -> None:
+def moments(rows: Tensor) -> Tensor:
+    """(2C + 1,): of rows (R, C) the mean, the sum of squared deviations from it, and R, which may be 0."""
+    mean = rows.sum(dim=0) / max(1, rows.size(0))
+    return torch.cat([mean, (rows - mean).square().sum(dim=0), rows.new_tensor([rows.size(0)])])
+
+
+def merge(each: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Of `moments` of parts, (P, 2C + 1), those of all rows: mean (C,), sum of squared deviations (C,), number ()."""
+    channels = each.size(1) // 2
+    means, deviations, counts = each.split([channels, channels, 1], dim=1)
+    # Where no part has a row all is 0, and so is what is divided.
+    count = counts.sum()
+    mean = (counts * means).sum(dim=0) / count.clamp_min(1)
+    return mean, (deviations + counts * (means - mean).square()).sum(dim=0), count
+
+
+def move_statistics(norm: BatchNorm1d, mean: Tensor, variance: Tensor) -> None:
+    """Move a norm's running statistics by those of a batch (C,), as a step in training does."""
     if norm.running_mean is None or norm.running_var is None or norm.num_batches_tracked is None:
         return
     norm.num_batches_tracked.add_(1)

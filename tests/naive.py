@@ -55,12 +55,12 @@ def local_global_info_nce(local, summary, batch, beta, tau_plus, critic, tempera
     return losses
 
 
-def nt_xent(view1, view2, beta, tau_plus, temperature):
+def nt_xent(view1, view2, beta, tau_plus, temperature, queue=()):
     rows, items = [*view1, *view2], len(view1)
-    n, losses = 2 * items - 2, []
+    n, losses = 2 * items - 2 + len(queue), []
     for i, z in enumerate(rows):
-        q = [dot(z, other) / temperature for other in rows]
-        negatives = [j for j in range(2 * items) if j % items != i % items]
+        q = [dot(z, other) / temperature for other in [*rows, *queue]]
+        negatives = [j for j in range(len(q)) if j >= 2 * items or j % items != i % items]
         w = {j: math.exp(beta * q[j]) for j in negatives}
         mean = sum(w[j] * n / sum(w.values()) * math.exp(q[j]) for j in negatives) / n
         p = q[(i + items) % (2 * items)]

@@ -39,6 +39,26 @@ def test_cautions(graphs, batch_size, method, behind, sentence):
     assert found is None if sentence is None else found.startswith(sentence)
 
 
+@pytest.mark.parametrize(
+    ("graphs", "batch_size", "method", "queue", "sentence"),
+    [
+        (188, 8, "infograph", 7, "A batch has 8 graphs, so 14 negatives"),
+        (188, 8, "infograph", 8, None),
+        (12, 8, "infograph", 100, "A batch has 8 graphs, so 11 negatives"),
+        (19, 8, "graphcl", 100, None),
+        (188, 128, "infograph", 60, None),
+        (128, 128, "infograph", 60, "A batch holds all 128 graphs, so a queue of negatives is empty"),
+        (188, 100, "graphcl", 1000, None),
+    ],
+)
+def test_a_queues_negatives_count(graphs, batch_size, method, queue, sentence):
+    found = caution(graphs, batch_size, method, epochs((10, 0.5)), queue)
+    assert found is None if sentence is None else found.startswith(sentence)
+    if queue == 1000:
+        few = caution(graphs, batch_size, method, epochs((10, 0.005)), queue)
+        assert few == "The weights leave 1.9 of 374 negatives effective; lower beta."
+
+
 def test_the_level_of_a_call_from_outside_is_its_own_line():
     assert users_level() == 1
     with pytest.warns(UserWarning, match="text") as caught:

@@ -55,6 +55,7 @@ SAMPLED = {
     for name, change in OBJECTIVES.items()
     if change.get("method") != "graphcl"
 }
+QUEUED = {"batch_size": 7, "epochs": 2}
 OTHERS = {
     "attention": {"readout": "attention"},
     "mean": {"readout": "mean"},
@@ -73,6 +74,16 @@ OTHERS = {
     "batches of three, graphcl": {"batch_size": 3, "method": "graphcl"},
     "batches of three, attention": {"batch_size": 3, "readout": "attention", "encoder": "gat"},
     "batches of three, gine, graphcl": {"batch_size": 3, "encoder": "gine", "method": "graphcl"},
+    "queue": {"negative_queue": 10, **QUEUED},
+    "queue, cosine": {"negative_queue": 10, "critic": "cosine", **QUEUED},
+    "queue, weights with gradients": {"negative_queue": 100, "detach_weights": False, **QUEUED},
+    "queue, info-nce": {"negative_queue": 10, "objective": "info-nce", **QUEUED},
+    "queue, graphcl": {"negative_queue": 20, "method": "graphcl", **QUEUED},
+    "queue, batches of three, sampled": {"negative_queue": 4, "batch_size": 3, "nodes_per_graph": 2},
+    "gradient cache": {"gradient_cache": 5},
+    "gradient cache, graphcl, gine": {"gradient_cache": 3, "method": "graphcl", "encoder": "gine"},
+    # Shares that differ in their number of chunks, and shares without a graph.
+    "gradient cache, batches of three, queue": {"gradient_cache": 1, "batch_size": 3, "negative_queue": 4},
     "batches of three, pna": {"batch_size": 3, "readout": "max", "encoder": "pna"},
 }
 EXACT = {**OBJECTIVES, **SAMPLED, **OTHERS}

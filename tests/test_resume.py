@@ -53,6 +53,7 @@ def setting(toy):
         {"precision": "64-true"},
         {"precision": "bf16-mixed"},
         {"nodes_per_graph": 2},
+        {"negative_queue": 7, "batch_size": 5},
         {"mode": "released"},
         {"encoder": "gat", "readout": "attention"},
         {"method": "graphcl"},

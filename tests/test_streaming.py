@@ -80,7 +80,8 @@ def test_an_epoch_has_every_graph_once_in_full_batches(both, batch_size):
     assert 2 <= sizes[-1] <= batch_size + 1
     assert sorted(torch.cat([numbers(batch) for batch in batches]).tolist()) == list(range(109))
     for batch in batches:
-        same_batch(batch, memory.select(numbers(batch)))
+        assert torch.equal(batch.graph_ids, numbers(batch))
+        same_batch(batch, memory.select(batch.graph_ids))
 
 
 def test_epochs_differ_seeds_repeat_and_a_batch_mixes_far_places(both):
@@ -118,6 +119,7 @@ def test_in_order_is_the_sets_order(both, batch_size):
     one, other = (make_batches(graphs, features).in_order(batch_size) for graphs in (shards, whole))
     for first, second in itertools.zip_longest(one, other):
         same_batch(first, second)
+        assert torch.equal(first.graph_ids, second.graph_ids)
 
 
 def test_a_reader_ends_with_the_epoch_that_is_left(both):
@@ -144,7 +146,9 @@ def test_a_single_graph_is_refused(tmp_path, small_windows):
         next(StreamedBatches(shards, FeatureMap.fit(shards)).shuffled(2, torch.Generator()))
 
 
-@pytest.mark.parametrize("change", [{}, {"encoder": "pna"}, {"encoder": "gine"}, {"method": "graphcl"}])
+@pytest.mark.parametrize(
+    "change", [{}, {"encoder": "pna"}, {"encoder": "gine"}, {"method": "graphcl"}, {"negative_queue": 30}]
+)
 def test_a_training_goes_on_where_it_stopped_bit_for_bit(both, change):
     shards, _, _ = both
     config = Config(hidden_channels=4, num_layers=2, epochs=4, batch_size=10, accelerator="cpu", **change)
