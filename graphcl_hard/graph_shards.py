@@ -6,18 +6,18 @@ a folder that was not finished is never taken for a whole set.
 
 import copy
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from graphcl_hard.errors import InputError, first_line, shown
 from graphcl_hard.graph_data import GraphData
 from graphcl_hard.sources import SHARDS_INDEX as INDEX
 from graphcl_hard.summed_file import read_summed
+from graphcl_hard.tensor_rows import TensorRows
 
 FORMAT = 1
 SHARD_GRAPHS = 8192
@@ -71,8 +71,10 @@ class GraphShards:
                 f"{self.path / INDEX} cannot be read ({reason}), so that the folder holds no whole set of graphs; make "
                 "the set again by graphcl_hard.convert."
             ) from error
+        self._files: dict[int, TensorRows] = {}
         self._checked: set[int] = set()
-        counts = [self._tensors(number, ("nodes", "edges", "y")) for number in range(len(self._shards))]
+        wanted = dict.fromkeys(("nodes", "edges", "y"))
+        counts = [self._rows(number, wanted, check=False) for number in range(len(self._shards))]
         nodes, edges, y = (torch.cat([count[name] for count in counts]).long() for name in ("nodes", "edges", "y"))
         self.node_ptr, self.edge_ptr = _offsets(nodes), _offsets(edges)
         self.y = torch.unique(y, return_inverse=True)[1]
@@ -149,27 +151,23 @@ class GraphShards:
         for names, ptr in ((PER_NODE, self.node_ptr), (("source", "target", *PER_EDGE), self.edge_ptr)):
             low, high = (int(ptr[graph] - ptr[first]) for graph in (start, stop))
             bounds |= {name: (low, high) for name in names if high > low}
-        wanted = [name for name in bounds if name in ("source", "target") or name in self.columns]
-        return self._tensors(shard, wanted, bounds)
+        wanted = {name: rows for name, rows in bounds.items() if name in ("source", "target") or name in self.columns}
+        return self._rows(shard, wanted)
 
-    def _tensors(
-        self, shard: int, names: Sequence[str], bounds: dict[str, tuple[int, int]] | None = None
-    ) -> dict[str, Tensor]:
+    def _rows(self, shard: int, bounds: Mapping[str, tuple[int, int] | None], check: bool = True) -> dict[str, Tensor]:
         path = self.path / self._shards[shard]
         try:
-            if shard not in self._checked and bounds is not None:
+            if shard not in self._files:
+                self._files[shard] = TensorRows(path)
+            if check and shard not in self._checked:
                 read_summed(path)
                 self._checked.add(shard)
-            with safe_open(path, "pt") as file:
-                if bounds is None:
-                    return {name: file.get_tensor(name) for name in names}
-                return {name: file.get_slice(name)[slice(*bounds[name])] for name in names}
+            return self._files[shard].read(bounds)
         except InputError as error:
             raise InputError(f"{error}; make the set again by graphcl_hard.convert.") from error
-        except (OSError, SafetensorError, TypeError, ValueError, RuntimeError) as error:
-            raise InputError(
-                f"{path} cannot be read: {first_line(error)}; make the set again by graphcl_hard.convert."
-            ) from error
+        except (OSError, LookupError, RecursionError, TypeError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) else first_line(error)
+            raise InputError(f"{path} cannot be read: {reason}; make the set again by graphcl_hard.convert.") from error
 
     def _joined(self, name: str, tensors: list[Tensor]) -> Tensor | None:
         """A column over all parts; of the labels the numbers are turned into places among the set's values."""

@@ -29,6 +29,7 @@ FLOORS = [
     },
     {
         "summed_file",
+        "tensor_rows",
         "settings_file",
         "estimator_parameters",
         "released",
