@@ -37,7 +37,8 @@ from study.cell import Cell
 
 from graphcl_hard import HardInfoGraph
 from graphcl_hard.allocator import keep_freed_memory
-from graphcl_hard.records import environment, replacing
+from graphcl_hard.records import environment
+from graphcl_hard.whole_files import replacing
 
 OUT = Path(__file__).resolve().parent / "results" / "soak"
 MIB = 2**20

@@ -13,7 +13,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from graphcl_hard.errors import InputError, first_line
-from graphcl_hard.records import replacing
+from graphcl_hard.whole_files import replacing
 
 
 def summed(tensors: Mapping[str, Tensor], key: str | None = None, text: str = "") -> bytes:
@@ -24,10 +24,12 @@ def summed(tensors: Mapping[str, Tensor], key: str | None = None, text: str = ""
     return save(dict(tensors), ({} if key is None else {key: text}) | {"sha256": _digest(tensors, text)})
 
 
-def write_summed(path: Path, tensors: Mapping[str, Tensor], key: str | None = None, text: str = "") -> None:
-    """Replace a file by what `summed` gives."""
+def write_summed(
+    path: Path, tensors: Mapping[str, Tensor], key: str | None = None, text: str = "", sync: bool = True
+) -> None:
+    """Replace a file by what `summed` gives; `sync` as in `replacing`."""
     content = summed(tensors, key, text)
-    with replacing(path) as partial:
+    with replacing(path, sync) as partial:
         # Not safetensors' own writer, which hides a full disk behind an exception of its own.
         partial.write_bytes(content)
 
