@@ -77,9 +77,12 @@ def undisturbed(tmp_path_factory):
 
 
 def random_moments():
+    """The first are for each change; those after them, twenty more of each kind, for `make test-long`."""
     chance = random.Random(SEED)
     kinds = list(KINDS)
-    return [(kinds[number % len(kinds)], round(chance.uniform(0.02, 0.98), 3)) for number in range(MOMENTS)]
+    for number in range(MOMENTS + MOMENTS * len(kinds)):
+        marks = [pytest.mark.long] if number >= MOMENTS else []
+        yield pytest.param(kinds[number % len(kinds)], round(chance.uniform(0.02, 0.98), 3), marks=marks)
 
 
 @pytest.mark.parametrize(("kind", "moment"), random_moments())
