@@ -5,13 +5,37 @@ PY = .venv/bin/python
 # Twice quiet: setuptools' remarks on editable installs are not for the user; errors still show.
 PIP = $(PY) -m pip install --quiet --quiet --constraint constraints.txt
 
-.PHONY: run test lint api docs bench audit
+.PHONY: run test test-long test-lowest lint api docs bench audit fuzz
 
 run: .venv/installed
 	$(PY) -m graphcl_hard.run --dataset MUTAG
 
 test: .venv/installed
 	$(PY) -m pytest
+
+# Three hours and more: two hours of soak, a fuzz campaign of ten times the cases, sixty more moments of kill -9.
+test-long: export GRAPHCL_HARD_FUZZ_TIMES ?= 10
+test-long: .venv/installed
+	$(PY) -m pytest -m long
+	$(PY) -m pytest tests/test_fuzz_files.py tests/test_fuzz_inputs.py tests/test_tu_format.py tests/test_graph_shards.py
+
+# The lowest versions that setup.cfg allows, but PyTorch's, in an environment of their own. Old packages call what new
+# ones deprecate, so warnings are no errors here.
+LOWEST = .venv-lowest/bin/python
+test-lowest:
+	$(PYTHON) -m venv .venv-lowest
+	@$(LOWEST) -m pip install --quiet --upgrade pip setuptools
+	@$(LOWEST) -m pip install --quiet --constraint constraints.txt torch
+	$(LOWEST) tests/lowest.py > .venv-lowest/constraints.txt
+	@$(LOWEST) -m pip install --quiet --constraint .venv-lowest/constraints.txt --editable '.[parquet,tensorboard]' pytest hypothesis psutil
+	$(LOWEST) -m pytest -W default tests/test_run.py tests/test_training.py tests/test_data.py tests/test_estimator.py \
+		tests/test_evaluation.py tests/test_encoders.py tests/test_graphs.py tests/test_vector_files.py \
+		tests/test_records.py tests/test_pictures.py tests/test_loggers.py
+
+# Coverage-guided, five minutes a reader.
+fuzz: .venv/installed
+	@$(PIP) atheris
+	for reader in tu zip safetensors; do $(PY) tests/atheris_readers.py $$reader -max_total_time=300 || exit 1; done
 
 # The site, into site/: open site/index.html, or `$(PY) -m mkdocs serve` for one that can be searched.
 docs: .venv/installed

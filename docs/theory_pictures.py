@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from graphcl_hard.objectives import effective_negatives, hard_negative_weights, local_global_jsd
-from graphcl_hard.records import replacing
+from graphcl_hard.whole_files import replacing
 
 FOLDER = Path(__file__).parent / "pictures"
 # Okabe and Ito's colours, told apart whatever colours a reader sees; the dashes say it again.

@@ -32,7 +32,7 @@ from study.outlook import ProgressBar, Records, estimate, left_over, overview, r
 from study.plan import narrow, read_plan
 
 from graphcl_hard.errors import InputError
-from graphcl_hard.records import PARTIAL
+from graphcl_hard.whole_files import PARTIAL
 
 EXPERIMENTS = Path(__file__).resolve().parent
 OUT, RUNS = EXPERIMENTS / "results" / "tu", EXPERIMENTS / "runs" / "tu"

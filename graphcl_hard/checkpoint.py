@@ -10,9 +10,10 @@ import torch
 from torch import Tensor
 
 from graphcl_hard.errors import InputError, first_line
-from graphcl_hard.records import CHECKPOINTS, replacing
+from graphcl_hard.records import CHECKPOINTS
 from graphcl_hard.summed_file import read_summed, summed
 from graphcl_hard.training import Epoch, TrainingState
+from graphcl_hard.whole_files import replacing
 
 
 @dataclass

@@ -19,6 +19,7 @@ from filelock import FileLock, Timeout
 
 from graphcl_hard.errors import InputError
 from graphcl_hard.unpack import NEEDED, extract
+from graphcl_hard.whole_files import sync_file, sync_folder
 
 ATTEMPTS = 3
 BACKOFF_SECONDS = 1.0  # before the second try; doubles for each further one
@@ -232,7 +233,11 @@ def _move_into_place(name: str, files: Path, raw_dir: Path) -> None:
     raw_dir.mkdir(exist_ok=True)
     last = f"{name}_A.txt"
     for path in sorted(files.iterdir(), key=lambda path: path.name == last):
+        sync_file(path)
+        if path.name == last:
+            sync_folder(raw_dir)
         path.replace(raw_dir / path.name)
+    sync_folder(raw_dir)
 
 
 def _is_url(place: str) -> bool:

@@ -24,8 +24,9 @@ import tyro
 from graphcl_hard.command_line import exit_status, interrupt_once, one_sentence, prepare_stdout, terminate_once
 from graphcl_hard.config import Config
 from graphcl_hard.errors import InputError
-from graphcl_hard.records import check_new_file, environment, replacing
+from graphcl_hard.records import check_new_file, environment
 from graphcl_hard.setting_ranges import Probe, Scale
+from graphcl_hard.whole_files import replacing
 
 PROG = "python -m graphcl_hard.evaluate"
 JUDGE = ("seed", "folds", "repeats", "scale", "probes")

@@ -33,6 +33,7 @@ from graphcl_hard.results import compare, judge, summarise
 from graphcl_hard.settings_file import check_same_settings
 from graphcl_hard.spectrum import effective_rank
 from graphcl_hard.training import Epoch, TrainingDiverged, build_model, calibrate, embed, train
+from graphcl_hard.whole_files import replacing
 
 Array = npt.NDArray[np.floating]
 
@@ -128,7 +129,7 @@ def run_seed(
         log.scores(result["scores"], best)
         if progress.encoders:  # best-epoch: the encoder on disk is the one whose scores are reported
             encoder.load_state_dict(progress.encoders[best])
-            encoder.save_pretrained(folder.path)
+            encoder.save_pretrained(folder.path, sync=False)
         pictures_start = time.perf_counter()
         _leave(config, progress, control, y, folder, result)
         seconds["pictures"] = time.perf_counter() - pictures_start
@@ -142,6 +143,7 @@ def run_seed(
     finally:
         seconds["total"] = time.perf_counter() - start + result.pop("seconds_before", 0.0)
         result["seconds"] = seconds
+        folder.sync()  # before a result says that they are there
         folder.write_json(records.RESULT, result)
         log.close()
     remove_checkpoints(folder.path)
@@ -193,7 +195,7 @@ def _train(
             display.warn(progress.complaint)
     if state.epoch == 0 and 0 in config.scored_epochs:
         progress.embeddings[0] = embed(encoder, batches, config.batch_size)
-    encoder.save_pretrained(folder.path)
+    encoder.save_pretrained(folder.path, sync=False)
     if processes is not None:
         processes.tell((config.seed, state.epoch, state.to_tensors() if state.epoch else None))
     last_checkpoint, saved_epoch = time.monotonic(), state.epoch  # no clock that may be set back
@@ -205,7 +207,7 @@ def _train(
             progress.epochs.append(epoch)
             result["epoch"] = epoch.epoch
             # Each epoch replaces the one before, so that whatever happens the last whole epoch is on disk.
-            encoder.save_pretrained(folder.path)
+            encoder.save_pretrained(folder.path, sync=False)
             folder.add_rows(records.METRICS, [epoch._asdict()])
             log.epoch(epoch, config.lr)
             if config.protocol == "best-epoch":
@@ -271,7 +273,7 @@ def _leave(
     if control is not None:
         arrays["batch_norm"] = control
     if arrays:
-        with records.replacing(folder.path / records.EMBEDDINGS) as partial:
+        with replacing(folder.path / records.EMBEDDINGS) as partial:
             np.savez_compressed(partial, y=y, **arrays)
     if not config.pictures:
         return

@@ -15,9 +15,10 @@ from graphcl_hard.adjacency import Adjacency
 from graphcl_hard.errors import InputError, first_line, shown
 from graphcl_hard.hardness import full_precision
 from graphcl_hard.layers import relu_batch_norm
-from graphcl_hard.records import ENCODER, replacing
+from graphcl_hard.records import ENCODER
 from graphcl_hard.scatter import scatter
 from graphcl_hard.summed_file import read_summed, write_summed
+from graphcl_hard.whole_files import replacing
 
 WEIGHTS_FILE, ARGUMENTS_FILE = ENCODER
 Readout = Literal["sum", "mean", "max", "attention"]
@@ -209,17 +210,21 @@ class GraphEncoder(Module):
                 f"encoder {name} reads, got {kind}; give the features of the edges."
             )
 
-    def save_pretrained(self, folder: str | Path) -> None:
+    def save_pretrained(self, folder: str | Path, sync: bool = True) -> None:
         """Write the weights (safetensors, with a sum) and the arguments (JSON) into a folder that exists.
+
+        Args:
+            folder: where to.
+            sync: whether to wait, for milliseconds, until the disk has them.
 
         Raises:
             OSError: the folder is missing, or cannot be written.
         """
         folder = Path(folder)
         state = {name: tensor.detach().cpu().contiguous() for name, tensor in self.state_dict().items()}
-        with replacing(folder / ARGUMENTS_FILE) as partial:
+        with replacing(folder / ARGUMENTS_FILE, sync) as partial:
             partial.write_text(json.dumps(self.arguments, indent=2) + "\n")
-        write_summed(folder / WEIGHTS_FILE, state)
+        write_summed(folder / WEIGHTS_FILE, state, sync=sync)
 
     @classmethod
     def from_pretrained(cls: type[T], folder: str | Path) -> T:

@@ -14,7 +14,7 @@ from sklearn.manifold import TSNE
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
-from graphcl_hard.records import replacing
+from graphcl_hard.whole_files import replacing
 
 MAX_TSNE_GRAPHS = 3000  # beyond it t-SNE takes minutes, and a map by PCA shows as much
 

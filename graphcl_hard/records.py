@@ -10,9 +10,7 @@ import platform
 import re
 import shutil
 import subprocess
-import tempfile
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -20,6 +18,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from graphcl_hard.errors import InputError, shown
+from graphcl_hard.whole_files import PARTIAL, replacing, sync_file, sync_folder
 
 CONFIG, METRICS, RESULT = "config.yaml", "metrics.csv", "result.json"
 SUMMARY, EMBEDDINGS = "summary.json", "embeddings.npz"
@@ -28,7 +27,7 @@ FEATURES = "features.json"
 ENCODER = ("encoder.safetensors", "encoder.json")
 PICTURES = ("training.png", "embedding.png")
 RUN_FILES = {CONFIG, METRICS, RESULT, SUMMARY, EMBEDDINGS, FEATURES, *CHECKPOINTS, *ENCODER, *PICTURES}
-LOCK, REPLACED, PARTIAL = ".graphcl_hard.lock", "replaced-run", ".part-"
+LOCK, REPLACED = ".graphcl_hard.lock", "replaced-run"
 LOGS, EVENTS = "logs", "events.out.tfevents."  # of Fabric's loggers, beside a metrics.csv
 MOVING = "replaced-run-moving"
 """Where an old run is while its files are set aside one by one: none of a new run's is there before all are."""
@@ -53,24 +52,6 @@ def check_new_file(out: Path, suffixes: Iterable[str], overwrite: bool) -> None:
         raise InputError(f"The file {out} exists; give --overwrite to replace it, or another --out.")
     if not out.parent.is_dir():
         raise InputError(f"The folder {out.parent} for --out does not exist; make it, or choose another --out.")
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path` that takes its place when the block ends well, and is removed when it does not."""
-    # The suffix stays last: writers such as np.savez and matplotlib read the format from it.
-    handle, name = tempfile.mkstemp(prefix=PARTIAL, suffix=path.suffix, dir=path.parent)
-    os.close(handle)
-    partial = Path(name)
-    try:
-        yield partial
-        partial.chmod(0o666 & ~_umask())
-        partial.replace(path)
-    except OSError as error:
-        error.filename = str(path)  # a full disk does not say which file
-        raise
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def check_vacant(path: Path, overwrite: bool, resume: bool = False) -> None:
@@ -169,9 +150,9 @@ class RunFolder:
             shutil.rmtree(self.path / REPLACED, ignore_errors=True)
         self._release()
 
-    def write_text(self, name: str, text: str) -> None:
-        """Write a text file."""
-        with replacing(self.path / name) as partial:
+    def write_text(self, name: str, text: str, sync: bool = True) -> None:
+        """Write a text file; `sync` as in `replacing`."""
+        with replacing(self.path / name, sync) as partial:
             partial.write_text(text, encoding="utf-8")
 
     def write_json(self, name: str, content: Mapping[str, Any]) -> None:
@@ -203,7 +184,14 @@ class RunFolder:
         writer.writeheader()
         writer.writerows(self._rows)
         # The file is written anew each time: it is small, and no reader ever sees half a line.
-        self.write_text(name, text.getvalue())
+        self.write_text(name, text.getvalue(), sync=False)
+
+    def sync(self) -> None:
+        """Wait until the disk has the run's files, also those that were written without waiting."""
+        for name in RUN_FILES:
+            if (self.path / name).exists():
+                sync_file(self.path / name)
+        sync_folder(self.path)
 
 
 def default_folder(dataset: str, now: datetime) -> Path:
@@ -280,9 +268,3 @@ def _strange(folder: Path) -> str | None:
         elif entry.name not in (*RUN_FILES, LOCK) and not entry.name.startswith(PARTIAL):
             return entry.name
     return None
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

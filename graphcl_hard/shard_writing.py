@@ -14,10 +14,11 @@ from torch import Tensor
 from graphcl_hard.errors import InputError
 from graphcl_hard.graph_data import GraphData
 from graphcl_hard.graph_shards import FORMAT, LABELS, PER_EDGE, PER_NODE, GraphShards
-from graphcl_hard.records import LOCK, PARTIAL, replacing
+from graphcl_hard.records import LOCK
 from graphcl_hard.sources import SHARDS_INDEX as INDEX
 from graphcl_hard.sources import is_shards
 from graphcl_hard.summed_file import write_summed
+from graphcl_hard.whole_files import PARTIAL, replacing
 
 # What a set that was not finished may have left in its folder; without an index, it is replaced.
 OURS = rf"(\d{{6}}|{re.escape(PARTIAL)}\w+)\.(safetensors|json)|{re.escape(LOCK)}"

@@ -1,18 +1,19 @@
 """Files of tensors that carry their own sum, so that one that was cut short or changed is never taken for whole."""
 
 import hashlib
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors import SafetensorError
+from safetensors.torch import load, save
 from torch import Tensor
 
 from graphcl_hard.errors import InputError, first_line
-from graphcl_hard.records import replacing
+from graphcl_hard.whole_files import replacing
 
 
 def summed(tensors: Mapping[str, Tensor], key: str | None = None, text: str = "") -> bytes:
@@ -23,10 +24,12 @@ def summed(tensors: Mapping[str, Tensor], key: str | None = None, text: str = ""
     return save(dict(tensors), ({} if key is None else {key: text}) | {"sha256": _digest(tensors, text)})
 
 
-def write_summed(path: Path, tensors: Mapping[str, Tensor], key: str | None = None, text: str = "") -> None:
-    """Replace a file by what `summed` gives."""
+def write_summed(
+    path: Path, tensors: Mapping[str, Tensor], key: str | None = None, text: str = "", sync: bool = True
+) -> None:
+    """Replace a file by what `summed` gives; `sync` as in `replacing`."""
     content = summed(tensors, key, text)
-    with replacing(path) as partial:
+    with replacing(path, sync) as partial:
         # Not safetensors' own writer, which hides a full disk behind an exception of its own.
         partial.write_bytes(content)
 
@@ -43,9 +46,9 @@ def read_summed(path: Path, key: str | None = None, required: bool = True) -> tu
         InputError: the file cannot be read, or is not what was written; a sentence begun with the path, and no advice.
     """
     try:
-        with safe_open(path, "pt") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        content = path.read_bytes()
+        tensors = load(content)  # not safe_open, which keeps 64 bytes of each tensor for ever
+        metadata = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")]).get("__metadata__") or {}
         text = "" if key is None else metadata.get(key, "")
         found = metadata.get("sha256")
         whole = found == _digest(tensors, text) if required or found is not None else True

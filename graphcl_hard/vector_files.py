@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from graphcl_hard.errors import InputError
-from graphcl_hard.records import replacing
+from graphcl_hard.whole_files import replacing
 
 TABLES = (".csv", ".parquet")
 READ = (".npz", ".npy", *TABLES)

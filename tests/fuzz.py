@@ -2,11 +2,13 @@
 
 import functools
 import inspect
+import os
 
 from hypothesis import HealthCheck, given, settings
 
 from graphcl_hard.errors import InputError
 
+TIMES = int(os.environ.get("GRAPHCL_HARD_FUZZ_TIMES", "1"))  # make test-long has more
 CASES = {
     "TU folders, written and read": 1500,
     "TU folders, damaged": 1500,
@@ -43,13 +45,13 @@ def campaign(name, *strategies):
             test(*args, **kwargs)
 
         options = {"deadline": None, "database": None, "suppress_health_check": list(HealthCheck)}
-        given_all = settings(max_examples=CASES[name], derandomize=True, **options)(given(*strategies)(counted))
+        given_all = settings(max_examples=TIMES * CASES[name], derandomize=True, **options)(given(*strategies)(counted))
 
         def whole(**fixtures):
             nonlocal ran
             ran = 0
             given_all(**fixtures)
-            assert ran >= CASES[name]
+            assert ran >= TIMES * CASES[name]
 
         whole.__name__, whole.__doc__, whole.__module__ = test.__name__, test.__doc__, test.__module__
         whole.__signature__ = inspect.signature(given_all)

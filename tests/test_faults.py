@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from runs import assert_whole, left_by
 
-from graphcl_hard import experiment, records
+from graphcl_hard import experiment, whole_files
 from graphcl_hard.command_line import Terminated, terminate_once, termination_waits
 from graphcl_hard.records import CHECKPOINTS
 from graphcl_hard.run import main
@@ -77,9 +77,12 @@ def undisturbed(tmp_path_factory):
 
 
 def random_moments():
+    """The first are for each change; those after them, twenty more of each kind, for `make test-long`."""
     chance = random.Random(SEED)
     kinds = list(KINDS)
-    return [(kinds[number % len(kinds)], round(chance.uniform(0.02, 0.98), 3)) for number in range(MOMENTS)]
+    for number in range(MOMENTS + MOMENTS * len(kinds)):
+        marks = [pytest.mark.long] if number >= MOMENTS else []
+        yield pytest.param(kinds[number % len(kinds)], round(chance.uniform(0.02, 0.98), 3), marks=marks)
 
 
 @pytest.mark.parametrize(("kind", "moment"), random_moments())
@@ -131,7 +134,7 @@ def test_a_disk_that_fails_at_any_file_is_one_sentence_and_the_run_goes_on_later
     short = ["--epochs", "2"]
     assert main(words(tmp_path / "whole", *short)) == 0
     expected = left_by(tmp_path / "whole")
-    make = records.tempfile.mkstemp
+    make = whole_files.tempfile.mkstemp
     out, files = tmp_path / "run", 0
     for number in range({errno.ENOSPC: 0, errno.EROFS: 1, errno.EIO: 2}[reason], 99, 3):
         made = iter(range(10**9))
@@ -141,9 +144,9 @@ def test_a_disk_that_fails_at_any_file_is_one_sentence_and_the_run_goes_on_later
                 raise OSError(reason, os.strerror(reason))
             return make(**options)
 
-        monkeypatch.setattr(records.tempfile, "mkstemp", failing)
+        monkeypatch.setattr(whole_files.tempfile, "mkstemp", failing)
         status = main(words(out, *short))
-        monkeypatch.setattr(records.tempfile, "mkstemp", make)
+        monkeypatch.setattr(whole_files.tempfile, "mkstemp", make)
         error = capsys.readouterr().err
         if status == 0:
             break

@@ -212,7 +212,7 @@ def bond(value):
         ([], {}, "at least one graph, got none"),
         ([PATH, None], {}, "Graph 1 must be one of .*, got NoneType"),
         ([PATH, PATH, Data(num_nodes=1)], {}, "got networkx for graph 0 and PyTorch Geometric for graph 2"),
-        ([scipy.sparse.eye_array(3)], {"node_label": "a"}, "must be None for SciPy matrices"),
+        ([scipy.sparse.csr_array(np.eye(3))], {"node_label": "a"}, "must be None for SciPy matrices"),
         ([scipy.sparse.coo_array(np.ones((2, 3)))], {}, r"Graph 0 is a matrix \(2, 3\), must be square"),
         ([PATH], {"node_label": "kind"}, "Graph 0 has no attribute 'kind' at its node 0; add it"),
         (

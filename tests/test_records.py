@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from graphcl_hard import records
+from graphcl_hard import records, whole_files
 from graphcl_hard.errors import InputError
-from graphcl_hard.records import RunFolder, replacing
+from graphcl_hard.records import RunFolder
+from graphcl_hard.whole_files import replacing
 
 
 def test_a_file_is_replaced_whole_or_not_at_all(tmp_path):
@@ -33,7 +34,7 @@ def test_a_file_is_replaced_whole_or_not_at_all(tmp_path):
         partial.write_text("new")
         assert path.read_text() == "old"
     assert path.read_text() == "new"
-    assert path.stat().st_mode & 0o777 == 0o666 & ~records._umask()
+    assert path.stat().st_mode & 0o777 == 0o666 & ~whole_files._umask()
 
 
 def test_rows_json_and_text(tmp_path):

@@ -11,6 +11,7 @@ import torch
 
 import graphcl_hard
 from graphcl_hard import HardInfoGraph, load_encoder
+from graphcl_hard.convert import main as convert
 from graphcl_hard.data import TUDataset, load_graphs
 from graphcl_hard.embed import main as embed
 from graphcl_hard.errors import InputError
@@ -73,6 +74,21 @@ def test_a_pickle_in_a_runs_folder_is_not_run(finished, plant, tmp_path, name):
     assert status == (2 if name in ("config.yaml", "result.json", *CHECKPOINTS) else 0)
     if status == 0:
         assert embed([str(folder), "--data", "MUTAG", "--out", str(tmp_path / "v.npz")]) == 2
+
+
+@pytest.mark.parametrize("name", ["graphs.json", "000000.safetensors"])
+def test_a_pickle_in_a_folder_of_shards_is_not_run(plant, tmp_path, name):
+    assert convert(["MUTAG", "--out", str(tmp_path / "set"), "--quiet"]) == 0
+    plant(tmp_path / "set" / name)
+    assert main([*WORDS, "--dataset", str(tmp_path / "set"), "--out", str(tmp_path / "run")]) == 2
+
+
+@pytest.mark.parametrize("name", ["m.csv", "m.csv.gz", "m.parquet", "raw/edge.csv.gz"])
+def test_a_pickle_in_place_of_a_source_is_not_run(plant, tmp_path, name):
+    (tmp_path / "raw").mkdir()
+    plant(tmp_path / name)
+    source = tmp_path if name.startswith("raw") else tmp_path / name
+    assert convert([str(source), "--out", str(tmp_path / "set"), "--name", "set"]) == 2
 
 
 def test_a_pickle_in_place_of_an_encoder_or_estimator_is_not_run(plant, tmp_path):

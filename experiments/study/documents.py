@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 
 from graphcl_hard.errors import InputError
-from graphcl_hard.records import replacing
+from graphcl_hard.whole_files import replacing
 
 PLACE = re.compile(r"(<!-- table (?P<name>[\w-]+) -->\n).*?(<!-- end of table -->)", re.DOTALL)
 

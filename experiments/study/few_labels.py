@@ -20,8 +20,9 @@ from threadpoolctl import threadpool_limits
 
 from graphcl_hard.evaluation import INNER_FOLDS, PROBES
 from graphcl_hard.evaluation_arguments import check_embeddings, check_folds, rescale
-from graphcl_hard.records import EMBEDDINGS, RESULT, replacing
+from graphcl_hard.records import EMBEDDINGS, RESULT
 from graphcl_hard.setting_ranges import Scale
+from graphcl_hard.whole_files import replacing
 from study.cell import Cell
 
 FRACTIONS = (0.01, 0.05, 0.1, 1.0)

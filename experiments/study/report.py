@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from graphcl_hard.errors import InputError
-from graphcl_hard.records import replacing
+from graphcl_hard.whole_files import replacing
 from study.canvas import save
 from study.cell_records import read_records
 from study.page import MAPS, build_sections, render
