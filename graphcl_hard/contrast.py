@@ -25,7 +25,7 @@ MIN_BLOCK, MAX_BLOCK = 64, 2048
 # Scores that may be kept, within one step, between the search for the largest and the loss: 32 MiB in float32.
 KEPT_SCORES = 2**23
 # Numbers of the map's images, and of what its backward needs, that may be kept likewise: 128 MiB in float32. Beyond,
-# the map runs again: many small tensors that stay, among large ones that go, would break free memory to pieces too.
+# the map runs again.
 KEPT_IMAGES = 2**25
 
 
@@ -223,19 +223,22 @@ class _Walk:
         """A block's image (B, D), and what its backward needs."""
         return (self.anchors[rows], None) if self.map is None else self.map.forward(self.anchors[rows])
 
-    def _score(self, rows: slice) -> tuple[Tensor, Any, Tensor]:
-        """A block's image (B, D), what its backward needs, and its scores (B, C)."""
+    def _score(self, rows: slice, out: Tensor | None = None) -> tuple[Tensor, Any, Tensor]:
+        """A block's image (B, D), what its backward needs, and its scores (B, C), where there is an `out` in it."""
         image, kept = self._map(rows)
-        return image, kept, image @ self.candidates.T
+        return image, kept, torch.mm(image, self.candidates.T, out=out)
 
     def _find_largest(self) -> tuple[Iterator[tuple[Tensor, Any, Tensor]], Tensor]:
         """What `_score` gives, block by block, and the negatives' score of the largest absolute value in each block."""
         keep = self.anchors.size(0) * self.candidates.size(0) <= KEPT_SCORES
         keep_images = 4 * self.anchors.numel() <= KEPT_IMAGES  # a head's image, and three layers
         images, scores = [], []
+        # One place for all scores: new ones for each block would break free memory to pieces between the images, which
+        # are small and stay.
+        place = self.anchors.new_empty(0 if keep or not self.blocks else self.blocks[0].stop, self.candidates.size(0))
         extremes = self.anchors.new_zeros(max(1, len(self.blocks)))  # an empty part has no block
         for number, rows in enumerate(self.blocks):
-            image, kept, block_scores = self._score(rows)
+            image, kept, block_scores = self._score(rows, None if keep else place[: self.anchors[rows].size(0)])
             if self.map is not None and keep_images:
                 images.append((image, kept))
             if keep:
