@@ -16,7 +16,9 @@ def test_an_epoch_of_a_million_graphs_takes_less_than_two_gib_and_time_that_grow
     rates = [size["graphs_per_second"] for size in RECORD["sizes"]]
     assert max(rates) < 1.3 * min(rates)
     for size in RECORD["sizes"]:
-        cells = f"{size['graphs']:,} | {size['seconds']:.0f} | {size['graphs_per_second']:,.0f} | {size['peak_mib']:.0f}"
+        cells = (
+            f"{size['graphs']:,} | {size['seconds']:.0f} | {size['graphs_per_second']:,.0f} | {size['peak_mib']:.0f}"
+        )
         assert f"| {cells} |" in PAGE
 
 
