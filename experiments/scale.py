@@ -211,7 +211,9 @@ def main(arguments: Arguments) -> None:
     """Make the set, measure, and write the record after each step."""
     display = Display()
     record: dict[str, Any] = {"date": date.today().isoformat(), "settings": dataclasses.asdict(arguments)}
-    record["settings"] = {name: str(value) for name, value in record["settings"].items()}
+    record["settings"] = {
+        name: str(value) for name, value in record["settings"].items() if name not in ("folder", "out")
+    }
     record |= environment() | {"threads": torch.get_num_threads()}
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
 

@@ -24,9 +24,11 @@ from graphcl_hard.config import Config
 from graphcl_hard.devices import place, training_device
 from graphcl_hard.errors import InputError
 from graphcl_hard.features import FeatureMap
+from graphcl_hard.graph_data import GraphData
 from graphcl_hard.processes import Processes, ProcessLost, Share
 from graphcl_hard.records import CHECKPOINTS
 from graphcl_hard.run import main
+from graphcl_hard.shard_writing import write_shards
 from graphcl_hard.training import TrainingState, build_model, train
 
 # One step over the whole set. With lr 0 the gradients of a last step are those of the same weights: Adam divides a
@@ -300,6 +302,30 @@ def test_one_command_on_two_processes(tmp_path):
         assert both["processes"] == 2
         assert "processes" not in alone
     assert (tmp_path / "together" / "summary.json").exists()
+
+
+def test_two_processes_stream_one_set(tmp_path):
+    """Each reads every window; the epochs' numbers are those of one process."""
+    graphs = 17_000  # more than a window
+    first = torch.arange(graphs) * 3
+    edges = torch.stack([first, first + 1, first + 1, first + 2], dim=1).flatten()
+    others = torch.stack([first + 1, first, first + 2, first + 1], dim=1).flatten()
+    label = torch.randint(3, (3 * graphs, 1), generator=torch.Generator().manual_seed(0))
+    offsets, y = torch.arange(graphs + 1), torch.zeros(graphs, dtype=torch.int64)
+    paths = GraphData("paths", 3 * offsets, torch.stack([edges, others]), 4 * offsets, y, label)
+    write_shards(tmp_path / "set", (paths.part(at, min(at + 5000, graphs)) for at in range(0, graphs, 5000)))
+    words = ["--dataset", str(tmp_path / "set"), "--no-evaluate", "--epochs", "2", "--batch-size", "3000"]
+    assert main([*WORDS, *words, "--out", str(tmp_path / "alone")]) == 0
+    status, _, err = ended(torchrun(*words, "--out", str(tmp_path / "together")))
+    assert status == 0, err
+    alone, both = (
+        list(csv.DictReader((tmp_path / name / "metrics.csv").read_text().splitlines()))
+        for name in ("alone", "together")
+    )
+    assert len(alone) == len(both) == 2
+    for one, other in zip(alone, both, strict=True):
+        assert float(one["loss"]) == pytest.approx(float(other["loss"]), rel=1e-5)
+        assert float(one["effective_negatives"]) == pytest.approx(float(other["effective_negatives"]), rel=1e-5)
 
 
 def test_a_dead_process_ends_the_others_and_any_number_goes_on(tmp_path):
