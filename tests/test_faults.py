@@ -85,7 +85,7 @@ def random_moments():
         yield pytest.param(kinds[number % len(kinds)], round(chance.uniform(0.02, 0.98), 3), marks=marks)
 
 
-@pytest.mark.parametrize(("kind", "moment"), random_moments())
+@pytest.mark.parametrize(("kind", "moment"), list(random_moments()))
 def test_killed_at_a_random_moment_it_goes_on_to_the_same_numbers(undisturbed, tmp_path, kind, moment):
     expected, seconds = undisturbed[kind]
     out, log = tmp_path / "run", tmp_path / "log"
