@@ -24,7 +24,6 @@ from typing import Any
 import numpy as np
 import torch
 import tyro
-from lightning_fabric import Fabric
 from torch_geometric.data import Batch, Data, OnDiskDataset
 
 from graphcl_hard.config import Config
@@ -124,15 +123,10 @@ def epoch_of(shards: GraphShards, from_disk: bool) -> Callable[[], float]:
 
     def run() -> float:
         found: list[Epoch] = []
-        train(state, batches, dataclasses.replace(config, epochs=state.epoch + 1), _fabric(config), found.append)
+        train(state, batches, dataclasses.replace(config, epochs=state.epoch + 1), fabric, found.append)
         return found[0].seconds
 
     return run
-
-
-def _fabric(config: Config) -> Fabric:
-    with training_device(config) as fabric:
-        return fabric
 
 
 def one_size(folder: Path, count: int) -> dict[str, float]:

@@ -32,6 +32,7 @@ from graphcl_hard.adjacency import Adjacency, sort_rows
 from graphcl_hard.batching import GraphBatch
 from graphcl_hard.config import View
 from graphcl_hard.errors import InputError, shown
+from graphcl_hard.graph_data import offsets
 from graphcl_hard.walks import NEVER, first_visits
 
 
@@ -175,7 +176,7 @@ def _keep(batch: GraphBatch, kept: Tensor) -> GraphBatch:
     def cut(ptr: Tensor, column: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         row_kept = kept.repeat_interleave(ptr.diff(), output_size=column.numel())
         edge_kept = row_kept & kept.index_select(0, column)
-        before = _offsets(edge_kept.long())
+        before = offsets(edge_kept.long())
         starts = torch.cat([ptr.index_select(0, nodes), ptr[-1:]])
         edges = edge_kept.nonzero().squeeze(1)
         return before.index_select(0, starts), number.index_select(0, column.index_select(0, edges)), edges
@@ -216,11 +217,6 @@ def _rejoin(batch: GraphBatch, old: Sequence[Tensor], new: Sequence[Tensor], ori
 def _node_ptr(batch: GraphBatch) -> Tensor:
     """(G + 1,) the offsets of the graphs' nodes."""
     return torch.searchsorted(batch.batch, torch.arange(batch.num_graphs + 1, device=batch.batch.device))
-
-
-def _offsets(length: Tensor) -> Tensor:
-    """(M,) lengths to (M + 1,) offsets."""
-    return torch.cat([length.new_zeros(1), length.cumsum(0)])
 
 
 def _share(size: Tensor, strength: float, generator: torch.Generator | None) -> Tensor:

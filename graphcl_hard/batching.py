@@ -8,7 +8,7 @@ from torch import Tensor
 
 from graphcl_hard.adjacency import Adjacency
 from graphcl_hard.errors import InputError
-from graphcl_hard.graph_data import GraphData
+from graphcl_hard.graph_data import GraphData, offsets
 from graphcl_hard.sampling import NodeSample, sample_nodes
 
 
@@ -125,9 +125,9 @@ class GraphBatches:
         rows, edge_rows = nodes.rows(), edges.rows()
         # A node's number in the batch is its number in the set, moved as its graph was.
         shift = edges.spread(nodes.shift)
-        receives = sends = _offsets(self._degree[rows]), self._source[edge_rows] + shift
+        receives = sends = offsets(self._degree[rows]), self._source[edge_rows] + shift
         if not self._symmetric:
-            sends = _offsets(self._transposed_degree[rows]), self._target[edge_rows] + shift
+            sends = offsets(self._transposed_degree[rows]), self._target[edge_rows] + shift
         batch = nodes.spread(torch.arange(graph_ids.numel()))
         sample = None
         if nodes_per_graph:
@@ -187,8 +187,3 @@ class _Slices:
     def rows(self) -> Tensor:
         """(M,) the old number of each row."""
         return torch.arange(self.total, device=self._device_length.device) - self.spread(self.shift)
-
-
-def _offsets(length: Tensor) -> Tensor:
-    """(M,) lengths to (M + 1,) offsets."""
-    return torch.cat([length.new_zeros(1), length.cumsum(0)])

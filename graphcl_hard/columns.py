@@ -12,6 +12,7 @@ from torch import Tensor
 from graphcl_hard.cautions import users_level
 from graphcl_hard.errors import InputError
 from graphcl_hard.graph_data import GraphData
+from graphcl_hard.graph_shards import GraphShards
 
 Values = tuple[tuple[Hashable, ...], ...]
 """For each label column the values that have a column of the input, in its order."""
@@ -61,6 +62,14 @@ def label_values(label: Tensor | None, values: Values | None) -> Values:
     if label is None or values is not None:
         return values or ()
     return tuple(tuple(range(largest + 1)) for largest in label.amax(dim=0).tolist())
+
+
+def labels_of(graphs: GraphData | GraphShards, what: str) -> Values:
+    """The values of the labels of the nodes or edges of a set, "node" or "edge", which all its chunks have alike."""
+    first = next((chunk for chunk in graphs.chunks() if getattr(chunk, f"num_{what}s")), None)
+    return (
+        () if first is None else label_values(getattr(first, f"{what}_label"), getattr(first, f"{what}_label_values"))
+    )
 
 
 def label_columns(graphs: GraphData, what: str, known: Values, start: int = 0, warn: bool = True) -> Tensor:

@@ -15,7 +15,7 @@ from graphcl_hard.columns import (
     describe,
     finite_attributes,
     label_columns,
-    label_values,
+    labels_of,
     moments,
     one_hot,
     standardise,
@@ -52,10 +52,7 @@ class EdgeFeatureMap:
         mean = std = torch.zeros(0)
         if "edge_attr" in graphs.columns and graphs.num_edges:
             mean, std = moments((finite_attributes(chunk, "edge") for chunk in graphs.chunks()), keep_binary)
-        labels: Values = ()
-        if graphs.num_edges:
-            first = next(chunk for chunk in graphs.chunks() if chunk.num_edges)
-            labels = label_values(first.edge_label, first.edge_label_values)
+        labels = labels_of(graphs, "edge")
         if not labels and not mean.numel():
             raise InputError(
                 f"{graphs.name} has no edges with labels or attributes, which the encoder gine needs; choose another, "

@@ -16,7 +16,7 @@ from graphcl_hard.columns import (
     describe,
     finite_attributes,
     label_columns,
-    label_values,
+    labels_of,
     moments,
     one_hot,
     standardise,
@@ -82,9 +82,9 @@ class FeatureMap:
             if "node_attr" not in graphs.columns:
                 raise InputError(f"{graphs.name} has no node attributes; leave --use-node-attr out.")
             mean, std = moments((finite_attributes(chunk, "node") for chunk in graphs.chunks()), keep_binary)
-            return cls(_label_values(graphs), tuple(mean.tolist()), tuple(std.tolist()), edges=edges)
+            return cls(labels_of(graphs, "node"), tuple(mean.tolist()), tuple(std.tolist()), edges=edges)
         if "node_label" in graphs.columns:
-            return cls(_label_values(graphs), edges=edges)
+            return cls(labels_of(graphs, "node"), edges=edges)
         largest = max((int(_degree(chunk).max()) for chunk in graphs.chunks() if chunk.num_nodes), default=0)
         if largest < MAX_ONE_HOT_DEGREE:
             return cls(largest_degree=largest, edges=edges)
@@ -189,12 +189,6 @@ def node_features(graphs: GraphData, use_node_attr: bool = False) -> NodeFeature
     """
     features = FeatureMap.fit(graphs, use_node_attr)
     return NodeFeatures(features.apply(graphs), features.channels, features.description)
-
-
-def _label_values(graphs: GraphData | GraphShards) -> Values:
-    """Those of the nodes, which all chunks of a set have alike."""
-    first = next((chunk for chunk in graphs.chunks() if chunk.num_nodes), None)
-    return () if first is None else label_values(first.node_label, first.node_label_values)
 
 
 def _degree(graphs: GraphData) -> Tensor:

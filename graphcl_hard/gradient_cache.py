@@ -207,6 +207,7 @@ class _Walk:
         try:
             for norm, kind in zip(norms, kinds, strict=True):
                 norm.__class__ = _Synced if kind is SyncedBatchNorm1d else _Single
+                # Of its class of a moment ago, as mypy sees it, every attribute is a tensor or a module.
                 norm.walk = self  # type: ignore[assignment]
             yield
         finally:

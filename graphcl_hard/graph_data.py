@@ -104,9 +104,9 @@ def graph_data(name: str, arrays: TuArrays) -> GraphData:
         edge_attr = edge_attr[:, : arrays.num_edge_attributes] if arrays.num_edge_attributes else None
     return GraphData(
         name=name,
-        node_ptr=_offsets(arrays.node_graph, num_graphs),
+        node_ptr=_group_offsets(arrays.node_graph, num_graphs),
         edge_index=torch.from_numpy(arrays.edge_index),
-        edge_ptr=_offsets(arrays.node_graph[arrays.edge_index[0]], num_graphs),
+        edge_ptr=_group_offsets(arrays.node_graph[arrays.edge_index[0]], num_graphs),
         y=torch.from_numpy(np.unique(arrays.graph_label, return_inverse=True)[1]),
         node_label=node_label,
         node_attr=None if arrays.node_attr is None else torch.from_numpy(arrays.node_attr),
@@ -128,6 +128,11 @@ def renumbered(
     return places, tuple(tuple(values.tolist()) for values, _ in columns)
 
 
-def _offsets(index: NDArray[np.int64], size: int) -> Tensor:
+def _group_offsets(index: NDArray[np.int64], size: int) -> Tensor:
     """(size + 1,) int64: where each of ``size`` groups begins, for the group of each element, in order."""
     return torch.from_numpy(np.append(0, np.cumsum(np.bincount(index, minlength=size))).astype(np.int64))
+
+
+def offsets(length: Tensor) -> Tensor:
+    """(M,) lengths to (M + 1,) offsets."""
+    return torch.cat([length.new_zeros(1), length.cumsum(0)])

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from graphcl_hard.errors import InputError, first_line, shown
-from graphcl_hard.graph_data import GraphData
+from graphcl_hard.graph_data import GraphData, offsets
 from graphcl_hard.sources import SHARDS_INDEX as INDEX
 from graphcl_hard.summed_file import read_summed
 from graphcl_hard.tensor_rows import TensorRows
@@ -76,9 +76,9 @@ class GraphShards:
         wanted = dict.fromkeys(("nodes", "edges", "y"))
         counts = [self._rows(number, wanted, check=False) for number in range(len(self._shards))]
         nodes, edges, y = (torch.cat([count[name] for count in counts]).long() for name in ("nodes", "edges", "y"))
-        self.node_ptr, self.edge_ptr = _offsets(nodes), _offsets(edges)
+        self.node_ptr, self.edge_ptr = offsets(nodes), offsets(edges)
         self.y = torch.unique(y, return_inverse=True)[1]
-        self._first = _offsets(torch.tensor([count["y"].numel() for count in counts]))  # graph of each shard
+        self._first = offsets(torch.tensor([count["y"].numel() for count in counts]))  # graph of each shard
 
     @property
     def num_graphs(self) -> int:
@@ -114,7 +114,7 @@ class GraphShards:
         """
         parts = [part for start, stop in runs for part in self._within_shards(start, stop)]
         graphs = torch.cat([torch.arange(start, stop) for start, stop, *_ in parts] or [torch.empty(0).long()])
-        node_ptr, edge_ptr = (_offsets(ptr.diff()[graphs]) for ptr in (self.node_ptr, self.edge_ptr))
+        node_ptr, edge_ptr = (offsets(ptr.diff()[graphs]) for ptr in (self.node_ptr, self.edge_ptr))
         found: dict[str, list[Tensor]] = {name: [] for name in ("source", "target", *sorted(self.columns))}
         done = 0
         for start, stop, shard in parts:
@@ -177,8 +177,3 @@ class GraphShards:
         if name not in LABELS:
             return whole
         return torch.stack([place[c] for place, c in zip(self._places[name], whole.unbind(1), strict=True)], dim=1)
-
-
-def _offsets(length: Tensor) -> Tensor:
-    """(M,) lengths to (M + 1,) offsets."""
-    return torch.cat([length.new_zeros(1), length.cumsum(0)])
