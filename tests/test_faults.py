@@ -15,7 +15,6 @@ import time
 from pathlib import Path
 
 import pytest
-import torch
 from runs import assert_whole, left_by
 
 from graphcl_hard import experiment, whole_files
@@ -45,7 +44,6 @@ def words(out, *more):
 def in_fork(log, argv, dies_at=None):
     """Run the command; with `dies_at`, until the renaming of a file of that number, from 0."""
     sys.stdout = sys.stderr = log.open("a", buffering=1)
-    torch.set_num_threads(1)  # with more, two processes may round differently whether one was stopped or not
     if dies_at is not None:
         renamings, replace = iter(range(10**9)), Path.replace
 
