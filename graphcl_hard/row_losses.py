@@ -21,7 +21,7 @@ from torch import Tensor
 
 aten = torch.ops.aten
 
-# PyTorch leaves the exp and log of a CPU to Intel's MKL, which sets itself up at a process's first call. Two threads that
+# On a CPU PyTorch leaves exp and log to Intel's MKL, which sets itself up at a process's first call. Two threads that
 # make it at once may get results that are off in the sixth digit; so one thread makes it here.
 torch.ones(1).exp()
 
