@@ -174,14 +174,16 @@ class Config:
         if of_wrong_kind:  # the comparisons below would fail
             return
         if self.seed + self.seeds > 2**32:
-            yield f"--seed and --seeds must stay below 2**32 together, got {self.seed} and {self.seeds}."
+            found = f"{brief(self.seed)} and {brief(self.seeds)}"
+            yield f"--seed and --seeds must stay below 2**32 together, got {found}; lower one."
         if self.out == Path():
             yield "--out must name a folder other than the current one, got '.' or nothing; give a name."
         yield from self._mistaken_method()
         if self.mode == "released" and (self.objective != "jsd" or self.critic == "cosine" or self.negative_queue):
+            found = f"{self.objective}, {self.critic} and {brief(self.negative_queue)}"
             yield (
                 "--mode released is the authors' code, which has --objective jsd and --critic dot alone, and no "
-                f"--negative-queue, got {self.objective}, {self.critic} and {self.negative_queue}; leave them out."
+                f"--negative-queue, got {found}; leave them out."
             )
         if self.epochs >= 0:
             yield from self._mistaken_epochs()
@@ -235,7 +237,7 @@ class Config:
             not 0 <= epoch <= self.epochs for epoch in self.score_epochs
         ):
             yield (
-                f"--score-epochs must be epochs from 0 to --epochs {self.epochs}, each once, got "
+                f"--score-epochs must be epochs from 0 to --epochs {brief(self.epochs)}, each once, got "
                 f"{' '.join(map(brief, self.score_epochs))}; 0 is the untrained encoder."
             )
         if self.protocol == "best-epoch" and not self.evaluate:

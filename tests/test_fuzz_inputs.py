@@ -7,6 +7,7 @@ from pathlib import Path
 
 import networkx as nx
 import numpy as np
+import pytest
 import scipy.sparse
 import torch
 from fuzz import campaign, outcome
@@ -15,6 +16,7 @@ from torch_geometric.data import Data
 
 from graphcl_hard import HardInfoGraph
 from graphcl_hard.config import Config, to_plain
+from graphcl_hard.errors import InputError
 from graphcl_hard.estimator_parameters import OWN, SETTINGS, to_config
 from graphcl_hard.features import FeatureMap
 from graphcl_hard.graphs import to_graph_data
@@ -71,6 +73,14 @@ def test_settings_are_in_range_or_refused(settings):
         assert all(isinstance(word, str) for word in words)
         assert config.resolved_critic in ("dot", "cosine")
         assert config.scored_epochs[-1] == config.epochs
+
+
+@pytest.mark.parametrize("more", [{}, {"mode": "released"}, {"score_epochs": (0, 0)}, {"method": "graphcl"}])
+@pytest.mark.parametrize("name", [field.name for field in dataclasses.fields(Config)])
+def test_a_number_that_python_does_not_print_is_refused(name, more):
+    """As the campaign found: more than 4300 digits, in a sentence about two settings."""
+    with pytest.raises(InputError, match=r"got .*; "):
+        Config(**{**more, name: 10**5000}).check()
 
 
 @campaign("an estimator's parameters", st.dictionaries(st.sampled_from([*SETTINGS, *OWN, "beat"]), ANY, max_size=4))
