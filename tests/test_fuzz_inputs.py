@@ -72,7 +72,7 @@ def test_settings_are_in_range_or_refused(settings):
         words = to_flags({name: value for name, value in to_plain(config).items() if value is not None})
         assert all(isinstance(word, str) for word in words)
         assert config.resolved_critic in ("dot", "cosine")
-        assert config.scored_epochs[-1] == config.epochs
+        assert config.scored_epochs[-1:] == ((config.epochs,) if config.evaluate else ())
 
 
 @pytest.mark.parametrize("more", [{}, {"mode": "released"}, {"score_epochs": (0, 0)}, {"method": "graphcl"}])
