@@ -13,11 +13,17 @@ run: .venv/installed
 test: .venv/installed
 	$(PY) -m pytest
 
-# Three hours and more: two hours of soak, a fuzz campaign of ten times the cases, sixty more moments of kill -9.
+# Three hours and more: two hours of soak, sixty more moments of kill -9 and what else is marked `long`, and a fuzz
+# campaign of ten times the cases. Each leaves its record under experiments/results/.
+SOAK_MINUTES ?= 60
+test-long: export OMP_NUM_THREADS ?= 1
 test-long: export GRAPHCL_HARD_FUZZ_TIMES ?= 10
 test-long: .venv/installed
-	$(PY) -m pytest -m long
-	$(PY) -m pytest tests/test_fuzz_files.py tests/test_fuzz_inputs.py tests/test_tu_format.py tests/test_graph_shards.py
+	$(PY) experiments/soak.py --kind sweep --minutes $(SOAK_MINUTES)
+	$(PY) experiments/soak.py --kind estimator --minutes $(SOAK_MINUTES)
+	$(PY) -m pytest -m long --record experiments/results/long/long.json
+	$(PY) -m pytest tests/test_fuzz_files.py tests/test_fuzz_inputs.py tests/test_tu_format.py \
+		tests/test_graph_shards.py --record experiments/results/long/fuzz.json
 
 # The lowest versions that setup.cfg allows, but PyTorch's, in an environment of their own. Old packages call what new
 # ones deprecate, so warnings are no errors here.

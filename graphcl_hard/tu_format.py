@@ -234,8 +234,8 @@ def _read_table(path: Path, dtype: Any, columns: int | None = None, may_be_empty
             )
     except (ValueError, Warning):
         table = None
-    # NumPy skips blank lines, which would shift every line after them: then, and to place an error, read line by line.
-    if table is None or len(table) != body.count(b"\n") + 1:
+    # NumPy skips blank lines, also before a lone \r: then, and to place an error, read line by line.
+    if table is None or len(table) != body.count(b"\n") + 1 or body.count(b"\r") != body.count(b"\r\n"):
         table = _read_lines(path, body.decode("ascii"), number_type)
     if columns is not None and table.shape[1] != columns:
         raise InputError(

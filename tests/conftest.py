@@ -1,14 +1,47 @@
-"""What several test files share: small sets of graphs, a browser, and the rule for tests that need the eight sets."""
+"""What several test files share: small sets of graphs, a browser, the rule for tests that need the eight sets, and a
+record of what passed."""
 
+import json
 import os
+import shlex
 import shutil
+from datetime import datetime, timezone
+from pathlib import Path
 
 import networkx as nx
 import numpy as np
 import pytest
 import torch
+from fuzz import CASES, TIMES
 
 from graphcl_hard.graph_data import GraphData
+from graphcl_hard.records import environment
+from graphcl_hard.whole_files import replacing
+
+
+def pytest_addoption(parser):
+    parser.addoption("--record", metavar="FILE", type=Path, help="write what passed, and on what, as JSON")
+
+
+def pytest_terminal_summary(terminalreporter, exitstatus, config):
+    path = config.getoption("--record")
+    if path is None:
+        return
+    outcomes = ("passed", "failed", "error", "skipped")
+    found = [(kind, report) for kind in outcomes for report in terminalreporter.stats.get(kind, [])]
+    record = {
+        "command": shlex.join(["python", "-m", "pytest", *config.invocation_params.args]),
+        "ended": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "status": int(exitstatus),
+        **{kind: sum(kind == other for other, _ in found) for kind in outcomes},
+        "fuzz_cases": {name: TIMES * cases for name, cases in CASES.items()},
+        "threads": torch.get_num_threads(),
+        **environment(),
+        "tests": {report.nodeid: [kind, round(report.duration, 1)] for kind, report in found},
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as partial:
+        partial.write_text(json.dumps(record, indent=1) + "\n")
 
 
 def pytest_collection_modifyitems(items):

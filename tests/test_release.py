@@ -1,7 +1,10 @@
 """What a release states in several places agrees, and what CI leaves out is left out by name."""
 
 import configparser
+import json
 import re
+import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -38,8 +41,36 @@ def test_the_lowest_versions_are_those_of_setup_cfg():
 
 
 def test_long_tests_run_only_when_they_are_asked_for():
-    command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "tests/test_soak.py"]
+    command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "tests/test_objectives.py"]
     collected = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False).stdout
-    assert "test_rounds_of_work" in collected
-    assert "test_memory_is_flat" not in collected
-    assert "2 deselected" in collected
+    assert "test_local_global_equals_the_oracle" in collected
+    assert "test_the_first_call_of_a_process" not in collected
+    assert "1 deselected" in collected
+
+
+def test_a_record_says_what_passed_and_what_did_not(tmp_path):
+    """Also of an error before a test, which is neither."""
+    shutil.copy(ROOT / "tests" / "conftest.py", tmp_path)
+    shutil.copy(ROOT / "tests" / "fuzz.py", tmp_path)
+    (tmp_path / "test_four.py").write_text(
+        "import pytest\n"
+        "def test_passes(): pass\n"
+        "def test_fails(): assert False\n"
+        "def test_skips(): pytest.skip('no')\n"
+        "def test_lacks(nothing): pass\n"
+    )
+    words = ["--record", str(tmp_path / "records" / "four.json"), "test_four.py"]
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", *words], cwd=tmp_path, check=False, capture_output=True
+    )
+    record = json.loads((tmp_path / "records" / "four.json").read_text())
+    assert record["status"] == done.returncode == 1
+    assert record["command"] == shlex.join(["python", "-m", "pytest", "-q", *words])
+    assert [record[kind] for kind in ("passed", "failed", "error", "skipped")] == [1, 1, 1, 1]
+    assert {name.partition("_")[2]: outcome for name, (outcome, _) in record["tests"].items()} == {
+        "four.py::test_passes": "passed",
+        "four.py::test_fails": "failed",
+        "four.py::test_skips": "skipped",
+        "four.py::test_lacks": "error",
+    }
+    assert "torch" in record["versions"]

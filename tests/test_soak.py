@@ -9,16 +9,17 @@ from pathlib import Path
 import pytest
 
 SOAK = Path(__file__).resolve().parent.parent / "experiments" / "soak.py"
-MINUTES = os.environ.get("GRAPHCL_HARD_SOAK_MINUTES", "60")
 
 
 def soaked(kind, out, *words):
-    """The record of so much work in a process of its own, with one thread, and the exit status."""
+    """The record of so much work in a process of its own, with one thread."""
     command = [sys.executable, str(SOAK), "--kind", kind, "--out", str(out), "--datasets", "MUTAG", *words]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, env=environment, capture_output=True, text=True, check=False
+    )  # 1 where it is not flat
     assert (out / f"{kind}.json").exists(), done.stderr
-    return json.loads((out / f"{kind}.json").read_text()), done.returncode
+    return json.loads((out / f"{kind}.json").read_text())
 
 
 @pytest.mark.parametrize(("kind", "rounds", "blocks"), [("estimator", 60, 30), ("sweep", 7, 1000)])
@@ -27,15 +28,8 @@ def test_rounds_of_work_leave_nothing_open_and_nothing_in_memory(kind, rounds, b
 
     A round of the sweep is four runs. Two blocks for each tensor that is loaded, as safe_open keeps, are past it.
     """
-    record, _ = soaked(kind, tmp_path, "--rounds", str(rounds))
+    record = soaked(kind, tmp_path, "--rounds", str(rounds))
     before, after = record["before"], record["after"]
     for name in ("files", "threads", "children"):
         assert after[name] <= before[name], record
     assert after["blocks"] - before["blocks"] < blocks * (rounds - record["warm_up_rounds"])
-
-
-@pytest.mark.long
-@pytest.mark.parametrize("kind", ["sweep", "estimator"])
-def test_memory_is_flat_for_an_hour(kind, tmp_path):
-    record, status = soaked(kind, tmp_path, "--minutes", MINUTES)
-    assert status == 0, record

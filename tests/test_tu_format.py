@@ -116,6 +116,7 @@ def test_self_loops_go_and_duplicates_merge_with_summed_attributes(tmp_path):
         ("A", "1, 2\n2, 1, 1\n", r"DS_A\.txt, line 2: 3 comma-separated values, must be 2"),
         ("A", "1\n2\n", r"DS_A\.txt, line 1: 1 comma-separated values, must be 2"),
         ("A", "1, 2\n\n2, 1\n", r"DS_A\.txt, line 2 is blank"),
+        ("A", "\r1, 2\n2, 1\n", r"DS_A\.txt, line 1 is blank"),  # which has as many lines as numbers
         ("A", "1, 2\n2, 7\n", r"DS_A\.txt, line 2: node id 7 is outside 1\.\.6"),
         ("A", "0, 1\n", r"DS_A\.txt, line 1: node id 0 is outside 1\.\.6"),
         ("A", "1, 2\n3, 4\n", r"DS_A\.txt, line 2: the edge 3, 4 joins graphs 1 and 2"),
