@@ -38,10 +38,11 @@ test-lowest:
 		tests/test_evaluation.py tests/test_encoders.py tests/test_graphs.py tests/test_vector_files.py \
 		tests/test_records.py tests/test_pictures.py tests/test_loggers.py
 
-# Coverage-guided, five minutes a reader.
+# Coverage-guided, so long for each reader.
+FUZZ_SECONDS ?= 300
 fuzz: .venv/installed
 	@$(PIP) atheris
-	for reader in tu zip safetensors; do $(PY) tests/atheris_readers.py $$reader -max_total_time=300 || exit 1; done
+	for reader in tu zip safetensors; do $(PY) tests/atheris_readers.py $$reader -max_total_time=$(FUZZ_SECONDS) || exit 1; done
 
 # The site, into site/: open site/index.html, or `$(PY) -m mkdocs serve` for one that can be searched.
 docs: .venv/installed
