@@ -97,8 +97,8 @@ def _embed(arguments: Arguments) -> None:
     from graphcl_hard.encoders import load_encoder
     from graphcl_hard.evaluation_arguments import rescale
     from graphcl_hard.streaming import make_batches
-    from graphcl_hard.training import embed
-    from graphcl_hard.vector_files import write_vectors
+    from graphcl_hard.training import embeddings
+    from graphcl_hard.vector_writing import write_vectors
 
     if __name__ == "__main__":
         signal.signal(signal.SIGINT, interrupt_once)
@@ -119,9 +119,9 @@ def _embed(arguments: Arguments) -> None:
     for warning in caught:
         display.warn(str(warning.message))
     with display.bar("embedding", graphs.num_graphs) as show:
-        vectors = embed(encoder, batches, arguments.batch_size, show)
-    write_vectors(arguments.out, rescale(vectors, arguments.scale), graphs.y.numpy())
-    display.say(f"written: {arguments.out}: {vectors.shape[0]} graphs, {vectors.shape[1]} numbers each")
+        parts = embeddings(encoder, batches, arguments.batch_size, show)
+        width = write_vectors(arguments.out, (rescale(part, arguments.scale) for part in parts), graphs.y.numpy())
+    display.say(f"written: {arguments.out}: {graphs.num_graphs} graphs, {width} numbers each")
     if arguments.quiet:
         print(arguments.out)
 

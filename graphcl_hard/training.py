@@ -240,23 +240,28 @@ def calibrate(encoder: Module, batches: Batches, config: Config, fabric: Fabric)
 
 
 @torch.no_grad()
-def embed(
+def embeddings(
     encoder: Module, batches: Batches, batch_size: int, progress: Callable[[int], object] | None = None
-) -> npt.NDArray[np.floating]:
-    """The graph embeddings of the whole set in evaluation mode, (G, L*H), in the order of the set.
+) -> Iterator[npt.NDArray[np.floating]]:
+    """The graph embeddings of the whole set in evaluation mode, batch by batch, (B, L*H), in the order of the set.
 
     `progress` is called with the number of graphs done.
     """
-    was_training = encoder.training
+    was_training, done = encoder.training, 0
     encoder.eval()
-    parts, done = [], 0
-    for batch in batches.in_order(batch_size):
-        parts.append(encoder(*batch.encoder_inputs).graph_embedding)
-        done += batch.num_graphs
-        if progress is not None:
-            progress(done)
-    encoder.train(was_training)
-    return torch.cat(parts).cpu().numpy()
+    try:
+        for batch in batches.in_order(batch_size):
+            yield encoder(*batch.encoder_inputs).graph_embedding.cpu().numpy()
+            done += batch.num_graphs
+            if progress is not None:
+                progress(done)
+    finally:
+        encoder.train(was_training)
+
+
+def embed(encoder: Module, batches: Batches, batch_size: int) -> npt.NDArray[np.floating]:
+    """Those of `embeddings` in one array, (G, L*H)."""
+    return np.concatenate(list(embeddings(encoder, batches, batch_size)))
 
 
 def _check_finite(losses: torch.Tensor, model: Model, epoch: int) -> None:

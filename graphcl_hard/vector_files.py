@@ -1,4 +1,4 @@
-"""Files of vectors and labels: written whole or not at all, and read without unpickling."""
+"""Files of vectors and labels, read without unpickling."""
 
 import csv
 import difflib
@@ -14,7 +14,6 @@ import numpy as np
 import numpy.typing as npt
 
 from graphcl_hard.errors import InputError
-from graphcl_hard.whole_files import replacing
 
 TABLES = (".csv", ".parquet")
 READ = (".npz", ".npy", *TABLES)
@@ -27,34 +26,6 @@ DAMAGED = (
     *(RuntimeError, TypeError, ValueError),
     *(csv.Error, lzma.LZMAError, struct.error, zipfile.BadZipFile, zlib.error),
 )
-
-
-def write_vectors(path: Path, vectors: Array, y: Array) -> None:
-    """Write vectors (G, D) and labels (G,) to a .npz, .csv or .parquet file, whole or not at all.
-
-    The labels are the array, or the last column, `y`.
-
-    Raises:
-        InputError: .parquet without pandas and pyarrow.
-    """
-    names = [f"v{column}" for column in range(vectors.shape[1])]
-    with replacing(path) as partial:
-        if path.suffix == ".npz":
-            np.savez_compressed(partial, vectors=vectors, y=y)
-        elif path.suffix == ".csv":
-            # Nine digits give every float32 back, seventeen every float64.
-            digits = "%.9g" if vectors.dtype == np.float32 else "%.17g"
-            table = np.column_stack([vectors.astype(np.float64), y])
-            header = ",".join([*names, LABELS])
-            np.savetxt(partial, table, [digits] * len(names) + ["%d"], ",", header=header, comments="")
-        else:
-            try:
-                import pandas as pd
-
-                frame = pd.DataFrame(vectors, columns=names).assign(**{LABELS: y})
-                frame.to_parquet(partial, index=False)
-            except ImportError as error:
-                raise InputError(".parquet needs pandas and pyarrow; install them, or write .npz or .csv.") from error
 
 
 def read_vectors(path: Path, labels: str | None = None, only: Sequence[str] = ()) -> tuple[dict[str, Array], Array]:

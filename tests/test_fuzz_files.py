@@ -27,7 +27,8 @@ from graphcl_hard.settings_file import check_same_settings, read_yaml
 from graphcl_hard.summed_file import read_summed, write_summed
 from graphcl_hard.training import Epoch, TrainingState, build_model
 from graphcl_hard.unpack import extract
-from graphcl_hard.vector_files import read_vectors, write_vectors
+from graphcl_hard.vector_files import read_vectors
+from graphcl_hard.vector_writing import write_vectors
 
 
 def test_the_campaign_has_ten_thousand_cases():
@@ -379,7 +380,7 @@ def test_vectors_are_read_back_bit_for_bit(tmp_path, dtype, graphs, width, chanc
     vectors, y = np.where(np.isnan(bits), dtype(0), bits), np.arange(graphs)
     for suffix in (".npz", ".csv", ".parquet"):
         path = tmp_path / f"v{suffix}"
-        write_vectors(path, vectors, y)
+        write_vectors(path, [vectors], y)
         if suffix == ".npz":
             with np.load(path) as arrays:
                 found, labels = arrays["vectors"], arrays["y"]
@@ -393,7 +394,7 @@ def test_vectors_are_read_back_bit_for_bit(tmp_path, dtype, graphs, width, chanc
 @campaign("vectors, damaged", st.sampled_from([".npz", ".csv", ".parquet"]), st.integers(1, 4), CHANCE)
 def test_damaged_vectors_are_read_or_refused(tmp_path, suffix, graphs, chance):
     path = tmp_path / f"v{suffix}"
-    write_vectors(path, np.arange(2.0 * graphs).reshape(graphs, 2), np.arange(graphs))
+    write_vectors(path, [np.arange(2.0 * graphs).reshape(graphs, 2)], np.arange(graphs))
     path.write_bytes(damaged(path.read_bytes(), chance, times=2))
     found = outcome(lambda: read_vectors(path))
     if found is not None:

@@ -48,7 +48,7 @@ FLOORS = [
         "pictures",
         "vector_files",
     },
-    {"pairs", "tu_cache", "results", "command_line", "graph_shards"},
+    {"pairs", "tu_cache", "results", "command_line", "graph_shards", "vector_writing"},
     {"objectives", "data", "graph_encoder", "columns", "shard_writing"},
     {"edge_features"},
     {"features", "graphs", "batching", "encoder", "heads", "walks"},

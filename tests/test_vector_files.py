@@ -1,13 +1,16 @@
 """Files of vectors and labels: what is written is read back, and what cannot be used is refused in a sentence."""
 
 import os
+import sys
+import tracemalloc
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from graphcl_hard.errors import InputError
-from graphcl_hard.vector_files import read_vectors, write_vectors
+from graphcl_hard.vector_files import read_vectors
+from graphcl_hard.vector_writing import ROWS, write_vectors
 
 VECTORS = np.random.default_rng(0).normal(size=(12, 3)).astype(np.float32)
 Y = np.arange(12) % 3
@@ -15,7 +18,7 @@ Y = np.arange(12) % 3
 
 @pytest.mark.parametrize("suffix", [".npz", ".csv", ".parquet"])
 def test_what_was_written_is_read(tmp_path, suffix):
-    write_vectors(tmp_path / f"v{suffix}", VECTORS, Y)
+    write_vectors(tmp_path / f"v{suffix}", [VECTORS], Y)
     vectors, labels = read_vectors(tmp_path / f"v{suffix}")
     (name,) = vectors
     assert name == ("vectors" if suffix == ".npz" else "v")
@@ -24,23 +27,50 @@ def test_what_was_written_is_read(tmp_path, suffix):
     assert suffix == ".csv" or np.array_equal(vectors[name], VECTORS)  # a CSV has nine digits
 
 
+@pytest.mark.parametrize("suffix", [".npz", ".csv", ".parquet"])
+@pytest.mark.parametrize("sizes", [(1,), (ROWS - 1, 1, 5), (ROWS,), (3, ROWS, ROWS, 2)])
+def test_parts_are_written_one_after_the_other(tmp_path, suffix, sizes):
+    parts = [np.random.default_rng(n).normal(size=(size, 2)).astype(np.float32) for n, size in enumerate(sizes)]
+    y = np.arange(sum(sizes))
+    assert write_vectors(tmp_path / f"v{suffix}", iter(parts), y) == 2
+    vectors, labels = read_vectors(tmp_path / f"v{suffix}")
+    (found,) = vectors.values()
+    assert np.array_equal(found.astype(np.float32), np.concatenate(parts))
+    assert np.array_equal(labels, y)
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".csv", ".parquet"])
+def test_parts_need_not_fit_in_memory_together(tmp_path, suffix):
+    def peak(count):
+        parts = (np.ones((ROWS, 16), dtype=np.float32) for _ in range(count))
+        y = np.zeros(count * ROWS, dtype=np.int64)
+        tracemalloc.start()
+        write_vectors(tmp_path / f"v{suffix}", parts, y)
+        highest = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return highest
+
+    peak(1)  # imports
+    assert peak(12) - peak(3) < 2 * ROWS * 16 * 4  # of the nine that are more, two
+
+
 def test_float64_is_written_whole(tmp_path):
     vectors = np.random.default_rng(0).normal(size=(5, 3))
     for suffix in (".npz", ".csv", ".parquet"):
-        write_vectors(tmp_path / f"v{suffix}", vectors, np.arange(5))
+        write_vectors(tmp_path / f"v{suffix}", [vectors], np.arange(5))
         assert np.array_equal(*read_vectors(tmp_path / f"v{suffix}")[0].values(), vectors)
 
 
 def test_parquet_without_its_packages(tmp_path, monkeypatch):
-    write_vectors(tmp_path / "v.parquet", VECTORS, Y)
+    write_vectors(tmp_path / "v.parquet", [VECTORS], Y)
 
     def without_pyarrow(*_, **__):
         raise ImportError("Missing optional dependency 'pyarrow'")
 
-    monkeypatch.setattr(pd.DataFrame, "to_parquet", without_pyarrow)
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
     monkeypatch.setattr(pd, "read_parquet", without_pyarrow)
     with pytest.raises(InputError, match=r"parquet needs pandas and pyarrow; install them, or write .npz or .csv"):
-        write_vectors(tmp_path / "w.parquet", VECTORS, Y)
+        write_vectors(tmp_path / "w.parquet", [VECTORS], Y)
     with pytest.raises(InputError, match=r"parquet needs pandas and pyarrow; install them, or give .npz or .csv"):
         read_vectors(tmp_path / "v.parquet")
     assert os.listdir(tmp_path) == ["v.parquet"]
@@ -176,7 +206,7 @@ def test_a_file_that_was_cut_short(tmp_path, name):
     if name == "a.npy":
         np.save(path, VECTORS)
     else:
-        write_vectors(path, VECTORS, Y)
+        write_vectors(path, [VECTORS], Y)
     whole = path.read_bytes()
     for share in (0.2, 0.5, 0.9):
         path.write_bytes(whole[: int(share * len(whole))])
