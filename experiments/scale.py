@@ -6,14 +6,16 @@ Makes a set of 1,000,000 random graphs of 20 to 40 nodes, as shards; then measur
 
 - readers: graphs a second, in shuffled batches without any training, from shards and from PyG's `OnDiskDataset`;
 - rates: epochs over the first graphs from memory and from shards, in turns within one process;
-- sizes: an epoch over more and more graphs from shards, each in a process of its own: its seconds and peak memory.
+- sizes: an epoch over sets of more and more of the shards, each in a process of its own: its seconds and peak memory.
 """
 
 import dataclasses
 import json
+import math
 import multiprocessing
 import shutil
 import statistics
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -32,9 +34,10 @@ from graphcl_hard.display import Display
 from graphcl_hard.features import FeatureMap
 from graphcl_hard.following import prepare
 from graphcl_hard.graph_data import GraphData
-from graphcl_hard.graph_shards import SHARD_GRAPHS, GraphShards
+from graphcl_hard.graph_shards import SHARD_GRAPHS, GraphShards, index_sum
 from graphcl_hard.records import environment
 from graphcl_hard.shard_writing import write_shards
+from graphcl_hard.sources import SHARDS_INDEX as INDEX
 from graphcl_hard.sources import is_shards
 from graphcl_hard.streaming import make_batches
 from graphcl_hard.training import Epoch, train
@@ -49,7 +52,7 @@ class Arguments:
     Attributes:
         folder: Where the set is made; one that is there already is used.
         graphs: How many graphs it has.
-        sizes: Over how many of them an epoch is measured.
+        sizes: Over how many of them an epoch is measured, up to whole shards.
         compared: How many are read, and trained on, from memory and from the disk in turns.
         repeats: Of these turns.
         out: The record.
@@ -129,14 +132,28 @@ def epoch_of(shards: GraphShards, from_disk: bool) -> Callable[[], float]:
     return run
 
 
+def first_shards(folder: Path, count: int, out: Path) -> Path:
+    """A set of as many shards as hold `count` graphs, which are links to those of the set."""
+    index = json.loads((folder / INDEX).read_text())
+    index["shards"] = index["shards"][: math.ceil(count / SHARD_GRAPHS)]
+    index["sum"] = index_sum({name: value for name, value in index.items() if name != "sum"})
+    out.mkdir()
+    for shard, _ in index["shards"]:
+        (out / shard).symlink_to(folder.resolve() / shard)
+    (out / INDEX).write_text(json.dumps(index))
+    return out
+
+
 def one_size(folder: Path, count: int) -> dict[str, float]:
     """An epoch from the disk, in a process of its own."""
     before = _peak_mib()
-    seconds = epoch_of(Head(folder, count), from_disk=True)()
+    with tempfile.TemporaryDirectory() as temporary:
+        shards = GraphShards(first_shards(folder, count, Path(temporary) / "set"))
+        seconds = epoch_of(shards, from_disk=True)()
     return {
-        "graphs": count,
+        "graphs": shards.num_graphs,
         "seconds": seconds,
-        "graphs_per_second": count / seconds,
+        "graphs_per_second": shards.num_graphs / seconds,
         "peak_mib": _peak_mib(),
         "peak_mib_of_imports": before,
     }

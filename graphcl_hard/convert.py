@@ -11,9 +11,11 @@ Examples:
   python -m graphcl_hard.run --dataset data/molecules --no-evaluate
 """
 
+import itertools
+import re
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -76,14 +78,20 @@ def _convert(arguments: Arguments) -> None:
         signal.signal(signal.SIGTERM, terminate_once)
     check_empty(arguments.out)
     display = Display(arguments.quiet)
-    stem = Path(arguments.source).name.partition(".")[0]
-    name = arguments.name or stem
-    check_name(name)
-    skipped: list[str] = []
+    # A file may be called what a set may not.
+    stem = re.sub(r"[^A-Za-z0-9_-]+", "-", Path(arguments.source).name.partition(".")[0]).strip("-_")[:100]
+    name = check_name(arguments.name or stem or "graphs")
+    skipped: list[str] = []  # the first
+    count = itertools.count()
+
+    def skip(sentence: str) -> None:
+        if not next(count):
+            skipped.append(sentence)
+
     with display.bar("converting", None) as show:
-        shards = write_shards(arguments.out, _chunks(arguments, display, skipped), name, show)
+        shards = write_shards(arguments.out, _chunks(arguments, display, skip), name, show)
     if skipped:
-        display.warn(f"{len(skipped)} rows could not be read; the first: {skipped[0]}")
+        display.warn(f"{next(count)} rows could not be read; the first: {skipped[0]}")
     display.say(
         f"written: {arguments.out}: {shards.num_graphs} graphs, {shards.num_nodes} nodes, {shards.num_edges} directed "
         f"edges; {shards.num_classes} classes" + ("" if shards.num_classes > 1 else ", so train with --no-evaluate")
@@ -92,7 +100,7 @@ def _convert(arguments: Arguments) -> None:
         print(arguments.out)
 
 
-def _chunks(arguments: Arguments, display: "Display", skipped: list[str]) -> Iterator["GraphData"]:
+def _chunks(arguments: Arguments, display: "Display", skip: Callable[[str], object]) -> Iterator["GraphData"]:
     from graphcl_hard.data import load_graphs
     from graphcl_hard.graph_shards import SHARD_GRAPHS
     from graphcl_hard.ogb import ogb_chunks, ogb_folder
@@ -104,7 +112,7 @@ def _chunks(arguments: Arguments, display: "Display", skipped: list[str]) -> Ite
             raise InputError(f"The file {path} does not exist; name a table of molecules.")
         if not path.name.endswith(SUFFIXES):
             raise InputError(f"{path} must end in {', '.join(SUFFIXES)}; save the table as one of them.")
-        on_invalid = skipped.append if arguments.skip_invalid else None
+        on_invalid = skip if arguments.skip_invalid else None
         yield from smiles_chunks(path, arguments.smiles, arguments.label, on_invalid)
         return
     raw = ogb_folder(path)

@@ -5,6 +5,7 @@ a folder that was not finished is never taken for a whole set.
 """
 
 import copy
+import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -26,11 +27,16 @@ PER_NODE, PER_EDGE = ("node_label", "node_attr"), ("edge_label", "edge_attr")
 LABELS = ("node_label", "edge_label")
 
 
+def index_sum(index: Mapping[str, Any]) -> str:
+    """What an index without its own sum adds up to."""
+    return hashlib.sha256(json.dumps(index, sort_keys=True).encode()).hexdigest()
+
+
 class GraphShards:
     """A set of G graphs that stays on the disk, in a folder that `write_shards` made.
 
-    In memory are 24 bytes a graph: its class, and where its nodes and edges begin. A shard's sum is compared when it is
-    first read from.
+    In memory are 24 bytes a graph: its class, and where its nodes and edges begin. The index holds its own sum, and
+    each shard's, to which the shard's content is held when it is first read from.
 
     Args:
         path: the folder.
@@ -53,7 +59,10 @@ class GraphShards:
             if index["format"] != FORMAT:
                 found = shown(index["format"])
                 raise InputError(f"{self.path} is a set of format {found}, must be {FORMAT}; convert it again.")
-            self.name, self._shards = str(index["name"]), [str(shard) for shard in index["shards"]]
+            if index.pop("sum") != index_sum(index):
+                raise ValueError("its sum differs")
+            self.name = str(index["name"])
+            self._shards = [(str(shard), str(digest)) for shard, digest in index["shards"]]
             self._values = {name: [tuple(values) for values in index["values"][name]] for name in LABELS}
             self._places = {name: [torch.tensor(p) for p in index["places"][name]] for name in LABELS}
             for values, places in ((self._values[name], self._places[name]) for name in LABELS):
@@ -61,7 +70,10 @@ class GraphShards:
                 if orders != [list(range(len(column))) for column in values]:
                     raise ValueError("its labels have no order")
             self.columns = frozenset(index["columns"])
-            if any(Path(shard).name != shard for shard in self._shards) or not self.columns <= {*PER_NODE, *PER_EDGE}:
+            if any(Path(shard).name != shard for shard, _ in self._shards) or not self.columns <= {
+                *PER_NODE,
+                *PER_EDGE,
+            }:
                 raise ValueError("it names what is no shard")
         except InputError:
             raise
@@ -155,10 +167,14 @@ class GraphShards:
         return self._rows(shard, wanted)
 
     def _rows(self, shard: int, bounds: Mapping[str, tuple[int, int] | None], check: bool = True) -> dict[str, Tensor]:
-        path = self.path / self._shards[shard]
+        name, digest = self._shards[shard]
+        path = self.path / name
         try:
             if shard not in self._files:
-                self._files[shard] = TensorRows(path)
+                file = TensorRows(path)
+                if file.metadata.get("sha256") != digest:
+                    raise ValueError("it belongs to another set")
+                self._files[shard] = file
             if check and shard not in self._checked:
                 read_summed(path)
                 self._checked.add(shard)

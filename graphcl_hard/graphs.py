@@ -177,6 +177,10 @@ def one_by_one(graphs: Iterable[Any]) -> Iterator[Any]:
     Raises:
         InputError: it is none.
     """
+    given: Any = graphs
+    if hasattr(given, "__len__") and hasattr(given, "__getitem__") and not hasattr(given, "__iter__"):
+        # A dataset of PyTorch, which need not raise the IndexError that ends an iteration.
+        return (given[index] for index in range(len(given)))
     if isinstance(graphs, (Data, nx.Graph)) or scipy.sparse.issparse(graphs):
         raise InputError(f"graphs must be a list of graphs, got a single {type(graphs).__name__}; put it into a list.")
     try:

@@ -1,5 +1,6 @@
 """Folders of the Open Graph Benchmark, such as ogbg_molhiv, to chunks of graphs."""
 
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from graphcl_hard.graph_shards import SHARD_GRAPHS
 from graphcl_hard.tu_format import clean_edges
 
 COUNTS = ("num-node-list", "num-edge-list")
+AT_A_TIME = 2**18  # rows
 EDGES, NODE_FEATURES, EDGE_FEATURES, LABELS = "edge", "node-feat", "edge-feat", "graph-label"
 
 
@@ -29,7 +31,7 @@ def ogb_folder(folder: Path) -> Path | None:
 def ogb_chunks(raw: Path, label: str | None = None) -> Iterator[GraphData]:
     """The graphs of a set, some thousands at a time; each edge of the files counts in both directions.
 
-    Features that are whole numbers, as those of the molecules are, become labels, others attributes.
+    A file of features becomes labels if all its numbers are whole, as those of the molecules are, and else attributes.
 
     Args:
         raw: the folder with edge.csv.gz, num-node-list.csv.gz, num-edge-list.csv.gz, and as far as there are any
@@ -45,6 +47,8 @@ def ogb_chunks(raw: Path, label: str | None = None) -> Iterator[GraphData]:
     counts = {name: _Table(raw, name) for name in COUNTS}
     rows = {name: _Table(raw, name) for name in (EDGES, NODE_FEATURES, EDGE_FEATURES)}
     labels = _Table(raw, LABELS) if label is not None else None
+    # Looked at as a whole first, so that each chunk has the same columns.
+    are_labels = {name: _Table(raw, name).is_whole() for name in (NODE_FEATURES, EDGE_FEATURES) if rows[name].is_there}
     classes = ClassLabels(f"label {label}")
     done = 0
     while True:
@@ -60,7 +64,7 @@ def ogb_chunks(raw: Path, label: str | None = None) -> Iterator[GraphData]:
             for name, table in rows.items()
             if table.is_there or name == EDGES
         }
-        chunk = _chunk(raw, nodes, edges, tables, done)
+        chunk = _chunk(raw, nodes, edges, tables, are_labels, done)
         y = [0] * len(nodes)
         if labels is not None:
             found = labels.read(len(nodes), exactly=True)
@@ -79,7 +83,12 @@ def ogb_chunks(raw: Path, label: str | None = None) -> Iterator[GraphData]:
 
 
 def _chunk(
-    raw: Path, nodes: NDArray[np.int64], edges: NDArray[np.int64], tables: dict[str, NDArray[Any]], done: int
+    raw: Path,
+    nodes: NDArray[np.int64],
+    edges: NDArray[np.int64],
+    tables: dict[str, NDArray[Any]],
+    are_labels: dict[str, bool],
+    done: int,
 ) -> dict[str, Any]:
     ends = _whole(tables[EDGES], raw, EDGES)
     if len(ends) and ends.shape[1:] != (2,):
@@ -104,8 +113,8 @@ def _chunk(
         int(node_ptr[-1]),
     )
     kept, given = None if both is None else both[places], tables.get(NODE_FEATURES)
-    edge_label, edge_values = renumbered(_labels(kept))
-    node_label, node_values = renumbered(_labels(given))
+    edge_label, edge_values = renumbered(_labels(kept, are_labels.get(EDGE_FEATURES)))
+    node_label, node_values = renumbered(_labels(given, are_labels.get(NODE_FEATURES)))
     return {
         "name": "ogb",
         "node_ptr": torch.from_numpy(node_ptr),
@@ -113,19 +122,19 @@ def _chunk(
         "edge_ptr": torch.from_numpy(np.searchsorted(edge_index[0], node_ptr)),
         "node_label": node_label,
         "node_label_values": node_values,
-        "node_attr": _attributes(given),
+        "node_attr": _attributes(given, are_labels.get(NODE_FEATURES)),
         "edge_label": edge_label,
         "edge_label_values": edge_values,
-        "edge_attr": _attributes(kept),
+        "edge_attr": _attributes(kept, are_labels.get(EDGE_FEATURES)),
     }
 
 
-def _labels(features: NDArray[Any] | None) -> NDArray[np.int64] | None:
-    return None if features is None or features.dtype.kind != "i" or not len(features) else features
+def _labels(features: NDArray[Any] | None, are_labels: bool | None) -> NDArray[np.int64] | None:
+    return features if features is not None and are_labels and len(features) else None
 
 
-def _attributes(features: NDArray[Any] | None) -> torch.Tensor | None:
-    if features is None or features.dtype.kind == "i" or not len(features):
+def _attributes(features: NDArray[Any] | None, are_labels: bool | None) -> torch.Tensor | None:
+    if features is None or are_labels or not len(features):
         return None
     return torch.from_numpy(features.astype(np.float32))
 
@@ -148,7 +157,8 @@ class _Table:
         self._path = raw / f"{name}.csv.gz"
         self.is_there = self._path.exists()
         self._empty = False
-        self._damaged = (EOFError, OSError, ValueError, pd.errors.ParserError)
+        self._done = 0
+        self._damaged = (EOFError, OSError, ValueError, pd.errors.ParserError, zlib.error)
         try:
             self._file = (
                 pd.read_csv(self._path, header=None, skip_blank_lines=False, iterator=True) if self.is_there else None
@@ -172,9 +182,28 @@ class _Table:
                 raise self._unreadable(error) from error
         if exactly and len(table) != count:
             raise InputError(f"{self._path} ends {count - len(table)} rows too early; mend it, or fetch it again.")
-        if table.dtype.kind not in "if" and self._path.name != f"{LABELS}.csv.gz":
-            raise InputError(f"{self._path} must hold numbers, got {table.dtype}; mend it.")
+        if self._path.name != f"{LABELS}.csv.gz":
+            self._check(table)
+        self._done += len(table)
         return table
+
+    def is_whole(self) -> bool:
+        """Whether all that is left are whole numbers."""
+        while len(table := self.read(AT_A_TIME, exactly=False)):
+            if table.dtype.kind != "i":
+                return False
+        return True
+
+    def _check(self, table: NDArray[Any]) -> None:
+        if table.dtype.kind not in "if":
+            raise InputError(f"{self._path} must hold numbers, got {table.dtype}; mend it.")
+        with np.errstate(over="ignore"):
+            bad = np.flatnonzero(~np.isfinite(table.astype(np.float32)).all(axis=1))
+        if len(bad):
+            raise InputError(
+                f"Row {self._done + bad[0] + 1} of {self._path} (from 1) lacks a value, or has one that is no finite "
+                "32-bit number; mend it."
+            )
 
     def _unreadable(self, error: Exception) -> InputError:
         reason = (isinstance(error, OSError) and error.strerror) or first_line(error)

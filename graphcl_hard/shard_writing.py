@@ -13,15 +13,15 @@ from torch import Tensor
 
 from graphcl_hard.errors import InputError
 from graphcl_hard.graph_data import GraphData
-from graphcl_hard.graph_shards import FORMAT, LABELS, PER_EDGE, PER_NODE, GraphShards
+from graphcl_hard.graph_shards import FORMAT, LABELS, PER_EDGE, PER_NODE, GraphShards, index_sum
 from graphcl_hard.records import LOCK
 from graphcl_hard.sources import SHARDS_INDEX as INDEX
 from graphcl_hard.sources import is_shards
-from graphcl_hard.summed_file import write_summed
+from graphcl_hard.summed_file import digest, write_summed
 from graphcl_hard.whole_files import PARTIAL, replacing
 
-# What a set that was not finished may have left in its folder; without an index, it is replaced.
-OURS = rf"(\d{{6}}|{re.escape(PARTIAL)}\w+)\.(safetensors|json)|{re.escape(LOCK)}"
+# What a set that was not finished may have left in its folder, beside its lock; without an index, it is replaced.
+OURS = rf"\d{{6}}\.safetensors|{re.escape(PARTIAL)}\w+\.(safetensors|json)|{re.escape(LOCK)}"
 
 
 def write_shards(
@@ -59,17 +59,18 @@ def write_shards(
 
 
 def _write(path: Path, chunks: Iterable[GraphData], name: str, progress: Callable[[int], object] | None) -> GraphShards:
-    check_empty(path)  # another process may have come and gone before the lock
+    check_empty(path)  # again, as another process may have come and gone before the lock
     for file in path.iterdir():  # of a set that was not finished
         if file.name != LOCK:
             file.unlink()
     numbers: dict[str, list[dict[Hashable, int]]] = {column: [] for column in LABELS}
     widths: dict[str, int] = {}
-    shards: list[str] = []
+    shards: list[tuple[str, str]] = []
     done = 0
     for chunk in chunks:
-        shards.append(f"{len(shards):06d}.safetensors")
-        write_summed(path / shards[-1], _shard(chunk, done, widths, numbers))
+        shard, tensors = f"{len(shards):06d}.safetensors", _shard(chunk, done, widths, numbers)
+        write_summed(path / shard, tensors)
+        shards.append((shard, digest(tensors)))
         done += chunk.num_graphs
         if progress is not None:
             progress(done)
@@ -85,6 +86,7 @@ def _write(path: Path, chunks: Iterable[GraphData], name: str, progress: Callabl
     }
     held = [column for column, width in widths.items() if width]
     index = {"format": FORMAT, "name": name, "columns": held, "values": values, "places": places, "shards": shards}
+    index["sum"] = index_sum(index)
     with replacing(path / INDEX) as partial:
         partial.write_text(json.dumps(index), encoding="utf-8")
     return GraphShards(path)
@@ -110,6 +112,11 @@ def _shard(
                 continue
             if column in LABELS:
                 tensor = _numbered(tensor, getattr(chunk, f"{column}_values"), numbers[column], column)
+            elif not tensor.float().isfinite().all():
+                raise InputError(
+                    f"The {column} of graphs {done} to {done + chunk.num_graphs - 1} must be finite 32-bit numbers, "
+                    "and one is not; replace it."
+                )
             tensors[column] = tensor
     return {name: _small(tensor).contiguous() for name, tensor in tensors.items()}
 
@@ -137,9 +144,9 @@ def _order(value: Any) -> tuple[str, Any]:
 
 
 def _small(tensor: Tensor) -> Tensor:
-    """Whole numbers in the smallest type that holds them; others as they are."""
+    """Whole numbers in the smallest type that holds them; others in float32."""
     if tensor.is_floating_point():
-        return tensor
+        return tensor.float()
     low, high = tensor.aminmax() if tensor.numel() else (0, 0)
     for dtype in (torch.uint8, torch.int16, torch.int32):
         if torch.iinfo(dtype).min <= int(low) and int(high) <= torch.iinfo(dtype).max:
@@ -150,7 +157,7 @@ def _small(tensor: Tensor) -> Tensor:
 def check_empty(path: Path) -> None:
     """Raise `InputError` where `write_shards` may not write: there is something else."""
     found = sorted(entry.name for entry in path.iterdir()) if path.is_dir() else []
-    foreign = [name for name in found if not re.fullmatch(OURS, name)]
+    foreign = [name for name in found if LOCK not in found or not re.fullmatch(OURS, name)]
     if path.exists() and (not path.is_dir() or foreign):
         what = f"holds {foreign[0]}" if foreign else "is a file"
         raise InputError(f"The folder {path} {what}, must be new or empty; choose another.")

@@ -4,6 +4,7 @@ import csv
 import dataclasses
 import gzip
 import itertools
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -27,15 +28,17 @@ def smiles_chunks(
 ) -> Iterator[GraphData]:
     """The molecules of a table, some thousands at a time.
 
-    An atom has nine labels and a bond three, those of PyTorch Geometric's `from_rdmol`, which are OGB's: atomic number,
-    chirality, degree, charge, hydrogens, radical electrons, hybridisation, aromatic, in a ring; kind of bond, stereo,
-    conjugated. Hydrogens are not nodes.
+    An atom has nine labels and a bond three, those of PyTorch Geometric's `from_rdmol`: atomic number, chirality,
+    degree, charge, hydrogens, radical electrons, hybridisation, aromatic, in a ring; kind of bond, stereo, conjugated.
+    OGB's files have the same nine and three by other numbers (carbon is 5, not 6), so an encoder of the one is none for
+    the other. Hydrogens are not nodes.
 
     Args:
         path: .csv or .csv.gz, with a line of names, or .parquet.
         column: name of the column with the SMILES.
         label: name of the column with the classes, whole numbers or names; None: no classes.
-        on_invalid: called with a sentence for each row that RDKit cannot read, which is left out; None: it is refused.
+        on_invalid: called with a sentence for each row that RDKit cannot read, or whose atoms have no such labels (a
+            charge beyond -5 to 6), which is left out; None: it is refused.
 
     Raises:
         InputError: the file, a column or a row cannot be read; or RDKit, or for .parquet pyarrow, is not installed.
@@ -55,13 +58,18 @@ def smiles_chunks(
             text = row[0]
             with rdBase.BlockLogs():  # it prints what is told here
                 molecule = Chem.MolFromSmiles(text) if isinstance(text, str) and text.strip() else None
-            if molecule is None:
-                where = f"Row {number} of {path} (from 1) holds {shown(text)}, which RDKit cannot read as SMILES"
+            why = "which RDKit cannot read as SMILES"
+            try:
+                graph = None if molecule is None else from_rdmol(molecule)
+            except ValueError:
+                graph, why = None, "with an atom that has no such labels, as of a charge beyond -5 to 6"
+            if graph is None:
+                where = f"Row {number} of {path} (from 1) holds {shown(text)}, {why}"
                 if on_invalid is None:
                     raise InputError(f"{where}; mend it, or leave such rows out by --skip-invalid.")
                 on_invalid(f"{where}; it is left out.")
                 continue
-            graphs.append(from_rdmol(molecule))
+            graphs.append(graph)
             y.append(0 if label is None else classes.number(row[1], f"Row {number} of {path} (from 1)"))
         if graphs:
             chunk = to_graph_data(graphs, node_label="x", node_attr=(), edge_label="edge_attr", edge_attr=())
@@ -73,17 +81,24 @@ def _rows(path: Path, columns: list[str]) -> Iterator[tuple[Any, ...]]:
         yield from _parquet(path, columns) if path.suffix == ".parquet" else _csv(path, columns)
     except InputError:
         raise
-    except (csv.Error, EOFError, OSError, ValueError) as error:
+    except (csv.Error, EOFError, OSError, ValueError, zlib.error) as error:
         reason = (isinstance(error, OSError) and error.strerror) or first_line(error)
         raise InputError(f"{path} cannot be read: {reason.rstrip('.')}; give a table of molecules.") from error
 
 
 def _csv(path: Path, columns: list[str]) -> Iterator[tuple[Any, ...]]:
     with (gzip.open if path.suffix == ".gz" else open)(path, "rt", encoding="utf-8-sig", newline="") as file:
-        table = csv.DictReader(file)
-        _check(path, columns, list(table.fieldnames or ()))
-        for row in table:
-            yield tuple(row[column] for column in columns)
+        table = csv.reader(file, strict=True)  # else an open quote takes all that follows
+        names = next(table, [])
+        _check(path, columns, names)
+        places = [names.index(column) for column in columns]
+        for number, row in enumerate(filter(None, table), 1):
+            if len(row) != len(names):
+                raise InputError(
+                    f"Row {number} of {path} (from 1) has {len(row)} values, must have {len(names)}; mend it, and "
+                    "quote values that hold a comma."
+                )
+            yield tuple(row[place] for place in places)
 
 
 def _parquet(path: Path, columns: list[str]) -> Iterator[tuple[Any, ...]]:
@@ -99,8 +114,10 @@ def _parquet(path: Path, columns: list[str]) -> Iterator[tuple[Any, ...]]:
 
 def _check(path: Path, columns: list[str], found: list[str]) -> None:
     for column in columns:
+        flag = "--smiles" if column == columns[0] else "--label"
+        if found.count(column) > 1:
+            raise InputError(f"{path} has {found.count(column)} columns {column!r}; rename all but one.")
         if column not in found:
-            flag = "--smiles" if column == columns[0] else "--label"
             raise InputError(
                 f"{path} has no column {column!r}, it has {', '.join(map(str, found))[:300] or 'none'}; name one by "
                 f"{flag}."

@@ -21,7 +21,7 @@ def summed(tensors: Mapping[str, Tensor], key: str | None = None, text: str = ""
 
     Without a text the same tensors give the same bytes; safetensors puts the entries of its header in any order.
     """
-    return save(dict(tensors), ({} if key is None else {key: text}) | {"sha256": _digest(tensors, text)})
+    return save(dict(tensors), ({} if key is None else {key: text}) | {"sha256": digest(tensors, text)})
 
 
 def write_summed(
@@ -51,7 +51,7 @@ def read_summed(path: Path, key: str | None = None, required: bool = True) -> tu
         metadata = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")]).get("__metadata__") or {}
         text = "" if key is None else metadata.get(key, "")
         found = metadata.get("sha256")
-        whole = found == _digest(tensors, text) if required or found is not None else True
+        whole = found == digest(tensors, text) if required or found is not None else True
     except (OSError, SafetensorError, TypeError, ValueError, RuntimeError) as error:
         raise InputError(f"{path} cannot be read: {first_line(error)}") from error
     if not whole:
@@ -59,7 +59,8 @@ def read_summed(path: Path, key: str | None = None, required: bool = True) -> tu
     return tensors, text
 
 
-def _digest(tensors: Mapping[str, Tensor], text: str) -> str:
+def digest(tensors: Mapping[str, Tensor], text: str = "") -> str:
+    """The SHA-256 that `write_summed` gives a file of these."""
     found = hashlib.sha256(text.encode())
     for name in sorted(tensors):
         array: npt.NDArray[Any] = tensors[name].numpy()

@@ -28,6 +28,9 @@ class TensorRows:
     Args:
         path: the file. That its content is what was written is for the caller to know.
 
+    Attributes:
+        metadata: what the header holds beside the tensors.
+
     Raises:
         OSError: the file cannot be read.
         ValueError: it is no such file.
@@ -43,6 +46,7 @@ class TensorRows:
                 raise ValueError("its header is too large")
             header: Any = json.loads(file.read(size))
         self._start = 8 + size
+        self.metadata: Any = header.get("__metadata__") or {}
         self._entries = {name: self._entry(entry) for name, entry in header.items() if name != "__metadata__"}
 
     def read(self, bounds: Mapping[str, tuple[int, int] | None]) -> dict[str, Tensor]:

@@ -18,6 +18,8 @@ from graphcl_hard.graphs import to_graph_data
 
 pytest.importorskip("rdkit", reason="RDKit is not installed (the extra [molecules])")
 pd = pytest.importorskip("pandas", reason="pandas is not installed (the extra [molecules])")
+pa = pytest.importorskip("pyarrow", reason="pyarrow is not installed (the extra [parquet])")
+pq = pytest.importorskip("pyarrow.parquet")
 
 SMILES = ["CCO", "c1ccccc1", "CC(=O)O", "F/C=C/F", "O", "[Na+].[Cl-]", "C#N", "C[C@H](N)C(=O)O"]
 
@@ -80,6 +82,28 @@ def test_rows_that_are_no_molecule(tmp_path, capfd):
     assert "at least one graph, got none" in capfd.readouterr().err
 
 
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_a_charge_that_has_no_label_is_an_invalid_row(tmp_path, capsys, suffix):
+    path = tmp_path / f"ions{suffix}"
+    table = pd.DataFrame({"smiles": ["CCO", "[Mn+7]", "[W-8]"]})
+    table.to_csv(path, index=False) if suffix == ".csv" else table.to_parquet(path)
+    assert main([str(path), "--out", str(tmp_path / "set")]) == 2
+    found = capsys.readouterr().err
+    assert re.search(r"^error: Row 2 of .* holds '\[Mn\+7\]', with an atom that has no such labels, .*\n$", found), (
+        found
+    )
+    assert main([str(path), "--skip-invalid", "--out", str(tmp_path / "set")]) == 0
+    found = capsys.readouterr()
+    assert "1 graphs, 3 nodes" in found.out
+    assert "2 rows could not be read; the first: Row 2 of" in found.err
+
+
+def test_a_name_that_no_set_may_have(tmp_path):
+    (tmp_path / "my table (2).csv").write_text("smiles\nCCO\n")
+    assert main([str(tmp_path / "my table (2).csv"), "--out", str(tmp_path / "set")]) == 0
+    assert GraphShards(tmp_path / "set").name == "my-table-2"
+
+
 def gz(path, rows):
     path.write_bytes(gzip.compress("".join(",".join(map(str, row)) + "\n" for row in rows).encode()))
 
@@ -120,8 +144,11 @@ def test_a_folder_of_ogb(ogb, chunk, tmp_path, monkeypatch):
     assert values(found.node_label, found.node_label_values) == read(ogb / "node-feat.csv.gz").tolist()
 
 
-def test_numbers_that_are_not_whole_are_attributes(ogb, tmp_path):
-    gz(ogb / "node-feat.csv.gz", [[i / 3, 1] for i in range(10)])
+@pytest.mark.parametrize("chunk", [1, 3, 8192])
+def test_numbers_that_are_not_whole_are_attributes(ogb, tmp_path, monkeypatch, chunk):
+    """Whichever chunk they are in."""
+    monkeypatch.setattr("graphcl_hard.ogb.SHARD_GRAPHS", chunk)
+    gz(ogb / "node-feat.csv.gz", [[i // 5 * i / 3, 1] for i in range(10)])
     (ogb / "edge-feat.csv.gz").unlink()
     assert main([str(ogb), "--out", str(tmp_path / "set"), "--name", "toy"]) == 0
     found = GraphShards(tmp_path / "set").whole()
@@ -147,6 +174,13 @@ def test_numbers_that_are_not_whole_are_attributes(ogb, tmp_path):
         ("graph-label", [[0.5]] * 4, ["--label", "0"], "Graph 0 of .* has the label 0 0.5, must be a class"),
         ("graph-label", [[1], [""], [0], [1]], ["--label", "0"], "Graph 1 of .* has the label 0 nan, must be a class"),
         ("num-edge-list", None, [], "num-edge-list.csv.gz is missing"),
+        ("node-feat", [[1, 2]] * 6 + [[8, ""]] + [[1, 2]] * 3, [], r"Row 7 of .*node-feat.csv.gz \(from 1\) lacks"),
+        (
+            "edge-feat",
+            [[0.5, 1]] * 7 + [["1e300", 1]],
+            [],
+            r"Row 8 of .*edge-feat.csv.gz \(from 1\) .* no finite 32-bit",
+        ),
     ],
 )
 def test_a_wrong_file_of_ogb_is_one_sentence(ogb, tmp_path, capsys, name, rows, words, message):
@@ -159,11 +193,12 @@ def test_a_wrong_file_of_ogb_is_one_sentence(ogb, tmp_path, capsys, name, rows, 
     assert not (tmp_path / "set").exists()
 
 
-def test_a_gzip_file_that_is_cut_short(ogb, tmp_path, capsys):
+def test_a_gzip_file_that_is_damaged(ogb, tmp_path, capsys):
     content = (ogb / "edge.csv.gz").read_bytes()
-    (ogb / "edge.csv.gz").write_bytes(content[: len(content) // 2])
-    assert main([str(ogb.parent), "--out", str(tmp_path / "set")]) == 2
-    assert "edge.csv.gz cannot be read" in capsys.readouterr().err
+    for damaged in (content[: len(content) // 2], content[:12] + b"\xff" * 8 + content[20:]):
+        (ogb / "edge.csv.gz").write_bytes(damaged)
+        assert main([str(ogb.parent), "--out", str(tmp_path / "set")]) == 2
+        assert "edge.csv.gz cannot be read" in capsys.readouterr().err
 
 
 def test_a_tu_set(tmp_path):
@@ -190,6 +225,12 @@ def test_a_tu_set(tmp_path):
         (["empty.csv"], "has no column 'smiles', it has none"),
         (["bad.parquet"], "bad.parquet cannot be read"),
         (["bad.csv.gz"], "bad.csv.gz cannot be read"),
+        (["torn.csv.gz"], "torn.csv.gz cannot be read"),
+        (["quote.csv"], "quote.csv cannot be read: unexpected end of data"),
+        (["comma.csv", "--label", "active"], r"Row 2 of comma.csv \(from 1\) has 4 values, must have 3; mend it"),
+        (["short.csv", "--label", "active"], r"Row 1 of short.csv \(from 1\) has 2 values, must have 3; mend it"),
+        (["twice.csv"], "twice.csv has 2 columns 'smiles'; rename all but one"),
+        (["twice.parquet"], "twice.parquet has 2 columns 'smiles'; rename all but one"),
         (["m.csv", "--lable", "x"], "--label"),
     ],
 )
@@ -198,6 +239,13 @@ def test_bad_input_is_one_sentence_and_nothing_is_written(table, tmp_path, monke
     assert main(["MUTAG", "--out", "set", "--quiet"]) == 0
     for name in ("m.txt", "empty.csv", "bad.parquet", "bad.csv.gz"):
         (tmp_path / name).write_text("" if name == "empty.csv" else "no table")
+    torn = gzip.compress(b"smiles\n" + b"CCO\nCN\n" * 99)
+    (tmp_path / "torn.csv.gz").write_bytes(torn[:14] + b"\xff" * 8 + torn[22:])
+    (tmp_path / "quote.csv").write_text('smiles,name\nC,x\nCCO,"ethanol\n' + "CN,y\n" * 99)
+    (tmp_path / "comma.csv").write_text("smiles,mass,active\nC,1,0\nCN,31,06,0\n")
+    (tmp_path / "short.csv").write_text("smiles,mass,active\nC,1\n")
+    (tmp_path / "twice.csv").write_text("smiles,smiles\nC,C\n")
+    pq.write_table(pa.table([["C"], ["C"]], names=["smiles", "smiles"]), tmp_path / "twice.parquet")
     before = sorted(path.name for path in tmp_path.iterdir())
     capsys.readouterr()
     assert main([*words, *([] if "--out" in words else ["--out", "new"])]) == 2

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 import shutil
 
 import networkx as nx
@@ -17,6 +18,7 @@ from torch_geometric.data import Data
 from graphcl_hard import GraphShards, InputError, load_graphs, to_chunks, write_shards
 from graphcl_hard.features import FeatureMap
 from graphcl_hard.graph_data import GraphData
+from graphcl_hard.graph_shards import index_sum
 from graphcl_hard.graphs import to_graph_data
 from graphcl_hard.sources import SHARDS_INDEX
 
@@ -166,6 +168,12 @@ def test_nothing_else_is_ever_replaced(tmp_path, toy):
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "encoder.safetensors").write_bytes(b"")
     refused(lambda: write_shards(tmp_path / "other", [toy]), "holds encoder.safetensors")
+    (tmp_path / "mine").mkdir()
+    for name in ("000001.json", "000000.safetensors"):  # a name that shards have, and one that they do not
+        (tmp_path / "mine" / name).write_bytes(b"mine")
+        refused(lambda: write_shards(tmp_path / "mine", [toy]), f"holds 00000[01].{name[7:]}")
+        assert (tmp_path / "mine" / name).read_bytes() == b"mine"
+        (tmp_path / "mine" / name).unlink()
     refused(lambda: write_shards(tmp_path / "set" / SHARDS_INDEX, [toy]), "is a file")
 
     def a_second_run_at_once():
@@ -194,7 +202,8 @@ def test_a_flipped_bit_is_found_before_a_graph_is_used(tmp_path, toy):
     ("key", "value"),
     [
         ("format", 2),
-        ("shards", ["../000000.safetensors"]),
+        ("shards", [["../000000.safetensors", ""]]),
+        ("shards", ["000000.safetensors"]),
         ("columns", ["node_label", "x"]),
         ("places", {"node_label": [[0, 0, 1]], "edge_label": []}),
         ("values", {}),
@@ -205,7 +214,9 @@ def test_an_index_that_is_none_is_refused(tmp_path, toy, key, value):
     folder = tmp_path / "set"
     write_shards(folder, [toy])
     index = json.loads((folder / SHARDS_INDEX).read_text())
-    (folder / SHARDS_INDEX).write_text(json.dumps({**index, key: value}))
+    index |= {key: value}
+    index["sum"] = index_sum({name: index[name] for name in index if name != "sum"})
+    (folder / SHARDS_INDEX).write_text(json.dumps(index))
     refused(lambda: GraphShards(folder), str(folder))
 
 
@@ -218,12 +229,45 @@ def written(tmp_path_factory):
 
 @campaign("shards, damaged", CHANCE, st.sampled_from([SHARDS_INDEX, "000000.safetensors", "000002.safetensors"]))
 def test_any_bytes_in_a_folder_of_shards(written, tmp_path_factory, chance, name):
-    """The set, or a sentence; of an index that was changed and still is one, some set."""
+    """The set, or a sentence."""
     folder = tmp_path_factory.getbasetemp() / "damaged-shards"
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(written, folder)
-    content = damaged((folder / name).read_bytes(), chance)
-    (folder / name).write_bytes(content)
+    (folder / name).write_bytes(damaged((folder / name).read_bytes(), chance))
     found = outcome(lambda: GraphShards(folder).whole())
-    if found is not None and (name != SHARDS_INDEX or content == (written / name).read_bytes()):
+    if found is not None:
         same(found, GraphShards(written).whole())
+
+
+def test_every_flipped_bit_of_an_index_is_found(written, tmp_path):
+    """One of a shard's name gives one shard twice, one of a label another label."""
+    shutil.copytree(written, tmp_path / "set")
+    content, right = (written / SHARDS_INDEX).read_bytes(), GraphShards(written)
+    for bit in range(8 * len(content)):
+        flipped = bytearray(content)
+        flipped[bit // 8] ^= 1 << bit % 8
+        (tmp_path / "set" / SHARDS_INDEX).write_bytes(flipped)
+        found = outcome(lambda: GraphShards(tmp_path / "set"))
+        if found is not None:  # the case of an escape's letter
+            assert vars(found)["_shards"] == vars(right)["_shards"], bit
+            same(found.whole(), right.whole())
+
+
+def test_a_shard_of_another_set_is_refused(tmp_path, toy):
+    for name, graphs in (("one", [toy, toy]), ("two", [toy, dataclasses.replace(toy, y=1 - toy.y)])):
+        write_shards(tmp_path / name, graphs)
+    shutil.copy(tmp_path / "two" / "000001.safetensors", tmp_path / "one")
+    refused(lambda: GraphShards(tmp_path / "one"), "000001.safetensors cannot be read: it belongs to another set")
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float16])
+def test_attributes_are_written_in_float32(tmp_path, toy, dtype):
+    attributes = torch.arange(toy.num_nodes, dtype=dtype)[:, None] / 8
+    found = write_shards(tmp_path / "set", [dataclasses.replace(toy, node_attr=attributes)]).whole().node_attr
+    assert found.dtype == torch.float32
+    assert torch.equal(found, attributes.float())
+    attributes[3] = math.inf
+    bad = dataclasses.replace(toy, node_attr=attributes)
+    refused(lambda: write_shards(tmp_path / "bad", [toy, bad]), "of graphs")
+    refused(lambda: write_shards(tmp_path / "bad", [bad]), "node_attr of graphs 0 to 23 must be finite 32-bit numbers")
+    assert not (tmp_path / "bad").exists()

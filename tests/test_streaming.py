@@ -1,16 +1,19 @@
 """Batches from the disk are those of the set in memory, each graph once, and a training from them repeats."""
 
 import dataclasses
+import functools
 import gc
 import itertools
 import json
 import tempfile
 import threading
+import weakref
 
 import networkx as nx
 import numpy as np
 import pytest
 import torch
+from torch.utils.data import Dataset, Subset
 from torch_geometric.data import Data, OnDiskDataset
 
 from graphcl_hard import HardInfoGraph, InputError, graph_sets, load_graphs, streaming, to_chunks, write_shards
@@ -21,6 +24,9 @@ from graphcl_hard.devices import training_device
 from graphcl_hard.embed import main as embed_main
 from graphcl_hard.features import FeatureMap
 from graphcl_hard.following import prepare
+from graphcl_hard.graph_data import GraphData
+from graphcl_hard.graph_sets import open_graphs
+from graphcl_hard.graph_shards import GraphShards
 from graphcl_hard.graphs import to_graph_data
 from graphcl_hard.run import main
 from graphcl_hard.streaming import StreamedBatches, make_batches
@@ -274,4 +280,40 @@ def test_a_dataset_of_pyg_that_is_not_in_memory(tmp_path, small_windows, tempora
     found = HardInfoGraph(**SETTINGS).fit_transform(dataset)
     assert found.shape == (60, 8)
     assert np.array_equal(found, HardInfoGraph(**SETTINGS).fit_transform(iter(graphs)))
+    part = Subset(Subset(dataset, range(59)), range(1, 50))
+    assert isinstance(open_graphs(part), GraphShards)
+    assert isinstance(open_graphs(Subset(graphs, range(1, 50))), GraphData)
+    found = HardInfoGraph(**SETTINGS).fit_transform(part)
+    assert np.array_equal(found, HardInfoGraph(**SETTINGS).fit_transform(iter(graphs[1:50])))
     dataset.close()
+
+
+def test_a_dataset_that_does_not_say_where_it_ends(small_windows, temporary):
+    class Endless(Dataset):
+        def __len__(self):
+            return 50
+
+        def __getitem__(self, index):
+            return graph_of(index)
+
+    def graph_of(index):
+        return Data(edge_index=torch.tensor([[0, 1], [1, 0]]), num_nodes=2 + index % 5)
+
+    found = HardInfoGraph(**SETTINGS).fit_transform(Endless())
+    assert np.array_equal(found, HardInfoGraph(**SETTINGS).fit_transform(graph_of(index) for index in range(50)))
+
+
+def test_of_an_iterable_only_a_part_is_in_memory(small_windows, temporary, monkeypatch):
+    monkeypatch.setattr(graph_sets, "to_chunks", functools.partial(to_chunks, size=20))
+    gone, most = [], 0
+
+    def graphs():
+        nonlocal most
+        for number in range(500):
+            graph = Data(edge_index=torch.tensor([[0, 1], [1, 0]]), num_nodes=2)
+            weakref.finalize(graph, gone.append, number)
+            most = max(most, number + 1 - len(gone))
+            yield graph
+
+    assert open_graphs(graphs()).num_graphs == 500
+    assert most <= 45  # a window and the graph after it, or two chunks
