@@ -34,12 +34,13 @@ from graphcl_hard.display import Display
 from graphcl_hard.features import FeatureMap
 from graphcl_hard.following import prepare
 from graphcl_hard.graph_data import GraphData
-from graphcl_hard.graph_shards import SHARD_GRAPHS, GraphShards, index_sum
+from graphcl_hard.graph_shards import SHARD_GRAPHS, GraphShards
 from graphcl_hard.records import environment
 from graphcl_hard.shard_writing import write_shards
 from graphcl_hard.sources import SHARDS_INDEX as INDEX
 from graphcl_hard.sources import is_shards
 from graphcl_hard.streaming import make_batches
+from graphcl_hard.summed_file import with_sum
 from graphcl_hard.training import Epoch, train
 
 NODES, LABELS, REACH, EXTRA = (20, 40), 12, 4, 0.15
@@ -136,11 +137,10 @@ def first_shards(folder: Path, count: int, out: Path) -> Path:
     """A set of as many shards as hold `count` graphs, which are links to those of the set."""
     index = json.loads((folder / INDEX).read_text())
     index["shards"] = index["shards"][: math.ceil(count / SHARD_GRAPHS)]
-    index["sum"] = index_sum({name: value for name, value in index.items() if name != "sum"})
     out.mkdir()
     for shard, _ in index["shards"]:
         (out / shard).symlink_to(folder.resolve() / shard)
-    (out / INDEX).write_text(json.dumps(index))
+    (out / INDEX).write_text(json.dumps(with_sum(index)))
     return out
 
 

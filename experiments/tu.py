@@ -10,6 +10,11 @@ Examples:
   python experiments/tu.py --scheduler tcp://192.168.0.7:8786     (on a Dask cluster)
 """
 
+if __name__ == "__main__":
+    from graphcl_hard.early_signals import end_at_once
+
+    end_at_once()
+
 import signal
 import sys
 import warnings
@@ -31,6 +36,7 @@ from study.maps import draw_maps
 from study.outlook import ProgressBar, Records, estimate, left_over, overview, read_outcomes
 from study.plan import narrow, read_plan
 
+from graphcl_hard.command_line import one_sentence
 from graphcl_hard.errors import InputError
 from graphcl_hard.whole_files import PARTIAL
 
@@ -84,9 +90,9 @@ class Stopped(KeyboardInterrupt):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit status: 0, 1 where a cell failed, 2 for bad input, 130 or 143 when stopped."""
-    arguments = tyro.cli(Arguments, args=argv, description=__doc__)
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
     try:
+        arguments = one_sentence("", lambda: tyro.cli(Arguments, args=argv, description=__doc__))
         return _sweep(arguments, console)
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -1,16 +1,21 @@
 """How far a run's training has come, on disk: the last checkpoint and the one before it, each with its own sum."""
 
 import json
+import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from graphcl_hard.config import Config
+from graphcl_hard.display import Display
 from graphcl_hard.errors import InputError, first_line
-from graphcl_hard.records import CHECKPOINTS
+from graphcl_hard.records import CHECKPOINTS, EMBEDDINGS, ENCODER, FEATURES, METRICS, RESULT, RunFolder
+from graphcl_hard.settings_file import check_same_settings
 from graphcl_hard.summed_file import read_summed, summed
 from graphcl_hard.training import Epoch, TrainingState
 from graphcl_hard.whole_files import replacing
@@ -71,10 +76,38 @@ def read_checkpoint(folder: Path, state: TrainingState) -> Progress | None:
     return None
 
 
+def read_finished(config: Config, folder: RunFolder, display: Display) -> dict[str, Any] | None:
+    """What result.json holds of a run with these settings that is finished, and whose files are there."""
+    check_same_settings(config, folder.path)
+    earlier = folder.read_json(RESULT)
+    if earlier is None or earlier.get("status") != "finished":
+        return None
+    complaint = _damage(folder.path, config.evaluate)
+    if complaint is not None:
+        display.warn(f"{complaint}; the run is made again.")
+        return None
+    return earlier
+
+
 def remove_checkpoints(folder: Path) -> None:
     """Remove what a finished run needs no more."""
     for name in CHECKPOINTS:
         (folder / name).unlink(missing_ok=True)
+
+
+def _damage(folder: Path, evaluated: bool) -> str | None:
+    """What is wrong with the files of a run that is finished, in a clause; None: nothing that can be seen."""
+    names = [METRICS, FEATURES, *ENCODER, *([EMBEDDINGS] if evaluated else [])]
+    lost = [name for name in names if not (folder / name).is_file()]
+    if lost:
+        return f"{folder / lost[0]} is missing"
+    if evaluated and not zipfile.is_zipfile(folder / EMBEDDINGS):
+        return f"{folder / EMBEDDINGS} is cut short"
+    try:
+        read_summed(folder / ENCODER[0])
+    except InputError as error:
+        return str(error)
+    return None
 
 
 def _read(path: Path, state: TrainingState) -> Progress:

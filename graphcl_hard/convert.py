@@ -11,6 +11,11 @@ Examples:
   python -m graphcl_hard.run --dataset data/molecules --no-evaluate
 """
 
+if __name__ == "__main__":
+    from graphcl_hard.early_signals import end_at_once
+
+    end_at_once()
+
 import itertools
 import re
 import signal

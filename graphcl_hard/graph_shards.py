@@ -5,7 +5,6 @@ a folder that was not finished is never taken for a whole set.
 """
 
 import copy
-import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -17,7 +16,7 @@ from torch import Tensor
 from graphcl_hard.errors import InputError, first_line, shown
 from graphcl_hard.graph_data import GraphData, offsets
 from graphcl_hard.sources import SHARDS_INDEX as INDEX
-from graphcl_hard.summed_file import read_summed
+from graphcl_hard.summed_file import json_digest, read_summed
 from graphcl_hard.tensor_rows import TensorRows
 
 FORMAT = 1
@@ -25,11 +24,6 @@ SHARD_GRAPHS = 8192
 WINDOW = 16384  # graphs in memory at a time; smaller sets are read into it as a whole
 PER_NODE, PER_EDGE = ("node_label", "node_attr"), ("edge_label", "edge_attr")
 LABELS = ("node_label", "edge_label")
-
-
-def index_sum(index: Mapping[str, Any]) -> str:
-    """What an index without its own sum adds up to."""
-    return hashlib.sha256(json.dumps(index, sort_keys=True).encode()).hexdigest()
 
 
 class GraphShards:
@@ -59,7 +53,7 @@ class GraphShards:
             if index["format"] != FORMAT:
                 found = shown(index["format"])
                 raise InputError(f"{self.path} is a set of format {found}, must be {FORMAT}; convert it again.")
-            if index.pop("sum") != index_sum(index):
+            if index["sum"] != json_digest(index):
                 raise ValueError("its sum differs")
             self.name = str(index["name"])
             self._shards = [(str(shard), str(digest)) for shard, digest in index["shards"]]

@@ -196,11 +196,15 @@ class RunFolder:
 
 def default_folder(dataset: str, now: datetime) -> Path:
     """Make a new folder under runs/, named by data set and time; no two processes get the same."""
-    stem = f"{Path(dataset).name}-{now:%Y%m%d-%H%M%S}"
+    stem, runs = f"{Path(dataset).name}-{now:%Y%m%d-%H%M%S}", Path("runs")
+    try:
+        runs.mkdir(exist_ok=True)
+    except FileExistsError:
+        raise InputError("runs must be a folder, for the runs without --out, and is none; remove it.") from None
     for number in itertools.count(1):
-        folder = Path("runs") / (stem if number == 1 else f"{stem}-{number}")
+        folder = runs / (stem if number == 1 else f"{stem}-{number}")
         try:
-            folder.mkdir(parents=True)
+            folder.mkdir()
         except FileExistsError:
             continue
         break

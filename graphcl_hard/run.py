@@ -4,8 +4,9 @@ The same encoder is judged before and after training, on the same folds, since a
 The run leaves a folder: config.yaml (run it again with --config), metrics.csv, result.json, encoder.safetensors,
 embeddings.npz and two pictures. graphcl_hard.embed embeds other graphs by it.
 
-Exit status: 0 done; 2 bad input, or a file that cannot be read or written; 130 Ctrl-C; 143 SIGTERM, which a scheduler
-sends before it kills: the last whole epoch is saved first, and the same command with --out and --resume goes on.
+Exit status: 0 done; 2 bad input, or a file that cannot be read or written; 130 Ctrl-C; 141 nobody reads the output; 143
+SIGTERM, which a scheduler sends before it kills: the last whole epoch is saved first, and the same command with --out
+and --resume goes on.
 
 Examples:
   python -m graphcl_hard.run --dataset MUTAG
@@ -15,22 +16,15 @@ Examples:
   torchrun --nproc-per-node 4 -m graphcl_hard.run --dataset DD                     (four processes, one training)
 """
 
+if __name__ == "__main__":
+    from graphcl_hard.early_signals import end_at_once
+
+    end_at_once()
+
+import dataclasses
 import os
 import signal
 import sys
-
-
-def _end_at_once(number: int, _: object) -> None:
-    os.write(2, b"interrupted: nothing was written.\n")
-    os._exit(128 + number)
-
-
-if __name__ == "__main__":
-    # While modules load nothing is on disk yet, and an exception there may be swallowed by the import system.
-    signal.signal(signal.SIGINT, _end_at_once)
-    signal.signal(signal.SIGTERM, _end_at_once)
-
-import dataclasses
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass

@@ -16,6 +16,17 @@ from graphcl_hard.errors import InputError, shown
 _NOT_YAML = (yaml.YAMLError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 
 
+class _Loader(yaml.SafeLoader):
+    """PyYAML's safe loader, which takes the last of two lines of one name; here they are refused."""
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+        """A mapping whose keys are all different."""
+        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]  # before others are merged in
+        if twice := [key for key in keys if keys.count(key) > 1]:
+            raise ValueError(f"{shown(twice[0])} comes twice")
+        return super().construct_mapping(node, deep)
+
+
 def check_same_settings(config: Config, folder: Path) -> None:
     """Raise `InputError` where the run in a folder has other settings, so that it cannot go on under these."""
     path = folder / "config.yaml"
@@ -38,7 +49,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     """
     try:
         # Numbers such as 1e-3 are strings to YAML 1.1; the flags' parser reads them, so all scalars may be strings.
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = _Loader(path.read_text(encoding="utf-8")).get_single_data()
     except (OSError, *_NOT_YAML) as error:
         reason = error.strerror if isinstance(error, OSError) else re.sub(r"\s+", " ", str(error))[:500]
         raise InputError(f"--config {path} cannot be read: {reason}; give the config.yaml of a run.") from error

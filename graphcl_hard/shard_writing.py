@@ -13,11 +13,11 @@ from torch import Tensor
 
 from graphcl_hard.errors import InputError
 from graphcl_hard.graph_data import GraphData
-from graphcl_hard.graph_shards import FORMAT, LABELS, PER_EDGE, PER_NODE, GraphShards, index_sum
+from graphcl_hard.graph_shards import FORMAT, LABELS, PER_EDGE, PER_NODE, GraphShards
 from graphcl_hard.records import LOCK
 from graphcl_hard.sources import SHARDS_INDEX as INDEX
 from graphcl_hard.sources import is_shards
-from graphcl_hard.summed_file import digest, write_summed
+from graphcl_hard.summed_file import digest, with_sum, write_summed
 from graphcl_hard.whole_files import PARTIAL, replacing
 
 # What a set that was not finished may have left in its folder, beside its lock; without an index, it is replaced.
@@ -86,9 +86,8 @@ def _write(path: Path, chunks: Iterable[GraphData], name: str, progress: Callabl
     }
     held = [column for column, width in widths.items() if width]
     index = {"format": FORMAT, "name": name, "columns": held, "values": values, "places": places, "shards": shards}
-    index["sum"] = index_sum(index)
     with replacing(path / INDEX) as partial:
-        partial.write_text(json.dumps(index), encoding="utf-8")
+        partial.write_text(json.dumps(with_sum(index)), encoding="utf-8")
     return GraphShards(path)
 
 

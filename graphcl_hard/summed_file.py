@@ -67,3 +67,14 @@ def digest(tensors: Mapping[str, Tensor], text: str = "") -> str:
         found.update(f"{name} {array.dtype} {array.shape}".encode())
         found.update(np.ascontiguousarray(array).data)
     return found.hexdigest()
+
+
+def with_sum(content: Mapping[str, Any]) -> dict[str, Any]:
+    """What a JSON file is to hold, and by the name "sum" its sum."""
+    return {**content, "sum": json_digest(content)}
+
+
+def json_digest(content: Mapping[str, Any]) -> str:
+    """The SHA-256 of what a JSON file holds, but for a sum of its own by the name "sum"."""
+    held = {name: value for name, value in content.items() if name != "sum"}
+    return hashlib.sha256(json.dumps(held, sort_keys=True).encode()).hexdigest()

@@ -64,6 +64,8 @@ def _wanted(zipped: zipfile.ZipFile, name: str, archive: Path, advice: str) -> d
             what = "is a link"
         elif wanted and parts[-1] in members:
             what = "comes twice"
+        elif wanted and info.flag_bits & 1:
+            what = "is encrypted"
         if what is not None:
             raise InputError(f"{archive.name} for {name}: its member {info.filename[:80]!r} {what}; {advice}.")
         if wanted:

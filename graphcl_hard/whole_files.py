@@ -19,11 +19,12 @@ def replacing(path: Path, sync: bool = True) -> Iterator[Path]:
         sync: whether to wait for the disk: without, a failure of power may leave a file of this name that is empty.
             It takes milliseconds, so that what each epoch writes anew does without.
     """
-    # The suffix stays last: writers such as np.savez and matplotlib read the format from it.
-    handle, name = tempfile.mkstemp(prefix=PARTIAL, suffix=path.suffix, dir=path.parent)
-    os.close(handle)
-    partial = Path(name)
+    partial = None
     try:
+        # The suffix stays last: writers such as np.savez and matplotlib read the format from it.
+        handle, name = tempfile.mkstemp(prefix=PARTIAL, suffix=path.suffix, dir=path.parent)
+        os.close(handle)
+        partial = Path(name)
         yield partial
         if sync:
             sync_file(partial)
@@ -35,7 +36,8 @@ def replacing(path: Path, sync: bool = True) -> Iterator[Path]:
         error.filename = str(path)  # a full disk does not say which file
         raise
     finally:
-        partial.unlink(missing_ok=True)
+        if partial is not None:
+            partial.unlink(missing_ok=True)
 
 
 def sync_file(path: Path) -> None:

@@ -14,6 +14,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+import requests
 
 from graphcl_hard import download, unpack
 from graphcl_hard.download import NotFetchedError, fetch
@@ -166,6 +167,13 @@ def test_passwords_in_addresses_are_not_shown(raw):
         get(raw, "http://me:secret@127.0.0.1:9/x@y")
     assert "secret" not in str(caught.value)
     assert "http://127.0.0.1:9/x@y" in str(caught.value)
+    for place, shown in [
+        ("http://me:p@secret@a:80/x", "http://a:80/x"),
+        ("http://me:secret/secret@a/x", "http://a/x"),
+        ("http://a:80/x@y", "http://a:80/x@y"),
+        ("http://a/x@y", "http://a/x@y"),
+    ]:
+        assert download._printable(place) == shown
 
 
 def test_an_address_that_is_none(raw):
@@ -252,7 +260,8 @@ def test_official_sum(server, raw):
         (None, OTHER, False),
         ("right", OTHER, True),
         (OTHER, None, False),
-        ("other set only", OTHER, True),
+        ("other set only", None, True),
+        ("other set only", OTHER, False),
     ],
 )
 def test_mirror_sums(server, raw, tmp_path, kind, listed, known, good):
@@ -414,23 +423,58 @@ def test_a_set_that_is_not_whole_is_never_put_in_place(tmp_path):
     assert (raw / "HALF_graph_labels.txt").is_file()
 
 
-def test_an_address_with_tls_that_leads_to_one_without_is_not_used(raw, monkeypatch):
-    def answer(url):
-        response = download.requests.Response()
-        response.status_code, response.url, response.raw = 200, url, io.BytesIO(zip_bytes())
+@pytest.mark.parametrize("target", ["http://127.0.0.1:9/x?token=1", "HTTP://127.0.0.1:9/x", "//127.0.0.1:9/TINY.zip"])
+def test_an_address_with_tls_that_leads_to_one_without_is_not_followed(raw, monkeypatch, target):
+    asked = []
+
+    def send(_, request, **__):
+        asked.append(request.url)
+        response = requests.Response()
+        response.request, response.url, response.raw = request, request.url, io.BytesIO(zip_bytes())
+        response.status_code = 302 if len(asked) == 1 else 200
+        response.headers["Location"] = target
         return response
 
-    def get_redirected(url, **_):
-        response = answer(url.replace("https:", "http:"))
-        response.history = [answer(url)]
-        return response
-
-    monkeypatch.setattr(download.requests, "get", get_redirected)
+    monkeypatch.setattr(requests.adapters.HTTPAdapter, "send", send)
+    if target.startswith("//"):  # the way is that of the address
+        get(raw, official="https://127.0.0.1:9")
+        assert asked == ["https://127.0.0.1:9/TINY.zip"] * 2
+        assert_whole(raw)
+        return
     with pytest.raises(NotFetchedError, match="it leads to an address without TLS"):
         get(raw, official="https://127.0.0.1:9")
+    assert asked == ["https://127.0.0.1:9/TINY.zip"]
     assert_nothing_left(raw)
+    asked.clear()
     get(raw, official="http://127.0.0.1:9")  # as a mirror in one's own network may be
     assert_whole(raw)
+
+
+@pytest.mark.parametrize(("status", "tried"), [(503, "HTTP status 503, 3 tries"), (401, "HTTP status 401")])
+def test_sums_that_a_mirror_does_not_give_are_not_done_without(server, raw, status, tried):
+    server.replies["/TINY.zip"] = [(200, zip_bytes(), None)]
+    server.replies["/SHA256SUMS"] = [(status, b"", None)] * 3
+    with pytest.raises(NotFetchedError, match=rf"\(its SHA256SUMS: {tried}\)"):
+        get(raw, server.url)
+    assert_nothing_left(raw)
+
+
+@pytest.mark.parametrize("address", ["http://a..b", f"http://{'a' * 70}.org", "http://[::1", "https://\udc80.org"])
+def test_an_address_that_no_host_can_have(raw, address):
+    with pytest.raises(NotFetchedError, match="TINY could not be fetched: tried "):
+        get(raw, address)
+    assert_nothing_left(raw)
+
+
+def test_an_encrypted_member_is_refused_before_any_is_unpacked(tmp_path):
+    content = bytearray(zip_bytes())
+    last = content.rindex(b"PK\x01\x02")
+    content[last + 8] |= 1  # the flag in the list of members
+    (tmp_path / "TINY.zip").write_bytes(content)
+    (tmp_path / "out").mkdir()
+    with pytest.raises(InputError, match=r"its member .* is encrypted; do not use this file"):
+        extract(tmp_path / "TINY.zip", "TINY", tmp_path / "out")
+    assert not list((tmp_path / "out").iterdir())
 
 
 @pytest.mark.parametrize("member", [".", "./", "TINY/.", "TINY//"])

@@ -16,6 +16,7 @@ from graphcl_hard.errors import InputError
 from graphcl_hard.evaluation_arguments import rescale
 from graphcl_hard.features import node_features
 from graphcl_hard.run import main as run
+from graphcl_hard.summed_file import with_sum
 
 MUTAG = Path(__file__).parent.parent / "datasets" / "MUTAG"
 
@@ -100,7 +101,7 @@ def test_a_gine_of_an_earlier_version_is_refused(gine, tmp_path, capsys):
     folder = shutil.copytree(gine, tmp_path / "old")
     features = json.loads((folder / "features.json").read_text())
     del features["edges"]
-    (folder / "features.json").write_text(json.dumps(features))
+    (folder / "features.json").write_text(json.dumps(with_sum(features)))
     assert main([str(folder), "--data", "MUTAG", "--out", str(tmp_path / "v.npz")]) == 2
     assert "has the encoder gine and no map of the edges' features" in capsys.readouterr().err
     assert not (tmp_path / "v.npz").exists()
@@ -136,12 +137,20 @@ def test_bad_input_is_one_sentence_and_nothing_is_written(flags, sentence, finis
     assert (tmp_path / "there.npz").read_text() == "mine"
 
 
+def test_a_digit_of_the_features_that_changed_is_found(finished, tmp_path, capsys):
+    folder = shutil.copytree(finished, tmp_path / "run")
+    text = (folder / "features.json").read_text()
+    (folder / "features.json").write_text(text.replace("0", "1", 1))
+    assert main([str(folder), "--data", "MUTAG", "--out", str(tmp_path / "v.npz")]) == 2
+    assert "features.json cannot be read (ValueError: its sum differs)" in capsys.readouterr().err
+
+
 def test_a_run_without_its_features_is_refused(finished, tmp_path, capsys):
     folder = shutil.copytree(finished, tmp_path / "old")
     (folder / "features.json").write_text("{}")
     assert main([str(folder), "--data", "MUTAG", "--out", str(tmp_path / "v.npz")]) == 2
     assert (
-        "features.json cannot be read (KeyError: 'label_values'); name the folder of a run" in capsys.readouterr().err
+        "features.json cannot be read (ValueError: it has no sum); name the folder of a run" in capsys.readouterr().err
     )
     (folder / "features.json").unlink()
     with pytest.raises(InputError, match=r"cannot be read \(No such file"):

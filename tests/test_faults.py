@@ -377,6 +377,28 @@ def test_sigterm_while_starting_up_ends_with_143(tmp_path, delay):
     assert error.count("\n") == 1
 
 
+COMMANDS = [
+    *(["-m", f"graphcl_hard.{name}"] for name in ("run", "embed", "evaluate", "convert")),
+    ["experiments/tu.py"],
+]
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs /proc, to see when a signal is handled")
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command[-1])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
+def test_a_signal_while_modules_load_is_one_sentence(tmp_path, command, number):
+    root = Path(__file__).resolve().parent.parent
+    words = ["MUTAG", "--out", str(tmp_path / "out"), "--data", "MUTAG"]
+    process = subprocess.Popen([sys.executable, *command, *words], cwd=root, stderr=subprocess.PIPE, text=True)
+    status = Path(f"/proc/{process.pid}/status")
+    while not int(status.read_text().partition("SigCgt:")[2].split()[0], 16) >> signal.SIGTERM - 1 & 1:
+        pass  # the interpreter itself is starting
+    process.send_signal(number)
+    _, error = process.communicate(timeout=300)
+    assert (process.returncode, error) == (128 + number, "interrupted: nothing was written.\n")
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.fixture
 def handled():
     before = signal.signal(signal.SIGTERM, terminate_once)

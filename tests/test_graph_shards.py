@@ -18,9 +18,9 @@ from torch_geometric.data import Data
 from graphcl_hard import GraphShards, InputError, load_graphs, to_chunks, write_shards
 from graphcl_hard.features import FeatureMap
 from graphcl_hard.graph_data import GraphData
-from graphcl_hard.graph_shards import index_sum
 from graphcl_hard.graphs import to_graph_data
 from graphcl_hard.sources import SHARDS_INDEX
+from graphcl_hard.summed_file import with_sum
 
 NAMES = {"node_label": "kind", "node_attr": ("size",), "edge_label": "bond", "edge_attr": ("length",)}
 COLUMNS = ("node_label", "node_attr", "edge_label", "edge_attr")
@@ -215,8 +215,7 @@ def test_an_index_that_is_none_is_refused(tmp_path, toy, key, value):
     write_shards(folder, [toy])
     index = json.loads((folder / SHARDS_INDEX).read_text())
     index |= {key: value}
-    index["sum"] = index_sum({name: index[name] for name in index if name != "sum"})
-    (folder / SHARDS_INDEX).write_text(json.dumps(index))
+    (folder / SHARDS_INDEX).write_text(json.dumps(with_sum(index)))
     refused(lambda: GraphShards(folder), str(folder))
 
 

@@ -10,7 +10,7 @@ import graphcl_hard
 PACKAGE = Path(graphcl_hard.__file__).parent
 # From the ground up; the modules of one floor do not know each other.
 FLOORS = [
-    {"errors", "allocator", "derivatives", "setting_ranges", "cautions", "whole_files"},
+    {"errors", "allocator", "derivatives", "setting_ranges", "cautions", "whole_files", "early_signals"},
     {
         "hardness",
         "evaluation_arguments",

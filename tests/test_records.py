@@ -182,6 +182,14 @@ def test_default_folders_are_new_each_time(tmp_path, monkeypatch):
     assert str(records.default_folder("MUTAG", now)) == "runs/MUTAG-20260102-030405-2"
 
 
+@pytest.mark.parametrize("link", [False, True])
+def test_a_default_folder_that_cannot_be_is_refused(tmp_path, monkeypatch, link):
+    monkeypatch.chdir(tmp_path)
+    Path("runs").symlink_to("gone/far") if link else Path("runs").write_text("mine")
+    with pytest.raises(InputError, match="runs must be a folder, for the runs without --out"):
+        records.default_folder("MUTAG", datetime(2026, 1, 2))
+
+
 def test_environment_names_versions_and_the_commit_of_the_packages_own_checkout(tmp_path):
     found = records.environment()
     assert found["versions"]["torch"]

@@ -181,6 +181,26 @@ def test_a_finished_run_is_left_alone_and_other_settings_are_refused(tmp_path, c
     assert "holds something other than a run (thesis.tex)" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("name", "left"),
+    [("embeddings.npz", None), ("embeddings.npz", 99), ("encoder.safetensors", 0), ("features.json", None)],
+)
+def test_a_finished_run_that_lost_a_file_is_made_again(tmp_path, capsys, name, left):
+    out = tmp_path / "run"
+    words = command(out, "--epochs", "2", "--resume", "--quiet")[3:]
+    assert main(words) == 0
+    before = without_times(out)
+    content = (out / name).read_bytes()
+    (out / name).unlink()
+    if left is not None:
+        (out / name).write_bytes(content[:left])
+    capsys.readouterr()
+    assert main(words) == 0
+    assert "; the run is made again." in capsys.readouterr().err
+    assert (out / name).is_file()
+    assert without_times(out) == before
+
+
 def test_what_no_run_left_is_refused_in_a_sentence(tmp_path, capsys):
     out = tmp_path / "run"
     words = command(out, "--epochs", "1", "--resume", "--quiet")[3:]

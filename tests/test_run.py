@@ -421,6 +421,7 @@ def test_a_gpu_that_is_not_there_is_refused(tmp_path, monkeypatch, capsys):
         ("beta: !!python/object/apply:os.system ['true']\n", "cannot be read"),
         ("seed: 2001-99-99\n", "cannot be read: month must be in 1..12"),  # these three were tracebacks
         ("beta: !!int x\n", "cannot be read: invalid literal for int"),
+        ("beta: 1\nseed: 3\nbeta: 2\n", "cannot be read: 'beta' comes twice"),
         ("[" * 2000, "cannot be read: maximum recursion depth exceeded"),
     ],
 )

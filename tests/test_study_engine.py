@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -321,6 +322,8 @@ def test_the_time_left_is_that_of_like_cells(plan):
 def test_jobs_and_addresses_out_of_range_are_refused(plan, tmp_path, monkeypatch, capsys):
     assert tu.main(command(plan, tmp_path, "--jobs", "0")[2:]) == 2
     assert "--jobs must be at least 1, got 0" in capsys.readouterr().err
+    assert tu.main(command(plan, tmp_path, "--method", "hard")[2:]) == 2
+    assert re.fullmatch("error: .*--method.* did you mean --methods.*\n", capsys.readouterr().err)
     monkeypatch.setattr(engine, "CONNECT_SECONDS", 0.2)
     assert tu.main(command(plan, tmp_path, "--scheduler", "tcp://127.0.0.1:9")[2:]) == 2
     assert "--scheduler tcp://127.0.0.1:9 cannot be reached" in capsys.readouterr().err
