@@ -21,9 +21,9 @@ test-long: export GRAPHCL_HARD_FUZZ_TIMES ?= 10
 test-long: .venv/installed
 	$(PY) experiments/soak.py --kind sweep --minutes $(SOAK_MINUTES)
 	$(PY) experiments/soak.py --kind estimator --minutes $(SOAK_MINUTES)
-	$(PY) -m pytest -m long --record experiments/results/long/long.json
+	$(PY) -m pytest -m long --record=experiments/results/long/long.json
 	$(PY) -m pytest tests/test_fuzz_files.py tests/test_fuzz_inputs.py tests/test_tu_format.py \
-		tests/test_graph_shards.py --record experiments/results/long/fuzz.json
+		tests/test_graph_shards.py --record=experiments/results/long/fuzz.json
 
 # The lowest versions that setup.cfg allows, but PyTorch's, in an environment of their own. Old packages call what new
 # ones deprecate, so warnings are no errors here.

@@ -12,8 +12,8 @@ class InputError(ValueError):
 
 
 def first_line(error: BaseException) -> str:
-    """What an exception says, in one line: its first, or its kind where it says nothing."""
-    return str(error).splitlines()[0] if str(error) else type(error).__name__
+    """What an exception says, in one line: its first, cut where it is long, or its kind where it says nothing."""
+    return str(error).splitlines()[0][:200] if str(error) else type(error).__name__
 
 
 def shown(value: object) -> str:

@@ -17,7 +17,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from graphcl_hard.errors import InputError, shown
+from graphcl_hard.errors import InputError, first_line, shown
 from graphcl_hard.whole_files import PARTIAL, replacing, sync_file, sync_folder
 
 CONFIG, METRICS, RESULT = "config.yaml", "metrics.csv", "result.json"
@@ -171,7 +171,7 @@ class RunFolder:
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, RecursionError, ValueError) as error:
-            raise InputError(f"{path} cannot be read: {error}; remove it to make it anew.") from error
+            raise InputError(f"{path} cannot be read: {first_line(error)}; remove it to make it anew.") from error
         if not isinstance(content, dict):
             raise InputError(f"{path} must hold an object, got {shown(content)}; remove it to make it anew.")
         return content

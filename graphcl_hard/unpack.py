@@ -10,7 +10,7 @@ import zipfile
 import zlib
 from pathlib import Path
 
-from graphcl_hard.errors import InputError
+from graphcl_hard.errors import InputError, first_line
 
 NEEDED = ("A", "graph_indicator", "graph_labels")
 
@@ -43,7 +43,8 @@ def extract(archive: Path, name: str, folder: Path) -> None:
     except (*_NOT_SOUND, OSError) as error:
         if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):  # bz2 and seeks raise these
             raise
-        raise InputError(f"{archive.name} for {name} is not a sound zip file ({error}); fetch it again.") from error
+        reason = first_line(error)  # some quote the file
+        raise InputError(f"{archive.name} for {name} is not a sound zip file ({reason}); fetch it again.") from error
     for part in NEEDED:
         if f"{name}_{part}.txt" not in members:
             raise InputError(f"{archive.name} for {name} does not hold {name}/{name}_{part}.txt; {advice}.")

@@ -466,6 +466,17 @@ def test_an_address_that_no_host_can_have(raw, address):
     assert_nothing_left(raw)
 
 
+def test_a_zip_file_that_calls_a_member_by_two_long_names(tmp_path):
+    """zipfile quotes both."""
+    content = zip_bytes({f"TINY/{name}": text * 300 for name, text in FILES.items()})
+    first = content.index(b"TINY/")
+    (tmp_path / "TINY.zip").write_bytes(content[: first - 4] + b"\xff\x0f" + content[first - 2 :])  # a length
+    (tmp_path / "out").mkdir()
+    with pytest.raises(InputError, match=r"is not a sound zip file .*; fetch it again") as caught:
+        extract(tmp_path / "TINY.zip", "TINY", tmp_path / "out")
+    assert len(str(caught.value)) < 400
+
+
 def test_an_encrypted_member_is_refused_before_any_is_unpacked(tmp_path):
     content = bytearray(zip_bytes())
     last = content.rindex(b"PK\x01\x02")
