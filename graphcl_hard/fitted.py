@@ -23,7 +23,7 @@ from graphcl_hard.graph_encoder import GraphEncoder
 from graphcl_hard.graph_shards import PER_EDGE, GraphShards
 from graphcl_hard.streaming import make_batches
 from graphcl_hard.summed_file import read_summed, write_summed
-from graphcl_hard.training import Epoch, TrainingState, build_model, embed, train
+from graphcl_hard.training import Epoch, Model, TrainingState, build_model, embed, train
 
 # What may differ from one training of a model to the next; all else is built into the model.
 FREE = {
@@ -147,8 +147,18 @@ class Fitted:
         content = json.loads(text)
         features = FeatureMap.from_plain(content["features"])
         config = Config(**_tuples(content["config"]), score_epochs=())
+        if content["encoder"].get("num_layers", 0) > len(tensors):
+            raise ValueError("it has more layers than weights")
+
+        def make() -> Model:
+            return build_model(config, features.channels, encoder=make_encoder(content["encoder"]))
+
         with _one_at_a_time:
-            model = build_model(config, features.channels, encoder=make_encoder(content["encoder"]))
+            with torch.device("meta"):  # so that sizes in a damaged file ask for no memory
+                wanted = {f"model.{name}": tensor.shape for name, tensor in make().state_dict().items()}
+            if wanted != {name: tensor.shape for name, tensor in tensors.items() if name.startswith("model.")}:
+                raise ValueError("its weights are not of the sizes that its settings say")
+            model = make()
         model.to(torch.float64 if config.precision == "64-true" else torch.float32)
         fitted = cls(config, features, TrainingState(model, config), [Epoch(**row) for row in content["history"]])
         fitted.state.load_tensors(tensors, content["epoch"])

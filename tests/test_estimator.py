@@ -1,8 +1,10 @@
 """The estimator's contract: scikit-learn's conventions, for graphs in place of arrays."""
 
+import json
 import linecache
 import logging
 import pickle
+import resource
 import warnings
 
 import networkx as nx
@@ -26,6 +28,7 @@ from graphcl_hard.data import TUDataset
 from graphcl_hard.estimator_parameters import OF_RUNS, OWN
 from graphcl_hard.evaluation_arguments import rescale
 from graphcl_hard.run import main
+from graphcl_hard.summed_file import read_summed, write_summed
 
 
 @pytest.fixture(scope="module")
@@ -165,6 +168,23 @@ def test_save_and_load(fitted, graphs, tmp_path):
     with pytest.raises(InputError, match=r"No estimator can be loaded: .*missing.*cannot be read"):
         HardInfoGraph.load(tmp_path / "missing")
     assert b"pickle" not in content
+
+
+def test_a_file_of_forged_sizes_asks_for_no_memory(fitted, tmp_path):
+    fitted.save(tmp_path / "saved")
+    tensors, text = read_summed(tmp_path / "saved", "estimator")
+    for part, name, size in [
+        ("encoder", "hidden_channels", 65536),
+        ("encoder", "num_layers", 10**6),
+        ("config", "negative_queue", 10**7),
+    ]:
+        content = json.loads(text)
+        content[part][name] = size
+        write_summed(tmp_path / "forged", tensors, "estimator", json.dumps(content))
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        with pytest.raises(InputError, match=r"it has more layers|not of the sizes"):
+            HardInfoGraph.load(tmp_path / "forged")
+        assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 2**17  # KiB; the sizes ask for gigabytes
 
 
 @pytest.mark.parametrize("encoder", ["gcn", "pna"])
