@@ -16,7 +16,6 @@ if __name__ == "__main__":
 
     end_at_once()
 
-import itertools
 import re
 import signal
 import sys
@@ -86,17 +85,15 @@ def _convert(arguments: Arguments) -> None:
     # A file may be called what a set may not.
     stem = re.sub(r"[^A-Za-z0-9_-]+", "-", Path(arguments.source).name.partition(".")[0]).strip("-_")[:100]
     name = check_name(arguments.name or stem or "graphs")
-    skipped: list[str] = []  # the first
-    count = itertools.count()
+    skipped: list[str] = []
 
     def skip(sentence: str) -> None:
-        if not next(count):
-            skipped.append(sentence)
+        skipped.append("" if skipped else sentence)  # the first is shown, the others are counted
 
     with display.bar("converting", None) as show:
         shards = write_shards(arguments.out, _chunks(arguments, display, skip), name, show)
     if skipped:
-        display.warn(f"{next(count)} rows could not be read; the first: {skipped[0]}")
+        display.warn(f"{len(skipped)} rows could not be read; the first: {skipped[0]}")
     display.say(
         f"written: {arguments.out}: {shards.num_graphs} graphs, {shards.num_nodes} nodes, {shards.num_edges} directed "
         f"edges; {shards.num_classes} classes" + ("" if shards.num_classes > 1 else ", so train with --no-evaluate")
