@@ -6,16 +6,14 @@ Makes a set of 1,000,000 random graphs of 20 to 40 nodes, as shards; then measur
 
 - readers: graphs a second, in shuffled batches without any training, from shards and from PyG's `OnDiskDataset`;
 - rates: epochs over the first graphs from memory and from shards, in turns within one process;
-- sizes: an epoch over sets of more and more of the shards, each in a process of its own: its seconds and peak memory.
+- sizes: an epoch over more and more graphs from shards, each in a process of its own: its seconds and peak memory.
 """
 
 import dataclasses
 import json
-import math
 import multiprocessing
 import shutil
 import statistics
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -37,10 +35,8 @@ from graphcl_hard.graph_data import GraphData
 from graphcl_hard.graph_shards import SHARD_GRAPHS, GraphShards
 from graphcl_hard.records import environment
 from graphcl_hard.shard_writing import write_shards
-from graphcl_hard.sources import SHARDS_INDEX as INDEX
 from graphcl_hard.sources import is_shards
 from graphcl_hard.streaming import make_batches
-from graphcl_hard.summed_file import with_sum
 from graphcl_hard.training import Epoch, train
 
 NODES, LABELS, REACH, EXTRA = (20, 40), 12, 4, 0.15
@@ -53,7 +49,7 @@ class Arguments:
     Attributes:
         folder: Where the set is made; one that is there already is used.
         graphs: How many graphs it has.
-        sizes: Over how many of them an epoch is measured, up to whole shards.
+        sizes: Over how many of them an epoch is measured.
         compared: How many are read, and trained on, from memory and from the disk in turns.
         repeats: Of these turns.
         out: The record.
@@ -133,27 +129,14 @@ def epoch_of(shards: GraphShards, from_disk: bool) -> Callable[[], float]:
     return run
 
 
-def first_shards(folder: Path, count: int, out: Path) -> Path:
-    """A set of as many shards as hold `count` graphs, which are links to those of the set."""
-    index = json.loads((folder / INDEX).read_text())
-    index["shards"] = index["shards"][: math.ceil(count / SHARD_GRAPHS)]
-    out.mkdir()
-    for shard, _ in index["shards"]:
-        (out / shard).symlink_to(folder.resolve() / shard)
-    (out / INDEX).write_text(json.dumps(with_sum(index)))
-    return out
-
-
 def one_size(folder: Path, count: int) -> dict[str, float]:
     """An epoch from the disk, in a process of its own."""
     before = _peak_mib()
-    with tempfile.TemporaryDirectory() as temporary:
-        shards = GraphShards(first_shards(folder, count, Path(temporary) / "set"))
-        seconds = epoch_of(shards, from_disk=True)()
+    seconds = epoch_of(Head(folder, count), from_disk=True)()
     return {
-        "graphs": shards.num_graphs,
+        "graphs": count,
         "seconds": seconds,
-        "graphs_per_second": shards.num_graphs / seconds,
+        "graphs_per_second": count / seconds,
         "peak_mib": _peak_mib(),
         "peak_mib_of_imports": before,
     }
