@@ -11,8 +11,9 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from graphcl_hard.objectives import effective_negatives, hard_negative_weights, local_global_jsd
-from graphcl_hard.whole_files import replacing
+from graphcl_hard.io.atomic_write import replacing
+from graphcl_hard.losses.local_global import local_global_jsd
+from graphcl_hard.losses.weights import effective_negatives, hard_negative_weights
 
 FOLDER = Path(__file__).parent / "pictures"
 # Okabe and Ito's colours, told apart whatever colours a reader sees; the dashes say it again.

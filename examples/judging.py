@@ -1,7 +1,7 @@
 """What the examples share: probes of frozen vectors, and tables of scores over seeds.
 
 Every seed draws its own split, so training parts overlap between seeds, and intervals and differences are corrected for
-that (`graphcl_hard.statistics`). Scores are in per cent, and higher is better.
+that (`graphcl_hard.evaluation.statistics`). Scores are in per cent, and higher is better.
 """
 
 import csv
@@ -19,7 +19,7 @@ from sklearn.linear_model import RidgeClassifierCV
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.preprocessing import normalize
 
-from graphcl_hard.statistics import corrected_interval, paired_difference
+from graphcl_hard.evaluation.statistics import corrected_interval, paired_difference
 
 Vectors = np.ndarray | csr_matrix
 Scores = dict[str, dict[str, list[float]]]  # encoder -> probe -> one score a split

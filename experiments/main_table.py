@@ -24,8 +24,8 @@ import numpy as np
 import tyro
 from rich.progress import Progress
 
-from graphcl_hard.statistics import paired_difference, t_interval
-from graphcl_hard.whole_files import replacing
+from graphcl_hard.evaluation.statistics import paired_difference, t_interval
+from graphcl_hard.io.atomic_write import replacing
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent

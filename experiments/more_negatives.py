@@ -31,14 +31,15 @@ from main_table import markdown
 from scipy import stats
 from speed_memory import peak_over
 
-from graphcl_hard.augment import with_views
-from graphcl_hard.batching import GraphBatch, GraphBatches
 from graphcl_hard.config import Config
-from graphcl_hard.data import load_graphs
-from graphcl_hard.features import FeatureMap
-from graphcl_hard.records import environment
+from graphcl_hard.data.batch import GraphBatch
+from graphcl_hard.data.load import load_graphs
+from graphcl_hard.loader.augment import with_views
+from graphcl_hard.loader.features import FeatureMap
+from graphcl_hard.loader.in_memory import GraphBatches
 from graphcl_hard.run import main as run
-from graphcl_hard.training import build_model
+from graphcl_hard.runs.environment import environment
+from graphcl_hard.training.build import build_model
 
 RESULTS = Path(__file__).parent / "results" / "scale"
 GRAPHS = {"MUTAG": 188, "PTC_MR": 344, "ENZYMES": 600, "IMDB-BINARY": 1000}

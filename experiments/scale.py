@@ -27,17 +27,18 @@ import tyro
 from torch_geometric.data import Batch, Data, OnDiskDataset
 
 from graphcl_hard.config import Config
-from graphcl_hard.devices import training_device
-from graphcl_hard.display import Display
-from graphcl_hard.features import FeatureMap
-from graphcl_hard.following import prepare
-from graphcl_hard.graph_data import GraphData
-from graphcl_hard.graph_shards import SHARD_GRAPHS, GraphShards
-from graphcl_hard.records import environment
-from graphcl_hard.shard_writing import write_shards
-from graphcl_hard.sources import is_shards
-from graphcl_hard.streaming import make_batches
-from graphcl_hard.training import Epoch, train
+from graphcl_hard.data.graph_data import GraphData
+from graphcl_hard.data.shard_writer import write_shards
+from graphcl_hard.data.shards import SHARD_GRAPHS, GraphShards
+from graphcl_hard.data.tu.names import is_shards
+from graphcl_hard.loader.features import FeatureMap
+from graphcl_hard.loader.streaming import make_batches
+from graphcl_hard.runs.display import Display
+from graphcl_hard.runs.environment import environment
+from graphcl_hard.training.build import prepare
+from graphcl_hard.training.devices import training_device
+from graphcl_hard.training.loop import train
+from graphcl_hard.training.state import Epoch
 
 NODES, LABELS, REACH, EXTRA = (20, 40), 12, 4, 0.15
 

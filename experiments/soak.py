@@ -36,9 +36,9 @@ from study import engine, worker
 from study.cell import Cell
 
 from graphcl_hard import HardInfoGraph
-from graphcl_hard.allocator import keep_freed_memory
-from graphcl_hard.records import environment
-from graphcl_hard.whole_files import replacing
+from graphcl_hard.io.atomic_write import replacing
+from graphcl_hard.runs.environment import environment
+from graphcl_hard.training.allocator import keep_freed_memory
 
 OUT = Path(__file__).resolve().parent / "results" / "soak"
 MIB = 2**20

@@ -41,11 +41,11 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from speed_report import ratio, spread
 from speed_workloads import Accelerator, Workload
 
-from graphcl_hard.allocator import keep_freed_memory
 from graphcl_hard.config import Config
-from graphcl_hard.devices import training_device
-from graphcl_hard.errors import InputError
-from graphcl_hard.records import environment
+from graphcl_hard.exceptions import InputError
+from graphcl_hard.runs.environment import environment
+from graphcl_hard.training.allocator import keep_freed_memory
+from graphcl_hard.training.devices import training_device
 
 HERE = Path(__file__).resolve().parent
 SETS = ("MUTAG", "PROTEINS", "DD", "REDDIT-BINARY", *(f"synthetic-{size}" for size in (500, 2000, 8000, 32000)))

@@ -17,10 +17,12 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
-from graphcl_hard.batching import GraphBatches
-from graphcl_hard.devices import place
-from graphcl_hard.evaluation import C_GRID, cross_validate
-from graphcl_hard.training import build_model, embed
+from graphcl_hard.evaluation.cross_validation import cross_validate
+from graphcl_hard.evaluation.probes import C_GRID
+from graphcl_hard.loader.in_memory import GraphBatches
+from graphcl_hard.training.build import build_model
+from graphcl_hard.training.devices import place
+from graphcl_hard.training.loop import embed
 
 
 def measure(

@@ -21,10 +21,10 @@ from lightning_fabric import Fabric
 from textbook import hard_jsd
 from torch import Tensor
 
-from graphcl_hard.allocator import keep_freed_memory
 from graphcl_hard.config import Config
-from graphcl_hard.devices import training_device
-from graphcl_hard.objectives import local_global_jsd
+from graphcl_hard.losses.local_global import local_global_jsd
+from graphcl_hard.training.allocator import keep_freed_memory
+from graphcl_hard.training.devices import training_device
 
 MIB = 2**20
 DENSE_MATRICES = 6  # so many score matrices must be free before the dense objective is tried

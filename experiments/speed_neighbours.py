@@ -15,7 +15,8 @@ from torch import Tensor
 from torch_geometric import EdgeIndex
 from torch_geometric.utils import scatter
 
-from graphcl_hard.adjacency import Adjacency, neighbour_sum
+from graphcl_hard.data.adjacency import Adjacency
+from graphcl_hard.nn.functional import neighbour_sum
 
 Sum = Callable[[Tensor], Tensor]
 CALLS = 5  # of one timing

@@ -11,7 +11,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
-from graphcl_hard.whole_files import replacing
+from graphcl_hard.io.atomic_write import replacing
 
 LABELS = {"textbook": "PyG textbook", "package": "graphcl_hard"}
 DRAWN = {"textbook": ("#D55E00", "s"), "package": ("#0072B2", "o")}  # told apart without red and green

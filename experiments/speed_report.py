@@ -13,7 +13,7 @@ import numpy as np
 from speed_picture import LABELS, draw
 from speed_trials import TRIALS
 
-from graphcl_hard.whole_files import replacing
+from graphcl_hard.io.atomic_write import replacing
 
 RECORD, PICTURE = "speed.json", "speed.png"
 Row = dict[str, str]

@@ -17,11 +17,13 @@ from typing import Any
 import speed_workloads
 import torch
 
-from graphcl_hard.allocator import keep_freed_memory
-from graphcl_hard.batching import GraphBatches
 from graphcl_hard.config import Config
-from graphcl_hard.devices import place, training_device
-from graphcl_hard.training import Epoch, TrainingState, build_model, train
+from graphcl_hard.loader.in_memory import GraphBatches
+from graphcl_hard.training.allocator import keep_freed_memory
+from graphcl_hard.training.build import build_model
+from graphcl_hard.training.devices import place, training_device
+from graphcl_hard.training.loop import train
+from graphcl_hard.training.state import Epoch, TrainingState
 
 TRIALS = {
     "package": "as it is: freed memory kept, fused Adam, all cores, float32",

@@ -13,10 +13,10 @@ import torch
 from floor import synchronise
 from lightning_fabric import Fabric
 
-from graphcl_hard.augment import AUGMENTATIONS, augment
-from graphcl_hard.batching import GraphBatches
-from graphcl_hard.devices import place
-from graphcl_hard.training import build_model
+from graphcl_hard.loader.augment import AUGMENTATIONS, augment
+from graphcl_hard.loader.in_memory import GraphBatches
+from graphcl_hard.training.build import build_model
+from graphcl_hard.training.devices import place
 
 CALLS = 5  # of one timing
 STRENGTH = 0.2

@@ -13,13 +13,17 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 
-from graphcl_hard.batching import GraphBatches
+from graphcl_hard._tensor import one_hot
 from graphcl_hard.config import Config
-from graphcl_hard.data import GraphData, load_graphs
-from graphcl_hard.devices import place
-from graphcl_hard.errors import InputError
-from graphcl_hard.features import NodeFeatures, node_features, one_hot
-from graphcl_hard.training import TrainingState, build_model, train
+from graphcl_hard.data.graph_data import GraphData
+from graphcl_hard.data.load import load_graphs
+from graphcl_hard.exceptions import InputError
+from graphcl_hard.loader.features import NodeFeatures, node_features
+from graphcl_hard.loader.in_memory import GraphBatches
+from graphcl_hard.training.build import build_model
+from graphcl_hard.training.devices import place
+from graphcl_hard.training.loop import train
+from graphcl_hard.training.state import TrainingState
 
 SYNTHETIC = "synthetic-"
 MIN_STEPS = 10  # of one timing; an epoch of a small set is too short to be timed alone

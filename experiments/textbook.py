@@ -19,7 +19,7 @@ from torch_geometric.loader import DataLoader
 from torch_geometric.nn import GINConv, global_add_pool
 
 from graphcl_hard.config import Config
-from graphcl_hard.graph_data import GraphData
+from graphcl_hard.data.graph_data import GraphData
 
 
 class FF(Module):

@@ -11,7 +11,7 @@ Examples:
 """
 
 if __name__ == "__main__":
-    from graphcl_hard.early_signals import end_at_once
+    from graphcl_hard.runs.early_signals import end_at_once
 
     end_at_once()
 
@@ -36,9 +36,9 @@ from study.maps import draw_maps
 from study.outlook import ProgressBar, Records, estimate, left_over, overview, read_outcomes
 from study.plan import narrow, read_plan
 
-from graphcl_hard.command_line import one_sentence
-from graphcl_hard.errors import InputError
-from graphcl_hard.whole_files import PARTIAL
+from graphcl_hard.exceptions import InputError
+from graphcl_hard.io.atomic_write import PARTIAL
+from graphcl_hard.runs.cli import one_sentence
 
 EXPERIMENTS = Path(__file__).resolve().parent
 OUT, RUNS = EXPERIMENTS / "results" / "tu", EXPERIMENTS / "runs" / "tu"

@@ -12,7 +12,7 @@ Examples:
 """
 
 if __name__ == "__main__":
-    from graphcl_hard.early_signals import end_at_once
+    from graphcl_hard.runs.early_signals import end_at_once
 
     end_at_once()
 
@@ -26,13 +26,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from graphcl_hard.command_line import exit_status, interrupt_once, one_sentence, prepare_stdout, terminate_once
-from graphcl_hard.errors import InputError
-from graphcl_hard.sources import check_name, is_path, is_shards
+from graphcl_hard.data.tu.names import check_name, is_path, is_shards
+from graphcl_hard.exceptions import InputError
+from graphcl_hard.runs.cli import exit_status, interrupt_once, one_sentence, prepare_stdout, terminate_once
 
 if TYPE_CHECKING:
-    from graphcl_hard.display import Display
-    from graphcl_hard.graph_data import GraphData
+    from graphcl_hard.data.graph_data import GraphData
+    from graphcl_hard.runs.display import Display
 
 PROG = "python -m graphcl_hard.convert"
 
@@ -74,8 +74,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _convert(arguments: Arguments) -> None:
-    from graphcl_hard.display import Display
-    from graphcl_hard.shard_writing import check_empty, write_shards
+    from graphcl_hard.data.shard_writer import check_empty, write_shards
+    from graphcl_hard.runs.display import Display
 
     if __name__ == "__main__":
         signal.signal(signal.SIGINT, interrupt_once)
@@ -103,10 +103,10 @@ def _convert(arguments: Arguments) -> None:
 
 
 def _chunks(arguments: Arguments, display: "Display", skip: Callable[[str], object]) -> Iterator["GraphData"]:
-    from graphcl_hard.data import load_graphs
-    from graphcl_hard.graph_shards import SHARD_GRAPHS
-    from graphcl_hard.ogb import ogb_chunks, ogb_folder
-    from graphcl_hard.smiles import SUFFIXES, smiles_chunks
+    from graphcl_hard.data.load import load_graphs
+    from graphcl_hard.data.molecules import SUFFIXES, smiles_chunks
+    from graphcl_hard.data.ogb import ogb_chunks, ogb_folder
+    from graphcl_hard.data.shards import SHARD_GRAPHS
 
     path = Path(arguments.source).expanduser()
     if path.is_file() or path.name.endswith(SUFFIXES):

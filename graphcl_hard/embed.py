@@ -9,7 +9,7 @@ Examples:
 """
 
 if __name__ == "__main__":
-    from graphcl_hard.early_signals import end_at_once
+    from graphcl_hard.runs.early_signals import end_at_once
 
     end_at_once()
 
@@ -23,14 +23,21 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from graphcl_hard.command_line import exit_status, interrupt_once, one_sentence, prepare_stdout, terminate_once
-from graphcl_hard.errors import InputError
-from graphcl_hard.records import FEATURES, check_new_file
-from graphcl_hard.setting_ranges import Scale
-from graphcl_hard.sources import check_name, check_spelling, is_path
+from graphcl_hard.config import Scale
+from graphcl_hard.data.tu.names import check_name, check_spelling, is_path
+from graphcl_hard.exceptions import InputError
+from graphcl_hard.io.file_names import FEATURES
+from graphcl_hard.runs.cli import (
+    check_new_file,
+    exit_status,
+    interrupt_once,
+    one_sentence,
+    prepare_stdout,
+    terminate_once,
+)
 
 if TYPE_CHECKING:
-    from graphcl_hard.features import FeatureMap
+    from graphcl_hard.loader.features import FeatureMap
 
 PROG = "python -m graphcl_hard.embed"
 WRITTEN = (".npz", ".csv", ".parquet")
@@ -80,8 +87,8 @@ def read_features(folder: Path) -> "FeatureMap":
     """
     import json
 
-    from graphcl_hard.features import FeatureMap
-    from graphcl_hard.summed_file import json_digest
+    from graphcl_hard.io.checksum import json_digest
+    from graphcl_hard.loader.features import FeatureMap
 
     path = folder / FEATURES
     try:
@@ -101,13 +108,13 @@ def _embed(arguments: Arguments) -> None:
     if not is_path(arguments.data):
         check_spelling(check_name(arguments.data))
 
-    from graphcl_hard.data import open_set
-    from graphcl_hard.display import Display
-    from graphcl_hard.encoders import load_encoder
-    from graphcl_hard.evaluation_arguments import rescale
-    from graphcl_hard.streaming import make_batches
-    from graphcl_hard.training import embeddings
-    from graphcl_hard.vector_writing import write_vectors
+    from graphcl_hard.data.load import open_set
+    from graphcl_hard.evaluation.checks import rescale
+    from graphcl_hard.io.vectors import write_vectors
+    from graphcl_hard.loader.streaming import make_batches
+    from graphcl_hard.nn.encoders.pretrained import load_encoder
+    from graphcl_hard.runs.display import Display
+    from graphcl_hard.training.loop import embeddings
 
     if __name__ == "__main__":
         signal.signal(signal.SIGINT, interrupt_once)

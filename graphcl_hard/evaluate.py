@@ -11,7 +11,7 @@ Examples:
 """
 
 if __name__ == "__main__":
-    from graphcl_hard.early_signals import end_at_once
+    from graphcl_hard.runs.early_signals import end_at_once
 
     end_at_once()
 
@@ -26,12 +26,18 @@ from typing import Annotated, Any
 
 import tyro
 
-from graphcl_hard.command_line import exit_status, interrupt_once, one_sentence, prepare_stdout, terminate_once
-from graphcl_hard.config import Config
-from graphcl_hard.errors import InputError
-from graphcl_hard.records import check_new_file, environment
-from graphcl_hard.setting_ranges import Probe, Scale
-from graphcl_hard.whole_files import replacing
+from graphcl_hard.config import Config, Probe, Scale
+from graphcl_hard.exceptions import InputError
+from graphcl_hard.io.atomic_write import replacing
+from graphcl_hard.runs.cli import (
+    check_new_file,
+    exit_status,
+    interrupt_once,
+    one_sentence,
+    prepare_stdout,
+    terminate_once,
+)
+from graphcl_hard.runs.environment import environment
 
 PROG = "python -m graphcl_hard.evaluate"
 JUDGE = ("seed", "folds", "repeats", "scale", "probes")
@@ -85,10 +91,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _evaluate(arguments: Arguments) -> None:
     config = _check(arguments)
 
-    from graphcl_hard.display import Display
-    from graphcl_hard.evaluation_arguments import check_folds
-    from graphcl_hard.results import judge
-    from graphcl_hard.vector_files import read_vectors
+    from graphcl_hard.evaluation.checks import check_folds
+    from graphcl_hard.io.vectors import read_vectors
+    from graphcl_hard.runs.display import Display
+    from graphcl_hard.runs.results import judge
 
     if __name__ == "__main__":
         signal.signal(signal.SIGINT, interrupt_once)

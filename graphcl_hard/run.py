@@ -17,7 +17,7 @@ Examples:
 """
 
 if __name__ == "__main__":
-    from graphcl_hard.early_signals import end_at_once
+    from graphcl_hard.runs.early_signals import end_at_once
 
     end_at_once()
 
@@ -34,18 +34,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from graphcl_hard.command_line import exit_status, interrupt_once, one_sentence, prepare_stdout, terminate_once
 from graphcl_hard.config import Config
-from graphcl_hard.display import silence_stdout
-from graphcl_hard.errors import InputError
-from graphcl_hard.records import check_vacant, default_folder
-from graphcl_hard.settings_file import check_same_settings, read_yaml, to_flags
-from graphcl_hard.sources import check_name, check_spelling, is_path
+from graphcl_hard.data.tu.names import check_name, check_spelling, is_path
+from graphcl_hard.exceptions import InputError
+from graphcl_hard.runs.cli import exit_status, interrupt_once, one_sentence, prepare_stdout, terminate_once
+from graphcl_hard.runs.config_file import read_yaml, to_flags
+from graphcl_hard.runs.display import silence_stdout
+from graphcl_hard.runs.folder import check_vacant, default_folder
+from graphcl_hard.runs.resume import check_same_settings
 
 if TYPE_CHECKING:
-    from graphcl_hard.display import Display
-    from graphcl_hard.graph_data import GraphData
-    from graphcl_hard.graph_shards import GraphShards
+    from graphcl_hard.data.graph_data import GraphData
+    from graphcl_hard.data.shards import GraphShards
+    from graphcl_hard.runs.display import Display
 
 PROG = "python -m graphcl_hard.run"
 MANY_GRAPHS = 20_000
@@ -139,15 +140,14 @@ def _run(config: Config) -> None:
     if not is_path(config.dataset) and not rank:
         check_spelling(check_name(config.dataset))
 
-    from graphcl_hard.allocator import keep_freed_memory
-    from graphcl_hard.data import open_set
-    from graphcl_hard.devices import training_device
-    from graphcl_hard.display import Display
-    from graphcl_hard.experiment import run_seeds
-    from graphcl_hard.features import FeatureMap
-    from graphcl_hard.following import follow
-    from graphcl_hard.loggers import check_logger
-    from graphcl_hard.processes import Processes
+    from graphcl_hard.data.load import open_set
+    from graphcl_hard.loader.features import FeatureMap
+    from graphcl_hard.runs.display import Display
+    from graphcl_hard.runs.experiment import run_seeds
+    from graphcl_hard.runs.loggers import check_logger
+    from graphcl_hard.training.allocator import keep_freed_memory
+    from graphcl_hard.training.devices import training_device
+    from graphcl_hard.training.distributed import Processes, follow
 
     if __name__ == "__main__":
         signal.signal(signal.SIGINT, interrupt_once)
@@ -184,7 +184,7 @@ def _run(config: Config) -> None:
 
 
 def _check_evaluation(config: Config, graphs: "GraphData | GraphShards", display: "Display") -> None:
-    from graphcl_hard.evaluation_arguments import check_folds
+    from graphcl_hard.evaluation.checks import check_folds
 
     if graphs.num_classes < 2:
         raise InputError(f"{graphs.name} has no classes to evaluate by; give --no-evaluate to train alone.")

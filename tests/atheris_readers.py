@@ -11,10 +11,10 @@ from pathlib import Path
 import atheris
 
 with atheris.instrument_imports(include=["graphcl_hard", "zipfile", "safetensors"]):
-    from graphcl_hard.errors import InputError
-    from graphcl_hard.summed_file import read_summed, summed
-    from graphcl_hard.tu_format import read_tu_folder
-    from graphcl_hard.unpack import extract
+    from graphcl_hard.data.tu.archive import extract
+    from graphcl_hard.data.tu.reader import read_tu_folder
+    from graphcl_hard.exceptions import InputError
+    from graphcl_hard.io.checksum import read_summed, summed
 
 import torch
 from test_download import FILES, zip_bytes

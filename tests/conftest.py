@@ -14,9 +14,9 @@ import pytest
 import torch
 from fuzz import TIMES
 
-from graphcl_hard.graph_data import GraphData
-from graphcl_hard.records import environment
-from graphcl_hard.whole_files import replacing
+from graphcl_hard.data.graph_data import GraphData
+from graphcl_hard.io.atomic_write import replacing
+from graphcl_hard.runs.environment import environment
 
 
 def pytest_addoption(parser):

@@ -26,7 +26,7 @@ def local_global(
     node_weight=None,
     local_head=None,
 ):
-    """The same arguments as `graphcl_hard.objectives`; `objective` is "jsd", "info_nce" or "released"."""
+    """The same arguments as `graphcl_hard.losses.local_global`; `objective` is "jsd", "info_nce" or "released"."""
     local = local if local_head is None else local_head(local)
     if critic == "cosine":
         q = F.normalize(local, dim=1) @ F.normalize(summary, dim=1).T / temperature

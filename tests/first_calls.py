@@ -7,7 +7,7 @@ from collections import Counter
 
 import torch
 
-from graphcl_hard.objectives import nt_xent
+from graphcl_hard.losses.nt_xent import nt_xent
 
 
 def first_call(queue):
@@ -20,7 +20,7 @@ def first_call(queue):
 
 if __name__ == "__main__":
     processes = multiprocessing.get_context("forkserver")
-    processes.set_forkserver_preload(["graphcl_hard.objectives"])
+    processes.set_forkserver_preload(["graphcl_hard.losses.local_global"])
     queue, found = processes.SimpleQueue(), Counter()
     for _ in range(int(sys.argv[1])):
         process = processes.Process(target=first_call, args=(queue,))

@@ -6,7 +6,7 @@ import os
 
 from hypothesis import HealthCheck, given, settings
 
-from graphcl_hard.errors import InputError
+from graphcl_hard.exceptions import InputError
 
 TIMES = int(os.environ.get("GRAPHCL_HARD_FUZZ_TIMES", "1"))  # make test-long has more
 CASES = {

@@ -7,8 +7,8 @@ from pathlib import Path
 import torch
 
 from graphcl_hard import GINEncoder, GraphCL, nt_xent
-from graphcl_hard.adjacency import Adjacency
-from graphcl_hard.batching import GraphBatch
+from graphcl_hard.data.adjacency import Adjacency
+from graphcl_hard.data.batch import GraphBatch
 
 GRAPHS, NODES = 2000, 40
 PROC = Path("/proc/self")

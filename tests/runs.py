@@ -7,7 +7,7 @@ import numpy as np
 import yaml
 
 from graphcl_hard.config import OUTPUT_SETTINGS
-from graphcl_hard.summed_file import read_summed
+from graphcl_hard.io.checksum import read_summed
 
 
 def without_times(folder):

@@ -3,8 +3,9 @@
 import pytest
 import torch
 
-from graphcl_hard.adjacency import MANY_EDGES, Adjacency, neighbour_sum
-from graphcl_hard.errors import InputError
+from graphcl_hard.data.adjacency import MANY_EDGES, Adjacency
+from graphcl_hard.exceptions import InputError
+from graphcl_hard.nn.functional import neighbour_sum
 
 
 def graph(nodes=7, edges=20, seed=0):

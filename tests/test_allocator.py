@@ -8,7 +8,7 @@ import pytest
 PROGRAM = """
 import resource, sys
 import torch
-from graphcl_hard.allocator import keep_freed_memory
+from graphcl_hard.training.allocator import keep_freed_memory
 if sys.argv[1] == "keep" and not keep_freed_memory():
     print("none")
     sys.exit()

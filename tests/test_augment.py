@@ -7,11 +7,12 @@ import pytest
 import torch
 from conftest import graph_data
 
-from graphcl_hard.adjacency import Adjacency
-from graphcl_hard.augment import AUGMENTATIONS, POOLS, augment, with_views
-from graphcl_hard.batching import GraphBatch, GraphBatches
-from graphcl_hard.errors import InputError
-from graphcl_hard.walks import NEVER, PATIENCE, STEPS, first_visits
+from graphcl_hard.data.adjacency import Adjacency
+from graphcl_hard.data.batch import GraphBatch
+from graphcl_hard.exceptions import InputError
+from graphcl_hard.loader.augment import AUGMENTATIONS, POOLS, augment, with_views
+from graphcl_hard.loader.in_memory import GraphBatches
+from graphcl_hard.loader.random_walks import NEVER, PATIENCE, STEPS, first_visits
 
 STRENGTHS = [0.0, 0.2, 0.5, 0.95]
 NODES = ["node-drop", "subgraph"]  # what leaves nodes out
@@ -214,12 +215,12 @@ def test_walks_begin_anywhere_and_visits_follow_edges():
 def test_walks_end_at_the_bound_and_where_nothing_is_left_to_find(monkeypatch):
     batch = batch_of([nx.path_graph(3000)])
     ptr, wanted = torch.tensor([0, 3000]), torch.tensor([3000])
-    monkeypatch.setattr("graphcl_hard.walks.MAX_ROUNDS", 5)
+    monkeypatch.setattr("graphcl_hard.loader.random_walks.MAX_ROUNDS", 5)
     visit = first_visits(batch.adjacency, batch.batch, ptr, wanted, seeded())
     assert 1 < (visit < NEVER).sum() <= 2 * 5 * STEPS + 1  # a path is found step by step, at both ends
     calls = []
     randint = torch.randint
-    monkeypatch.setattr("graphcl_hard.walks.MAX_ROUNDS", 256)
+    monkeypatch.setattr("graphcl_hard.loader.random_walks.MAX_ROUNDS", 256)
     monkeypatch.setattr(torch, "randint", lambda *args, **options: calls.append(1) or randint(*args, **options))
     pairs = batch_of([nx.disjoint_union_all([nx.path_graph(2)] * 4)])
     visit = first_visits(pairs.adjacency, pairs.batch, torch.tensor([0, 8]), torch.tensor([8]), seeded())

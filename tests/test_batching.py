@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch_geometric.data import Batch, Data
 
-from graphcl_hard.adjacency import Adjacency
-from graphcl_hard.augment import with_views
-from graphcl_hard.batching import GraphBatches
-from graphcl_hard.errors import InputError
+from graphcl_hard.data.adjacency import Adjacency
+from graphcl_hard.exceptions import InputError
+from graphcl_hard.loader.augment import with_views
+from graphcl_hard.loader.in_memory import GraphBatches
 
 
 def pyg_graph(graphs, x, edge_attr, g):

@@ -4,8 +4,9 @@ import warnings
 
 import pytest
 
-from graphcl_hard.cautions import caution, users_level
-from graphcl_hard.training import Epoch
+from graphcl_hard.exceptions import users_level
+from graphcl_hard.training.state import Epoch
+from graphcl_hard.training.warnings import caution
 
 
 def epochs(*pairs):

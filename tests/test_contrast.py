@@ -9,11 +9,13 @@ from test_objectives import LOCAL_GLOBAL, pairs
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from graphcl_hard import contrast, objectives
-from graphcl_hard.errors import InputError
-from graphcl_hard.heads import ResidualHead, reset_linear_layers
-from graphcl_hard.objectives import local_global_jsd, nt_xent
-from graphcl_hard.row_losses import jsd
+from graphcl_hard.exceptions import InputError
+from graphcl_hard.losses import blockwise as contrast
+from graphcl_hard.losses import local_global as objectives
+from graphcl_hard.losses.anchor_losses import jsd
+from graphcl_hard.losses.local_global import local_global_jsd
+from graphcl_hard.losses.nt_xent import nt_xent
+from graphcl_hard.nn.heads import ResidualHead, reset_linear_layers
 
 NODES, GRAPHS, DIM = 37, 7, 5
 

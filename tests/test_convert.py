@@ -14,7 +14,7 @@ from torch_geometric.utils import from_smiles
 from graphcl_hard import GraphShards, load_graphs
 from graphcl_hard import convert as convert_module
 from graphcl_hard.convert import main
-from graphcl_hard.graphs import to_graph_data
+from graphcl_hard.data.collate import to_graph_data
 
 pytest.importorskip("rdkit", reason="RDKit is not installed (the extra [molecules])")
 pd = pytest.importorskip("pandas", reason="pandas is not installed (the extra [molecules])")
@@ -130,7 +130,7 @@ def read(path):
 @pytest.mark.parametrize("chunk", [1, 3, 8192])
 def test_a_folder_of_ogb(ogb, chunk, tmp_path, monkeypatch):
     """By a plain reading of its files; edges count in both directions, and those given twice once."""
-    monkeypatch.setattr("graphcl_hard.ogb.SHARD_GRAPHS", chunk)
+    monkeypatch.setattr("graphcl_hard.data.shards.SHARD_GRAPHS", chunk)
     assert main([str(ogb.parent), "--label", "0", "--out", str(tmp_path / "set")]) == 0
     found = GraphShards(tmp_path / "set").whole()
     assert (found.name, found.y.tolist(), found.node_ptr.tolist()) == ("ogbg_toy", [0, 1, 0, 1], [0, 3, 4, 8, 10])
@@ -147,7 +147,7 @@ def test_a_folder_of_ogb(ogb, chunk, tmp_path, monkeypatch):
 @pytest.mark.parametrize("chunk", [1, 3, 8192])
 def test_numbers_that_are_not_whole_are_attributes(ogb, tmp_path, monkeypatch, chunk):
     """Whichever chunk they are in."""
-    monkeypatch.setattr("graphcl_hard.ogb.SHARD_GRAPHS", chunk)
+    monkeypatch.setattr("graphcl_hard.data.shards.SHARD_GRAPHS", chunk)
     gz(ogb / "node-feat.csv.gz", [[i // 5 * i / 3, 1] for i in range(10)])
     (ogb / "edge-feat.csv.gz").unlink()
     assert main([str(ogb), "--out", str(tmp_path / "set"), "--name", "toy"]) == 0

@@ -15,13 +15,24 @@ import pytest
 import torch
 import torch_geometric.datasets
 
-from graphcl_hard import data, download, sources, tu_cache
-from graphcl_hard.data import TUDataset, load_graphs
-from graphcl_hard.errors import InputError
-from graphcl_hard.sources import KNOWN_NAMES, check_name, default_data_dir, embedded_folder, suggest, writable_folder
-from graphcl_hard.summed_file import read_summed, write_summed
+from graphcl_hard.data import load as data
+from graphcl_hard.data.load import load_graphs
+from graphcl_hard.data.tu import cache as tu_cache
+from graphcl_hard.data.tu import download
+from graphcl_hard.data.tu import names as sources
+from graphcl_hard.data.tu.dataset import TUDataset
+from graphcl_hard.data.tu.names import (
+    KNOWN_NAMES,
+    check_name,
+    default_data_dir,
+    embedded_folder,
+    suggest,
+    writable_folder,
+)
+from graphcl_hard.exceptions import InputError
+from graphcl_hard.io.checksum import read_summed, write_summed
 
-ROOT = Path(data.__file__).resolve().parent.parent
+ROOT = Path(data.__file__).resolve().parents[2]
 MIRROR = os.environ.get("GRAPHCL_HARD_MIRROR")
 # Graphs, classes, mean nodes, mean undirected edges, node labels, node attributes.
 EIGHT = {
@@ -135,7 +146,7 @@ def test_default_folder(monkeypatch, tmp_path):
 
 def test_wheel_layout_of_the_embedded_set(monkeypatch, tmp_path):
     write(tmp_path / "graphcl_hard" / "datasets" / "MUTAG", prefix="MUTAG")
-    monkeypatch.setattr(sources, "__file__", str(tmp_path / "graphcl_hard" / "sources.py"))
+    monkeypatch.setattr(sources, "__file__", str(tmp_path / "graphcl_hard" / "data" / "tu" / "names.py"))
     assert embedded_folder("MUTAG") == tmp_path / "graphcl_hard" / "datasets" / "MUTAG"
     assert embedded_folder("TINY") is None
 
@@ -214,7 +225,7 @@ def test_path_of_a_folder(tmp_path, monkeypatch):
     ],
 )
 def test_wrong_names_fail_before_any_place_is_tried(name, message, monkeypatch, tmp_path):
-    monkeypatch.setattr(data, "fetch", lambda *_args, **_options: pytest.fail("a place was tried"))
+    monkeypatch.setattr(download, "fetch", lambda *_args, **_options: pytest.fail("a place was tried"))
     with pytest.raises(InputError, match=message) as caught:
         load_graphs(name)
     assert "\n" not in str(caught.value)
@@ -335,7 +346,7 @@ def test_two_processes_ask_for_one_set_at_once(tmp_path):
     # In a process of its own, since forking the one that runs the tests copies its threads' locks.
     code = f"""
 import os
-from graphcl_hard.data import load_graphs
+from graphcl_hard.data.load import load_graphs
 child = os.fork()
 graphs = load_graphs("TINY", data_dir={str(tmp_path / "d")!r})
 os.write(1, f"{{graphs.y.tolist()}}\\n".encode())

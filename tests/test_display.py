@@ -5,7 +5,7 @@ import io
 import pytest
 from rich.console import Console
 
-from graphcl_hard.display import Display
+from graphcl_hard.runs.display import Display
 
 
 def score(mean, std, low, high):

@@ -19,17 +19,19 @@ import torch
 import torch.multiprocessing
 from conftest import graph_data
 
-from graphcl_hard.batching import GraphBatches
 from graphcl_hard.config import Config
-from graphcl_hard.devices import place, training_device
-from graphcl_hard.errors import InputError
-from graphcl_hard.features import FeatureMap
-from graphcl_hard.graph_data import GraphData
-from graphcl_hard.processes import Processes, ProcessLost, Share
-from graphcl_hard.records import CHECKPOINTS
+from graphcl_hard.data.graph_data import GraphData
+from graphcl_hard.data.shard_writer import write_shards
+from graphcl_hard.exceptions import InputError
+from graphcl_hard.io.file_names import CHECKPOINTS
+from graphcl_hard.loader.features import FeatureMap
+from graphcl_hard.loader.in_memory import GraphBatches
 from graphcl_hard.run import main
-from graphcl_hard.shard_writing import write_shards
-from graphcl_hard.training import TrainingState, build_model, train
+from graphcl_hard.training.build import build_model
+from graphcl_hard.training.devices import place, training_device
+from graphcl_hard.training.distributed import Processes, ProcessLost, Share
+from graphcl_hard.training.loop import train
+from graphcl_hard.training.state import TrainingState
 
 # One step over the whole set. With lr 0 the gradients of a last step are those of the same weights: Adam divides a
 # gradient by its size, and makes of a rounding error in a gradient of 0 a step that counts.

@@ -84,7 +84,7 @@ def checkout(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", f"{commands}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     monkeypatch.setenv("GRAPHCL_HARD_MIRROR", str(mirror))
-    monkeypatch.setattr("graphcl_hard.data.default_data_dir", lambda: tmp_path / "datasets")
+    monkeypatch.setattr("graphcl_hard.data.tu.names.default_data_dir", lambda: tmp_path / "datasets")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

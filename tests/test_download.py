@@ -16,10 +16,11 @@ from pathlib import Path
 import pytest
 import requests
 
-from graphcl_hard import download, unpack
-from graphcl_hard.download import NotFetchedError, fetch
-from graphcl_hard.errors import InputError
-from graphcl_hard.unpack import extract
+from graphcl_hard.data.tu import archive as unpack
+from graphcl_hard.data.tu import download
+from graphcl_hard.data.tu.archive import extract
+from graphcl_hard.data.tu.download import NotFetchedError, fetch
+from graphcl_hard.exceptions import InputError
 
 FILES = {"TINY_A.txt": "1, 2\n2, 1\n", "TINY_graph_indicator.txt": "1\n1\n", "TINY_graph_labels.txt": "0\n"}
 CLOSED = "http://127.0.0.1:9"  # the discard port, which nothing serves
@@ -288,11 +289,11 @@ def test_two_processes_at_once_fetch_once(server, raw):
     server.replies["/TINY.zip"] = [(200, zip_bytes(), None)]
     server.delay = 0.3
     code = (
-        "import sys; from pathlib import Path; from graphcl_hard.download import fetch;"
+        "import sys; from pathlib import Path; from graphcl_hard.data.tu.download import fetch;"
         "fetch('TINY', Path(sys.argv[1]), mirrors=[], official_url=sys.argv[2])"
     )
     command = [sys.executable, "-c", code, str(raw), server.url]
-    root = Path(download.__file__).parent.parent
+    root = Path(download.__file__).parents[3]
     processes = [subprocess.Popen(command, cwd=root) for _ in range(2)]
     assert [process.wait(60) for process in processes] == [0, 0]
     assert server.asked == ["/TINY.zip"]

@@ -10,13 +10,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from graphcl_hard.data import load_graphs
+from graphcl_hard.data.load import load_graphs
 from graphcl_hard.embed import main, read_features
-from graphcl_hard.errors import InputError
-from graphcl_hard.evaluation_arguments import rescale
-from graphcl_hard.features import node_features
+from graphcl_hard.evaluation.checks import rescale
+from graphcl_hard.exceptions import InputError
+from graphcl_hard.io.checksum import with_sum
+from graphcl_hard.loader.features import node_features
 from graphcl_hard.run import main as run
-from graphcl_hard.summed_file import with_sum
 
 MUTAG = Path(__file__).parent.parent / "datasets" / "MUTAG"
 

@@ -11,9 +11,9 @@ from safetensors.torch import save
 from torch_geometric.data import Batch, Data
 
 from graphcl_hard import GINEncoder
-from graphcl_hard.adjacency import Adjacency
-from graphcl_hard.errors import InputError
-from graphcl_hard.features import one_hot
+from graphcl_hard._tensor import one_hot
+from graphcl_hard.data.adjacency import Adjacency
+from graphcl_hard.exceptions import InputError
 
 ORACLE = np.load(Path(__file__).parent / "oracles" / "gin_encoder.npz")
 

@@ -12,16 +12,18 @@ from torch_geometric.data import Batch, Data
 from torch_geometric.nn.models import GAT, GCN, PNA, GraphSAGE
 
 from graphcl_hard import GINEncoder, MessagePassingEncoder, load_encoder
-from graphcl_hard.adjacency import Adjacency
-from graphcl_hard.batching import GraphBatches
+from graphcl_hard._tensor import one_hot
 from graphcl_hard.config import Config
-from graphcl_hard.data import load_graphs
-from graphcl_hard.devices import place, training_device
-from graphcl_hard.edge_features import EdgeFeatureMap
-from graphcl_hard.errors import InputError
-from graphcl_hard.features import node_features, one_hot
+from graphcl_hard.data.adjacency import Adjacency
+from graphcl_hard.data.load import load_graphs
+from graphcl_hard.exceptions import InputError
+from graphcl_hard.loader.features import EdgeFeatureMap, node_features
+from graphcl_hard.loader.in_memory import GraphBatches
 from graphcl_hard.run import main
-from graphcl_hard.training import TrainingState, build_model, calibrate, embed, train
+from graphcl_hard.training.build import build_model
+from graphcl_hard.training.devices import place, training_device
+from graphcl_hard.training.loop import calibrate, embed, train
+from graphcl_hard.training.state import TrainingState
 
 DEGREES = [1, 4, 6, 3, 2]
 NAMES = ["gine", "gcn", "sage", "gat", "pna"]

@@ -23,12 +23,12 @@ from sklearn.svm import SVC
 from torch_geometric.data import Data
 
 from graphcl_hard import HardInfoGraph, InputError, load_graphs
-from graphcl_hard.config import Config
-from graphcl_hard.data import TUDataset
-from graphcl_hard.estimator_parameters import OF_RUNS, OWN
-from graphcl_hard.evaluation_arguments import rescale
+from graphcl_hard.config import OF_RUNS, Config
+from graphcl_hard.data.tu.dataset import TUDataset
+from graphcl_hard.estimator import OWN
+from graphcl_hard.evaluation.checks import rescale
+from graphcl_hard.io.checksum import read_summed, write_summed
 from graphcl_hard.run import main
-from graphcl_hard.summed_file import read_summed, write_summed
 
 
 @pytest.fixture(scope="module")
@@ -297,6 +297,7 @@ def test_weights_of_matrices_are_attributes_on_request(bonded):
 
 
 def test_what_an_encoder_does_not_read_need_not_be_sound(graphs):
+    torch.manual_seed(0)
     made = [Data(x=torch.rand(3, 2), edge_index=torch.tensor([[0, 1], [1, 0]]), edge_attr="words") for _ in range(20)]
     assert HardInfoGraph(epochs=1, random_state=0).fit_transform(made).shape == (20, 96)
     with pytest.raises(InputError, match="Graph 0 has a 'edge_attr' that is not a tensor"):

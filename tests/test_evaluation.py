@@ -17,9 +17,10 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC, LinearSVC
 
-from graphcl_hard import evaluation, statistics
-from graphcl_hard.errors import InputError
-from graphcl_hard.evaluation import C_GRID, NEIGHBOURS_GRID, cross_validate
+from graphcl_hard.evaluation import cross_validation as evaluation
+from graphcl_hard.evaluation.cross_validation import cross_validate, statistics
+from graphcl_hard.evaluation.probes import C_GRID, NEIGHBOURS_GRID
+from graphcl_hard.exceptions import InputError
 
 REFERENCES = {
     "svm": (SVC(kernel="rbf", gamma="scale"), "C", C_GRID),

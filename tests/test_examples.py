@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from graphcl_hard.statistics import paired_difference
+from graphcl_hard.evaluation.statistics import paired_difference
 
 ROOT = Path(__file__).parent.parent
 EXAMPLES = ROOT / "examples"

@@ -17,10 +17,11 @@ from pathlib import Path
 import pytest
 from runs import assert_whole, left_by
 
-from graphcl_hard import experiment, whole_files
-from graphcl_hard.command_line import Terminated, terminate_once, termination_waits
-from graphcl_hard.records import CHECKPOINTS
+from graphcl_hard.io import atomic_write as whole_files
+from graphcl_hard.io.file_names import CHECKPOINTS
 from graphcl_hard.run import main
+from graphcl_hard.runs import experiment
+from graphcl_hard.runs.cli import Terminated, terminate_once, termination_waits
 
 SMALL = ["--folds", "2", "--repeats", "1", "--hidden-channels", "8", "--num-layers", "2", "--no-pictures", "--quiet"]
 QUICK = [*SMALL, "--checkpoint-seconds", "0"]
@@ -34,7 +35,7 @@ SEED = 20260
 
 # One process loads the modules, and each run is a fork of it: seconds less for each.
 processes = multiprocessing.get_context("forkserver")
-processes.set_forkserver_preload(["graphcl_hard.run", "graphcl_hard.experiment", "graphcl_hard.data"])
+processes.set_forkserver_preload(["graphcl_hard.run", "graphcl_hard.runs.experiment", "graphcl_hard.data.load"])
 
 
 def words(out, *more):

@@ -8,11 +8,11 @@ import pytest
 import torch
 from conftest import graph_data
 
-from graphcl_hard.data import load_graphs
-from graphcl_hard.edge_features import EdgeFeatureMap
-from graphcl_hard.errors import InputError
-from graphcl_hard.features import FeatureMap, node_features, one_hot
-from graphcl_hard.graphs import to_graph_data
+from graphcl_hard._tensor import one_hot
+from graphcl_hard.data.collate import to_graph_data
+from graphcl_hard.data.load import load_graphs
+from graphcl_hard.exceptions import InputError
+from graphcl_hard.loader.features import EdgeFeatureMap, FeatureMap, node_features
 
 
 def test_labels_are_the_columns_of_a_one_hot_input(toy):

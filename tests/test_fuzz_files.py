@@ -17,19 +17,21 @@ from fuzz import CASES, campaign, outcome
 from hypothesis import strategies as st
 
 from graphcl_hard import GINEncoder, HardInfoGraph, load_encoder
-from graphcl_hard.checkpoint import Progress, read_checkpoint, write_checkpoint
 from graphcl_hard.config import Config, to_plain
+from graphcl_hard.data.tu.archive import extract
 from graphcl_hard.embed import read_features
-from graphcl_hard.encoders import MessagePassingEncoder
-from graphcl_hard.features import FeatureMap
-from graphcl_hard.records import CHECKPOINTS, RunFolder
+from graphcl_hard.io.checksum import read_summed, with_sum, write_summed
+from graphcl_hard.io.file_names import CHECKPOINTS
+from graphcl_hard.io.vectors import read_vectors, write_vectors
+from graphcl_hard.loader.features import FeatureMap
+from graphcl_hard.nn.encoders.message_passing import MessagePassingEncoder
 from graphcl_hard.run import parse
-from graphcl_hard.settings_file import check_same_settings, read_yaml
-from graphcl_hard.summed_file import read_summed, with_sum, write_summed
-from graphcl_hard.training import Epoch, TrainingState, build_model
-from graphcl_hard.unpack import extract
-from graphcl_hard.vector_files import read_vectors
-from graphcl_hard.vector_writing import write_vectors
+from graphcl_hard.runs.config_file import read_yaml
+from graphcl_hard.runs.folder import RunFolder
+from graphcl_hard.runs.resume import check_same_settings
+from graphcl_hard.training.build import build_model
+from graphcl_hard.training.checkpoint import Progress, read_checkpoint, write_checkpoint
+from graphcl_hard.training.state import Epoch, TrainingState
 
 
 def test_the_campaign_has_ten_thousand_cases():

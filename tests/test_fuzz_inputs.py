@@ -15,13 +15,12 @@ from hypothesis import strategies as st
 from torch_geometric.data import Data
 
 from graphcl_hard import HardInfoGraph
-from graphcl_hard.config import Config, to_plain
-from graphcl_hard.errors import InputError
-from graphcl_hard.estimator_parameters import OWN, SETTINGS, to_config
-from graphcl_hard.features import FeatureMap
-from graphcl_hard.graphs import to_graph_data
-from graphcl_hard.setting_ranges import RANGES
-from graphcl_hard.settings_file import to_flags
+from graphcl_hard.config import RANGES, Config, to_plain
+from graphcl_hard.data.collate import to_graph_data
+from graphcl_hard.estimator import OWN, SETTINGS, to_config
+from graphcl_hard.exceptions import InputError
+from graphcl_hard.loader.features import FeatureMap
+from graphcl_hard.runs.config_file import to_flags
 
 ANY = st.one_of(
     st.none(),

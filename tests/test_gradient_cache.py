@@ -11,9 +11,9 @@ from test_distributed import BASE, CLOSE, a_training, largest_difference
 from torch.nn import BatchNorm1d
 
 from graphcl_hard import GINEncoder
-from graphcl_hard.batching import GraphBatches
-from graphcl_hard.features import node_features
-from graphcl_hard.gradient_cache import encode
+from graphcl_hard.loader.features import node_features
+from graphcl_hard.loader.in_memory import GraphBatches
+from graphcl_hard.nn.gradient_cache import encode
 
 CHANGES = {
     "jsd": {},

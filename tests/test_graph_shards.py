@@ -16,11 +16,11 @@ from test_fuzz_files import CHANCE, damaged
 from torch_geometric.data import Data
 
 from graphcl_hard import GraphShards, InputError, load_graphs, to_chunks, write_shards
-from graphcl_hard.features import FeatureMap
-from graphcl_hard.graph_data import GraphData
-from graphcl_hard.graphs import to_graph_data
-from graphcl_hard.sources import SHARDS_INDEX
-from graphcl_hard.summed_file import with_sum
+from graphcl_hard.data.collate import to_graph_data
+from graphcl_hard.data.graph_data import GraphData
+from graphcl_hard.data.tu.names import SHARDS_INDEX
+from graphcl_hard.io.checksum import with_sum
+from graphcl_hard.loader.features import FeatureMap
 
 NAMES = {"node_label": "kind", "node_attr": ("size",), "edge_label": "bond", "edge_attr": ("length",)}
 COLUMNS = ("node_label", "node_attr", "edge_label", "edge_attr")

@@ -10,9 +10,10 @@ import torch
 from torch_geometric.data import Batch, Data
 from torch_geometric.utils import from_networkx
 
-from graphcl_hard.data import TUDataset, load_graphs
-from graphcl_hard.errors import InputError
-from graphcl_hard.graphs import to_graph_data
+from graphcl_hard.data.collate import to_graph_data
+from graphcl_hard.data.load import load_graphs
+from graphcl_hard.data.tu.dataset import TUDataset
+from graphcl_hard.exceptions import InputError
 
 
 def some_graphs():

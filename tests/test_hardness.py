@@ -7,8 +7,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from graphcl_hard.errors import InputError
-from graphcl_hard.objectives import beta_schedule, effective_negatives, hard_negative_weights
+from graphcl_hard.exceptions import InputError
+from graphcl_hard.losses.weights import beta_schedule, effective_negatives, hard_negative_weights
 
 
 def test_weights_are_the_formula_with_mean_one_over_the_negatives():

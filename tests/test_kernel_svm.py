@@ -5,9 +5,9 @@ import pytest
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
-from graphcl_hard import kernel_svm
-from graphcl_hard.errors import InputError
-from graphcl_hard.evaluation import C_GRID
+from graphcl_hard.evaluation import probes as kernel_svm
+from graphcl_hard.evaluation.probes import C_GRID
+from graphcl_hard.exceptions import InputError
 
 
 def overlapping(graphs, classes=2, columns=3, repeated=0, seed=0):
@@ -43,7 +43,7 @@ def test_predictions_are_svcs(name):
     x, y = SETS[name]
     labels = 3 * y - 2  # any integers
     test = x + np.random.default_rng(1).normal(scale=0.3, size=x.shape)
-    for value, predicted in zip(C_GRID, kernel_svm.predictions(x, labels, test, C_GRID), strict=True):
+    for value, predicted in zip(C_GRID, kernel_svm.svm_predictions(x, labels, test, C_GRID), strict=True):
         np.testing.assert_array_equal(predicted, SVC(C=value).fit(x, labels).predict(test))
 
 
@@ -51,7 +51,7 @@ def test_a_caller_can_stop_between_two_fits(monkeypatch):
     fits = []
     monkeypatch.setattr(kernel_svm, "SVC", lambda C, kernel: fits.append(C) or SVC(C=C, kernel=kernel))
     x, y = SETS["overlapping"]
-    answers = kernel_svm.predictions(x, y, x, C_GRID)
+    answers = kernel_svm.svm_predictions(x, y, x, C_GRID)
     next(answers)
     next(answers)
     assert fits == [1e-3, 1e-2]
@@ -64,4 +64,4 @@ def test_overflown_features_are_refused_instead_of_solved_for_ever(where, value)
     arrays = {"train": x.copy(), "test": x.copy()}
     arrays[where][3, 1] = value
     with pytest.raises(InputError, match="embeddings overflow when they are standardised"):
-        next(kernel_svm.predictions(arrays["train"], y, arrays["test"], C_GRID))
+        next(kernel_svm.svm_predictions(arrays["train"], y, arrays["test"], C_GRID))

@@ -7,8 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch.nn import BatchNorm1d
 
-from graphcl_hard.features import one_hot
-from graphcl_hard.layers import look_up, relu_batch_norm
+from graphcl_hard._tensor import one_hot
+from graphcl_hard.nn.functional import look_up, relu_batch_norm
 
 
 def norms(channels=3, **options):

@@ -11,10 +11,10 @@ import time
 import pytest
 from test_resume import command, without_times
 
-from graphcl_hard.errors import InputError
-from graphcl_hard.loggers import EpochLog, check_logger
+from graphcl_hard.exceptions import InputError
 from graphcl_hard.run import main
-from graphcl_hard.training import Epoch
+from graphcl_hard.runs.loggers import EpochLog, check_logger
+from graphcl_hard.training.state import Epoch
 
 SMALL = ["--epochs", "3", "--folds", "3", "--repeats", "1", "--hidden-channels", "8", "--num-layers", "2", "--quiet"]
 

@@ -12,13 +12,16 @@ from torch.nn import Linear, ReLU, Sequential
 from torch_geometric.nn import GINConv
 
 from graphcl_hard import Embedding, GINEncoder, GraphCL, InfoGraph, InputError, local_global_jsd, nt_xent
-from graphcl_hard.augment import with_views
-from graphcl_hard.batching import GraphBatches
+from graphcl_hard._tensor import one_hot
 from graphcl_hard.config import Config
-from graphcl_hard.devices import training_device
-from graphcl_hard.features import node_features, one_hot
-from graphcl_hard.heads import ResidualHead, reset_linear_layers
-from graphcl_hard.training import TrainingState, build_model, embed, train
+from graphcl_hard.loader.augment import with_views
+from graphcl_hard.loader.features import node_features
+from graphcl_hard.loader.in_memory import GraphBatches
+from graphcl_hard.nn.heads import ResidualHead, reset_linear_layers
+from graphcl_hard.training.build import build_model
+from graphcl_hard.training.devices import training_device
+from graphcl_hard.training.loop import embed, train
+from graphcl_hard.training.state import TrainingState
 
 OBJECTIVE = functools.partial(local_global_jsd, tau_plus=0.1)
 VIEW_OBJECTIVE = functools.partial(nt_xent, tau_plus=0.1, temperature=0.4)

@@ -14,14 +14,17 @@ from dense import local_global
 from test_contrast import FORMS
 from test_objectives import LOCAL_GLOBAL, NAIVE, pairs, views
 
-from graphcl_hard import HardInfoGraph, contrast, local_global_jsd, nt_xent
-from graphcl_hard.batching import GraphBatches
+from graphcl_hard import HardInfoGraph, local_global_jsd, nt_xent
 from graphcl_hard.config import Config
-from graphcl_hard.devices import training_device
-from graphcl_hard.errors import InputError
-from graphcl_hard.features import node_features
-from graphcl_hard.negative_queue import NegativeQueue
-from graphcl_hard.training import TrainingState, build_model, train
+from graphcl_hard.exceptions import InputError
+from graphcl_hard.loader.features import node_features
+from graphcl_hard.loader.in_memory import GraphBatches
+from graphcl_hard.losses import blockwise as contrast
+from graphcl_hard.nn.negative_queue import NegativeQueue
+from graphcl_hard.training.build import build_model
+from graphcl_hard.training.devices import training_device
+from graphcl_hard.training.loop import train
+from graphcl_hard.training.state import TrainingState
 
 SMALL = Config(hidden_channels=4, num_layers=2, epochs=2, batch_size=5, beta=2.0, accelerator="cpu")
 

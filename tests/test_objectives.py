@@ -11,8 +11,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from graphcl_hard.errors import InputError
-from graphcl_hard.objectives import local_global_info_nce, local_global_jsd, nt_xent
+from graphcl_hard.exceptions import InputError
+from graphcl_hard.losses.local_global import local_global_info_nce, local_global_jsd
+from graphcl_hard.losses.nt_xent import nt_xent
 
 ORACLES = Path(__file__).parent / "oracles"
 LOCAL_GLOBAL = {"jsd": local_global_jsd, "info_nce": local_global_info_nce}

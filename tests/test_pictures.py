@@ -4,7 +4,7 @@ import matplotlib.image
 import numpy as np
 import pytest
 
-from graphcl_hard import pictures
+from graphcl_hard.runs import plots as pictures
 
 
 @pytest.mark.parametrize("graphs", [2, 4, 5, 40])

@@ -11,10 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from graphcl_hard import records, whole_files
-from graphcl_hard.errors import InputError
-from graphcl_hard.records import RunFolder
-from graphcl_hard.whole_files import replacing
+from graphcl_hard.exceptions import InputError
+from graphcl_hard.io import atomic_write as whole_files
+from graphcl_hard.io import file_names
+from graphcl_hard.io.atomic_write import replacing
+from graphcl_hard.runs import environment as environment_module
+from graphcl_hard.runs import folder as run_folder
+from graphcl_hard.runs.folder import RunFolder
 
 
 def test_a_file_is_replaced_whole_or_not_at_all(tmp_path):
@@ -53,36 +56,36 @@ def test_rows_json_and_text(tmp_path):
 
 def test_a_run_is_replaced_only_when_asked(tmp_path):
     with RunFolder(tmp_path / "run") as folder:
-        folder.write_text(records.CONFIG, "beta: 1\n")
-        folder.write_text(records.RESULT, "{}")
+        folder.write_text(file_names.CONFIG, "beta: 1\n")
+        folder.write_text(file_names.RESULT, "{}")
         (folder.path / "seed-0").mkdir()
     with pytest.raises(InputError, match=r"run holds a run; give --resume"):
         RunFolder(tmp_path / "run")
-    assert (tmp_path / "run" / records.CONFIG).read_text() == "beta: 1\n"
+    assert (tmp_path / "run" / file_names.CONFIG).read_text() == "beta: 1\n"
     with RunFolder(tmp_path / "run", overwrite=True) as folder:
-        assert sorted(os.listdir(folder.path)) == [records.LOCK, records.REPLACED]
-        folder.write_text(records.RESULT, "new")
-    assert os.listdir(tmp_path / "run") == [records.RESULT]
+        assert sorted(os.listdir(folder.path)) == [file_names.LOCK, file_names.REPLACED]
+        folder.write_text(file_names.RESULT, "new")
+    assert os.listdir(tmp_path / "run") == [file_names.RESULT]
 
 
 def fail_to_replace(path):
     with RunFolder(path, overwrite=True) as folder:
-        folder.write_text(records.CONFIG, "new")
+        folder.write_text(file_names.CONFIG, "new")
         raise RuntimeError("diverged")
 
 
 def test_a_run_that_fails_to_replace_another_loses_nothing(tmp_path):
     with RunFolder(tmp_path) as folder:
-        folder.write_text(records.CONFIG, "old")
-        folder.write_text(records.RESULT, "old")
+        folder.write_text(file_names.CONFIG, "old")
+        folder.write_text(file_names.RESULT, "old")
     for _ in range(2):
         with pytest.raises(RuntimeError, match="diverged"):
             fail_to_replace(tmp_path)
-        assert (tmp_path / records.REPLACED / records.RESULT).read_text() == "old"
-        assert (tmp_path / records.CONFIG).read_text() == "new"
+        assert (tmp_path / file_names.REPLACED / file_names.RESULT).read_text() == "old"
+        assert (tmp_path / file_names.CONFIG).read_text() == "new"
     with RunFolder(tmp_path, overwrite=True) as folder:
-        folder.write_text(records.RESULT, "newer")
-    assert os.listdir(tmp_path) == [records.RESULT]
+        folder.write_text(file_names.RESULT, "newer")
+    assert os.listdir(tmp_path) == [file_names.RESULT]
 
 
 @pytest.mark.parametrize("resume", [True, False])
@@ -91,7 +94,7 @@ def test_a_run_that_is_set_aside_survives_a_kill_at_any_renaming(tmp_path, monke
     """Some of its files set aside and some not, a new run took the rest for what failed to replace it."""
     path, rename, calls = tmp_path / "run", Path.rename, []
     with RunFolder(path) as folder:
-        for name in (records.CONFIG, records.RESULT, records.METRICS):
+        for name in (file_names.CONFIG, file_names.RESULT, file_names.METRICS):
             folder.write_text(name, name)
     before = {entry.name: entry.read_text() for entry in path.iterdir()}
 
@@ -111,31 +114,33 @@ def test_a_run_that_is_set_aside_survives_a_kill_at_any_renaming(tmp_path, monke
         RunFolder(path)
     if resume and stop < 4:
         with RunFolder(path, resume=True):
-            assert {entry.name: entry.read_text() for entry in path.iterdir() if entry.name != records.LOCK} == before
+            assert {
+                entry.name: entry.read_text() for entry in path.iterdir() if entry.name != file_names.LOCK
+            } == before
     elif not resume:
         with RunFolder(path, overwrite=True):
-            old = path / records.REPLACED
+            old = path / file_names.REPLACED
             assert {entry.name: entry.read_text() for entry in old.iterdir()} == before
 
 
 @pytest.mark.parametrize("extra", ["notes.md", "seed-0/notes.md", "data/x", ".lock"])
 def test_a_run_with_anything_of_the_users_in_it_is_never_replaced(tmp_path, extra):
     with RunFolder(tmp_path) as folder:
-        folder.write_text(records.CONFIG, "old")
-        folder.write_text(records.RESULT, "old")
+        folder.write_text(file_names.CONFIG, "old")
+        folder.write_text(file_names.RESULT, "old")
     (tmp_path / extra).parent.mkdir(exist_ok=True)
     (tmp_path / extra).write_text("mine")
     with pytest.raises(InputError, match=f"something other than a run .{extra.split('/', maxsplit=1)[0]}"):
         RunFolder(tmp_path, overwrite=True)
     assert (tmp_path / extra).read_text() == "mine"
-    assert (tmp_path / records.RESULT).read_text() == "old"
+    assert (tmp_path / file_names.RESULT).read_text() == "old"
 
 
 def test_a_config_file_alone_is_no_run(tmp_path):
-    (tmp_path / records.CONFIG).write_text("my: app")
+    (tmp_path / file_names.CONFIG).write_text("my: app")
     with pytest.raises(InputError, match="something other than a run"):
         RunFolder(tmp_path, overwrite=True)
-    assert os.listdir(tmp_path) == [records.CONFIG]
+    assert os.listdir(tmp_path) == [file_names.CONFIG]
 
 
 @pytest.mark.parametrize("overwrite", [False, True])
@@ -148,17 +153,17 @@ def test_a_folder_with_other_things_is_never_touched(tmp_path, overwrite):
 
 def test_a_second_writer_is_refused(tmp_path):
     with RunFolder(tmp_path / "run") as folder:
-        folder.write_text(records.CONFIG, "")
-        folder.write_text(records.RESULT, "")
+        folder.write_text(file_names.CONFIG, "")
+        folder.write_text(file_names.RESULT, "")
         code = (
-            "import sys; from pathlib import Path; from graphcl_hard.records import RunFolder\n"
+            "import sys; from pathlib import Path; from graphcl_hard.runs.folder import RunFolder\n"
             "RunFolder(Path(sys.argv[1]), overwrite=True)"
         )
         done = subprocess.run(
             [sys.executable, "-c", code, str(folder.path)], capture_output=True, text=True, check=False
         )
         assert "Another run is writing to" in done.stderr
-        assert (folder.path / records.CONFIG).exists()
+        assert (folder.path / file_names.CONFIG).exists()
 
 
 def test_a_folder_in_which_nothing_was_written_goes_again(tmp_path):
@@ -176,10 +181,10 @@ def test_a_folder_that_cannot_be_made_is_refused(tmp_path):
 def test_default_folders_are_new_each_time(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     now = datetime(2026, 1, 2, 3, 4, 5)
-    first = records.default_folder("some/where/MUTAG", now)
+    first = run_folder.default_folder("some/where/MUTAG", now)
     assert str(first) == "runs/MUTAG-20260102-030405"
     assert first.is_dir()
-    assert str(records.default_folder("MUTAG", now)) == "runs/MUTAG-20260102-030405-2"
+    assert str(run_folder.default_folder("MUTAG", now)) == "runs/MUTAG-20260102-030405-2"
 
 
 @pytest.mark.parametrize("link", [False, True])
@@ -187,11 +192,11 @@ def test_a_default_folder_that_cannot_be_is_refused(tmp_path, monkeypatch, link)
     monkeypatch.chdir(tmp_path)
     Path("runs").symlink_to("gone/far") if link else Path("runs").write_text("mine")
     with pytest.raises(InputError, match="runs must be a folder, for the runs without --out"):
-        records.default_folder("MUTAG", datetime(2026, 1, 2))
+        run_folder.default_folder("MUTAG", datetime(2026, 1, 2))
 
 
 def test_environment_names_versions_and_the_commit_of_the_packages_own_checkout(tmp_path):
-    found = records.environment()
+    found = environment_module.environment()
     assert found["versions"]["torch"]
     assert found["cpu_count"] >= 1
     # A package installed inside somebody else's repository must not report that repository's commit.
@@ -202,9 +207,9 @@ def test_environment_names_versions_and_the_commit_of_the_packages_own_checkout(
     ):
         subprocess.run([*git, *command], check=True)
     (tmp_path / "__init__.py").write_text("")
-    assert records.git_commit(tmp_path) is None
+    assert environment_module.git_commit(tmp_path) is None
     subprocess.run([*git, "add", "__init__.py"], check=True)
-    commit = records.git_commit(tmp_path)
+    commit = environment_module.git_commit(tmp_path)
     assert commit is not None
     assert commit.endswith("-dirty")
     assert len(commit) == 40 + len("-dirty")

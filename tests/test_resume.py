@@ -15,15 +15,17 @@ import torch
 from runs import without_times
 
 from graphcl_hard import GINEncoder
-from graphcl_hard.batching import GraphBatches
-from graphcl_hard.checkpoint import Progress, read_checkpoint, write_checkpoint
 from graphcl_hard.config import Config
-from graphcl_hard.devices import place, training_device
-from graphcl_hard.errors import InputError
-from graphcl_hard.features import FeatureMap
-from graphcl_hard.records import CHECKPOINTS
+from graphcl_hard.exceptions import InputError
+from graphcl_hard.io.file_names import CHECKPOINTS
+from graphcl_hard.loader.features import FeatureMap
+from graphcl_hard.loader.in_memory import GraphBatches
 from graphcl_hard.run import main
-from graphcl_hard.training import TrainingState, build_model, train
+from graphcl_hard.training.build import build_model
+from graphcl_hard.training.checkpoint import Progress, read_checkpoint, write_checkpoint
+from graphcl_hard.training.devices import place, training_device
+from graphcl_hard.training.loop import train
+from graphcl_hard.training.state import TrainingState
 
 SMALL = Config(hidden_channels=8, num_layers=2, epochs=5, batch_size=8, beta_schedule="linear-up", accelerator="cpu")
 WORDS = ["--folds", "3", "--repeats", "1", "--hidden-channels", "8", "--num-layers", "2", "--epochs", "40"]

@@ -17,14 +17,16 @@ import pytest
 import torch
 import yaml
 
-from graphcl_hard import GINEncoder, cross_validate, experiment, load_graphs, training
+from graphcl_hard import GINEncoder, cross_validate, load_graphs
 from graphcl_hard.config import Config, to_plain
-from graphcl_hard.errors import InputError
-from graphcl_hard.features import node_features
+from graphcl_hard.evaluation.effective_rank import effective_rank
+from graphcl_hard.evaluation.statistics import paired_difference, t_interval
+from graphcl_hard.exceptions import InputError
+from graphcl_hard.loader.features import node_features
 from graphcl_hard.run import main, parse
-from graphcl_hard.settings_file import to_flags
-from graphcl_hard.spectrum import effective_rank
-from graphcl_hard.statistics import paired_difference, t_interval
+from graphcl_hard.runs import experiment
+from graphcl_hard.runs.config_file import to_flags
+from graphcl_hard.training import build
 
 SMALL = ["--epochs", "2", "--folds", "3", "--repeats", "2", "--hidden-channels", "8", "--num-layers", "2"]
 
@@ -110,9 +112,9 @@ def test_the_saved_encoder_makes_the_saved_embedding(finished, protocol, tmp_pat
 
 def test_graphcl_runs_to_the_end_from_the_same_untrained_encoder(finished, tmp_path, monkeypatch):
     labels = []
-    curves, embedding = experiment.pictures.training_curves, experiment.pictures.embedding_map
-    monkeypatch.setattr(experiment.pictures, "training_curves", lambda *args: labels.append(args[2]) or curves(*args))
-    monkeypatch.setattr(experiment.pictures, "embedding_map", lambda *args: labels.extend(args[0]) or embedding(*args))
+    curves, embedding = experiment.plots.training_curves, experiment.plots.embedding_map
+    monkeypatch.setattr(experiment.plots, "training_curves", lambda *args: labels.append(args[2]) or curves(*args))
+    monkeypatch.setattr(experiment.plots, "embedding_map", lambda *args: labels.extend(args[0]) or embedding(*args))
     out = tmp_path / "run"
     words = [*SMALL, "--method", "graphcl", "--beta", "1", "--views", "random", "subgraph", "--quiet"]
     assert main([*words, "--out", str(out)]) == 0
@@ -386,8 +388,10 @@ def test_bad_input_is_one_sentence_status_2_and_nothing_written(words, sentence,
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("GRAPHCL_HARD_MIRROR", str(tmp_path))
     monkeypatch.setattr("torch_geometric.datasets.TUDataset.url", "http://127.0.0.1:9")
-    monkeypatch.setattr("graphcl_hard.download.BACKOFF_SECONDS", 0.0)
-    monkeypatch.setattr("graphcl_hard.data.default_data_dir", lambda: tmp_path.parent / f"{tmp_path.name}-data")
+    monkeypatch.setattr("graphcl_hard.data.tu.download.BACKOFF_SECONDS", 0.0)
+    monkeypatch.setattr(
+        "graphcl_hard.data.tu.names.default_data_dir", lambda: tmp_path.parent / f"{tmp_path.name}-data"
+    )
     assert main(words) == 2
     error = capsys.readouterr().err
     assert error.startswith("error: ")
@@ -433,14 +437,14 @@ def test_a_bad_config_file_is_refused(text, sentence, tmp_path, capsys):
 
 
 def test_a_loss_that_is_not_finite_leaves_the_last_whole_epoch(tmp_path, monkeypatch, capsys):
-    original, calls = training.local_global_jsd, []
+    original, calls = build.local_global_jsd, []
 
     def failing(*tensors, **options):
         calls.append(1)
         loss, diagnostics = original(*tensors, **options)
         return (loss * float("nan"), diagnostics) if len(calls) == 4 else (loss, diagnostics)
 
-    monkeypatch.setattr(training, "local_global_jsd", failing)
+    monkeypatch.setattr(build, "local_global_jsd", failing)
     out = tmp_path / "run"
     assert main([*SMALL, "--epochs", "5", "--out", str(out), "--quiet"]) == 2
     assert "The loss is nan at step 2 of epoch 2" in capsys.readouterr().err
@@ -493,7 +497,7 @@ def test_a_full_disk_is_one_sentence_and_leaves_no_torn_file(tmp_path):
 def test_no_arguments_at_all_runs_mutag(tmp_path, monkeypatch, capsys):
     assert parse([]).settings == Config()
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("graphcl_hard.training.train", lambda *_: None)
+    monkeypatch.setattr("graphcl_hard.training.loop.train", lambda *_: None)
     monkeypatch.setattr("sys.argv", ["run", "--out", "taken"])
     (tmp_path / "taken").write_text("")
     assert main() == 2

@@ -6,7 +6,7 @@ import pytest
 import torch
 from test_objectives import LOCAL_GLOBAL, pairs
 
-from graphcl_hard.sampling import sample_nodes
+from graphcl_hard.data.batch import sample_nodes
 
 SIZES = torch.tensor([5, 0, 1, 12, 3, 40])
 

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from graphcl_hard.scatter import HAS_TORCH_SCATTER, scatter, scatter_native
+from graphcl_hard.nn.readout import HAS_TORCH_SCATTER, scatter, scatter_native
 
 REDUCE = {"sum": torch.sum, "mean": torch.mean, "max": torch.amax}
 

@@ -12,10 +12,11 @@ import torch
 import graphcl_hard
 from graphcl_hard import HardInfoGraph, load_encoder
 from graphcl_hard.convert import main as convert
-from graphcl_hard.data import TUDataset, load_graphs
+from graphcl_hard.data.load import load_graphs
+from graphcl_hard.data.tu.dataset import TUDataset
 from graphcl_hard.embed import main as embed
-from graphcl_hard.errors import InputError
-from graphcl_hard.records import CHECKPOINTS
+from graphcl_hard.exceptions import InputError
+from graphcl_hard.io.file_names import CHECKPOINTS
 from graphcl_hard.run import main
 
 ROOT = Path(graphcl_hard.__file__).parent.parent
@@ -137,7 +138,7 @@ FORBIDDEN = {
 }
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "graphcl_hard").glob("*.py")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted((ROOT / "graphcl_hard").rglob("*.py")), ids=str)
 def test_no_module_unpickles_evaluates_or_starts_a_shell(path):
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from graphcl_hard.spectrum import effective_rank
+from graphcl_hard.evaluation.effective_rank import effective_rank
 
 
 def test_equal_directions_count_whole():

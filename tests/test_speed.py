@@ -12,9 +12,9 @@ from lightning_fabric import Fabric
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch_geometric.data import Batch
 
-from graphcl_hard.batching import GraphBatches
-from graphcl_hard.objectives import local_global_jsd
-from graphcl_hard.training import build_model
+from graphcl_hard.loader.in_memory import GraphBatches
+from graphcl_hard.losses.local_global import local_global_jsd
+from graphcl_hard.training.build import build_model
 
 EXPERIMENTS = Path(__file__).resolve().parent.parent / "experiments"
 sys.path.insert(0, str(EXPERIMENTS))

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from graphcl_hard.errors import InputError
-from graphcl_hard.statistics import corrected_interval, paired_difference, t_interval
+from graphcl_hard.evaluation.statistics import corrected_interval, paired_difference, t_interval
+from graphcl_hard.exceptions import InputError
 
 
 def paired_by_loops(first, second, ratio):

@@ -16,27 +16,28 @@ import torch
 from torch.utils.data import Dataset, Subset
 from torch_geometric.data import Data, OnDiskDataset
 
-from graphcl_hard import HardInfoGraph, InputError, graph_sets, load_graphs, streaming, to_chunks, write_shards
-from graphcl_hard import data as data_module
-from graphcl_hard.batching import GraphBatches
+from graphcl_hard import HardInfoGraph, InputError, load_graphs, to_chunks, write_shards
 from graphcl_hard.config import Config
-from graphcl_hard.devices import training_device
+from graphcl_hard.data import load
+from graphcl_hard.data.collate import to_graph_data
+from graphcl_hard.data.graph_data import GraphData
+from graphcl_hard.data.load import open_graphs
+from graphcl_hard.data.shards import GraphShards
 from graphcl_hard.embed import main as embed_main
-from graphcl_hard.features import FeatureMap
-from graphcl_hard.following import prepare
-from graphcl_hard.graph_data import GraphData
-from graphcl_hard.graph_sets import open_graphs
-from graphcl_hard.graph_shards import GraphShards
-from graphcl_hard.graphs import to_graph_data
+from graphcl_hard.loader import streaming
+from graphcl_hard.loader.features import FeatureMap
+from graphcl_hard.loader.in_memory import GraphBatches
+from graphcl_hard.loader.streaming import StreamedBatches, make_batches
 from graphcl_hard.run import main
-from graphcl_hard.streaming import StreamedBatches, make_batches
-from graphcl_hard.training import train
+from graphcl_hard.training.build import prepare
+from graphcl_hard.training.devices import training_device
+from graphcl_hard.training.loop import train
 
 
 @pytest.fixture
 def small_windows(monkeypatch):
     """24 graphs in memory at a time, in runs of 5."""
-    for module in (streaming, graph_sets, data_module):
+    for module in (streaming, load):
         monkeypatch.setattr(module, "WINDOW", 24)
     monkeypatch.setattr(streaming, "BLOCK", 5)
 
@@ -304,7 +305,7 @@ def test_a_dataset_that_does_not_say_where_it_ends(small_windows, temporary):
 
 
 def test_of_an_iterable_only_a_part_is_in_memory(small_windows, temporary, monkeypatch):
-    monkeypatch.setattr(graph_sets, "to_chunks", functools.partial(to_chunks, size=20))
+    monkeypatch.setattr(load, "to_chunks", functools.partial(to_chunks, size=20))
     gone, most = [], 0
 
     def graphs():

@@ -25,10 +25,10 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 from graphcl_hard import cross_validate, load_graphs
-from graphcl_hard.errors import InputError
-from graphcl_hard.evaluation import C_GRID, NEIGHBOURS_GRID
+from graphcl_hard.evaluation.probes import C_GRID, NEIGHBOURS_GRID
+from graphcl_hard.exceptions import InputError
 from graphcl_hard.run import main
-from graphcl_hard.settings_file import to_flags
+from graphcl_hard.runs.config_file import to_flags
 
 EXPERIMENTS = Path(__file__).resolve().parent.parent / "experiments"
 sys.path.insert(0, str(EXPERIMENTS))

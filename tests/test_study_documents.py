@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from graphcl_hard.errors import InputError
+from graphcl_hard.exceptions import InputError
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "experiments"))

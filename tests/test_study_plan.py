@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from graphcl_hard.errors import InputError
+from graphcl_hard.exceptions import InputError
 
 EXPERIMENTS = Path(__file__).resolve().parent.parent / "experiments"
 sys.path.insert(0, str(EXPERIMENTS))

@@ -13,7 +13,7 @@ import pytest
 from scipy import stats
 
 from graphcl_hard.config import Config, to_plain
-from graphcl_hard.errors import InputError
+from graphcl_hard.exceptions import InputError
 
 EXPERIMENTS = Path(__file__).resolve().parent.parent / "experiments"
 sys.path.insert(0, str(EXPERIMENTS))

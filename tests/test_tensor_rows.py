@@ -4,7 +4,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from graphcl_hard.tensor_rows import DTYPES, TensorRows
+from graphcl_hard.io._tensor_rows import DTYPES, TensorRows
 
 TENSORS = {
     "bytes": torch.arange(7, dtype=torch.uint8),

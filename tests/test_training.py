@@ -8,12 +8,14 @@ import pytest
 import torch
 from conftest import graph_data
 
-from graphcl_hard.batching import GraphBatches
 from graphcl_hard.config import Config
-from graphcl_hard.devices import place, training_device
-from graphcl_hard.errors import InputError
-from graphcl_hard.features import node_features
-from graphcl_hard.training import TrainingDiverged, TrainingState, build_model, embed, epoch_batches, train
+from graphcl_hard.exceptions import InputError
+from graphcl_hard.loader.features import node_features
+from graphcl_hard.loader.in_memory import GraphBatches
+from graphcl_hard.training.build import build_model
+from graphcl_hard.training.devices import place, training_device
+from graphcl_hard.training.loop import TrainingDiverged, embed, epoch_batches, train
+from graphcl_hard.training.state import TrainingState
 
 SMALL = Config(hidden_channels=8, num_layers=2, epochs=3, batch_size=8, accelerator="cpu")
 

@@ -8,9 +8,9 @@ import pytest
 from fuzz import campaign
 from hypothesis import strategies as st
 
-from graphcl_hard import tu_format
-from graphcl_hard.errors import InputError
-from graphcl_hard.tu_format import TuArrays, one_hot_columns, read_tu_folder, tu_digest
+from graphcl_hard.data.tu import reader as tu_format
+from graphcl_hard.data.tu.reader import TuArrays, one_hot_columns, read_tu_folder, tu_digest
+from graphcl_hard.exceptions import InputError
 
 # Two triangles-and-a-tail graphs: nodes 1-3 and 4-6.
 SMALL = {

@@ -8,9 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from graphcl_hard.errors import InputError
-from graphcl_hard.vector_files import read_vectors
-from graphcl_hard.vector_writing import ROWS, write_vectors
+from graphcl_hard.exceptions import InputError
+from graphcl_hard.io.vectors import ROWS, read_vectors, write_vectors
 
 VECTORS = np.random.default_rng(0).normal(size=(12, 3)).astype(np.float32)
 Y = np.arange(12) % 3

@@ -31,6 +31,8 @@ def test_the_wheel_holds_the_package_and_mutag(wheel):
         "graphcl_hard/datasets/MUTAG/MUTAG_graph_labels.txt",
     ):
         assert name in names
+    modules = {str(path.relative_to(ROOT)) for path in (ROOT / "graphcl_hard").rglob("*.py")}
+    assert modules == {name for name in names if name.endswith(".py")}
     tops = {name.split("/")[0] for name in names}
     assert {top for top in tops if not top.endswith(".dist-info")} == {"graphcl_hard"}
 

@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 from test_download import FILES, zip_bytes
 
-from graphcl_hard import HardInfoGraph, whole_files
-from graphcl_hard.download import fetch
-from graphcl_hard.records import CHECKPOINTS, ENCODER, METRICS, RESULT
+from graphcl_hard import HardInfoGraph
+from graphcl_hard.data.tu.download import fetch
+from graphcl_hard.io import atomic_write as whole_files
+from graphcl_hard.io.atomic_write import PARTIAL, replacing
+from graphcl_hard.io.file_names import CHECKPOINTS, ENCODER, METRICS, RESULT
+from graphcl_hard.io.vectors import write_vectors
 from graphcl_hard.run import main
-from graphcl_hard.vector_writing import write_vectors
-from graphcl_hard.whole_files import PARTIAL, replacing
 
 WORDS = ["--epochs", "3", "--folds", "2", "--repeats", "1", "--checkpoint-seconds", "0", "--quiet"]
 EACH_EPOCH = (*ENCODER, METRICS)  # written anew each epoch, without waiting for the disk

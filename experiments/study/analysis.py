@@ -5,7 +5,7 @@ epoch, or for one way of choosing both. Two results are compared on the seeds th
 of a (data set, seed) are the same for all methods.
 
 Seeds are further repeats of the cross-validation, with other weights and other folds but the same graphs, so all
-intervals and tests are the corrected resampled t over (seeds x repeats, folds) (`graphcl_hard.statistics`).
+intervals and tests are the corrected resampled t over (seeds x repeats, folds) (`graphcl_hard.evaluation.statistics`).
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,8 +18,8 @@ from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
 from graphcl_hard.config import Config
-from graphcl_hard.errors import InputError
-from graphcl_hard.statistics import corrected_interval, paired_difference
+from graphcl_hard.evaluation.statistics import corrected_interval, paired_difference
+from graphcl_hard.exceptions import InputError
 
 SETS = ("MUTAG", "PTC_MR", "ENZYMES", "IMDB-BINARY", "PROTEINS", "IMDB-MULTI", "DD", "REDDIT-BINARY")
 FAMILIES = ("majority", "untrained", "bn-only", "wl", "uniform", "hard", "released")

@@ -10,7 +10,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from graphcl_hard.whole_files import replacing
+from graphcl_hard.io.atomic_write import replacing
 from study.analysis import FAMILIES
 
 # Okabe and Ito's colours, which are told apart whatever colours a reader sees; markers say it again

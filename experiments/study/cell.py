@@ -9,7 +9,7 @@ from typing import Any
 
 from graphcl_hard.config import BEFORE, OUTPUT_SETTINGS, Config, to_plain
 from graphcl_hard.run import parse
-from graphcl_hard.settings_file import to_flags
+from graphcl_hard.runs.config_file import to_flags
 
 BASELINES: dict[str, tuple[str, ...]] = {"majority": (), "wl": ("iterations",)}
 """The families of `study.kernels`, which train no encoder, and the settings of their own."""

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from graphcl_hard.config import OUTPUT_SETTINGS
-from graphcl_hard.records import METRICS, RESULT
-from graphcl_hard.whole_files import PARTIAL, replacing
+from graphcl_hard.io.atomic_write import PARTIAL, replacing
+from graphcl_hard.io.file_names import METRICS, RESULT
 
 CURVES = ("loss", "effective_negatives", "positive_score", "negative_score")
 TAKEN_OVER = ("config", "versions", "git_commit", "platform", "threads", "seconds", "embedding", "error")

@@ -8,8 +8,8 @@
 import re
 from pathlib import Path
 
-from graphcl_hard.errors import InputError
-from graphcl_hard.whole_files import replacing
+from graphcl_hard.exceptions import InputError
+from graphcl_hard.io.atomic_write import replacing
 
 PLACE = re.compile(r"(<!-- table (?P<name>[\w-]+) -->\n).*?(<!-- end of table -->)", re.DOTALL)
 

@@ -18,7 +18,7 @@ from typing import Any
 from joblib import cpu_count
 from joblib.externals.loky import BrokenProcessPool, ProcessPoolExecutor
 
-from graphcl_hard.errors import InputError
+from graphcl_hard.exceptions import InputError
 from study.cell import Cell
 from study.worker import Record, failed_record, run_cell, start_worker
 

@@ -18,11 +18,12 @@ from sklearn.model_selection import RepeatedStratifiedKFold, StratifiedKFold
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
-from graphcl_hard.evaluation import INNER_FOLDS, PROBES
-from graphcl_hard.evaluation_arguments import check_embeddings, check_folds, rescale
-from graphcl_hard.records import EMBEDDINGS, RESULT
-from graphcl_hard.setting_ranges import Scale
-from graphcl_hard.whole_files import replacing
+from graphcl_hard.config import Scale
+from graphcl_hard.evaluation.checks import check_embeddings, check_folds, rescale
+from graphcl_hard.evaluation.cross_validation import INNER_FOLDS
+from graphcl_hard.evaluation.probes import PROBES
+from graphcl_hard.io.atomic_write import replacing
+from graphcl_hard.io.file_names import EMBEDDINGS, RESULT
 from study.cell import Cell
 
 FRACTIONS = (0.01, 0.05, 0.1, 1.0)
@@ -107,7 +108,7 @@ def score(
 ) -> list[Entry]:
     """Cross-validated accuracy of probes that are fitted on a share of each training part's labels.
 
-    The outer folds are those of `graphcl_hard.evaluation.cross_validate`; `labelled_rows` says which labels are seen.
+    The outer folds are those of `graphcl_hard.cross_validate`; `labelled_rows` says which labels are seen.
     Where every class has at least 2 of them, C or k is chosen by stratified inner folds among the labelled rows, 5 or
     as many as the smallest class has rows, on a tie the first of the grid; elsewhere it is C = 1 or k = 1.
     Features are standardised over the whole training part: its embeddings are there without labels, and a few labelled
@@ -120,7 +121,7 @@ def score(
         repeats: of the outer cross-validation.
         seed: of all folds and of the choice of labels.
         scale: of the features, as for `cross_validate`.
-        probes: names of `graphcl_hard.evaluation.PROBES`.
+        probes: names of `graphcl_hard.evaluation.probes.PROBES`.
         fractions: shares of the training labels, in (0, 1].
 
     Returns:

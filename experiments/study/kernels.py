@@ -1,7 +1,7 @@
 """The baselines that train no encoder: the majority class, and the Weisfeiler-Lehman subtree kernel with an SVM.
 
-Both are judged on the folds of `graphcl_hard.evaluation.cross_validate`, with everything that can be chosen chosen
-inside the training folds.
+Both are judged on the folds of `graphcl_hard.cross_validate`, with everything that can be chosen chosen inside the
+training folds.
 """
 
 import time
@@ -19,12 +19,14 @@ from sklearn.model_selection import RepeatedStratifiedKFold, StratifiedKFold
 from sklearn.svm import SVC
 
 from graphcl_hard.config import Config
-from graphcl_hard.data import GraphData, load_graphs
-from graphcl_hard.errors import InputError
-from graphcl_hard.evaluation import C_GRID, INNER_FOLDS
-from graphcl_hard.evaluation_arguments import check_folds
-from graphcl_hard.experiment import describe
-from graphcl_hard.features import FeatureMap
+from graphcl_hard.data.graph_data import GraphData
+from graphcl_hard.data.load import load_graphs
+from graphcl_hard.evaluation.checks import check_folds
+from graphcl_hard.evaluation.cross_validation import INNER_FOLDS
+from graphcl_hard.evaluation.probes import C_GRID
+from graphcl_hard.exceptions import InputError
+from graphcl_hard.loader.features import FeatureMap
+from graphcl_hard.runs.experiment import describe
 
 FAMILIES = ("majority", "wl")
 ITERATIONS = (0, 1, 2, 3, 4, 5)
@@ -206,7 +208,7 @@ def _largest(labels: Ints) -> int:
 
 
 def _inner_folds(labels: Ints, seed: int) -> list[tuple[Ints, Ints]]:
-    """(fitted, held out) positions of the inner folds of `graphcl_hard.evaluation`."""
+    """(fitted, held out) positions of the inner folds of `graphcl_hard.evaluation.cross_validation`."""
     folds = min(INNER_FOLDS, int(np.bincount(labels).min()))
     return list(StratifiedKFold(folds, shuffle=True, random_state=seed).split(labels, labels))
 

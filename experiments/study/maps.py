@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
-from graphcl_hard.evaluation_arguments import rescale
-from graphcl_hard.pictures import embedding_map
-from graphcl_hard.records import EMBEDDINGS
+from graphcl_hard.evaluation.checks import rescale
+from graphcl_hard.io.file_names import EMBEDDINGS
+from graphcl_hard.runs.plots import embedding_map
 
 
 def draw_maps(runs: Path, out: Path, methods: Sequence[str], seed: int = 0) -> None:

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Column, Table
 
-from graphcl_hard.errors import InputError
+from graphcl_hard.exceptions import InputError
 from study.cell import BASELINES, Cell
 from study.cell_records import read_records
 

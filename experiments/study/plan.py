@@ -11,8 +11,8 @@ from typing import Any
 import yaml
 
 from graphcl_hard.config import Config, to_plain
-from graphcl_hard.errors import InputError
-from graphcl_hard.sources import check_name, check_spelling
+from graphcl_hard.data.tu.names import check_name, check_spelling
+from graphcl_hard.exceptions import InputError
 from study.cell import BASELINES, Cell, Settings, parsed
 from study.plan_checks import check_known, check_once, is_whole, label, listed, mapping
 

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from graphcl_hard.errors import InputError
+from graphcl_hard.exceptions import InputError
 
 
 def label(given: Any, what: str) -> str:

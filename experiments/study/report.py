@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from graphcl_hard.errors import InputError
-from graphcl_hard.whole_files import replacing
+from graphcl_hard.exceptions import InputError
+from graphcl_hard.io.atomic_write import replacing
 from study.canvas import save
 from study.cell_records import read_records
 from study.page import MAPS, build_sections, render

@@ -14,9 +14,10 @@ from filelock import FileLock
 from threadpoolctl import threadpool_limits
 
 from graphcl_hard import run
-from graphcl_hard.allocator import keep_freed_memory
-from graphcl_hard.records import LOCK, RESULT, environment
-from graphcl_hard.settings_file import to_flags
+from graphcl_hard.io.file_names import LOCK, RESULT
+from graphcl_hard.runs.config_file import to_flags
+from graphcl_hard.runs.environment import environment
+from graphcl_hard.training.allocator import keep_freed_memory
 from study.cell import BASELINES, Cell
 from study.cell_records import CURVES, record_of_run
 

@@ -1,0 +1,1 @@
+"""Where graphs come from, and the flat tensors that they become."""

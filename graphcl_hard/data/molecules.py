@@ -1,0 +1,159 @@
+"""Tables of SMILES to graphs, a chunk at a time, and the classes that a table's labels name."""
+
+import csv
+import dataclasses
+import gzip
+import itertools
+import math
+import re
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from graphcl_hard.data.collate import to_graph_data
+from graphcl_hard.data.graph_data import GraphData
+from graphcl_hard.data.shards import SHARD_GRAPHS
+from graphcl_hard.exceptions import InputError, first_line, shown
+
+
+class ClassLabels:
+    """The classes of a set that is read row by row: whole numbers are kept, names are numbered as they come.
+
+    Args:
+        column: what the column is called, for complaints.
+    """
+
+    def __init__(self, column: object) -> None:
+        self._column = column
+        self._names: dict[str, int] = {}
+        self._are_names: bool | None = None
+
+    def number(self, value: object, where: str) -> int:
+        """The class of a row, by a number.
+
+        Raises:
+            InputError: it is missing, a number that is not whole, or a name among numbers.
+        """
+        value = value.item() if isinstance(value, np.generic) else value
+        text = "" if value is None or (isinstance(value, float) and math.isnan(value)) else str(value).strip()
+        is_whole = re.fullmatch(r"[+-]?\d{1,18}(\.0*)?", text) is not None
+        is_number = is_whole or re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?|nan|inf", text, re.IGNORECASE)
+        if self._are_names is None:
+            self._are_names = bool(text) and not is_number
+        if not text or (is_number and not is_whole) or self._are_names == is_whole:
+            raise InputError(
+                f"{where} has the {self._column} {shown(value)}, must be a class, all of them whole numbers or all "
+                "names; leave --label out to convert without classes."
+            )
+        return self._names.setdefault(text, len(self._names)) if self._are_names else int(text.partition(".")[0])
+
+
+SUFFIXES = (".csv", ".csv.gz", ".parquet")
+
+
+def smiles_chunks(
+    path: Path,
+    column: str = "smiles",
+    label: str | None = None,
+    on_invalid: Callable[[str], object] | None = None,
+) -> Iterator[GraphData]:
+    """The molecules of a table, some thousands at a time.
+
+    An atom has nine labels and a bond three, those of PyTorch Geometric's `from_rdmol`: atomic number, chirality,
+    degree, charge, hydrogens, radical electrons, hybridisation, aromatic, in a ring; kind of bond, stereo, conjugated.
+    OGB's files have the same nine and three by other numbers (carbon is 5, not 6), so an encoder of the one is none for
+    the other. Hydrogens are not nodes.
+
+    Args:
+        path: .csv or .csv.gz, with a line of names, or .parquet.
+        column: name of the column with the SMILES.
+        label: name of the column with the classes, whole numbers or names; None: no classes.
+        on_invalid: called with a sentence for each row that RDKit cannot read, or whose atoms have no such labels (a
+            charge beyond -5 to 6), which is left out; None: it is refused.
+
+    Raises:
+        InputError: the file, a column or a row cannot be read; or RDKit, or for .parquet pyarrow, is not installed.
+
+    Source: Hu et al., "Open Graph Benchmark", NeurIPS 2020 (the labels of atoms and bonds).
+    """
+    try:
+        from rdkit import Chem, rdBase
+        from torch_geometric.utils import from_rdmol
+    except ImportError as error:
+        raise InputError("SMILES need RDKit; install graphcl_hard[molecules].") from error
+    rows = enumerate(_rows(path, [column] if label is None else [column, label]), 1)
+    classes = ClassLabels(label)
+    while some := list(itertools.islice(rows, SHARD_GRAPHS)):
+        graphs, y = [], []
+        for number, row in some:
+            text = row[0]
+            with rdBase.BlockLogs():  # it prints what is told here
+                molecule = Chem.MolFromSmiles(text) if isinstance(text, str) and text.strip() else None
+            why = "which RDKit cannot read as SMILES"
+            try:
+                graph = None if molecule is None else from_rdmol(molecule)
+            except ValueError:
+                graph, why = None, "with an atom that has no such labels, as of a charge beyond -5 to 6"
+            if graph is None:
+                where = f"Row {number} of {path} (from 1) holds {shown(text)}, {why}"
+                if on_invalid is None:
+                    raise InputError(f"{where}; mend it, or leave such rows out by --skip-invalid.")
+                on_invalid(f"{where}; it is left out.")
+                continue
+            graphs.append(graph)
+            y.append(0 if label is None else classes.number(row[1], f"Row {number} of {path} (from 1)"))
+        if graphs:
+            chunk = to_graph_data(graphs, node_label="x", node_attr=(), edge_label="edge_attr", edge_attr=())
+            yield dataclasses.replace(chunk, y=torch.tensor(y))
+
+
+def _rows(path: Path, columns: list[str]) -> Iterator[tuple[Any, ...]]:
+    try:
+        yield from _parquet(path, columns) if path.suffix == ".parquet" else _csv(path, columns)
+    except InputError:
+        raise
+    except (csv.Error, EOFError, OSError, ValueError, zlib.error) as error:
+        reason = (isinstance(error, OSError) and error.strerror) or first_line(error)
+        raise InputError(f"{path} cannot be read: {reason.rstrip('.')}; give a table of molecules.") from error
+
+
+def _csv(path: Path, columns: list[str]) -> Iterator[tuple[Any, ...]]:
+    with (gzip.open if path.suffix == ".gz" else open)(path, "rt", encoding="utf-8-sig", newline="") as file:
+        table = csv.reader(file, strict=True)  # else an open quote takes all that follows
+        names = next(table, [])
+        _check(path, columns, names)
+        places = [names.index(column) for column in columns]
+        for number, row in enumerate(filter(None, table), 1):
+            if len(row) != len(names):
+                raise InputError(
+                    f"Row {number} of {path} (from 1) has {len(row)} values, must have {len(names)}; mend it, and "
+                    "quote values that hold a comma."
+                )
+            yield tuple(row[place] for place in places)
+
+
+def _parquet(path: Path, columns: list[str]) -> Iterator[tuple[Any, ...]]:
+    try:
+        import pyarrow.parquet as pq
+    except ImportError as error:
+        raise InputError(".parquet needs pyarrow; install graphcl_hard[parquet], or give a .csv.") from error
+    with pq.ParquetFile(path) as file:
+        _check(path, columns, file.schema_arrow.names)
+        for batch in file.iter_batches(SHARD_GRAPHS, columns=columns):
+            yield from zip(*(batch.column(column).to_pylist() for column in columns), strict=True)
+
+
+def _check(path: Path, columns: list[str], found: list[str]) -> None:
+    for column in columns:
+        flag = "--smiles" if column == columns[0] else "--label"
+        if found.count(column) > 1:
+            raise InputError(f"{path} has {found.count(column)} columns {column!r}; rename all but one.")
+        if column not in found:
+            raise InputError(
+                f"{path} has no column {column!r}, it has {', '.join(map(str, found))[:300] or 'none'}; name one by "
+                f"{flag}."
+            )

@@ -1,0 +1,210 @@
+"""Folders of the Open Graph Benchmark, such as ogbg_molhiv, to chunks of graphs."""
+
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from graphcl_hard.data.adjacency import clean_edges
+from graphcl_hard.data.graph_data import GraphData, renumbered
+from graphcl_hard.data.molecules import ClassLabels
+from graphcl_hard.data.shards import SHARD_GRAPHS
+from graphcl_hard.exceptions import InputError, first_line
+
+COUNTS = ("num-node-list", "num-edge-list")
+AT_A_TIME = 2**18  # rows
+EDGES, NODE_FEATURES, EDGE_FEATURES, LABELS = "edge", "node-feat", "edge-feat", "graph-label"
+
+
+def ogb_folder(folder: Path) -> Path | None:
+    """Where the raw files of a set lie, in a folder as OGB's packages unpack it; None: it is no such folder."""
+    for raw in (folder / "raw", folder):
+        if (raw / f"{EDGES}.csv.gz").is_file():
+            return raw
+    return None
+
+
+def ogb_chunks(raw: Path, label: str | None = None) -> Iterator[GraphData]:
+    """The graphs of a set, some thousands at a time; each edge of the files counts in both directions.
+
+    A file of features becomes labels if all its numbers are whole, as those of the molecules are, and else attributes.
+
+    Args:
+        raw: the folder with edge.csv.gz, num-node-list.csv.gz, num-edge-list.csv.gz, and as far as there are any
+            node-feat.csv.gz, edge-feat.csv.gz and graph-label.csv.gz.
+        label: number of the column of graph-label.csv.gz with the classes, from 0; None: no classes.
+
+    Raises:
+        InputError: a file is missing, or is not as long as it must be; a graph's edges name no node of it; a label is
+            no class; or pandas is not installed.
+
+    Source: Hu et al., "Open Graph Benchmark", NeurIPS 2020; the format is described in the package ogb, ogb/io.
+    """
+    counts = {name: _Table(raw, name) for name in COUNTS}
+    rows = {name: _Table(raw, name) for name in (EDGES, NODE_FEATURES, EDGE_FEATURES)}
+    labels = _Table(raw, LABELS) if label is not None else None
+    # Looked at as a whole first, so that each chunk has the same columns.
+    are_labels = {name: _Table(raw, name).is_whole() for name in (NODE_FEATURES, EDGE_FEATURES) if rows[name].is_there}
+    classes = ClassLabels(f"label {label}")
+    done = 0
+    while True:
+        nodes, edges = (_whole(counts[name].read(SHARD_GRAPHS, exactly=False), raw, name) for name in COUNTS)
+        if len(nodes) != len(edges):
+            raise InputError(
+                f"{raw} has {len(nodes)} and {len(edges)} lines left in its two lists of counts; mend them."
+            )
+        if not len(nodes):
+            break
+        tables = {
+            name: table.read(int((nodes if name == NODE_FEATURES else edges).sum()), exactly=True)
+            for name, table in rows.items()
+            if table.is_there or name == EDGES
+        }
+        chunk = _chunk(raw, nodes, edges, tables, are_labels, done)
+        y = [0] * len(nodes)
+        if labels is not None:
+            found = labels.read(len(nodes), exactly=True)
+            if not str(label).isdecimal() or int(str(label)) >= found.shape[1]:
+                raise InputError(
+                    f"--label must be the number of a column of {raw / LABELS}.csv.gz, 0 to {found.shape[1] - 1}, got "
+                    f"{label!r}; mend it."
+                )
+            column = found[:, int(str(label))]
+            y = [classes.number(value, f"Graph {done + place} of {raw}") for place, value in enumerate(column)]
+        yield GraphData(**chunk, y=torch.tensor(y, dtype=torch.int64))
+        done += len(nodes)
+    for name, table in (*rows.items(), *([] if labels is None else [(LABELS, labels)])):
+        if table.is_there and len(table.read(1, exactly=False)):
+            raise InputError(f"{raw / name}.csv.gz has more lines than the lists of counts tell of; mend them.")
+
+
+def _chunk(
+    raw: Path,
+    nodes: NDArray[np.int64],
+    edges: NDArray[np.int64],
+    tables: dict[str, NDArray[Any]],
+    are_labels: dict[str, bool],
+    done: int,
+) -> dict[str, Any]:
+    ends = _whole(tables[EDGES], raw, EDGES)
+    if len(ends) and ends.shape[1:] != (2,):
+        raise InputError(f"{raw / EDGES}.csv.gz must have two columns, the ends of an edge, got {ends.shape[1]}.")
+    ends = ends.reshape(-1, 2)
+    graph = np.repeat(np.arange(len(nodes)), edges)
+    bad = np.flatnonzero(((ends < 0) | (ends >= nodes[graph, None])).any(axis=1))
+    if len(bad):
+        where = graph[bad[0]]
+        raise InputError(
+            f"Graph {done + where} of {raw} has an edge that names nodes {ends[bad[0]].tolist()}, must lie in "
+            f"[0, {nodes[where] - 1}]; number the nodes of each graph from 0."
+        )
+    node_ptr = np.append(0, np.cumsum(nodes))
+    one_way = (ends + node_ptr[graph, None]).T
+    features = tables.get(EDGE_FEATURES)
+    both = None if features is None else features.repeat(2, axis=0)
+    edge_index, _, places = clean_edges(
+        np.stack([one_way, one_way[::-1]], axis=2).reshape(2, -1),
+        None,
+        np.arange(2 * len(ends)) if both is not None else None,
+        int(node_ptr[-1]),
+    )
+    kept, given = None if both is None else both[places], tables.get(NODE_FEATURES)
+    edge_label, edge_values = renumbered(_labels(kept, are_labels.get(EDGE_FEATURES)))
+    node_label, node_values = renumbered(_labels(given, are_labels.get(NODE_FEATURES)))
+    return {
+        "name": "ogb",
+        "node_ptr": torch.from_numpy(node_ptr),
+        "edge_index": torch.from_numpy(edge_index),
+        "edge_ptr": torch.from_numpy(np.searchsorted(edge_index[0], node_ptr)),
+        "node_label": node_label,
+        "node_label_values": node_values,
+        "node_attr": _attributes(given, are_labels.get(NODE_FEATURES)),
+        "edge_label": edge_label,
+        "edge_label_values": edge_values,
+        "edge_attr": _attributes(kept, are_labels.get(EDGE_FEATURES)),
+    }
+
+
+def _labels(features: NDArray[Any] | None, are_labels: bool | None) -> NDArray[np.int64] | None:
+    return features if features is not None and are_labels and len(features) else None
+
+
+def _attributes(features: NDArray[Any] | None, are_labels: bool | None) -> torch.Tensor | None:
+    if features is None or are_labels or not len(features):
+        return None
+    return torch.from_numpy(features.astype(np.float32))
+
+
+def _whole(table: NDArray[Any], raw: Path, name: str) -> NDArray[np.int64]:
+    """The numbers of a table that must be whole and not below 0; of one column, (n,)."""
+    if table.dtype.kind != "i" or (table < 0).any():
+        raise InputError(f"{raw / name}.csv.gz must hold whole numbers from 0 on; mend it.")
+    return table[:, 0] if name in COUNTS else table
+
+
+class _Table:
+    """A .csv.gz file without a line of names, read a few rows at a time."""
+
+    def __init__(self, raw: Path, name: str) -> None:
+        try:
+            import pandas as pd
+        except ImportError as error:
+            raise InputError("OGB's files need pandas; install graphcl_hard[molecules].") from error
+        self._path = raw / f"{name}.csv.gz"
+        self.is_there = self._path.exists()
+        self._empty = False
+        self._done = 0
+        self._damaged = (EOFError, OSError, ValueError, pd.errors.ParserError, zlib.error)
+        try:
+            self._file = (
+                pd.read_csv(self._path, header=None, skip_blank_lines=False, iterator=True) if self.is_there else None
+            )
+        except pd.errors.EmptyDataError:
+            self._file, self._empty = None, True
+        except self._damaged as error:
+            raise self._unreadable(error) from error
+
+    def read(self, count: int, exactly: bool) -> NDArray[Any]:
+        """The next rows, (count, K), or fewer at the end of the file where not `exactly` so many must come."""
+        if self._file is None and not self._empty:
+            raise InputError(f"The file {self._path} is missing; give a whole folder of OGB.")
+        table: NDArray[Any] = np.zeros((0, 1), dtype=np.int64)
+        if self._file is not None and count:
+            try:
+                table = self._file.get_chunk(count).to_numpy()
+            except StopIteration:
+                pass
+            except self._damaged as error:
+                raise self._unreadable(error) from error
+        if exactly and len(table) != count:
+            raise InputError(f"{self._path} ends {count - len(table)} rows too early; mend it, or fetch it again.")
+        if self._path.name != f"{LABELS}.csv.gz":
+            self._check(table)
+        self._done += len(table)
+        return table
+
+    def is_whole(self) -> bool:
+        """Whether all that is left are whole numbers."""
+        while len(table := self.read(AT_A_TIME, exactly=False)):
+            if table.dtype.kind != "i":
+                return False
+        return True
+
+    def _check(self, table: NDArray[Any]) -> None:
+        if table.dtype.kind not in "if":
+            raise InputError(f"{self._path} must hold numbers, got {table.dtype}; mend it.")
+        with np.errstate(over="ignore"):
+            bad = np.flatnonzero(~np.isfinite(table.astype(np.float32)).all(axis=1))
+        if len(bad):
+            raise InputError(
+                f"Row {self._done + bad[0] + 1} of {self._path} (from 1) lacks a value, or has one that is no finite "
+                "32-bit number; mend it."
+            )
+
+    def _unreadable(self, error: Exception) -> InputError:
+        reason = (isinstance(error, OSError) and error.strerror) or first_line(error)
+        return InputError(f"{self._path} cannot be read: {reason.rstrip('.')}; mend it, or fetch it again.")

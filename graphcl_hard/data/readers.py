@@ -1,0 +1,250 @@
+"""Read and check one graph of PyTorch Geometric, networkx or SciPy at a time."""
+
+import math
+import warnings
+from collections.abc import Hashable, Iterable, Sequence
+from typing import Any, NamedTuple
+
+import networkx as nx
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch_geometric.data import Data
+
+from graphcl_hard.exceptions import InputError, shown
+
+INTEGERS = (torch.int8, torch.uint8, torch.int16, torch.int32, torch.int64)
+WEIGHT = "weight"
+"""What networkx calls the entries of a matrix."""
+
+
+class Names(NamedTuple):
+    """What is read of nodes and edges; of attributes, None is the default of a kind of graphs."""
+
+    node_label: str | None
+    node_attr: tuple[str, ...] | None
+    edge_label: str | None
+    edge_attr: tuple[str, ...] | None
+
+
+class Rows(NamedTuple):
+    """Labels and attributes of the n nodes, or the e edges, of a graph."""
+
+    labels: Sequence[tuple[Hashable, ...]] | None = None
+    """A tuple of K labels for each."""
+    attributes: NDArray[np.float32] | None = None
+    """(n, A) or (e, A)."""
+
+
+class OneGraph(NamedTuple):
+    """One graph with n nodes and e directed edges."""
+
+    num_nodes: int
+    edge_index: NDArray[np.int64]
+    """(2, e), source above target."""
+    nodes: Rows = Rows()
+    edges: Rows = Rows()
+
+
+def read_data(data: Data, index: int, names: Names) -> OneGraph:
+    """A `Data`; `index` is its number, for complaints."""
+    _check_named(data, index, "node_attr", names.node_attr or ())
+    nodes = _tensors(data, index, "node", names.node_label, ("x",) if names.node_attr is None else names.node_attr)
+    rows = {len(found) for found in nodes if found is not None}
+    if isinstance(data.x, Tensor) and data.x.dim():
+        rows.add(len(data.x))
+    if "num_nodes" in data:
+        rows.add(count(data["num_nodes"], index))
+    if len(rows) != 1:
+        # PyG would guess it from the edges, and lose nodes without edges at the end.
+        found = " and ".join(map(str, sorted(rows)))
+        raise InputError(
+            f"Graph {index} must have one number of nodes, got {found or 'no x and no num_nodes'}; set num_nodes."
+        )
+    if data.edge_index is None and "adj_t" in data:
+        raise InputError(f"Graph {index} has adj_t in place of edge_index; leave the transform ToSparseTensor out.")
+    edge_index = torch.empty(2, 0, dtype=torch.int64) if data.edge_index is None else data.edge_index
+    if not isinstance(edge_index, Tensor):
+        raise InputError(f"Graph {index} has an edge_index that is a {type(edge_index).__name__}, must be a tensor.")
+    if not is_plain(edge_index):
+        raise InputError(f"Graph {index} has an edge_index without numbers in memory, or a sparse one; convert it.")
+    if edge_index.dim() != 2 or edge_index.size(0) != 2 or edge_index.dtype not in INTEGERS:
+        raise InputError(
+            f"Graph {index} has an edge_index {tuple(edge_index.shape)} of {edge_index.dtype}, must be (2, E) int64; "
+            "transpose or convert it."
+        )
+    return OneGraph(
+        rows.pop(), edge_index.cpu().numpy().astype(np.int64), nodes, _edge_tensors(data, index, names, edge_index)
+    )
+
+
+def _edge_tensors(data: Data, index: int, names: Names, edge_index: Tensor) -> Rows:
+    num_edges = edge_index.size(1)
+    if num_edges == 0:  # which need not have what other graphs have
+        return Rows()
+    wanted = names.edge_attr
+    if wanted is None:
+        wanted = () if names.edge_label == "edge_attr" or data.edge_attr is None else ("edge_attr",)
+    _check_named(data, index, "edge_attr", wanted)
+    for name in (*wanted, *((names.edge_label,) if names.edge_label else ())):
+        rows = column_of(data, name, index).size(0) if name in data else num_edges
+        if rows != num_edges:
+            raise InputError(
+                f"Graph {index} has a {name!r} of {rows} rows, must have one for each of its {num_edges} edges; mend "
+                "it."
+            )
+    return _tensors(data, index, "edge", names.edge_label, wanted)
+
+
+def _tensors(data: Data, index: int, what: str, label: str | None, attributes: Iterable[str]) -> Rows:
+    """Labels, and those of the attributes that there are."""
+    columns = [column_of(data, name, index).float() for name in attributes if name in data]
+    if len({len(column) for column in columns}) > 1:
+        found = " and ".join(str(rows) for rows in sorted({len(column) for column in columns}))
+        raise InputError(f"Graph {index} must have one number of {what}s, got {found}; mend its attributes.")
+    labels = None
+    if label is not None:
+        _check_named(data, index, f"{what}_label", (label,))
+        column = column_of(data, label, index)
+        if column.is_floating_point():
+            raise InputError(f"Graph {index} has a {label!r} of {column.dtype}, must be integers; convert it.")
+        labels = [tuple(row) for row in column.tolist()]
+    return Rows(labels, torch.cat(columns, dim=1).numpy() if columns else None)
+
+
+def _check_named(data: Data, index: int, what: str, names: Iterable[str]) -> None:
+    for name in names:
+        if name not in data:
+            raise InputError(
+                f"Graph {index} has no {name!r}, which {what} names; it has {', '.join(sorted(data.keys()))}."
+            )
+
+
+def read_networkx(graph: nx.Graph, index: int, names: Names) -> OneGraph:
+    """A graph of networkx; `index` is its number, for complaints."""
+    number = {node: position for position, node in enumerate(graph)}
+    # Self-loops are dropped later on, and need no attributes.
+    found = [(u, v, values) for u, v, values in graph.edges(data=True) if u != v]
+    edge_index = np.array([(number[u], number[v]) for u, v, _ in found], dtype=np.int64).reshape(-1, 2).T
+    nodes = _values([(node, graph.nodes[node]) for node in graph], index, "node", names.node_label, names.node_attr)
+    edges = _values([((u, v), values) for u, v, values in found], index, "edge", names.edge_label, names.edge_attr)
+    if not graph.is_directed():
+        edge_index = np.concatenate([edge_index, edge_index[::-1]], axis=1)
+        edges = Rows(
+            None if edges.labels is None else [*edges.labels, *edges.labels],
+            None if edges.attributes is None else np.concatenate([edges.attributes, edges.attributes]),
+        )
+    return OneGraph(len(number), edge_index, nodes, edges)
+
+
+def _values(
+    things: Sequence[tuple[Hashable, dict[str, Any]]],
+    index: int,
+    what: str,
+    label: str | None,
+    attributes: tuple[str, ...] | None,
+) -> Rows:
+    """The named values of nodes or edges, each with what it is called and its dictionary."""
+
+    def value(thing: Hashable, values: dict[str, Any], name: str) -> Any:
+        try:
+            return values[name]
+        except KeyError:
+            raise InputError(f"Graph {index} has no attribute {name!r} at its {what} {thing!r}; add it.") from None
+
+    labels = None
+    if label is not None:
+        labels = [(_label(value(thing, values, label), f"{what} {thing!r}", index),) for thing, values in things]
+    if not attributes or not things:
+        return Rows(labels)
+    rows = [[value(thing, values, name) for name in attributes] for thing, values in things]
+    try:
+        # hstack takes numbers and vectors. Of a complex number, or one beyond float32, NumPy only warns.
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            flat = [np.hstack([np.asarray(v, dtype=np.float32) for v in row]) for row in rows]
+        stacked = np.stack(flat).reshape(len(flat), -1)
+        if flat[0].ndim != 1:
+            raise ValueError(f"of {flat[0].ndim} dimensions")
+    except (ArithmeticError, RuntimeError, TypeError, ValueError, Warning) as error:
+        raise InputError(
+            f"Graph {index} has attributes {', '.join(attributes)} that are not numbers, or not as many at each "
+            f"{what} ({error}); name categories by {what}_label instead."
+        ) from error
+    return Rows(labels, stacked)
+
+
+def _label(value: Any, where: str, index: int) -> Hashable:
+    """A label of networkx as it is kept: NumPy's numbers as Python's, which are equal and can be saved."""
+    value = value.item() if isinstance(value, np.generic) else value
+    if not isinstance(value, Hashable) or isinstance(value, Tensor) or (isinstance(value, float) and math.isnan(value)):
+        raise InputError(
+            f"Graph {index} has the label {shown(value)} at its {where}, which cannot be told from others; give a "
+            "string or a number."
+        )
+    return value
+
+
+def read_matrix(matrix: Any, index: int, names: Names) -> OneGraph:
+    """A sparse matrix of SciPy; `index` is its number, for complaints."""
+    if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
+        raise InputError(f"Graph {index} is a matrix {matrix.shape}, must be square, node by node; mend it.")
+    entries = matrix.tocoo()
+    there = entries.data != 0
+    edge_index = np.stack([entries.row[there], entries.col[there]]).astype(np.int64)
+    if not names.edge_attr:
+        return OneGraph(matrix.shape[0], edge_index)
+    if np.iscomplexobj(entries.data):
+        raise InputError(f"Graph {index} is a matrix of {entries.data.dtype}, must be of real numbers; convert it.")
+    return OneGraph(
+        matrix.shape[0], edge_index, edges=Rows(attributes=entries.data[there].astype(np.float32).reshape(-1, 1))
+    )
+
+
+def check_graph(graph: OneGraph, index: int) -> None:
+    """Raise `InputError` where edges name no node, or an attribute is not finite."""
+    if graph.edge_index.size:
+        low, high = graph.edge_index.min(), graph.edge_index.max()
+        if low < 0 or high >= graph.num_nodes:
+            raise InputError(
+                f"Graph {index} has edges that name nodes {low} to {high}, must lie in [0, {graph.num_nodes - 1}]; "
+                "number the nodes of each graph from 0."
+            )
+    for what, rows in (("node", graph.nodes), ("edge", graph.edges)):
+        if rows.attributes is not None:
+            bad = ~np.isfinite(rows.attributes).all(axis=1)
+            if bad.any():
+                raise InputError(
+                    f"Graph {index} has an attribute that is not finite at its {what} {int(bad.argmax())}; mend the "
+                    "value or leave the graph out."
+                )
+
+
+def is_plain(value: Tensor) -> bool:
+    """Whether its numbers are there, one by one: not sparse, not on the device meta."""
+    return value.layout is torch.strided and value.device.type != "meta"
+
+
+def count(value: Any, index: int) -> int:
+    """The `num_nodes` of the graph of this number.
+
+    Raises:
+        InputError: it is no whole number.
+    """
+    value = value.item() if isinstance(value, Tensor) and value.numel() == 1 and is_plain(value) else value
+    if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or not 0 <= value < 2**31:
+        raise InputError(f"Graph {index} has num_nodes {shown(value)}, must be a number from 0 to 2**31 - 1; mend it.")
+    return int(value)
+
+
+def column_of(data: Data, name: str, index: int) -> Tensor:
+    """An attribute of the graph of this number as (n, K), on the CPU.
+
+    Raises:
+        InputError: it is no tensor of numbers.
+    """
+    value = data[name]
+    if not isinstance(value, Tensor) or value.dim() not in (1, 2) or value.is_complex() or not is_plain(value):
+        raise InputError(f"Graph {index} has a {name!r} that is not a tensor (n, K) of numbers; convert it.")
+    return (value.unsqueeze(1) if value.dim() == 1 else value).detach().cpu()

@@ -1,0 +1,1 @@
+"""TU data sets: names and paths, download, archive, reader, cache and PyG dataset."""

@@ -1,0 +1,147 @@
+"""TU data sets as PyTorch Geometric's dataset class, and as the flat tensors that the package uses."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch_geometric.datasets
+from numpy.typing import NDArray
+from torch import Tensor
+from torch_geometric.data import Data, InMemoryDataset
+
+from graphcl_hard.data.graph_data import GraphData, renumbered
+from graphcl_hard.data.tu.cache import read_cached
+from graphcl_hard.data.tu.download import fetch_dataset
+from graphcl_hard.data.tu.names import (
+    check_name,
+    check_spelling,
+)
+from graphcl_hard.data.tu.reader import TuArrays, one_hot_columns, tu_file
+
+
+class TUDataset(torch_geometric.datasets.TUDataset):
+    """PyG's `TUDataset` with the same arguments and the same data, over this package's sources, reader and cache.
+
+    Unlike PyG's, it finds the sources that `load_graphs` does, says what is wrong with a file, never unpickles
+    objects, notices edited files, prints nothing, and lets processes share a ``root``. ``pre_transform`` and
+    ``pre_filter`` run at each start, never out of a cache that was made with others.
+
+    Raises:
+        InputError: as for `load_graphs`.
+    """
+
+    def __init__(
+        self,
+        root: str,
+        name: str,
+        transform: Callable[[Any], Any] | None = None,
+        pre_transform: Callable[[Any], Any] | None = None,
+        pre_filter: Callable[[Any], bool] | None = None,
+        force_reload: bool = False,
+        use_node_attr: bool = False,
+        use_edge_attr: bool = False,
+        cleaned: bool = False,
+    ) -> None:
+        """Fetch and read the set, or take it from the cache; the arguments are PyG's."""
+        self.name = check_name(name)
+        self.cleaned = cleaned
+        # Past PyG's own __init__, which loads its cache file and falls back to unpickling.
+        InMemoryDataset.__init__(self, str(root), transform, pre_transform, pre_filter, False, force_reload)
+        self.data, self.slices, self.sizes = _pyg_data(self.name, self.__dict__.pop("_arrays"))
+        if pre_filter is not None or pre_transform is not None:
+            graphs = [self.get(index) for index in range(self.len())]
+            graphs = graphs if pre_filter is None else [graph for graph in graphs if pre_filter(graph)]
+            graphs = graphs if pre_transform is None else [pre_transform(graph) for graph in graphs]
+            self.data, self.slices = self.collate(graphs)
+        if self._data.x is not None and not use_node_attr:
+            self._data.x = self._data.x[:, self.num_node_attributes :]
+        if self._data.edge_attr is not None and not use_edge_attr:
+            self._data.edge_attr = self._data.edge_attr[:, self.num_edge_attributes :]
+
+    def download(self) -> None:
+        """Put the raw files into ``raw_dir``, from the embedded copy, a mirror or the official address."""
+        if not Path(self.root, f"{self.name}.zip").is_file():
+            check_spelling(self.name)
+        url = self.cleaned_url if self.cleaned else self.url
+        fetch_dataset(self.name, Path(self.raw_dir), Path(self.root), url, None, cleaned=self.cleaned)
+
+    def process(self) -> None:
+        """Read the raw files, or the cache of exactly these files."""
+        cache = None if self._is_flat else Path(self.processed_dir)
+        self._arrays = read_cached(Path(self.raw_dir), self.name, cache, self.force_reload)
+
+    @property
+    def raw_dir(self) -> str:
+        """PyG's ``root/name/raw``, or ``root/name`` if that is a TU folder of the user's, where nothing is written."""
+        return str(Path(self.root, self.name)) if self._is_flat else super().raw_dir
+
+    @property
+    def _is_flat(self) -> bool:
+        return not self.cleaned and any(Path(self.root, self.name).glob(f"{self.name}_*.txt"))
+
+    def _download(self) -> None:  # PyG's makes raw_dir first, and leaves it behind when the download fails.
+        if not self._is_flat and not tu_file(Path(self.raw_dir), self.name, "A").is_file():
+            self.download()
+
+    def _process(self) -> None:  # PyG's unpickles, prints and warns; the cache of `process` needs none of it.
+        self.process()
+
+
+def _pyg_data(name: str, arrays: TuArrays) -> tuple[Data, dict[str, Tensor], dict[str, int]]:
+    """What PyG's ``read_tu_data`` returns: one `Data` over the whole set, nodes numbered within each graph."""
+    graphs = graph_data(name, arrays)
+    parts = [] if arrays.node_attr is None else [arrays.node_attr]
+    if arrays.node_label is not None:
+        parts.append(one_hot_columns(arrays.node_label, f"{name}_node_labels.txt"))
+    first_node = graphs.node_ptr[torch.from_numpy(arrays.node_graph[arrays.edge_index[0]])]
+    data = Data(edge_index=graphs.edge_index - first_node, y=graphs.y)
+    slices = {"edge_index": graphs.edge_ptr}
+    if parts:
+        data.x = torch.from_numpy(np.concatenate(parts, axis=1))
+        slices["x"] = graphs.node_ptr
+    else:
+        data._num_nodes = graphs.node_ptr.diff().tolist()  # where PyG looks for each graph's number
+        data.num_nodes = graphs.num_nodes
+    if arrays.edge_attr is not None:
+        data.edge_attr = torch.from_numpy(arrays.edge_attr)
+        slices["edge_attr"] = graphs.edge_ptr
+    slices["y"] = torch.arange(graphs.num_graphs + 1)
+    num_node_attributes = 0 if arrays.node_attr is None else arrays.node_attr.shape[1]
+    num_edge_columns = 0 if arrays.edge_attr is None else arrays.edge_attr.shape[1]
+    sizes = {
+        "num_node_attributes": num_node_attributes,
+        "num_node_labels": (data.x.size(1) if parts else 0) - num_node_attributes,
+        "num_edge_attributes": arrays.num_edge_attributes,
+        "num_edge_labels": num_edge_columns - arrays.num_edge_attributes,
+    }
+    return data, slices, sizes
+
+
+def graph_data(name: str, arrays: TuArrays) -> GraphData:
+    """The flat tensors of what was read from a TU folder."""
+    num_graphs = len(arrays.graph_label)
+    node_label, values = renumbered(arrays.node_label)
+    edge_label, edge_values = renumbered(arrays.edge_label)
+    edge_attr = arrays.edge_attr
+    if edge_attr is not None:  # the labels stand behind the attributes there
+        edge_attr = edge_attr[:, : arrays.num_edge_attributes] if arrays.num_edge_attributes else None
+    return GraphData(
+        name=name,
+        node_ptr=_group_offsets(arrays.node_graph, num_graphs),
+        edge_index=torch.from_numpy(arrays.edge_index),
+        edge_ptr=_group_offsets(arrays.node_graph[arrays.edge_index[0]], num_graphs),
+        y=torch.from_numpy(np.unique(arrays.graph_label, return_inverse=True)[1]),
+        node_label=node_label,
+        node_attr=None if arrays.node_attr is None else torch.from_numpy(arrays.node_attr),
+        node_label_values=values,
+        edge_label=edge_label,
+        edge_attr=None if edge_attr is None else torch.from_numpy(edge_attr).contiguous(),
+        edge_label_values=edge_values,
+    )
+
+
+def _group_offsets(index: NDArray[np.int64], size: int) -> Tensor:
+    """(size + 1,) int64: where each of ``size`` groups begins, for the group of each element, in order."""
+    return torch.from_numpy(np.append(0, np.cumsum(np.bincount(index, minlength=size))).astype(np.int64))

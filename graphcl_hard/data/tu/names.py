@@ -1,0 +1,143 @@
+"""The names of TU sets, and the folders where this machine may hold them."""
+
+import difflib
+import os
+import re
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from platformdirs import user_cache_path
+
+from graphcl_hard.exceptions import InputError
+
+SHARDS_INDEX = "graphs.json"
+MIRROR_VARIABLE = "GRAPHCL_HARD_MIRROR"
+
+# For suggestions only: any other name is looked up as it is.
+_NAMES = """
+MUTAG PTC_MR ENZYMES IMDB-BINARY IMDB-MULTI DD REDDIT-BINARY PROTEINS
+AIDS BZR BZR_MD COIL-DEL COIL-RAG COLLAB COLORS-3 COX2 COX2_MD Cuneiform DBLP_v1 DHFR DHFR_MD ER_MD FIRSTMM_DB
+FRANKENSTEIN Fingerprint KKI Letter-high Letter-low Letter-med MCF-7 MOLT-4 MSRC_21 MSRC_21C MSRC_9 Mutagenicity NCI1
+NCI109 NCI-H23 OHSU OVCAR-8 P388 PC-3 PROTEINS_full PTC_FM PTC_FR PTC_MM Peking_1 REDDIT-MULTI-12K REDDIT-MULTI-5K
+SF-295 SN12C SW-620 SYNTHETIC SYNTHETICnew Synthie TRIANGLES TWITTER-Real-Graph-Partial UACC257 Yeast deezer_ego_nets
+github_stargazers reddit_threads twitch_egos
+"""
+KNOWN_NAMES = tuple(_NAMES.split())
+
+
+def check_name(name: str) -> str:
+    """Return ``name`` if it is safe as the name of a folder.
+
+    Raises:
+        InputError: it is not.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name) or name.endswith("."):
+        raise InputError(
+            f"the data set name {name[:100]!r} must be 1 to 100 letters, digits, '.', '_' and '-', beginning with a "
+            "letter or digit and not ending with '.'; rename the set, or give a path that contains a '/' for a folder."
+        )
+    return name
+
+
+def check_spelling(name: str) -> None:
+    """Refuse another spelling of a known set, such as ``mutag``, before any place is asked for it.
+
+    Raises:
+        InputError: the name is one; the message has the right spelling.
+    """
+    known, same = suggest(name)
+    if same and known != name:
+        raise InputError(f"there is no data set {name!r}; did you mean {known}?")
+
+
+def suggest(name: str) -> tuple[str | None, bool]:
+    """The known set that ``name`` comes nearest to, and whether only capitals, '-', '_' and '.' set them apart."""
+    known = {_plain(candidate): candidate for candidate in KNOWN_NAMES}
+    if _plain(name) in known:
+        return known[_plain(name)], True
+    close = difflib.get_close_matches(_plain(name), known, n=1)
+    return (known[close[0]], False) if close else (None, False)
+
+
+def is_path(name_or_path: str) -> bool:
+    """Whether a set is given by its folder: there is a separator in it, or it is a folder that holds a set."""
+    if any(separator in name_or_path for separator in ("/", os.sep, os.altsep) if separator):
+        return True
+    try:
+        folder = Path(name_or_path)
+        return name_or_path != "" and (any(folder.glob("*_graph_indicator.txt")) or is_shards(folder))
+    except (OSError, ValueError):  # too long for a path, or a NUL in it
+        return False
+
+
+def is_shards(folder: Path) -> bool:
+    """Whether a folder holds a set of shards."""
+    try:
+        return (folder / SHARDS_INDEX).is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def set_in_folder(folder: Path) -> str:
+    """The name of the one set in TU format that a folder holds, as its files have it.
+
+    Raises:
+        InputError: the folder cannot be read, or holds no set or several.
+    """
+    try:
+        found = sorted(path.name for path in folder.iterdir() if path.name.endswith("_graph_indicator.txt"))
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(
+            f"the data folder {str(folder)[:200]!r} cannot be read ({reason}); give a folder in TU format, or the name "
+            "of a set."
+        ) from None
+    if len(found) != 1:
+        raise InputError(
+            f"the data folder {folder} holds {len(found)} files *_graph_indicator.txt, must hold exactly 1, or a "
+            f"{SHARDS_INDEX}; give a folder with one set in TU format, or one that graphcl_hard.convert made."
+        )
+    return check_name(found[0].removesuffix("_graph_indicator.txt"))
+
+
+def default_data_dir() -> Path:
+    """The checkout's ``datasets`` folder if the package runs from a writable checkout, else the user's cache folder."""
+    checkout = Path(__file__).resolve().parents[3] / "datasets"
+    if (checkout / "MUTAG" / "MUTAG_A.txt").is_file() and os.access(checkout, os.W_OK):
+        return checkout
+    return user_cache_path("graphcl_hard")
+
+
+def embedded_folder(name: str) -> Path | None:
+    """The read-only folder of a set that comes with the package (MUTAG), in a wheel or a checkout; else None."""
+    if name != "MUTAG":
+        return None
+    package = Path(__file__).resolve().parents[2]
+    folders = (package / "datasets" / name, package.parent / "datasets" / name)
+    return next((folder for folder in folders if (folder / f"{name}_A.txt").is_file()), None)
+
+
+def mirror() -> str | None:
+    """The folder or http(s) address that the environment variable GRAPHCL_HARD_MIRROR names, or None."""
+    return os.environ.get(MIRROR_VARIABLE) or None
+
+
+@contextmanager
+def writable_folder(folder: Path) -> Iterator[Path]:
+    """The folder itself if files can be made in it or it holds the set already, else a temporary one."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError:
+        if not folder.is_dir() or not any((folder / "raw").glob("*_A.txt")):
+            with tempfile.TemporaryDirectory(prefix="graphcl_hard-") as temporary:
+                yield Path(temporary)
+            return
+    yield folder
+
+
+def _plain(name: str) -> str:
+    return re.sub("[-_.]", "", name).casefold()

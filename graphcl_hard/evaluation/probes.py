@@ -1,0 +1,109 @@
+"""The probes that score an embedding, and the SVM whose kernel is computed once for all values of C."""
+
+import difflib
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from sklearn import config_context
+from sklearn.linear_model import LogisticRegression
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.svm import SVC, LinearSVC
+
+from graphcl_hard.exceptions import InputError
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+
+def svm_predictions(train: Floats, labels: Ints, test: Floats, grid: Sequence[float]) -> Iterator[Ints]:
+    """What SVC(C, kernel="rbf", gamma="scale") predicts, for each C of the grid.
+
+    libsvm would compute the kernel anew for every C, in fit and in predict. It trains on the kernel rounded to float32,
+    so it walks the same path over this one as over its own.
+
+    Args:
+        train: (N, D), standardised.
+        labels: (N,), at least two classes; any integers.
+        test: (M, D), standardised as train.
+        grid: values of C, above 0.
+
+    Yields:
+        (M,) labels, one array for each C. A generator, so that the caller can stop between two fits.
+
+    Raises:
+        InputError: NaN or infinity, which finite features become where their squares overflow.
+    """
+    if not (np.isfinite(train).all() and np.isfinite(test).all()):  # libsvm would look for the optimum for ever
+        raise InputError("embeddings overflow when they are standardised, but must not; scale them down.")
+    variance = train.var()
+    gamma = 1.0 / (train.shape[1] * variance) if variance != 0 else 1.0  # what SVC takes for gamma="scale"
+    # libsvm takes the points class by class; in that order it reads the kernel as it lies in memory.
+    order = np.argsort(labels, kind="stable")
+    train, labels = train[order], labels[order]
+    kernel = _rbf(train, train, gamma)  # (N, N)
+    np.fill_diagonal(kernel, 1.0)
+    cross_kernel = _rbf(test, train, gamma)  # (M, N)
+    for value in grid:
+        # The kernel has been looked at, and looking again at every C would take time from short fits.
+        with config_context(assume_finite=True, skip_parameter_validation=True):
+            predicted = SVC(C=value, kernel="precomputed").fit(kernel, labels).predict(cross_kernel)
+        yield predicted
+
+
+def _rbf(rows: Floats, columns: Floats, gamma: float) -> Floats:
+    """exp(-gamma |r - c|^2), (R, C); in place, since a second array of that size takes longer to get than to fill."""
+    kernel = rows @ columns.T
+    kernel *= 2 * gamma
+    kernel -= gamma * np.einsum("ij,ij->i", rows, rows)[:, None]
+    kernel -= gamma * np.einsum("ij,ij->i", columns, columns)
+    np.minimum(kernel, 0, out=kernel)
+    return np.exp(kernel, out=kernel)
+
+
+C_GRID = (1e-3, 1e-2, 1e-1, 1e0, 1e1, 1e2, 1e3)
+NEIGHBOURS_GRID = (1, 3, 5, 7, 11, 15, 21, 31)
+
+
+# Standardised train (N, D), labels (N,), standardised test (M, D) and the grid to predictions (M,), one array for each
+# value of the grid. A generator, so that the caller can stop between two fits.
+Predictor = Callable[[Floats, Ints, Floats, Sequence[float]], Iterator[Ints]]
+
+
+def _one_by_one(make: Callable[[float], Any]) -> Predictor:
+    def predictor(train: Floats, labels: Ints, test: Floats, grid: Sequence[float]) -> Iterator[Ints]:
+        for value in grid:
+            yield make(value).fit(train, labels).predict(test)
+
+    return predictor
+
+
+class Probe(NamedTuple):
+    """A classifier that scores an embedding, and the parameter that is chosen for it."""
+
+    parameter: str
+    grid: Sequence[float]
+    predictor: Predictor
+
+
+# The linear ones solve the primal, and with many steps allowed, so that C=1e3 converges without a warning.
+PROBES: dict[str, Probe] = {
+    "svm": Probe("C", C_GRID, svm_predictions),
+    "linear-svm": Probe("C", C_GRID, _one_by_one(lambda c: LinearSVC(C=c, dual=False, max_iter=100_000))),
+    "logistic": Probe("C", C_GRID, _one_by_one(lambda c: LogisticRegression(C=c, max_iter=100_000))),
+    "knn": Probe("n_neighbors", NEIGHBOURS_GRID, _one_by_one(lambda k: KNeighborsClassifier(int(k)))),
+}
+
+
+def find_probe(name: str) -> Probe:
+    """The probe of this name.
+
+    Raises:
+        InputError: there is none.
+    """
+    if name not in PROBES:
+        close = difflib.get_close_matches(str(name), PROBES, n=1)
+        hint = f"did you mean {close[0]!r}?" if close else "choose one of these."
+        raise InputError(f"probe must be one of {', '.join(PROBES)}, got {name!r}; {hint}")
+    return PROBES[name]

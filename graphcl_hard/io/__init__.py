@@ -1,0 +1,1 @@
+"""Files: atomic writes, checksums and vector files. Nothing here knows of graphs."""

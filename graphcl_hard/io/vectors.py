@@ -1,0 +1,287 @@
+"""Vectors and their labels in files: read, checked, and written part by part."""
+
+import csv
+import difflib
+import itertools
+import lzma
+import struct
+import zipfile
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from graphcl_hard.exceptions import InputError
+from graphcl_hard.io.atomic_write import replacing
+
+TABLES = (".csv", ".parquet")
+READ = (".npz", ".npy", *TABLES)
+LABELS = "y"
+
+Array = npt.NDArray[Any]
+# What readers raise; an encrypted member of a zip file and an unknown compression are RuntimeErrors.
+DAMAGED = (
+    *(ArithmeticError, AssertionError, AttributeError, EOFError, LookupError, MemoryError, OSError),
+    *(RuntimeError, TypeError, ValueError),
+    *(csv.Error, lzma.LZMAError, struct.error, zipfile.BadZipFile, zlib.error),
+)
+
+
+def read_vectors(path: Path, labels: str | None = None, only: Sequence[str] = ()) -> tuple[dict[str, Array], Array]:
+    """Vectors, and a label for each of their rows.
+
+    Args:
+        path: .npz, whose arrays of two dimensions are vectors; .npy, which is one such array; or .csv, with a line of
+            names, or .parquet, whose columns are vectors, but for the labels and a `y`.
+        labels: name of the array or column with the labels, or a file with nothing else in it (.txt has a label a
+            line). None: "y", or, where there is no y, the only array of one dimension.
+        only: names of the arrays or columns to take; none takes all.
+
+    Returns:
+        name -> (G, D) array, by the arrays' names, or by the file's for a table; and the labels, (G,).
+
+    Raises:
+        InputError: a file is missing, damaged, or holds pickled objects; a name is not there; a column that is not of
+            numbers; a label that is missing.
+    """
+    named = _read(path, READ)
+    what = "column" if path.suffix in TABLES else "array"
+    if labels is not None and labels not in named:
+        file = Path(labels)
+        if file.suffix not in (*READ, ".txt"):
+            raise InputError(f"{path} has no {what} {labels!r} for the labels; {_nearest(labels, named)}")
+        found = _labels(file, _read(file, (*READ, ".txt")), None)
+    else:
+        found = _labels(path, named, labels)
+        named.pop(labels or _label_name(path, named))
+    if LABELS not in only:  # other labels, which as a vector would give these away
+        named.pop(LABELS, None)
+    for name in only:
+        if name not in named:
+            raise InputError(f"{path} has no {what} {name!r} of vectors; {_nearest(name, named)}")
+    chosen = {name: named[name] for name in only} or named
+    if what == "column":
+        columns = [_numbers(path, name, column) for name, column in chosen.items()]
+        chosen = {path.stem: np.column_stack(columns)} if columns else {}
+    elif not only:
+        chosen = {name: array for name, array in chosen.items() if array.ndim == 2 and array.dtype.kind in "biuf"}
+    if not chosen:
+        raise InputError(f"{path} holds no vectors beside the labels; give a file with an array (G, D) or columns.")
+    return chosen, found
+
+
+def _read(path: Path, suffixes: Iterable[str]) -> dict[str, Array]:
+    if path.is_dir():
+        raise InputError(f"{path} is a folder; name a file, such as the embeddings.npz of a run.")
+    if not path.exists():
+        raise InputError(f"The file {path} does not exist; name a file of vectors or labels.")
+    if path.suffix not in suffixes:
+        raise InputError(f"{path} must end in {', '.join(suffixes)}; save it as one of them.")
+    try:
+        if path.suffix == ".csv":
+            return _read_csv(path)
+        if path.suffix == ".txt":
+            return {LABELS: np.array(path.read_text(encoding="utf-8").rstrip().splitlines())}
+        return _read_parquet(path) if path.suffix == ".parquet" else _read_numpy(path)
+    except InputError:
+        raise
+    except DAMAGED as error:
+        reason = (isinstance(error, OSError) and error.strerror) or " ".join(str(error).split()) or "it is cut short"
+        raise InputError(f"{path} cannot be read: {reason.rstrip('.')}; make the file anew.") from error
+
+
+def _read_numpy(path: Path) -> dict[str, Array]:
+    if path.suffix == ".npz" and not zipfile.is_zipfile(path):
+        raise ValueError("it is no .npz file, or cut short")
+    try:
+        with path.open("rb") as file:  # NumPy leaves one open that it cannot read
+            loaded = np.load(file, allow_pickle=False)
+            arrays = {path.stem: loaded} if isinstance(loaded, np.ndarray) else dict(loaded)
+        return {name: array for name, array in arrays.items() if isinstance(array, np.ndarray)}
+    except ValueError as error:
+        if "allow_pickle" not in str(error):
+            raise
+        raise InputError(
+            f"{path} holds pickled objects, which are never unpickled since they can run any code; save arrays of "
+            "numbers or strings."
+        ) from error
+
+
+def _read_csv(path: Path) -> dict[str, Array]:
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        lines = csv.reader(file, strict=True)
+        names = next(lines, [])
+        if not names or all(_is_number(name) for name in names):
+            raise InputError(f"{path} must begin with a line of names, got {','.join(names[:3])!r}; name the columns.")
+        if len(set(names)) < len(names):
+            twice = next(name for name in names if names.count(name) > 1)
+            raise InputError(f"{path} has more than one column {twice!r}; rename them.")
+        rows = []
+        for row in lines:
+            if not row:
+                continue
+            if len(row) != len(names):
+                raise InputError(
+                    f"{path} has {len(row)} values in line {lines.line_num}, must have {len(names)}; mend the line, or "
+                    "make the file anew where it was cut short."
+                )
+            rows.append(row)
+    if not rows:
+        raise InputError(f"{path} has names, but no line of values; make the file anew.")
+    return {name: np.array(column, dtype=str) for name, column in zip(names, zip(*rows, strict=True), strict=True)}
+
+
+def _read_parquet(path: Path) -> dict[str, Array]:
+    try:
+        import pandas as pd
+
+        frame = pd.read_parquet(path)
+    except ImportError as error:
+        raise InputError(".parquet needs pandas and pyarrow; install them, or give .npz or .csv.") from error
+    return {str(name): frame[name].to_numpy() for name in frame.columns}
+
+
+def _label_name(path: Path, named: Mapping[str, Array]) -> str:
+    if LABELS in named:
+        return LABELS
+    candidates = [name for name, array in named.items() if array.ndim == 1]
+    if len(candidates) != 1:
+        raise InputError(
+            f"{path} has no labels {LABELS!r}; name them, or a file of them, with --labels: {_nearest(LABELS, named)}"
+        )
+    return candidates[0]
+
+
+def _labels(path: Path, named: Mapping[str, Array], name: str | None) -> Array:
+    """Labels that are all there; of strings that are all numbers, the numbers."""
+    array = named[name or _label_name(path, named)]
+    if array.dtype.kind not in "OUST":
+        return array
+    texts = ["" if label is None else str(label).strip() for label in array.ravel().tolist()]
+    missing = next((row for row, text in enumerate(texts) if text.lower() in ("", "nan", "none", "<na>")), None)
+    if missing is not None:
+        raise InputError(f"{path} has no label for graph {missing} (counted from 0); leave unlabelled graphs out.")
+    if all(map(_is_number, texts)):
+        return np.array(texts, dtype=np.float64).reshape(array.shape)
+    return np.array(texts, dtype=str).reshape(array.shape)
+
+
+def _numbers(path: Path, name: str, column: Array) -> npt.NDArray[np.float64]:
+    try:
+        if column.dtype.kind not in "biufOUT":
+            raise TypeError
+        if column.dtype.kind in "OUT" and not all(map(_is_number, column.tolist())):
+            raise ValueError
+        return column.astype(np.float64)
+    except (TypeError, ValueError):
+        row = next((row for row, value in enumerate(column.tolist()) if not _is_number(value)), 0)
+        raise InputError(
+            f"{path} has {str(column[row])[:40]!r} at row {row} (counted from 0) of the column {name!r}, which is no "
+            "number; mend it, or name the columns of numbers with --only."
+        ) from None
+
+
+def _is_number(value: Any) -> bool:
+    try:
+        float(value)
+    except (TypeError, ValueError):
+        return False
+    return not (isinstance(value, str) and "_" in value)  # 2020_01 is a number to Python, and a name to people
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    names = list(known)
+    lower = {other.lower(): other for other in names}
+    close = difflib.get_close_matches(name.lower(), lower, n=1)
+    if close:
+        return f"did you mean {lower[close[0]]!r}?"
+    return f"it has {', '.join(names[:6])}{', ...' if len(names) > 6 else ''}."
+
+
+ROWS = 16384  # of vectors in memory at a time, and in a row group of Parquet
+
+
+def write_vectors(path: Path, parts: Iterable[Array], y: Array) -> int:
+    """Write vectors and labels to a .npz, .csv or .parquet file, whole or not at all.
+
+    Args:
+        path: the file; its ending says which kind.
+        parts: vectors (n, D), float32 or float64, in the order of the labels; taken one by one, so that an iterator's
+            need not fit in memory together. There is at least one.
+        y: (G,) int, the labels of all parts' rows; the array, or the last column, `y`.
+
+    Returns:
+        D.
+
+    Raises:
+        InputError: .parquet without pyarrow.
+    """
+    write = {".npz": _write_npz, ".csv": _write_csv}.get(path.suffix) or _parquet_writer()
+    with replacing(path) as partial:
+        blocks = _blocks(parts)
+        first = next(blocks)
+        write(partial, first.shape[1], first.dtype, itertools.chain([first], blocks), y)
+    return int(first.shape[1])
+
+
+def _blocks(parts: Iterable[Array]) -> Iterator[Array]:
+    """The same rows in blocks of at least `ROWS`, but for the last."""
+    held: list[Array] = []
+    for part in parts:
+        held.append(part)
+        if sum(map(len, held)) >= ROWS:
+            yield np.concatenate(held)
+            held = []
+    if held:
+        yield np.concatenate(held)
+
+
+def _labelled(blocks: Iterable[Array], y: Array) -> Iterator[tuple[Array, Array]]:
+    done = 0
+    for block in blocks:
+        yield block, y[done : done + len(block)]
+        done += len(block)
+
+
+def _names(width: int) -> list[str]:
+    return [f"v{column}" for column in range(width)]
+
+
+def _write_npz(path: Path, width: int, dtype: Any, blocks: Iterable[Array], y: Array) -> None:
+    header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": (len(y), width)}
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        with archive.open("vectors.npy", "w", force_zip64=True) as member:
+            np.lib.format.write_array_header_1_0(member, header)
+            for block in blocks:
+                member.write(block.tobytes())
+        with archive.open(f"{LABELS}.npy", "w", force_zip64=True) as member:
+            np.lib.format.write_array(member, y, allow_pickle=False)
+
+
+def _write_csv(path: Path, width: int, dtype: Any, blocks: Iterable[Array], y: Array) -> None:
+    # Nine digits give every float32 back, seventeen every float64.
+    formats = ["%.9g" if dtype == np.float32 else "%.17g"] * width + ["%d"]
+    with path.open("w", encoding="utf-8", newline="") as file:
+        file.write(",".join([*_names(width), LABELS]) + "\n")
+        for block, labels in _labelled(blocks, y):
+            np.savetxt(file, np.column_stack([block.astype(np.float64), labels]), formats, ",")
+
+
+def _parquet_writer() -> Callable[[Path, int, Any, Iterable[Array], Array], None]:
+    try:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+    except ImportError as error:
+        raise InputError(".parquet needs pandas and pyarrow; install them, or write .npz or .csv.") from error
+
+    def write(path: Path, width: int, dtype: Any, blocks: Iterable[Array], y: Array) -> None:
+        kinds = [pa.from_numpy_dtype(dtype)] * width + [pa.from_numpy_dtype(y.dtype)]
+        schema = pa.schema(zip([*_names(width), LABELS], kinds, strict=True))
+        with pq.ParquetWriter(path, schema) as writer:
+            for block, labels in _labelled(blocks, y):
+                writer.write_table(pa.table([*np.ascontiguousarray(block.T), labels], schema=schema))
+
+    return write

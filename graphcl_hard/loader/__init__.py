@@ -1,0 +1,1 @@
+"""From graphs to batches of encoder inputs: features, loaders, and random views."""

@@ -1,0 +1,275 @@
+"""Labels, attributes and degrees of nodes, and labels and attributes of edges, to the encoder's inputs."""
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from graphcl_hard._tensor import one_hot
+from graphcl_hard.data.graph_data import GraphData
+from graphcl_hard.data.shards import GraphShards
+from graphcl_hard.exceptions import InputError
+from graphcl_hard.loader.columns import (
+    Values,
+    check_attributes,
+    check_plain,
+    check_saved,
+    describe,
+    finite_attributes,
+    label_columns,
+    labels_of,
+    moments,
+    standardise,
+)
+
+
+@dataclass(frozen=True)
+class EdgeFeatureMap:
+    """How edges become inputs. Attributes come first, then one-hot labels.
+
+    Attributes:
+        label_values: for each label column the values that have a column of the input, in its order.
+        mean: (A) of the attributes.
+        std: (A) what the differences from the mean are divided by.
+    """
+
+    label_values: Values = ()
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+
+    @classmethod
+    def fit(cls, graphs: GraphData | GraphShards, keep_binary: bool = False) -> "EdgeFeatureMap":
+        """The map for a set of graphs, of its edges' attributes and labels, both where it has both.
+
+        Attributes are standardised over the set, column by column; with `keep_binary`, columns of nothing but 0 and 1
+        stay as they are.
+
+        Raises:
+            InputError: the edges have neither, or an attribute that is not finite.
+        """
+        mean = std = torch.zeros(0)
+        if "edge_attr" in graphs.columns and graphs.num_edges:
+            mean, std = moments((finite_attributes(chunk, "edge") for chunk in graphs.chunks()), keep_binary)
+        labels = labels_of(graphs, "edge")
+        if not labels and not mean.numel():
+            raise InputError(
+                f"{graphs.name} has no edges with labels or attributes, which the encoder gine needs; choose another, "
+                "such as gin."
+            )
+        return cls(labels, tuple(mean.tolist()), tuple(std.tolist()))
+
+    @property
+    def channels(self) -> int:
+        """D, the width of the input, `edge_channels` of the encoder."""
+        return len(self.mean) + sum(map(len, self.label_values))
+
+    @property
+    def description(self) -> str:
+        """What the columns are, for people."""
+        return describe(len(self.mean), self.label_values, "edge")
+
+    def apply(self, graphs: GraphData, warn: bool = True) -> Tensor:
+        """The encoder's input for the edges of any set: (E, D) float32, in the order of the set's `edge_index`.
+
+        A label that the map does not know has no column: its edge has zeros there, and with `warn` a warning says so.
+
+        Raises:
+            InputError: the set's edges have other attributes, or another number of label columns, than the map.
+        """
+        if graphs.num_edges == 0:  # which have no attributes to compare either
+            return torch.zeros(0, self.channels)
+        parts = []
+        if self.mean or graphs.edge_attr is not None:
+            parts.append(standardise(check_attributes(graphs, "edge", len(self.mean)), self.mean, self.std))
+        if self.label_values or graphs.edge_label is not None:
+            labels = label_columns(graphs, "edge", self.label_values, warn=warn)
+            parts.append(one_hot(labels, sum(map(len, self.label_values))))
+        return torch.cat(parts, dim=1)
+
+    def check_saved(self) -> None:
+        """Raise `InputError` where a label is neither a string nor a number."""
+        check_saved(self.label_values, "edge")
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any]) -> "EdgeFeatureMap":
+        """The map of the dictionary that `dataclasses.asdict` gave, which may have gone through JSON.
+
+        Raises:
+            ValueError: no map has these values.
+        """
+        check_plain(plain["label_values"], plain["mean"], plain["std"])
+        labels = tuple(tuple(values) for values in plain["label_values"])
+        return cls(labels, tuple(plain["mean"]), tuple(plain["std"]))
+
+
+MAX_ONE_HOT_DEGREE = 1000
+
+
+class NodeFeatures(NamedTuple):
+    """The inputs of the encoder."""
+
+    x: Tensor
+    """(N, F) float32; or, where every column is one-hot, (N, K) int64: the K columns that hold a 1, rising, or -1."""
+    channels: int
+    """F, `in_channels` of the encoder."""
+    description: str
+    """What the columns are, for people."""
+
+
+@dataclass(frozen=True)
+class FeatureMap:
+    """How nodes become inputs. Attributes come first, then one-hot labels; where there are neither, degrees.
+
+    Attributes:
+        label_values: for each label column the values that have a column of the input, in its order.
+        mean: (A) of the attributes, or of the degree where `standardised_degree` is set.
+        std: (A) what the differences from the mean are divided by.
+        largest_degree: degrees from 0 to this one are one-hot; None: they are not used so.
+        standardised_degree: whether the input is the degree alone, standardised.
+        edges: how edges become inputs; None: the encoder reads none.
+    """
+
+    label_values: Values = ()
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+    largest_degree: int | None = None
+    standardised_degree: bool = False
+    edges: EdgeFeatureMap | None = None
+
+    @classmethod
+    def fit(
+        cls,
+        graphs: GraphData | GraphShards,
+        use_node_attr: bool = False,
+        keep_binary: bool = False,
+        with_edges: bool = False,
+    ) -> "FeatureMap":
+        """The map for a set of graphs, of its attributes on request, and its labels, or its degrees.
+
+        Degrees are one-hot up to the set's largest, or, where that is 1000 or more, one column standardised over the
+        set. Attributes are standardised over the set, column by column, since their units differ; with `keep_binary`,
+        columns of nothing but 0 and 1 stay as they are. `with_edges` makes `edges` too.
+
+        Raises:
+            InputError: attributes are asked for where the set has none, or are not finite; or as `EdgeFeatureMap.fit`.
+        """
+        edges = EdgeFeatureMap.fit(graphs, keep_binary) if with_edges else None
+        if use_node_attr:
+            if "node_attr" not in graphs.columns:
+                raise InputError(f"{graphs.name} has no node attributes; leave --use-node-attr out.")
+            mean, std = moments((finite_attributes(chunk, "node") for chunk in graphs.chunks()), keep_binary)
+            return cls(labels_of(graphs, "node"), tuple(mean.tolist()), tuple(std.tolist()), edges=edges)
+        if "node_label" in graphs.columns:
+            return cls(labels_of(graphs, "node"), edges=edges)
+        largest = max((int(_degree(chunk).max()) for chunk in graphs.chunks() if chunk.num_nodes), default=0)
+        if largest < MAX_ONE_HOT_DEGREE:
+            return cls(largest_degree=largest, edges=edges)
+        mean, std = moments(_degree(chunk).double() for chunk in graphs.chunks())
+        return cls((), tuple(mean.tolist()), tuple(std.tolist()), largest, standardised_degree=True, edges=edges)
+
+    @property
+    def channels(self) -> int:
+        """F, the width of the encoder's input."""
+        if self.largest_degree is not None and not self.standardised_degree:
+            return self.largest_degree + 1
+        return len(self.mean) + sum(len(values) for values in self.label_values)
+
+    @property
+    def description(self) -> str:
+        """What the columns are, for people."""
+        if self.standardised_degree:
+            return f"degree, standardised (the largest is {self.largest_degree})"
+        if self.largest_degree is not None:
+            return f"degrees 0 to {self.largest_degree}, one-hot"
+        return describe(len(self.mean), self.label_values, "node")
+
+    def apply(self, graphs: GraphData, warn: bool = True) -> Tensor:
+        """The encoder's input for the nodes of any set: (N, F) float32, or (N, K) int64, see `NodeFeatures.x`.
+
+        A label that the map does not know has no column: its node has zeros there, and with `warn` a warning says so.
+        A degree above the largest known counts as the largest.
+
+        Raises:
+            InputError: the set has other attributes, or another number of label columns, than the map.
+        """
+        if graphs.num_nodes == 0:  # which has no attributes to compare either
+            return torch.zeros(0, self.channels)
+        if self.largest_degree is not None:
+            degree = _degree(graphs)
+            if self.standardised_degree:
+                return standardise(degree.double(), self.mean, self.std).float()
+            return degree.clamp(max=self.largest_degree)
+        labels = None
+        if self.label_values:
+            labels = label_columns(graphs, "node", self.label_values, len(self.mean), warn)
+        if not self.mean:
+            assert labels is not None
+            return labels
+        attributes = check_attributes(graphs, "node", len(self.mean))
+        if labels is None:
+            return self._one_hot_columns(attributes)
+        # Attributes come first, so the labels' columns move behind them.
+        dense = one_hot(labels, self.channels)[:, len(self.mean) :]
+        return torch.cat([standardise(attributes, self.mean, self.std), dense], dim=1)
+
+    def apply_edges(self, graphs: GraphData, warn: bool = True) -> Tensor | None:
+        """The encoder's input for the edges of any set, see `EdgeFeatureMap.apply`; None where it reads none."""
+        return None if self.edges is None else self.edges.apply(graphs, warn)
+
+    def _one_hot_columns(self, attributes: Tensor) -> Tensor:
+        """Attributes that are one-hot as they stand, a 1 in each row, as (N, 1) int64, which is faster."""
+        plain = not any(self.mean) and all(value == 1 for value in self.std)
+        is_one_hot = (
+            plain and bool(((attributes != 0).sum(dim=1) == 1).all()) and bool((attributes.sum(dim=1) == 1).all())
+        )
+        if is_one_hot:
+            return attributes.argmax(dim=1, keepdim=True)
+        return standardise(attributes, self.mean, self.std)
+
+    def to_plain(self) -> dict[str, Any]:
+        """The map as dictionaries, lists, strings and numbers, for JSON.
+
+        Raises:
+            InputError: a label is neither a string nor a number.
+        """
+        check_saved(self.label_values, "node")
+        if self.edges is not None:
+            self.edges.check_saved()
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any]) -> "FeatureMap":
+        """The map that `to_plain` gave, or that of an earlier version, which had no edges.
+
+        Raises:
+            ValueError: no map has these values.
+        """
+        values, mean, std = plain["label_values"], plain["mean"], plain["std"]
+        largest, standardised = plain["largest_degree"], plain["standardised_degree"]
+        check_plain(values, mean, std)
+        if largest is not None and (isinstance(largest, bool) or not isinstance(largest, int) or largest < 0):
+            raise ValueError("largest_degree must be a whole number or null")
+        by_degree = largest is not None and not values and len(mean) == (1 if standardised else 0)
+        by_content = largest is None and not standardised and (values or mean)
+        if not isinstance(standardised, bool) or not (by_degree or by_content):
+            raise ValueError("it must be a map of degrees, or of labels and attributes")
+        edges = None if plain.get("edges") is None else EdgeFeatureMap.from_plain(plain["edges"])
+        return cls(tuple(map(tuple, values)), tuple(mean), tuple(std), largest, standardised, edges)
+
+
+def node_features(graphs: GraphData, use_node_attr: bool = False) -> NodeFeatures:
+    """The nodes' features by the map that `FeatureMap.fit` makes of the same set.
+
+    Raises:
+        InputError: attributes are asked for where the set has none, or are not finite.
+    """
+    features = FeatureMap.fit(graphs, use_node_attr)
+    return NodeFeatures(features.apply(graphs), features.channels, features.description)
+
+
+def _degree(graphs: GraphData) -> Tensor:
+    """(N, 1) int64."""
+    return torch.bincount(graphs.edge_index[0], minlength=graphs.num_nodes).unsqueeze(1)

@@ -1,0 +1,1 @@
+"""The objectives: pure functions from tensors to a scalar."""

@@ -1,0 +1,291 @@
+"""Nodes against graphs, and the summaries of earlier batches: what the local-global objectives have in common."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+import torch
+from torch import Tensor
+
+from graphcl_hard._tensor import refuse_second_derivatives
+from graphcl_hard.losses.anchor_losses import RowLossFunction
+
+# Scores in a block, of which a few tensors are alive at a time. On the CPU (1 MiB each in float32) larger blocks fall
+# out of the caches and smaller ones pay for the number of calls; on a GPU four of them take 256 MiB.
+BLOCK_SCORES = {"cpu": 2**18, "gpu": 2**24}
+MIN_BLOCK, MAX_BLOCK = 64, 2048
+# Scores that may be kept, within one step, between the search for the largest and the loss: 32 MiB in float32.
+KEPT_SCORES = 2**23
+# Numbers of the map's images, and of what its backward needs, that may be kept likewise: 128 MiB in float32. Beyond,
+# the map runs again.
+KEPT_IMAGES = 2**25
+
+
+class BlockMap(Protocol):
+    """A map of rows with parameters, (R, D) -> (R, D), that runs block by block, forward and backward."""
+
+    parameters: tuple[Tensor, ...]
+
+    def forward(self, rows: Tensor) -> tuple[Tensor, Any]:
+        """The image of a block (B, D), and what backward needs of it."""
+
+    def backward(self, grad: Tensor, rows: Tensor, kept: Any, out: Tensor, parameter_grads: list[Tensor]) -> None:
+        """Write the gradient of `rows` to `out` (B, D), and add those of the parameters to `parameter_grads`."""
+
+
+class LocalHead(Protocol):
+    """A map of the nodes' vectors, (N, D) -> (N, D), that can run inside an objective's blocks."""
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """The map by autograd."""
+
+    def block_map(self) -> BlockMap:
+        """The same map by blocks."""
+
+
+class Parts(Protocol):
+    """A batch in parts, each with a caller of its own; all of them make the same calls in the same order.
+
+    A part may be empty. What a caller computes is its part's addend of a mean over all anchors.
+    """
+
+    @property
+    def index(self) -> int:
+        """Which part the caller has, from 0."""
+
+    @property
+    def start(self) -> int:
+        """How many rows of `gather` come before this part's."""
+
+    def gather(self, rows: Tensor) -> Tensor:
+        """The rows (R, D) of all parts, in order; the gradients of all callers flow back to each part's rows."""
+
+    def collect(self, value: Tensor) -> Tensor:
+        """(parts, *S): each part's `value` of one shape S; a constant for the gradient."""
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """What is contrasted, but for the tensors that have gradients.
+
+    Attributes:
+        row_loss: the loss of a block.
+        positive: (R,) int64, the candidate that is each anchor's positive.
+        excluded: (R, K) int64, the candidates that are no negatives of each anchor, its positive among them.
+        hardness: what scores are multiplied by in the exponent of the weights.
+        by_largest: whether that is divided by the largest absolute score of a negative.
+        largest_has_grad: whether that largest score has a gradient; as a rule it is a constant.
+        weight: (R,) how much each anchor counts in the mean; None: all alike.
+        mean: whether the result is the mean, or one value an anchor.
+        parts: where the anchors are one part of many; the candidates are all. None: the anchors are all.
+        constants: how many of the candidates, the last ones, need no gradient; theirs stays 0.
+    """
+
+    row_loss: RowLossFunction
+    positive: Tensor
+    excluded: Tensor
+    hardness: float
+    by_largest: bool = False
+    largest_has_grad: bool = False
+    weight: Tensor | None = None
+    mean: bool = True
+    parts: Parts | None = None
+    constants: int = 0
+
+
+class Outcome(NamedTuple):
+    """What `contrast` returns; the loss alone has a gradient. With `parts`, each mean is this part's addend of it."""
+
+    loss: Tensor
+    """() or (R,)."""
+    effective: Tensor
+    """(): mean effective number of negatives."""
+    positive: Tensor
+    """(): mean score of the positives."""
+    total: Tensor
+    """(): mean, over anchors, of the sum of the scores of all candidates."""
+
+
+def contrast(setting: Contrast, anchors: Tensor, candidates: Tensor, block_map: BlockMap | None = None) -> Outcome:
+    """Contrast anchors (R, D) with candidates (C, D) by dot products; both float32 or float64.
+
+    The gradients of a mean are computed together with its value, and kept, of the size of the inputs; those of single
+    values in a second walk. A second derivative is refused.
+    """
+    parameters = () if block_map is None else block_map.parameters
+    with_grad = torch.is_grad_enabled() and any(t.requires_grad for t in (anchors, candidates, *parameters))
+    return Outcome(*_Contrast.apply(setting, block_map, with_grad, anchors, candidates, *parameters))
+
+
+class _Contrast(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any,
+        setting: Contrast,
+        block_map: BlockMap | None,
+        with_grad: bool,
+        anchors: Tensor,
+        candidates: Tensor,
+        *parameters: Tensor,
+    ) -> tuple[Tensor, ...]:
+        ctx.setting, ctx.map = setting, block_map
+        walk = _Walk(setting, block_map, anchors, candidates)
+        if setting.weight is None and setting.parts is None:
+            weight = anchors.new_full((anchors.size(0),), 1 / anchors.size(0))
+        else:
+            weight = anchors.new_ones(anchors.size(0)) if setting.weight is None else setting.weight.to(anchors.dtype)
+            total = weight.sum()
+            weight = weight / (total if setting.parts is None else setting.parts.collect(total).sum())
+        losses, *means = walk(weight, with_grad and setting.mean)
+        # Saved as autograd saves, the gradients are let go of as soon as they are handed on, and are not copied; and
+        # what the second walk reads may not have changed meanwhile.
+        second_walk = anchors, candidates, setting.positive, setting.excluded, *parameters
+        ctx.save_for_backward(*(walk.grads if setting.mean else second_walk))
+        ctx.mark_non_differentiable(*means)
+        return losses @ weight if setting.mean else losses, *means
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor, *_: Any) -> tuple[Tensor | None, ...]:
+        refuse_second_derivatives("the objectives")
+        if not ctx.setting.mean:
+            anchors, candidates, *_ = ctx.saved_tensors
+            walk = _Walk(ctx.setting, ctx.map, anchors, candidates)
+            walk(grad, True)
+            return None, None, None, *walk.grads
+        # On the CPU a look is free and spares a pass over all gradients; it would stall a GPU.
+        one = not torch.compiler.is_compiling() and grad.device.type == "cpu" and grad.item() == 1
+        return None, None, None, *(g if one else g * grad for g in ctx.saved_tensors)
+
+
+class _Walk:
+    """One walk over all blocks, or two where the largest score has to be known first."""
+
+    def __init__(self, setting: Contrast, block_map: BlockMap | None, anchors: Tensor, candidates: Tensor) -> None:
+        self.setting, self.map, self.anchors, self.candidates = setting, block_map, anchors, candidates
+        size = _block_size(anchors, candidates)
+        self.blocks = [slice(start, start + size) for start in range(0, anchors.size(0), size)]
+        self.grads: list[Tensor] = []
+        """After a call with gradients, those of anchors, candidates and the map's parameters."""
+
+    def __call__(self, weight: Tensor, with_grad: bool) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """The losses (R,) and the three means; `weight` (R,) is the gradient of the result by each loss."""
+        setting, candidates = self.setting, self.candidates
+        if with_grad:
+            parameters = () if self.map is None else self.map.parameters
+            self.grads = [torch.empty_like(self.anchors), *(torch.zeros_like(t) for t in (candidates, *parameters))]
+        hardness: Tensor | float = setting.hardness
+        if setting.by_largest:
+            scored, extremes = self._find_largest()
+            # All scores 0 give equal weights; the bound keeps the quotient finite.
+            bound = torch.finfo(extremes.dtype).tiny * max(1.0, abs(setting.hardness))
+            largest = extremes.abs().amax()
+            if setting.parts is not None:
+                of_parts = setting.parts.collect(largest)
+                largest = of_parts.amax()
+            hardness = setting.hardness / largest.clamp_min(bound)
+        else:
+            scored = map(self._score, self.blocks)
+        losses = self.anchors.new_empty(self.anchors.size(0))
+        effective, positive_mean, log_hardness_grad = weight.new_zeros(3).unbind()
+        image_mean = weight.new_zeros(candidates.size(1))
+        for rows, (image, kept, scores) in zip(self.blocks, scored, strict=True):
+            own, block_weight = setting.positive[rows].unsqueeze(1), weight[rows]
+            positive = scores.gather(1, own).squeeze(1)
+            found = setting.row_loss(
+                scores, positive, setting.excluded[rows], hardness, block_weight if with_grad else None
+            )
+            losses[rows] = found.loss
+            effective += found.effective @ block_weight
+            positive_mean += positive @ block_weight
+            image_mean.addmv_(image.T, block_weight)
+            if found.grad is not None and found.positive_grad is not None:
+                self._backward(rows, image, kept, found.grad.scatter_(1, own, found.positive_grad.unsqueeze(1)))
+            if found.log_hardness_grad is not None:
+                log_hardness_grad += found.log_hardness_grad
+        if with_grad and setting.by_largest and setting.largest_has_grad:
+            mine = True
+            if setting.parts is not None:
+                log_hardness_grad = setting.parts.collect(log_hardness_grad).sum()
+                mine = int(of_parts.argmax()) == setting.parts.index  # the first of several, as below
+            if mine:
+                self._largest_backward(extremes, bound, log_hardness_grad)
+        return losses, effective, positive_mean, image_mean @ candidates.sum(dim=0)
+
+    def _map(self, rows: slice) -> tuple[Tensor, Any]:
+        """A block's image (B, D), and what its backward needs."""
+        return (self.anchors[rows], None) if self.map is None else self.map.forward(self.anchors[rows])
+
+    def _score(self, rows: slice, out: Tensor | None = None) -> tuple[Tensor, Any, Tensor]:
+        """A block's image (B, D), what its backward needs, and its scores (B, C), where there is an `out` in it."""
+        image, kept = self._map(rows)
+        return image, kept, torch.mm(image, self.candidates.T, out=out)
+
+    def _find_largest(self) -> tuple[Iterator[tuple[Tensor, Any, Tensor]], Tensor]:
+        """What `_score` gives, block by block, and the negatives' score of the largest absolute value in each block."""
+        keep = self.anchors.size(0) * self.candidates.size(0) <= KEPT_SCORES
+        keep_images = 4 * self.anchors.numel() <= KEPT_IMAGES  # a head's image, and three layers
+        images, scores = [], []
+        # One place for all scores: new ones for each block would break free memory to pieces between the images, which
+        # are small and stay.
+        place = self.anchors.new_empty(0 if keep or not self.blocks else self.blocks[0].stop, self.candidates.size(0))
+        extremes = self.anchors.new_zeros(max(1, len(self.blocks)))  # an empty part has no block
+        for number, rows in enumerate(self.blocks):
+            image, kept, block_scores = self._score(rows, None if keep else place[: self.anchors[rows].size(0)])
+            if self.map is not None and keep_images:
+                images.append((image, kept))
+            if keep:
+                scores.append(block_scores.clone())
+            low, high = block_scores.scatter_(1, self.setting.excluded[rows], 0.0).aminmax()
+            extremes[number] = torch.where(high >= -low, high, low)
+
+        def scored() -> Iterator[tuple[Tensor, Any, Tensor]]:
+            for rows in self.blocks:
+                # Popped, so that what is done with is free at once.
+                image, kept = images.pop(0) if images else self._map(rows)
+                yield image, kept, scores.pop(0) if scores else image @ self.candidates.T
+
+        return scored(), extremes
+
+    def _backward(self, rows: slice, image: Tensor, kept: Any, grad: Tensor) -> None:
+        """From the gradient of a block's scores to those of the inputs."""
+        live = self.candidates.size(0) - self.setting.constants
+        self.grads[1][:live].addmm_(grad[:, :live].T, image)
+        if self.map is None:
+            torch.mm(grad, self.candidates, out=self.grads[0][rows])
+        else:
+            image_grad = grad @ self.candidates
+            self.map.backward(image_grad, self.anchors[rows], kept, self.grads[0][rows], self.grads[2:])
+
+    def _largest_backward(self, extremes: Tensor, bound: float, log_hardness_grad: Tensor) -> None:
+        """The gradient that flows through the largest score, by which the hardness is divided."""
+        rows = self.blocks[int(extremes.abs().argmax())]
+        largest = extremes[extremes.abs().argmax()]
+        if not largest.abs() > bound:
+            return
+        _, _, scores = self._score(rows)
+        scores.scatter_(1, self.setting.excluded[rows], 0.0)
+        # Of several that are as large, the first takes the gradient, which is one of the function's subgradients.
+        anchor, candidate = divmod(int((scores == largest).int().argmax()), scores.size(1))
+        grad = torch.zeros_like(scores[:1])
+        grad[0, candidate] = -log_hardness_grad / largest
+        row = slice(rows.start + anchor, rows.start + anchor + 1)
+        image, kept, _ = self._score(row)
+        before = self.grads[0][row].clone()
+        self._backward(row, image, kept, grad)
+        self.grads[0][row] += before
+
+
+def _block_size(anchors: Tensor, candidates: Tensor) -> int:
+    """Anchors in a block: as many as may be, in blocks of one size."""
+    if anchors.device.type == "cpu":
+        most = max(MIN_BLOCK, min(MAX_BLOCK, BLOCK_SCORES["cpu"] // candidates.size(0)))
+    else:
+        most = max(MIN_BLOCK, BLOCK_SCORES["gpu"] // candidates.size(0))
+    rows = max(1, anchors.size(0))  # an empty part has no block, whatever the size
+    return math.ceil(rows / math.ceil(rows / most))
+
+
+def with_queue(rows: Tensor, queue: Tensor | None) -> Tensor:
+    """(C, D) candidates, and after them the queue's (K, D), which has no gradient; None: there is none."""
+    return rows if queue is None else torch.cat([rows, queue.detach().to(rows.dtype)])

@@ -1,0 +1,219 @@
+r"""The objectives: pure functions from tensors to a scalar, for graphs, images or sentences alike.
+
+Notation, here and in every docstring below. A batch holds G graphs and N nodes; :math:`b(i)` is the graph of node i.
+:math:`h_i` is the local vector of node i and :math:`s_g` the summary of graph g. The critic gives the scores
+:math:`q_{ig} = \langle h_i, s_g\rangle` ("dot") or :math:`\cos(h_i, s_g)/t` ("cosine", t the temperature).
+:math:`p_i = q_{i,b(i)}` is the positive. The negatives are those of the G - 1 other graphs and, with a queue, those of
+its K summaries :math:`s_G, \dots, s_{G+K-1}` of other graphs, in earlier batches, which are constants for the gradient:
+:math:`n = G - 1 + K`, K = 0 without, and sums over g run over all n of them.
+:math:`\mathrm{sp}(x) = \log(1 + e^x)`. The negatives weigh (see `hard_negative_weights`)
+
+.. math:: \bar w_{ig} = n\, e^{\beta c\, q_{ig}} / \sum_{g' \ne b(i)} e^{\beta c\, q_{ig'}}
+
+with c = 1 for the cosine critic and, for the unbounded dot critic, :math:`c = 2 / \max |q|` over all negatives of the
+batch's nodes (`score_scale="max"`, the paper's pseudocode; a constant for the gradient) or c = 1
+(`score_scale="none"`).
+
+Sources: Robinson, Chuang, Sra, Jegelka, "Contrastive Learning with Hard Negative Samples", ICLR 2021 (hardness);
+Chuang, Robinson, Lin, Torralba, Jegelka, "Debiased Contrastive Learning", NeurIPS 2020 (tau_plus); Sun, Hoffmann,
+Verma, Tang, "InfoGraph", ICLR 2020 (local-global pairs); Nowozin, Cseke, Tomioka, "f-GAN", NeurIPS 2016 (the
+Jensen-Shannon estimator); He, Fan, Wu, Xie, Girshick, "Momentum Contrast", CVPR 2020 (the queue).
+"""
+
+import functools
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from graphcl_hard._tensor import full_precision, unit_rows
+from graphcl_hard.losses.anchor_losses import RowLossFunction, info_nce, jsd
+from graphcl_hard.losses.blockwise import Contrast, LocalHead, Parts, contrast, with_queue
+from graphcl_hard.losses.checks import (
+    Critic,
+    Mode,
+    Reduction,
+    ScoreScale,
+    check_choices,
+    check_pairs,
+    check_queue,
+    check_released,
+)
+from graphcl_hard.losses.released import released_jsd
+from graphcl_hard.losses.weights import Diagnostics
+
+
+class Pairs(NamedTuple):
+    """The arguments of `objectives.local_global_jsd` that say which pairs are scored, and how; checked by then."""
+
+    local: Tensor
+    summary: Tensor
+    batch: Tensor
+    critic: Critic
+    temperature: float
+    node_weight: Tensor | None
+    local_head: LocalHead | None
+    parts: Parts | None
+    queue: Tensor | None
+
+    def contrast(
+        self,
+        loss: RowLossFunction,
+        beta: float,
+        score_scale: ScoreScale,
+        reduction: Reduction,
+        released: bool = False,
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """The loss, () or (N,), and the three numbers () of `objectives.Diagnostics`."""
+        check_choices(reduction=(reduction, Reduction))
+        by_largest = self.critic == "dot" and (score_scale == "max" or released) and beta > 0
+        queued = 0 if self.queue is None else self.queue.size(0)
+        setting = Contrast(
+            loss,
+            positive=self.batch,
+            excluded=self.batch.unsqueeze(1),
+            hardness=float(beta) * (2 if by_largest else 1) * (-1 if released else 1),
+            by_largest=by_largest,
+            largest_has_grad=released,
+            weight=self.node_weight,
+            mean=reduction == "mean",
+            parts=self.parts,
+            constants=queued,
+        )
+        with torch.autocast(self.local.device.type, enabled=False):
+            local, summary = full_precision(self.local), with_queue(full_precision(self.summary), self.queue)
+            block_map = None
+            if self.critic == "cosine":
+                local = unit_rows(local if self.local_head is None else self.local_head(local))
+                summary = unit_rows(summary) / self.temperature
+            elif self.local_head is not None:
+                block_map = self.local_head.block_map()
+            outcome = contrast(setting, local, summary, block_map)
+        n = summary.size(0) - 1
+        negative = (outcome.total - outcome.positive) / n
+        return outcome.loss, outcome.effective / n, outcome.positive, negative
+
+
+def local_global_jsd(
+    local: Tensor,
+    summary: Tensor,
+    batch: Tensor,
+    *,
+    beta: float = 10.0,
+    tau_plus: float = 0.1,
+    critic: Critic = "dot",
+    temperature: float = 0.5,
+    score_scale: ScoreScale = "max",
+    detach_weights: bool = True,
+    mode: Mode = "paper",
+    reduction: Reduction = "mean",
+    return_diagnostics: bool = False,
+    node_weight: Tensor | None = None,
+    local_head: LocalHead | None = None,
+    parts: Parts | None = None,
+    queue: Tensor | None = None,
+) -> Tensor | tuple[Tensor, Diagnostics]:
+    r"""Local-global Jensen-Shannon objective with hard, debiased negatives.
+
+    .. math::
+        L &= \frac1N \sum_i \big[ \mathrm{sp}(-p_i) + R_i \big] \\
+        R_i &= \max\Big(0, \frac{\frac1n \sum_g \bar w_{ig}\,\mathrm{sp}(q_{ig}) - \tau^+\,\mathrm{sp}(p_i)}
+                                {1 - \tau^+}\Big)
+
+    `beta` = 0 and `tau_plus` = 0 is InfoGraph's objective up to the constant 2 log 2.
+
+    Args:
+        local: (N, D) a vector for each node, float.
+        summary: (G, D) a vector for each graph, float, G at least 2.
+        batch: (N,) int64, the graph of each node, in [0, G).
+        beta: hardness, at least 0; 0 weights all negatives alike.
+        tau_plus: class prior in [0, 1): the chance that a random graph is of the anchor's class.
+        critic: "dot" (InfoGraph's) or "cosine".
+        temperature: t of the cosine critic, above 0; the dot critic has none.
+        score_scale: c for the dot critic, "max" or "none".
+        detach_weights: whether the weights are constants for the gradient (importance weights, the default).
+        mode: "released" reproduces the authors' graph code, which weights the easiest negatives; see
+            `graphcl_hard.losses.released`. It has its own tau_plus (0.5), scaling and gradient, and takes the dot
+            critic only.
+        reduction: "mean" gives (), "none" one value a node, (N,).
+        return_diagnostics: whether to return (loss, `Diagnostics`), computed from the same scores.
+        node_weight: (N,) float, at least 0: how many nodes each row of `local` stands for, in the mean over nodes;
+            None: one. Constants for the gradient. See `sampling.sample_nodes`.
+        local_head: a `ResidualHead` that maps `local` to the nodes' vectors, run inside the objective.
+        parts: where the tensors are one part of a batch, say a process's: the summaries of all parts are gathered, and
+            the result is this part's addend of the loss and of the diagnostics. None: they are the whole batch.
+        queue: (K, D) float, summaries of other graphs than the batch's, K more negatives for every node, constants for
+            the gradient; of all parts the same. None: none. Not with `mode="released"`. See `NegativeQueue`.
+
+    Returns:
+        The loss, or (loss, diagnostics). Half-precision inputs, and autocast, are scored in float32. Nothing of size
+        N x G is kept (`contrast.KEPT_SCORES` bounds what is); a second derivative is refused.
+
+    Raises:
+        InputError: an argument outside its range, tensors that do not fit together, or one graph in the batch.
+
+    Source: Robinson et al. (ICLR 2021), section 3 and eq. 4; the Jensen-Shannon form after InfoGraph, eq. 5.
+    """
+    if parts is not None:
+        summary, batch = parts.gather(summary), batch + parts.start
+    check_pairs(local, summary, batch, node_weight, beta, tau_plus, temperature, whole=parts is None)
+    check_queue(queue, summary)
+    check_choices(critic=(critic, Critic), score_scale=(score_scale, ScoreScale), mode=(mode, Mode))
+    loss: RowLossFunction = functools.partial(jsd, tau_plus=tau_plus, detach_weights=detach_weights)
+    if mode == "released":
+        check_released(critic, queue)
+        loss = released_jsd
+    pairs = Pairs(local, summary, batch, critic, temperature, node_weight, local_head, parts, queue)
+    value, *means = pairs.contrast(loss, beta, score_scale, reduction, released=mode == "released")
+    return (value, Diagnostics(*means)) if return_diagnostics else value
+
+
+def local_global_info_nce(
+    local: Tensor,
+    summary: Tensor,
+    batch: Tensor,
+    *,
+    beta: float = 10.0,
+    tau_plus: float = 0.1,
+    critic: Critic = "cosine",
+    temperature: float = 0.5,
+    score_scale: ScoreScale = "max",
+    detach_weights: bool = True,
+    reduction: Reduction = "mean",
+    return_diagnostics: bool = False,
+    node_weight: Tensor | None = None,
+    local_head: LocalHead | None = None,
+    parts: Parts | None = None,
+    queue: Tensor | None = None,
+) -> Tensor | tuple[Tensor, Diagnostics]:
+    r"""Local-global InfoNCE objective with hard, debiased negatives.
+
+    .. math::
+        L &= \frac1N \sum_i \big[\log(e^{p_i} + N^g_i) - p_i\big] \\
+        N^g_i &= n \max\Big(e^{-1/t}, \frac{\frac1n \sum_g \bar w_{ig}\, e^{q_{ig}} - \tau^+ e^{p_i}}{1 - \tau^+}\Big)
+
+    Under the dot critic, whose exponential has no least value but 0, the bound is 0 in place of
+    :math:`e^{-1/t}`. Everything is computed in the log domain. Arguments, with their shapes and
+    ranges, and returns are those of `local_global_jsd`.
+
+    Raises:
+        InputError: as `local_global_jsd` does.
+
+    Source: Robinson et al. (ICLR 2021), eq. 4; Chuang et al. (NeurIPS 2020), eq. 7 and 8.
+    """
+    if parts is not None:
+        summary, batch = parts.gather(summary), batch + parts.start
+    check_pairs(local, summary, batch, node_weight, beta, tau_plus, temperature, whole=parts is None)
+    check_queue(queue, summary)
+    check_choices(critic=(critic, Critic), score_scale=(score_scale, ScoreScale))
+    loss = functools.partial(
+        info_nce,
+        tau_plus=tau_plus,
+        detach_weights=detach_weights,
+        num_negatives=summary.size(0) - 1 + (0 if queue is None else queue.size(0)),
+        log_lower=-1 / temperature if critic == "cosine" else -math.inf,
+    )
+    pairs = Pairs(local, summary, batch, critic, temperature, node_weight, local_head, parts, queue)
+    value, *means = pairs.contrast(loss, beta, score_scale, reduction)
+    return (value, Diagnostics(*means)) if return_diagnostics else value

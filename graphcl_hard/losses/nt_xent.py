@@ -1,0 +1,88 @@
+"""NT-Xent of two views with hard, debiased negatives."""
+
+import functools
+
+import torch
+from torch import Tensor
+
+from graphcl_hard._tensor import full_precision
+from graphcl_hard.losses.anchor_losses import info_nce
+from graphcl_hard.losses.blockwise import Contrast, Parts, contrast, with_queue
+from graphcl_hard.losses.checks import (
+    check_queue,
+    check_range,
+    check_views,
+)
+from graphcl_hard.losses.weights import Diagnostics
+
+
+def nt_xent(
+    view1: Tensor,
+    view2: Tensor,
+    *,
+    beta: float = 10.0,
+    tau_plus: float = 0.1,
+    temperature: float = 0.5,
+    detach_weights: bool = True,
+    return_diagnostics: bool = False,
+    parts: Parts | None = None,
+    queue: Tensor | None = None,
+) -> Tensor | tuple[Tensor, Diagnostics]:
+    r"""NT-Xent objective of two views with hard, debiased negatives.
+
+    The rows of both views are the 2B anchors. An anchor's positive is the other view of its item; its n = 2B - 2
+    negatives are all rows of other items. With scores :math:`z^\top z'/t` and weights
+    :math:`\bar w \propto e^{\beta z^\top z'/t}` of mean one, the loss is that of `local_global_info_nce`,
+    averaged over the 2B anchors.
+
+    A queue gives each anchor K more: n = 2B - 2 + K.
+
+    Args:
+        view1: (B, D), float, rows of unit length (`torch.nn.functional.normalize`), B at least 2.
+        view2: (B, D), float, rows of unit length; row i is the other view of row i of `view1`.
+        beta: hardness, at least 0.
+        tau_plus: class prior in [0, 1).
+        temperature: t, above 0.
+        detach_weights: whether the weights are constants for the gradient.
+        return_diagnostics: whether to return (loss, `Diagnostics`), means over the 2B anchors.
+        parts: where the views are one part of a batch, as in `local_global_jsd`.
+        queue: (K, D), float, rows of unit length of other items than the batch's, as in `local_global_jsd`.
+
+    Returns:
+        (): the mean loss, or (loss, diagnostics). It takes any two tensors: graphs, images, sentences.
+
+    Raises:
+        InputError: an argument outside its range, shapes that differ, a single item, or rows that are not of
+            unit length (looked at on the CPU only, as the look would stall a GPU).
+
+    Source: Robinson et al. (ICLR 2021), eq. 4 and its pseudocode; Chen et al., "SimCLR", ICML 2020, eq. 1.
+    """
+    check_range(beta, tau_plus, temperature)
+    if parts is not None:
+        own_items, view1, view2 = view1.size(0), parts.gather(view1), parts.gather(view2)
+    check_views(view1, view2)
+    check_queue(queue, view1, unit=True)
+    items, queued = view1.size(0), 0 if queue is None else queue.size(0)
+    n = 2 * items - 2 + queued
+    anchors = views = torch.cat([full_precision(view1), full_precision(view2)])  # (2B, D)
+    anchor = torch.arange(2 * items, device=views.device)
+    if parts is not None:
+        anchor = anchor.view(2, items)[:, parts.start :][:, :own_items].flatten()
+        anchors = views[anchor]
+    other = (anchor + items) % (2 * items)
+    loss = functools.partial(
+        info_nce,
+        tau_plus=tau_plus,
+        detach_weights=detach_weights,
+        num_negatives=n,
+        log_lower=-1 / temperature,
+    )
+    excluded = torch.stack([anchor, other], dim=1)
+    setting = Contrast(loss, other, excluded, hardness=float(beta), parts=parts, constants=queued)
+    with torch.autocast(views.device.type, enabled=False):
+        outcome = contrast(setting, anchors, with_queue(views, queue) / temperature)
+        if not return_diagnostics:
+            return outcome.loss
+        own = anchors.detach().square().sum() / (2 * items * temperature)  # the score of an anchor against itself
+    negative = (outcome.total - outcome.positive - own) / n
+    return outcome.loss, Diagnostics(outcome.effective / n, outcome.positive, negative)

@@ -1,0 +1,1 @@
+"""Neural networks: encoders, heads, and models that compute a loss from a batch."""

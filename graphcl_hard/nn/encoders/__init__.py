@@ -1,0 +1,1 @@
+"""Graph encoders: the base class, GIN, other message passing layers, and saved encoders."""

@@ -1,0 +1,285 @@
+"""What an encoder is to the rest of the package, and what the package's own encoders share."""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, ClassVar, Literal, NamedTuple, Protocol, TypeVar, get_args
+
+import torch
+from torch import Tensor
+from torch.nn import BatchNorm1d, Linear, Module, ModuleList
+from torch_geometric.nn import AttentionalAggregation
+
+from graphcl_hard._tensor import full_precision
+from graphcl_hard.data.adjacency import Adjacency
+from graphcl_hard.exceptions import InputError, first_line, shown
+from graphcl_hard.io.atomic_write import replacing
+from graphcl_hard.io.checksum import read_summed, write_summed
+from graphcl_hard.io.file_names import ENCODER
+from graphcl_hard.nn.functional import relu_batch_norm
+from graphcl_hard.nn.readout import scatter
+
+WEIGHTS_FILE, ARGUMENTS_FILE = ENCODER
+Readout = Literal["sum", "mean", "max", "attention"]
+T = TypeVar("T", bound="GraphEncoder")
+
+
+class Embedding(NamedTuple):
+    """What an encoder makes of a batch of G graphs with N nodes in all; L layers of H channels."""
+
+    graph_embedding: Tensor
+    """(G, L*H) float: the readout of the node embedding."""
+    node_embedding: Tensor
+    """(N, L*H) float: the outputs of every layer, side by side."""
+
+
+class Encoder(Protocol):
+    """What `InfoGraph` and `GraphCL` train: one of the package, or any `torch.nn.Module` with this call and width.
+
+    A module without a whole number `out_channels` is refused by them with an `InputError`.
+    """
+
+    @property
+    def out_channels(self) -> int:
+        """D, the width of both embeddings."""
+
+    def __call__(self, x: Tensor, edge_index: Adjacency, batch: Tensor, batch_size: int, /) -> Embedding:
+        """The embeddings of a `GraphBatch` of N nodes in G graphs.
+
+        Where the batches hold features of the edges, (E, edge channels) float in the order of PyG's (2, E) form, they
+        are a fifth argument.
+
+        Args:
+            x: as the batches hold it: (N, F) float, or (N, K) int64 columns of a one-hot input, which
+                `columns.one_hot` builds.
+            edge_index: the edges; its property `edge_index` is PyG's form, (2, E) int64.
+            batch: (N,) int64, the graph of each node, rising.
+            batch_size: G, graphs without nodes among them.
+
+        Returns:
+            `Embedding`: (G, D) and (N, D), float.
+        """
+
+
+class GraphEncoder(Module):
+    """Layers of graph convolution, ReLU and batch norm whose outputs are all kept, and a readout; see its children.
+
+    Args:
+        name: what encoder.json calls it.
+        in_channels: see `GINEncoder`, as for the next three.
+        hidden_channels: channels of each layer.
+        num_layers: number of layers.
+        readout: how nodes become a graph's vector.
+        conv: makes a layer's convolution to `hidden_channels`, given its input's width.
+        edge_channels: D, width of the edges' features; None: it reads none.
+
+    Raises:
+        InputError: an argument outside its range.
+    """
+
+    names: ClassVar[tuple[str, ...]]
+    """The names of this class in encoder.json."""
+
+    def __init__(
+        self,
+        name: str,
+        in_channels: int,
+        hidden_channels: int,
+        num_layers: int,
+        readout: Readout,
+        conv: Callable[[int], Module],
+        edge_channels: int | None = None,
+    ) -> None:
+        super().__init__()
+        sizes = {"in_channels": in_channels, "hidden_channels": hidden_channels, "num_layers": num_layers}
+        for size, value in (sizes if edge_channels is None else sizes | {"edge_channels": edge_channels}).items():
+            if value < 1:
+                raise InputError(f"{size} must be at least 1, got {value}.")
+        if readout not in get_args(Readout):
+            raise InputError(f"readout must be one of {', '.join(get_args(Readout))}, got {shown(readout)}.")
+        self.in_channels = in_channels
+        self.hidden_channels = hidden_channels
+        self.num_layers = num_layers
+        self.readout: Readout = readout
+        self.edge_channels = edge_channels
+        self.arguments: dict[str, Any] = {"encoder": name, **sizes, "readout": readout}
+        """What encoder.json holds."""
+        self.convs = ModuleList(conv(width) for width in [in_channels] + [hidden_channels] * (num_layers - 1))
+        self.bns = ModuleList(BatchNorm1d(hidden_channels) for _ in range(num_layers))
+        if readout == "attention":
+            self.attention = AttentionalAggregation(Linear(self.out_channels, 1))
+
+    @property
+    def out_channels(self) -> int:
+        """L*H, the width of both embeddings."""
+        return self.num_layers * self.hidden_channels
+
+    def forward(
+        self,
+        x: Tensor,
+        edge_index: Tensor | Adjacency,
+        batch: Tensor | None = None,
+        batch_size: int | None = None,
+        edge_attr: Tensor | None = None,
+    ) -> Embedding:
+        """Embed the nodes and graphs of a batch.
+
+        Args:
+            x: (N, F) node features, float. Or (N, K) int64: the K columns of a one-hot input that hold a 1, rising in
+                each row, which gives what the (N, F) input of zeros and ones gives; -1 is none.
+            edge_index: (2, E) int64, messages flow from row 0 to row 1; an undirected edge stands in both directions.
+                Or the same edges as an `Adjacency`, which saves sorting them.
+            batch: (N,) int64, the graph of each node, in any order; None: all nodes are of one graph.
+            batch_size: G, where the last graphs may have no nodes; None: the largest entry of `batch` plus 1.
+            edge_attr: (E, D) features of the edges, float, in the order of `edge_index`, or of the `edge_index` of an
+                `Adjacency`; None for an encoder that reads none.
+
+        Returns:
+            `Embedding`. A graph without nodes has a graph embedding of zeros.
+
+        Raises:
+            InputError: `x` is not (N, `in_channels`), or names a column outside of them; or `edge_index` a node; or
+                `edge_attr` is not what the encoder reads.
+        """
+        self._check(x)
+        if batch is None:
+            batch = torch.zeros(x.size(0), dtype=torch.int64, device=x.device)
+            batch_size = 1 if batch_size is None else batch_size
+        elif batch_size is None:
+            batch_size = int(batch.max()) + 1 if batch.numel() else 0
+        edges = self._edges(edge_index, x.size(0), edge_attr)
+        self._check_edge_attr(edge_attr, edge_index)
+        layers = []
+        for conv, norm in zip(self.convs, self.bns, strict=True):
+            x = relu_batch_norm(self._convolve(conv, x, edges), norm)  # (N, H)
+            layers.append(x)
+        node_embedding = torch.cat(layers, dim=1)  # (N, L*H)
+        return Embedding(self._read_out(node_embedding, batch, batch_size), node_embedding)
+
+    def _edges(self, edge_index: Tensor | Adjacency, num_nodes: int, edge_attr: Tensor | None) -> Any:
+        """The edges as `_convolve` takes them."""
+        raise NotImplementedError
+
+    def _convolve(self, conv: Any, x: Tensor, edges: Any) -> Tensor:
+        """(N, F or H) or (N, K) int64 to a tensor (N, H) that nobody else holds."""
+        raise NotImplementedError
+
+    def _read_out(self, node_embedding: Tensor, batch: Tensor, batch_size: int) -> Tensor:
+        if self.readout != "attention":
+            return scatter(node_embedding, batch, batch_size, self.readout)
+        # As the other readouts, in full precision under autocast: bfloat16 cannot count beyond 256.
+        with torch.autocast(node_embedding.device.type, enabled=False):
+            rows = node_embedding.to(self.attention.gate_nn.weight.dtype)
+            return full_precision(self.attention(rows, batch, dim_size=batch_size))
+
+    def _check(self, x: Tensor) -> None:
+        if x.dim() != 2 or (x.is_floating_point() and x.size(1) != self.in_channels):
+            raise InputError(f"x must be (N, {self.in_channels}), the encoder's in_channels, got {tuple(x.shape)}.")
+        if x.is_floating_point():
+            return
+        # As many columns as channels would be a dense input that is not floating-point.
+        if x.dtype != torch.int64 or not (x.size(1) == 1 or 1 < x.size(1) < self.in_channels):
+            raise InputError(
+                f"x must be (N, {self.in_channels}) floating-point, or (N, K) int64 with the K columns that hold a 1, "
+                f"got {tuple(x.shape)} {x.dtype}; give features as floating-point numbers."
+            )
+        if not x.numel() or x.device.type != "cpu" or torch.compiler.is_compiling():  # a look would stall a GPU
+            return
+        low, high = (int(bound) for bound in x.aminmax())
+        if low < -1 or high >= self.in_channels or not bool(((x.diff(dim=1) > 0) | (x[:, 1:] < 0)).all()):
+            raise InputError(
+                f"x of {x.dtype} must name columns in [0, {self.in_channels - 1}], rising in each row, or -1 for none, "
+                f"got {low} to {high}; give features as floating-point numbers."
+            )
+
+    def _check_edge_attr(self, edge_attr: Tensor | None, edge_index: Tensor | Adjacency) -> None:
+        name, found = self.arguments["encoder"], None if edge_attr is None else tuple(edge_attr.shape)
+        if self.edge_channels is None:
+            if edge_attr is not None:
+                raise InputError(
+                    f"edge_attr must be None, since the encoder {name} reads no features of edges, got {found}; leave "
+                    "it out, or take gine."
+                )
+            return
+        num_edges = edge_index.target.numel() if isinstance(edge_index, Adjacency) else edge_index.size(-1)
+        if edge_attr is None or found != (num_edges, self.edge_channels) or not edge_attr.is_floating_point():
+            kind = "None" if edge_attr is None else f"{found} {edge_attr.dtype}"
+            raise InputError(
+                f"edge_attr must be ({num_edges}, {self.edge_channels}) floating-point, a row for each edge, which the "
+                f"encoder {name} reads, got {kind}; give the features of the edges."
+            )
+
+    def save_pretrained(self, folder: str | Path, sync: bool = True) -> None:
+        """Write the weights (safetensors, with a sum) and the arguments (JSON) into a folder that exists.
+
+        Args:
+            folder: where to.
+            sync: whether to wait, for milliseconds, until the disk has them.
+
+        Raises:
+            OSError: the folder is missing, or cannot be written.
+        """
+        folder = Path(folder)
+        state = {name: tensor.detach().cpu().contiguous() for name, tensor in self.state_dict().items()}
+        with replacing(folder / ARGUMENTS_FILE, sync) as partial:
+            partial.write_text(json.dumps(self.arguments, indent=2) + "\n")
+        write_summed(folder / WEIGHTS_FILE, state, sync=sync)
+
+    @classmethod
+    def from_pretrained(cls: type[T], folder: str | Path) -> T:
+        """The encoder that a run, or `save_pretrained`, left in a folder; in evaluation mode, on the CPU.
+
+        Nothing is unpickled: the weights are safetensors, the arguments JSON. Weights that carry no sum, as those of
+        earlier versions, are taken as they are.
+
+        Raises:
+            InputError: a file is missing, cut short, changed, or does not fit the other; or the encoder is another.
+        """
+        folder = Path(folder)
+        arguments = saved_arguments(folder)
+        name = arguments["encoder"]
+        if name not in cls.names:
+            raise InputError(
+                f"{folder} holds the encoder {shown(name)}, and {cls.__name__} loads {' '.join(cls.names)} alone; use "
+                "load_encoder, which loads any that this version knows."
+            )
+        with _one_sentence(folder):
+            state, _ = read_summed(folder / WEIGHTS_FILE, required=False)
+            if arguments.get("num_layers", 0) > len(state):
+                raise ValueError(f"{ARGUMENTS_FILE} has more layers than {WEIGHTS_FILE}")
+            with torch.device("meta"):  # so that sizes in a damaged file ask for no memory
+                encoder = cls._from_arguments(**arguments)
+            wanted = {name: tensor.is_floating_point() for name, tensor in encoder.state_dict().items()}
+            encoder.load_state_dict({name: tensor.clone() for name, tensor in state.items()}, assign=True)
+            dtypes = {tensor.dtype for tensor in state.values() if tensor.is_floating_point()}
+            if len(dtypes) != 1 or any(tensor.is_floating_point() != wanted[name] for name, tensor in state.items()):
+                raise ValueError(f"{WEIGHTS_FILE} holds numbers of several kinds")
+        return encoder.eval()
+
+    @classmethod
+    def _from_arguments(cls: type[T], **arguments: Any) -> T:
+        return cls(**arguments)
+
+
+def saved_arguments(folder: Path) -> dict[str, Any]:
+    """What a folder's encoder.json holds; a GIN's of earlier versions does not name the encoder.
+
+    Raises:
+        InputError: it is missing or damaged.
+    """
+    with _one_sentence(folder):
+        return {"encoder": "gin"} | dict(**json.loads((folder / ARGUMENTS_FILE).read_text()))
+
+
+@contextmanager
+def _one_sentence(folder: Path) -> Iterator[None]:
+    """Whatever is wrong with an encoder's files as an `InputError`."""
+    try:
+        yield
+    except (OSError, ArithmeticError, AssertionError, LookupError, RuntimeError, TypeError, ValueError) as error:
+        reason = first_line(error)
+        raise InputError(
+            f"No encoder can be loaded from {folder}: {reason}; name a run's folder, which holds "
+            f"{ARGUMENTS_FILE} and {WEIGHTS_FILE}."
+        ) from error

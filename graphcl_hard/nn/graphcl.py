@@ -1,0 +1,90 @@
+"""GraphCL: encoder, projection head and NT-Xent of two views."""
+
+import torch
+from torch import Tensor
+from torch.nn import Linear, Module, ReLU, Sequential
+
+from graphcl_hard._tensor import full_precision, unit_rows
+from graphcl_hard.data.batch import GraphBatch
+from graphcl_hard.exceptions import InputError
+from graphcl_hard.losses.blockwise import Parts
+from graphcl_hard.losses.weights import Diagnostics
+from graphcl_hard.nn.contrastive import Objective, check_model, check_nodes, more_negatives
+from graphcl_hard.nn.encoders.base import Encoder
+from graphcl_hard.nn.gradient_cache import encode
+from graphcl_hard.nn.heads import reset_linear_layers
+from graphcl_hard.nn.negative_queue import NegativeQueue
+
+
+class GraphCL(Module):
+    """GraphCL: two views of a graph are told from the views of other graphs.
+
+    Between encoder and objective lies the projection head, (G, D) to rows of length 1.
+
+    Args:
+        encoder: the encoder of nodes and graphs, as in `InfoGraph`.
+        objective: `nt_xent` with its settings bound, say by `functools.partial`.
+        negative_queue: K, how many projections of earlier batches, two for each graph, are more negatives; as in
+            `InfoGraph`.
+        gradient_cache: how many graphs of a view are encoded at a time, as in `InfoGraph`.
+
+    Raises:
+        InputError: the encoder is no module, or does not say its width; or a number is below 0.
+
+    Source: You, Chen, Sui, Chen, Wang, Shen, "Graph Contrastive Learning with Augmentations", NeurIPS 2020, sec. 3.2.
+    """
+
+    def __init__(
+        self, encoder: Encoder, objective: Objective, *, negative_queue: int = 0, gradient_cache: int = 0
+    ) -> None:
+        super().__init__()
+        check_model(encoder, negative_queue, gradient_cache)
+        self.encoder = encoder
+        channels = encoder.out_channels
+        self.projection_head = Sequential(Linear(channels, channels), ReLU(), Linear(channels, channels))
+        self.objective = objective
+        self.queue = NegativeQueue(negative_queue, encoder.out_channels) if negative_queue else None
+        self.gradient_cache = gradient_cache
+        reset_linear_layers(self)
+
+    def check(self, batch: GraphBatch) -> None:
+        """Raise `InputError` where the whole batch is none to train on."""
+        if batch.views is None:
+            raise InputError("GraphCL contrasts two views of a batch, got a batch without; add augment.with_views.")
+        if batch.num_graphs < 2:
+            raise InputError(
+                f"GraphCL needs at least 2 graphs in a batch, got {batch.num_graphs}: the other graphs of the batch "
+                "are the negatives; use larger batches."
+            )
+        for view in batch.views:
+            check_nodes(view)
+            # A graph without nodes has an embedding of zeros, which has no direction. The look would stall a GPU.
+            empty = view.num_graphs - view.batch.unique_consecutive().numel() if view.x.device.type == "cpu" else 0
+            if empty:
+                raise InputError(
+                    f"GraphCL needs a node in every graph, got a batch with {empty} graphs without; leave them out."
+                )
+
+    def forward(self, batch: GraphBatch, beta: float, parts: Parts | None = None) -> tuple[Tensor, Diagnostics]:
+        """The loss () of the two views of a batch at hardness `beta`, at least 0, and the diagnostics of its weights.
+
+        With `parts` the batch is one part of many, as for `InfoGraph`.
+
+        Raises:
+            InputError: the batch has no views, fewer than 2 graphs, or a graph without nodes; or the objective refuses
+                a setting.
+        """
+        if parts is None:
+            self.check(batch)
+        assert batch.views is not None
+        first, second = (self._project(view) for view in batch.views)
+        with more_negatives(self, batch, [first, second], parts) as more:
+            return self.objective(first, second, beta=beta, return_diagnostics=True, **more)
+
+    def _project(self, view: GraphBatch) -> Tensor:
+        """(G, L*H), rows of length 1."""
+        graphs, _ = encode(self.encoder, view, self.gradient_cache, with_nodes=False)
+        rows = full_precision(self.projection_head(graphs))
+        # A narrow head may have no ReLU alive for a graph, and zeros no direction: the first axis stands in.
+        axis = torch.zeros_like(rows[:1]).index_fill_(1, torch.zeros(1, dtype=torch.int64, device=rows.device), 1.0)
+        return unit_rows(torch.where((rows == 0).all(dim=1, keepdim=True), axis, rows))

@@ -1,0 +1,81 @@
+"""InfoGraph: encoder, two heads and a local-global objective."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import Module
+
+from graphcl_hard.data.batch import GraphBatch
+from graphcl_hard.losses.blockwise import Parts
+from graphcl_hard.losses.weights import Diagnostics
+from graphcl_hard.nn.contrastive import Objective, check_model, check_nodes, more_negatives
+from graphcl_hard.nn.encoders.base import Encoder
+from graphcl_hard.nn.gradient_cache import encode
+from graphcl_hard.nn.heads import ResidualHead, reset_linear_layers
+from graphcl_hard.nn.negative_queue import NegativeQueue
+
+
+class InfoGraph(Module):
+    """InfoGraph: the parts of a graph are told from the parts of other graphs by the whole.
+
+    Between encoder and objective lie the local head, (N, D) to (N, D), and the global head, (G, D) to (G, D).
+
+    Args:
+        encoder: the encoder of nodes and graphs: `GINEncoder`, `MessagePassingEncoder`, or any module with the call of
+            `Encoder` and its `out_channels`.
+        objective: `local_global_jsd` or `local_global_info_nce` with its settings bound, say by `functools.partial`.
+        negative_queue: K, how many summaries of earlier batches, as the global head made them, are more negatives of
+            every node; 0: none. See `NegativeQueue`; batches need their `graph_ids`.
+        gradient_cache: how many graphs of a batch are encoded at a time in training, so that memory does not grow with
+            what an encoder needs of the whole batch; 0: all. See `gradient_cache.encode`.
+
+    Raises:
+        InputError: the encoder is no module, or does not say its width; or a number is below 0.
+
+    Source: Sun, Hoffmann, Verma, Tang, "InfoGraph", ICLR 2020.
+    """
+
+    def __init__(
+        self, encoder: Encoder, objective: Objective, *, negative_queue: int = 0, gradient_cache: int = 0
+    ) -> None:
+        super().__init__()
+        check_model(encoder, negative_queue, gradient_cache)
+        self.encoder = encoder
+        self.local_head = ResidualHead(encoder.out_channels)
+        self.global_head = ResidualHead(encoder.out_channels)
+        self.objective = objective
+        self.queue = NegativeQueue(negative_queue, encoder.out_channels) if negative_queue else None
+        self.gradient_cache = gradient_cache
+        reset_linear_layers(self)
+
+    def check(self, batch: GraphBatch) -> None:
+        """Raise `InputError` where the whole batch is none to train on."""
+        check_nodes(batch)
+
+    def forward(self, batch: GraphBatch, beta: float, parts: Parts | None = None) -> tuple[Tensor, Diagnostics]:
+        """The loss () of a batch at hardness `beta`, at least 0, and the diagnostics of its weights.
+
+        With `parts` the batch is one part of many, and the result its addend; the whole has passed `check`.
+
+        Raises:
+            InputError: the batch has fewer than 2 nodes or 2 graphs, or the objective refuses a setting.
+        """
+        if parts is None:
+            self.check(batch)
+        graphs, nodes = encode(self.encoder, batch, self.gradient_cache)  # (G, L*H), (N, L*H) or the sample's
+        summary = self.global_head(graphs)  # (G, L*H)
+        owner, weight = batch.batch, None  # (N,)
+        if batch.sample is not None:
+            owner, weight = owner[batch.sample.node], batch.sample.weight
+        head = self.local_head
+        plain = type(head) is not ResidualHead or head._forward_hooks or head._forward_pre_hooks
+        options: dict[str, Any] = {"beta": beta, "return_diagnostics": True, "node_weight": weight}
+        if plain or torch.is_autocast_enabled(nodes.device.type):
+            # Inside of the objective another head's forward, and hooks, would not be called; nor would the head run in
+            # half precision there.
+            nodes = self.local_head(nodes)
+        else:
+            options["local_head"] = self.local_head
+        with more_negatives(self, batch, [summary], parts) as more:
+            return self.objective(nodes, summary, owner, **options, **more)

@@ -1,0 +1,108 @@
+"""Batch norm over the rows of all processes, forward and backward."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+from torch.nn import BatchNorm1d, Module
+
+from graphcl_hard._tensor import full_precision, refuse_second_derivatives
+
+
+@contextmanager
+def synchronised(module: Module) -> Iterator[None]:
+    """While the block lasts, every `BatchNorm1d` inside is a `SyncedBatchNorm1d`; parameters and state stay theirs."""
+    norms = [child for child in module.modules() if type(child) is BatchNorm1d]
+    try:
+        for norm in norms:
+            norm.__class__ = SyncedBatchNorm1d
+        yield
+    finally:
+        for norm in norms:
+            norm.__class__ = BatchNorm1d
+
+
+class SyncedBatchNorm1d(BatchNorm1d):
+    r"""`BatchNorm1d` whose mean and variance in training are those of the rows (N, C) of all processes together.
+
+    Of its :math:`n_r` rows each process gives the mean :math:`\mu_r` and the sum of squared deviations :math:`M_r`;
+    with :math:`n = \sum_r n_r`
+
+    .. math:: \mu = \tfrac1n \textstyle\sum_r n_r \mu_r, \qquad
+              \sigma^2 = \tfrac1n \textstyle\sum_r \big(M_r + n_r (\mu_r - \mu)^2\big)
+
+    A process may have one row, or none. PyTorch's `SyncBatchNorm` is the same on a GPU, and refuses a CPU. In
+    evaluation nothing is exchanged.
+
+    Source: Chan, Golub, LeVeque, "Updating formulae and a pairwise algorithm for computing sample variances", 1979.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        """(N, C) to (N, C)."""
+        if not self.training:
+            return super().forward(input)
+        result: Tensor = _SyncedBatchNorm.apply(input, self.weight, self.bias, self)
+        return result
+
+
+class _SyncedBatchNorm(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, norm: BatchNorm1d) -> Tensor:
+        rows = full_precision(x)
+        mean, deviation, count = merge(collect(moments(rows)))
+        inverse_std = (deviation / count + norm.eps).rsqrt()
+        move_statistics(norm, mean, deviation / (count - 1))
+        normalised = (rows - mean) * inverse_std
+        ctx.save_for_backward(normalised, weight, inverse_std, count)
+        ctx.dtype = x.dtype
+        return torch.addcmul(bias, normalised, weight).to(x.dtype)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
+        refuse_second_derivatives("batch norm")
+        # With y = y^ w + b over n rows: dx = w / std * (g - sum(g) / n - y^ * sum(g y^) / n), the sums over all
+        # processes. The parameters' gradients are of this process's rows alone: DDP adds up those.
+        normalised, weight, inverse_std, count = ctx.saved_tensors
+        grad = full_precision(grad)
+        own = torch.stack([grad.sum(dim=0), (grad * normalised).sum(dim=0)])  # (2, C)
+        total = own.clone()
+        dist.all_reduce(total)
+        grad_rows = (grad - total[0] / count - normalised * (total[1] / count)) * (weight * inverse_std)
+        return grad_rows.to(ctx.dtype), own[1], own[0], None
+
+
+def moments(rows: Tensor) -> Tensor:
+    """(2C + 1,): of rows (R, C) the mean, the sum of squared deviations from it, and R, which may be 0."""
+    mean = rows.sum(dim=0) / max(1, rows.size(0))
+    return torch.cat([mean, (rows - mean).square().sum(dim=0), rows.new_tensor([rows.size(0)])])
+
+
+def merge(each: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Of `moments` of parts, (P, 2C + 1), those of all rows: mean (C,), sum of squared deviations (C,), number ()."""
+    channels = each.size(1) // 2
+    means, deviations, counts = each.split([channels, channels, 1], dim=1)
+    # Where no part has a row all is 0, and so is what is divided.
+    count = counts.sum()
+    mean = (counts * means).sum(dim=0) / count.clamp_min(1)
+    return mean, (deviations + counts * (means - mean).square()).sum(dim=0), count
+
+
+def move_statistics(norm: BatchNorm1d, mean: Tensor, variance: Tensor) -> None:
+    """Move a norm's running statistics by those of a batch (C,), as a step in training does."""
+    if norm.running_mean is None or norm.running_var is None or norm.num_batches_tracked is None:
+        return
+    norm.num_batches_tracked.add_(1)
+    step = 1 / norm.num_batches_tracked.item() if norm.momentum is None else norm.momentum
+    norm.running_mean.lerp_(mean.to(norm.running_mean.dtype), step)
+    norm.running_var.lerp_(variance.to(norm.running_var.dtype), step)
+
+
+def collect(value: Tensor) -> Tensor:
+    """(processes, *S): every process's `value`, of one shape S and dtype; a constant for the gradient."""
+    value = value.detach().contiguous()
+    found = [torch.empty_like(value) for _ in range(dist.get_world_size())]
+    dist.all_gather(found, value)
+    return torch.stack(found)

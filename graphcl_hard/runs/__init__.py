@@ -1,0 +1,1 @@
+"""One run of the command line: its folder, terminal output, plots, loggers and resume."""

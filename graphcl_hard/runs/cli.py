@@ -1,0 +1,138 @@
+"""What the commands share: errors of one sentence, exit statuses, Ctrl-C and SIGTERM."""
+
+import contextlib
+import io
+import os
+import re
+import signal
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+from graphcl_hard.exceptions import InputError
+from graphcl_hard.runs.display import silence_stdout
+
+# Of a process that a signal ends, a shell says 128 and the signal's number; schedulers look for these.
+BAD_INPUT, INTERRUPTED, NOBODY_READS, TERMINATED = 2, 130, 141, 143
+T = TypeVar("T")
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM came, as a scheduler sends it before it kills."""
+
+
+def exit_status(action: Callable[[], None]) -> int:
+    """Do what a command does; returns its exit status.
+
+    0: done. 2: bad input, or a file that cannot be read or written. 130: Ctrl-C. 141: nobody reads the output. 143:
+    SIGTERM; what was trained is saved. What went wrong is one sentence on stderr. A KeyboardInterrupt may carry the
+    folder that holds what was finished.
+    """
+    try:
+        action()
+        sys.stdout.flush()
+    except InputError as error:
+        return _fail(str(error))
+    except BrokenPipeError:
+        silence_stdout()
+        return NOBODY_READS
+    except OSError as error:
+        reason = error.strerror or str(error)
+        name = error.filename or "A file"
+        return _fail(f"{name} cannot be read or written: {reason}; make room or choose another --out.")
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and "allocate" not in str(error).lower():
+            raise
+        return _fail("The memory is too small for this; lower --hidden-channels, --num-layers or --batch-size.")
+    except KeyboardInterrupt as interrupt:
+        what = f"{interrupt.args[0]} holds what was finished" if interrupt.args else "nothing was written"
+        terminated = isinstance(interrupt, Terminated)
+        print(f"{'stopped by SIGTERM' if terminated else 'interrupted'}: {what}.", file=sys.stderr)
+        return TERMINATED if terminated else INTERRUPTED
+    return 0
+
+
+def one_sentence(prefix: str, parser: Callable[[], T]) -> T:
+    """What tyro's parser gives, or its boxed complaint as an `InputError` of one sentence."""
+    box = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(box):
+            return parser()
+    except SystemExit as end:
+        if not end.code:  # --help
+            raise
+        # The box is drawn in ASCII where the terminal is not UTF-8.
+        lines = (line.strip("│|╭╮╰╯+ ") for line in box.getvalue().splitlines())
+        parts = re.split(r"[─-]{9,}", "\n".join(lines))
+        complaint, *rest = [" ".join(part.split()) for part in parts if part.strip(" \n─")][1:] or ["unknown flags"]
+        close = re.findall(r"--[a-z-]+", next((part for part in rest if part.startswith("Perhaps")), ""))
+        hint = f"did you mean {' or '.join(dict.fromkeys(close))}?" if close else "see --help."
+        raise InputError(f"{prefix}{complaint.rstrip('.')}; {hint}") from None
+
+
+def interrupt_once(*_: object) -> None:
+    """A handler of SIGINT: the first is a KeyboardInterrupt, and the next must not break the tidying up."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
+def terminate_once(*_: object) -> None:
+    """A handler of SIGTERM: the first is a `Terminated`, and the next must not break the tidying up."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise Terminated
+
+
+@contextmanager
+def termination_waits(saved: Callable[[], bool]) -> Iterator[Callable[[], bool]]:
+    """Where SIGTERM has the handler `terminate_once`, it ends the block at once only if all is saved.
+
+    Args:
+        saved: whether all is saved, at any moment.
+
+    Yields:
+        Whether a SIGTERM waits; the block then saves, and raises `Terminated`.
+    """
+    waits = False
+
+    def handler(number: int, frame: object) -> None:
+        nonlocal waits
+        if saved():
+            terminate_once()
+        waits = True
+
+    ours = signal.getsignal(signal.SIGTERM) is terminate_once  # so this is the process's main thread
+    if ours:
+        signal.signal(signal.SIGTERM, handler)
+    try:
+        yield lambda: waits
+    finally:
+        if ours:
+            signal.signal(signal.SIGTERM, terminate_once)
+    if waits:
+        terminate_once()
+
+
+def prepare_stdout() -> None:
+    """Make the output one that can be written to."""
+    if sys.stdout is None:  # closed by whoever started this
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a table with a sign that the locale lacks is still a table
+
+
+def _fail(sentence: str) -> int:
+    print(f"error: {sentence}", file=sys.stderr)
+    return BAD_INPUT
+
+
+def check_new_file(out: Path, suffixes: Iterable[str], overwrite: bool) -> None:
+    """Raise `InputError` where --out is no file that a command may write."""
+    suffixes = tuple(suffixes)
+    if out.suffix not in suffixes:
+        raise InputError(f"--out must end in {', '.join(suffixes)}, got {str(out)!r}; choose one of them.")
+    if out.exists() and not overwrite:
+        raise InputError(f"The file {out} exists; give --overwrite to replace it, or another --out.")
+    if not out.parent.is_dir():
+        raise InputError(f"The folder {out.parent} for --out does not exist; make it, or choose another --out.")

@@ -1,0 +1,86 @@
+"""Settings in a YAML file: read, checked by name and kind, and given to the command line's parser."""
+
+import dataclasses
+import difflib
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, get_type_hints
+
+import yaml
+
+from graphcl_hard.config import BEFORE, Config, flag
+from graphcl_hard.exceptions import InputError, shown
+
+# What PyYAML raises: a date such as 2001-99-99 is a ValueError, `!!bool x` a KeyError.
+_NOT_YAML = (yaml.YAMLError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+
+
+class _Loader(yaml.SafeLoader):
+    """PyYAML's safe loader, which takes the last of two lines of one name; here they are refused."""
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+        """A mapping whose keys are all different."""
+        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]  # before others are merged in
+        if twice := [key for key in keys if keys.count(key) > 1]:
+            raise ValueError(f"{shown(twice[0])} comes twice")
+        return super().construct_mapping(node, deep)
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The settings that a YAML file holds, by field name; their values are checked by whoever parses the flags.
+
+    Raises:
+        InputError: the file cannot be read, is no mapping, or has a key that is no setting.
+    """
+    try:
+        # Numbers such as 1e-3 are strings to YAML 1.1; the flags' parser reads them, so all scalars may be strings.
+        content = _Loader(path.read_text(encoding="utf-8")).get_single_data()
+    except (OSError, *_NOT_YAML) as error:
+        reason = error.strerror if isinstance(error, OSError) else re.sub(r"\s+", " ", str(error))[:500]
+        raise InputError(f"--config {path} cannot be read: {reason}; give the config.yaml of a run.") from error
+    content = {} if content is None else content
+    if not isinstance(content, dict):
+        raise InputError(f"--config {path} must hold one setting a line, such as 'beta: 2', got {shown(content)}.")
+    names = [field.name for field in dataclasses.fields(Config)]
+    if {"dataset", "protocol", "probes"} <= content.keys():  # a run's own file, which names all settings of its time
+        content = {**BEFORE, **content}
+    for key in content:
+        if key not in names:
+            close = difflib.get_close_matches(str(key), names, n=1)
+            hint = f"did you mean {close[0]!r}?" if close else f"the settings are {', '.join(names)}."
+            raise InputError(f"--config {path} has the unknown setting {shown(key)}; {hint}")
+        kind, fits = _kind(getattr(Config(), key), get_type_hints(Config)[key])
+        if not fits(content[key]):
+            raise InputError(f"--config {path}: {key} must be {kind}, got {shown(content[key])}; mend that line.")
+    return content
+
+
+def to_flags(settings: dict[str, Any]) -> list[str]:
+    """Settings as the command-line words that stand for them, so that a file is checked as flags are."""
+    words = []
+    for name, value in settings.items():
+        if isinstance(value, bool):
+            words.append(flag(name) if value else flag(name).replace("--", "--no-", 1))
+        else:
+            values = [str(v) for v in (value if isinstance(value, list) else [value])]
+            # --name=value, so that a value may begin with a dash
+            words += [f"{flag(name)}={values[0]}"] if len(values) == 1 else [flag(name), *values]
+    return words
+
+
+def _kind(default: Any, hint: Any = None) -> tuple[str, Callable[[Any], bool]]:
+    """What a setting with this default, and this type, may be in a YAML file, in words and as a test."""
+    if hint == float | None:
+        _, is_number = _kind(0.0)
+        return "a number or null", lambda value: value is None or is_number(value)
+    if isinstance(default, bool):
+        return "true or false", lambda value: isinstance(value, bool)
+    if isinstance(default, (int, float)):
+        return "a number", lambda value: isinstance(value, (int, float, str)) and not isinstance(value, bool)
+    if isinstance(default, tuple):
+        kind, fits = _kind(default[0])
+        return f"a list, each {kind}", lambda value: isinstance(value, list) and all(fits(v) for v in value)
+    if default is None:
+        return "a path or null", lambda value: value is None or isinstance(value, str)
+    return "a name", lambda value: isinstance(value, str)

@@ -1,0 +1,100 @@
+"""The pictures of a run: its training curves, and a map of its embedding."""
+
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, PercentFormatter
+from sklearn.decomposition import PCA
+from sklearn.manifold import TSNE
+from sklearn.preprocessing import StandardScaler
+from threadpoolctl import threadpool_limits
+
+from graphcl_hard.io.atomic_write import replacing
+
+MAX_TSNE_GRAPHS = 3000  # beyond it t-SNE takes minutes, and a map by PCA shows as much
+
+
+def training_curves(losses: Sequence[float], effective_negatives: Sequence[float], title: str, path: Path) -> None:
+    """Draw the loss and the effective share of negatives over the epochs into a PNG file.
+
+    Args:
+        losses: one a finished epoch.
+        effective_negatives: one an epoch, in (0, 1].
+        title: above the picture.
+        path: the file to write.
+    """
+    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    epochs = np.arange(1, len(losses) + 1)
+    marker = "o" if len(losses) <= 40 else ""
+    left.plot(epochs, losses, color="#1b6ca8", marker=marker, markersize=4)
+    left.set(xlabel="epoch", ylabel="loss")
+    right.plot(epochs, effective_negatives, color="#b8461b", marker=marker, markersize=4)
+    right.set(xlabel="epoch", ylabel="effective negatives (share of all)", ylim=(0, 1.05))
+    right.yaxis.set_major_formatter(PercentFormatter(1.0))
+    for axes in (left, right):
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.grid(alpha=0.3)
+        axes.spines[["top", "right"]].set_visible(False)
+    figure.suptitle(title, fontsize=11)
+    _save(figure, path)
+
+
+def embedding_map(
+    embeddings: Mapping[str, npt.NDArray[np.floating]], labels: npt.NDArray[np.integer], path: Path, seed: int = 0
+) -> None:
+    """Draw the graphs in two dimensions, coloured by class, one panel an embedding, into a PNG file.
+
+    Args:
+        embeddings: title of the panel -> (G, D).
+        labels: (G,) class indices.
+        path: the file to write.
+        seed: of t-SNE.
+    """
+    figure = Figure(figsize=(0.4 + 5.6 * len(embeddings), 5.2), layout="constrained")
+    panels = figure.subplots(1, len(embeddings), squeeze=False)[0]
+    classes = np.unique(labels)
+    for axes, (title, embedding) in zip(panels, embeddings.items(), strict=True):
+        points, method = _in_two_dimensions(embedding, seed)
+        for k, label in enumerate(classes):
+            x, y = points[labels == label].T
+            # The first classes of tab10 are told apart by people who do not see red and green.
+            axes.scatter(x, y, s=18, alpha=0.75, color=f"C{k % 10}", linewidths=0, label=f"class {label}")
+        axes.set(xticks=[], yticks=[], title=f"{title} ({method})")
+        axes.title.set_fontsize(11)
+    if len(classes) <= 12:
+        panels[-1].legend(frameon=False, fontsize=9)
+    _save(figure, path)
+
+
+def _in_two_dimensions(embedding: npt.NDArray[np.floating], seed: int) -> tuple[npt.NDArray[np.floating], str]:
+    """(G, D) to (G, 2), and how; both ways start from standardised columns.
+
+    By t-SNE, or PCA for fewer than 5 or more than 3000 graphs, or where all fall on one point.
+    """
+    graphs = len(embedding)
+    columns = StandardScaler().fit_transform(embedding)
+    with warnings.catch_warnings():
+        # PCA divides by the variance, which is 0 where all graphs fall on one point.
+        warnings.simplefilter("ignore", RuntimeWarning)
+        found = PCA(min(2, *columns.shape), random_state=seed).fit_transform(columns)
+    points = np.zeros((graphs, 2))
+    points[:, : found.shape[1]] = found
+    spread = points[:, 0].std()
+    if not 5 <= graphs <= MAX_TSNE_GRAPHS or not spread > 0:  # t-SNE crashes where there is no spread
+        return points, "PCA"
+    tsne = TSNE(perplexity=min(30.0, (graphs - 1) / 3), init=points / spread * 1e-4, random_state=seed)
+    # One thread: beside other work, t-SNE's short parallel loops wait for each other longer than they run.
+    with threadpool_limits(1):
+        return tsne.fit_transform(columns), "t-SNE"
+
+
+def _save(figure: Figure, path: Path) -> None:
+    FigureCanvasAgg(figure)
+    with replacing(path) as partial:
+        figure.savefig(partial, dpi=130)

@@ -1,0 +1,94 @@
+"""How far a run's training has come, on disk: the last checkpoint and the one before it, each with its own sum."""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from graphcl_hard.exceptions import InputError, first_line
+from graphcl_hard.io.atomic_write import replacing
+from graphcl_hard.io.checksum import read_summed, summed
+from graphcl_hard.io.file_names import CHECKPOINTS
+from graphcl_hard.training.state import Epoch, TrainingState
+
+
+@dataclass
+class Progress:
+    """What a training has left so far beside its state."""
+
+    epochs: list[Epoch] = field(default_factory=list)
+    embeddings: dict[int, npt.NDArray[np.floating]] = field(default_factory=dict)
+    """Of the scored epochs, (G, L*H) each; 0 is untrained."""
+    encoders: dict[int, dict[str, Tensor]] = field(default_factory=dict)
+    """Weights by epoch, where the best epoch's are wanted."""
+    complaint: str | None = None
+    """What was wrong with the last checkpoint, where the one before it was used."""
+
+
+def write_checkpoint(folder: Path, state: TrainingState, progress: Progress) -> None:
+    """Write the folder's checkpoint, in safetensors with a SHA-256 of the content; the one that was there is kept too.
+
+    A process killed at any moment leaves at least one of the two whole.
+    """
+    tensors = state.to_tensors()
+    tensors |= {f"embedding.{epoch}": torch.from_numpy(array) for epoch, array in progress.embeddings.items()}
+    for epoch, encoder in progress.encoders.items():
+        tensors |= {f"encoder.{epoch}.{name}": tensor.cpu() for name, tensor in encoder.items()}
+    content = summed(tensors, "epochs", json.dumps([epoch._asdict() for epoch in progress.epochs]))
+    latest, before = (folder / name for name in CHECKPOINTS)
+    with replacing(latest) as partial:
+        partial.write_bytes(content)
+        if latest.exists():
+            latest.replace(before)
+
+
+def read_checkpoint(folder: Path, state: TrainingState) -> Progress | None:
+    """Put the folder's last whole checkpoint into `state`; None, and an untouched state, where there is none.
+
+    A checkpoint that is damaged is removed where the one before it is whole, and `Progress.complaint` says so.
+
+    Raises:
+        InputError: none can be read, or is what was written.
+    """
+    complaints: list[str] = []
+    paths = [path for path in (folder / name for name in CHECKPOINTS) if path.exists()]
+    for path in paths:
+        try:
+            progress = _read(path, state)
+        except InputError as error:
+            complaints.append(str(error))
+            continue
+        if complaints:
+            progress.complaint = f"The checkpoint {complaints[0]}; the one before it is used, of epoch {state.epoch}."
+            paths[0].unlink()  # the next one written must not push a damaged one into this one's place
+        return progress
+    if complaints:
+        raise InputError(f"The checkpoint {' and '.join(complaints)}; remove it to start again.")
+    return None
+
+
+def remove_checkpoints(folder: Path) -> None:
+    """Remove what a finished run needs no more."""
+    for name in CHECKPOINTS:
+        (folder / name).unlink(missing_ok=True)
+
+
+def _read(path: Path, state: TrainingState) -> Progress:
+    tensors, text = read_summed(path, "epochs")
+    try:
+        progress = Progress([Epoch(**row) for row in json.loads(text)])
+        for name, tensor in tensors.items():
+            kind, _, rest = name.partition(".")
+            if kind == "embedding":
+                progress.embeddings[int(rest)] = tensor.numpy()
+            elif kind == "encoder":
+                epoch, _, parameter = rest.partition(".")
+                progress.encoders.setdefault(int(epoch), {})[parameter] = tensor
+        state.load_tensors(tensors, len(progress.epochs))
+    except (ValueError, TypeError, KeyError, RuntimeError) as error:
+        raise InputError(f"{path} is of another training: {first_line(error)}") from error
+    return progress

@@ -1,0 +1,171 @@
+"""What fitting an estimator leaves: an encoder and its training, how nodes become inputs, and how it came about."""
+
+import copy
+import dataclasses
+import json
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from graphcl_hard.config import SETTINGS, Config, to_plain
+from graphcl_hard.data.graph_data import GraphData
+from graphcl_hard.data.shards import PER_EDGE, GraphShards
+from graphcl_hard.exceptions import InputError
+from graphcl_hard.io.checksum import read_summed, write_summed
+from graphcl_hard.loader.features import FeatureMap
+from graphcl_hard.loader.streaming import make_batches
+from graphcl_hard.nn.encoders.base import GraphEncoder
+from graphcl_hard.nn.encoders.pretrained import make_encoder
+from graphcl_hard.training.build import build_model
+from graphcl_hard.training.devices import place, training_device
+from graphcl_hard.training.loop import embed, train
+from graphcl_hard.training.state import Epoch, Model, TrainingState
+
+# What may differ from one training of a model to the next; all else is built into the model.
+FREE = {
+    *("epochs", "seed", "lr", "beta", "beta_schedule", "batch_size", "nodes_per_graph", "views", "view_strength"),
+    *("second_view_strength", "scale", "deterministic"),
+}
+# What building a model from a damaged file's content may raise.
+DAMAGED = (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
+# PyTorch's generator, which draws the initial weights, is the process's: one model at a time, so that a seed holds.
+_one_at_a_time = threading.Lock()
+
+
+class Fitted:
+    """A model in training, and what belongs to it.
+
+    Args:
+        config: the settings that it was built with.
+        features: how nodes, and edges for gine, become inputs.
+        state: the model, and how far its training is.
+        history: an `Epoch` for each that is behind it.
+    """
+
+    def __init__(self, config: Config, features: FeatureMap, state: TrainingState, history: list[Epoch]) -> None:
+        self.config = config
+        self.features = features
+        self.state = state
+        self.history = history
+
+    @classmethod
+    def start(cls, data: GraphData | GraphShards, config: Config) -> "Fitted":
+        """A model with its initial weights, and the features of a set.
+
+        Raises:
+            InputError: fewer than 2 graphs, or no inputs at all.
+        """
+        if data.num_graphs < 2:
+            raise InputError(f"fit needs at least 2 graphs, got {data.num_graphs}: the others are the negatives.")
+        with_edges = config.encoder == "gine"
+        if with_edges and (data.num_edges == 0 or data.columns.isdisjoint(PER_EDGE)):
+            raise InputError(
+                "The graphs of fit must have edges with labels or attributes, which encoder gine reads, got none; name "
+                "them by edge_label or edge_attr, or take another encoder, such as gin."
+            )
+        features = FeatureMap.fit(data, "node_attr" in data.columns, keep_binary=True, with_edges=with_edges)
+        if features.channels == 0:
+            raise InputError("The graphs of fit must have a node, or an attribute, got none; give other graphs.")
+        with _one_at_a_time, training_device(config) as fabric:
+            device, dtype = place(fabric, config)
+            batches = make_batches(data, features, device, dtype)
+            state = TrainingState(build_model(config, features.channels, batches).to(device, dtype), config)
+        return cls(config, features, state, [])
+
+    @property
+    def encoder(self) -> GraphEncoder:
+        """The encoder in training."""
+        assert isinstance(self.state.model.encoder, GraphEncoder)
+        return self.state.model.encoder
+
+    def train(
+        self, data: GraphData | GraphShards, config: Config, epochs: int, on_epoch: Callable[[Epoch], object]
+    ) -> None:
+        """Go on for some epochs over a set; what fails leaves all as it was.
+
+        Raises:
+            InputError: a setting differs that is built into the model, or the graphs have other attributes.
+            TrainingDiverged: the loss, or a weight, is not finite any more.
+        """
+        for field in dataclasses.fields(Config):
+            built, given = getattr(self.config, field.name), getattr(config, field.name)
+            if field.name not in FREE and built != given:
+                raise InputError(
+                    f"{field.name} cannot change from {built!r} to {given!r} once a model is fitted; fit anew, without "
+                    "warm_start."
+                )
+        before = {name: tensor.clone() for name, tensor in self.state.to_tensors().items()}, self.state.epoch
+        history = copy.copy(self.history)
+        if self.state.model.queue is not None:
+            self.state.model.queue.clear()  # the numbers of these graphs may mean others than before
+        for group in self.state.optimizer.param_groups:
+            group["lr"] = config.lr
+
+        def keep(epoch: Epoch) -> None:
+            self.history.append(epoch)
+            on_epoch(epoch)
+
+        try:
+            with training_device(config) as fabric:
+                batches = make_batches(data, self.features, *place(fabric, config))
+                train(self.state, batches, dataclasses.replace(config, epochs=self.state.epoch + epochs), fabric, keep)
+        except BaseException:
+            self.state.load_tensors(*before)
+            self.history[:] = history
+            raise
+
+    def embed(self, data: GraphData | GraphShards, batch_size: int) -> npt.NDArray[np.floating]:
+        """The graph embeddings of a set, (G, L*H)."""
+        parameter = next(self.encoder.parameters())
+        batches = make_batches(data, self.features, parameter.device, parameter.dtype)
+        return embed(self.encoder, batches, batch_size)
+
+    def save(self, path: Path, params: Mapping[str, Any]) -> None:
+        """Write all of it, and the estimator's parameters, into one file, atomically.
+
+        Raises:
+            InputError: a label of the graphs is neither a string nor a number.
+        """
+        content = {
+            "params": params,
+            "config": {name: value for name, value in to_plain(self.config).items() if name in SETTINGS},
+            "features": self.features.to_plain(),
+            "encoder": self.encoder.arguments,
+            "history": [epoch._asdict() for epoch in self.history],
+            "epoch": self.state.epoch,
+        }
+        write_summed(path, self.state.to_tensors(), "estimator", json.dumps(content))
+
+    @classmethod
+    def load(cls, path: Path) -> tuple["Fitted", dict[str, Any]]:
+        """What `save` wrote, on the CPU, and the estimator's parameters."""
+        tensors, text = read_summed(path, "estimator")
+        content = json.loads(text)
+        features = FeatureMap.from_plain(content["features"])
+        config = Config(**_tuples(content["config"]), score_epochs=())
+        if content["encoder"].get("num_layers", 0) > len(tensors):
+            raise ValueError("it has more layers than weights")
+
+        def make() -> Model:
+            return build_model(config, features.channels, encoder=make_encoder(content["encoder"]))
+
+        with _one_at_a_time:
+            with torch.device("meta"):  # so that sizes in a damaged file ask for no memory
+                wanted = {f"model.{name}": tensor.shape for name, tensor in make().state_dict().items()}
+            if wanted != {name: tensor.shape for name, tensor in tensors.items() if name.startswith("model.")}:
+                raise ValueError("its weights are not of the sizes that its settings say")
+            model = make()
+        model.to(torch.float64 if config.precision == "64-true" else torch.float32)
+        fitted = cls(config, features, TrainingState(model, config), [Epoch(**row) for row in content["history"]])
+        fitted.state.load_tensors(tensors, content["epoch"])
+        return fitted, _tuples(content["params"])
+
+
+def _tuples(plain: Mapping[str, Any]) -> dict[str, Any]:
+    """Lists are tuples that went through JSON."""
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in plain.items()}

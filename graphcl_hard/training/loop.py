@@ -1,0 +1,161 @@
+"""The training loop: from a model and a set of graphs to a trained encoder and its embeddings."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from lightning_fabric import Fabric
+from torch.nn import Module
+
+from graphcl_hard.config import Config
+from graphcl_hard.data.batch import GraphBatch
+from graphcl_hard.exceptions import InputError
+from graphcl_hard.loader.augment import with_views
+from graphcl_hard.loader.streaming import Batches
+from graphcl_hard.losses.weights import beta_schedule
+from graphcl_hard.training.state import Epoch, Model, TrainingState
+
+if TYPE_CHECKING:
+    from graphcl_hard.training.distributed import Processes
+
+
+class TrainingDiverged(InputError):
+    """The loss, or a weight, stopped being a finite number."""
+
+
+def epoch_batches(batches: Batches, config: Config, generator: torch.Generator) -> Iterator[GraphBatch]:
+    """The batches of an epoch, with what the method needs of each: a sample of nodes, or two views."""
+    for batch in batches.shuffled(config.batch_size, generator, config.nodes_per_graph):
+        if config.method == "graphcl":
+            yield with_views(batch, config.views, config.view_strengths, generator)
+        else:
+            yield batch
+
+
+def train(
+    state: TrainingState,
+    batches: Batches,
+    config: Config,
+    fabric: Fabric,
+    on_epoch: Callable[[Epoch], object],
+    processes: "Processes | None" = None,
+) -> None:
+    """Train a model in place, from the state's epoch to the last.
+
+    With `processes` each calls this with the same state, whole set and settings, and each ends with the same weights:
+    those of a single process, up to rounding.
+
+    Args:
+        state: the model and how far it is; its `epoch` counts up.
+        batches: the set, on the fabric's device.
+        config: epochs, batch size, views, beta and its schedule.
+        fabric: device and precision.
+        on_epoch: called at the end of each epoch, when the model holds that epoch's weights.
+        processes: that train together; None: this one alone.
+
+    Raises:
+        TrainingDiverged: a loss or a weight is not finite; names the epoch and the step.
+        ProcessLost: another process has ended.
+    """
+    with nullcontext() if processes is None else processes.training(state.model, config.sync_batch_norm):
+        _train(state, batches, config, fabric, on_epoch, processes)
+
+
+def _train(
+    state: TrainingState,
+    batches: Batches,
+    config: Config,
+    fabric: Fabric,
+    on_epoch: Callable[[Epoch], object],
+    processes: "Processes | None",
+) -> None:
+    model = state.model
+    stepping, optimizer = fabric.setup(model, state.optimizer)
+    for epoch in range(state.epoch + 1, config.epochs + 1):
+        beta = beta_schedule(epoch - 1, config.epochs, config.beta, config.beta_schedule)
+        if processes is not None:
+            processes.wait()  # for the first, which embeds and writes between epochs
+        start = time.perf_counter()
+        model.train()
+        rows, anchors = [], []
+        for batch in epoch_batches(batches, config, state.generator):
+            optimizer.zero_grad()
+            if processes is None:
+                loss, diagnostics = stepping(batch, beta)
+                fabric.backward(loss)
+            else:
+                model.check(batch)
+                part, share = processes.divide(batch, config.sync_batch_norm)
+                loss, diagnostics = stepping(part, beta, share)
+                # The batch's loss is the sum of the processes'; DDP takes the mean of their gradients.
+                fabric.backward(loss * processes.size)
+            optimizer.step()
+            rows.append(torch.stack([loss.detach(), *diagnostics]))  # (4,)
+            anchors.append(batch.batch.numel() if batch.views is None else batch.num_graphs)
+        # One look at the numbers an epoch: a look at each step would make a GPU wait.
+        table = torch.stack(rows).double().cpu()  # (steps, 4)
+        if processes is not None:
+            table = processes.total(table)
+        _check_finite(table[:, 0], model, epoch)
+        weights = torch.tensor(anchors, dtype=torch.float64)
+        loss_mean, share, positive, negative = (weights @ table / weights.sum()).tolist()
+        seconds = time.perf_counter() - start
+        state.epoch = epoch
+        on_epoch(Epoch(epoch, beta, loss_mean, share, positive, negative, seconds))
+
+
+@torch.no_grad()
+def calibrate(encoder: Module, batches: Batches, config: Config, fabric: Fabric) -> None:
+    """Move the running statistics of batch norm as `train` moves them, and nothing else.
+
+    An encoder that was never trained has the statistics 0 and 1, which fit no data. Training moves them in passing, and
+    scores rise or fall without anything being learnt; this is the control that tells the two apart. It sees the batches
+    of a training with the same settings, or their views, in the same order, so it equals one with a learning rate of 0.
+    """
+    generator = torch.Generator().manual_seed(config.seed)
+    encoder.train()
+    for _ in range(config.epochs):
+        for batch in epoch_batches(batches, config, generator):
+            for seen in batch.views or (batch,):
+                with fabric.autocast():
+                    encoder(*seen.encoder_inputs)
+
+
+@torch.no_grad()
+def embeddings(
+    encoder: Module, batches: Batches, batch_size: int, progress: Callable[[int], object] | None = None
+) -> Iterator[npt.NDArray[np.floating]]:
+    """The graph embeddings of the whole set in evaluation mode, batch by batch, (B, L*H), in the order of the set.
+
+    `progress` is called with the number of graphs done.
+    """
+    was_training, done = encoder.training, 0
+    encoder.eval()
+    try:
+        for batch in batches.in_order(batch_size):
+            yield encoder(*batch.encoder_inputs).graph_embedding.cpu().numpy()
+            done += batch.num_graphs
+            if progress is not None:
+                progress(done)
+    finally:
+        encoder.train(was_training)
+
+
+def embed(encoder: Module, batches: Batches, batch_size: int) -> npt.NDArray[np.floating]:
+    """Those of `embeddings` in one array, (G, L*H)."""
+    return np.concatenate(list(embeddings(encoder, batches, batch_size)))
+
+
+def _check_finite(losses: torch.Tensor, model: Model, epoch: int) -> None:
+    bad = (~torch.isfinite(losses)).nonzero()
+    if bad.numel():
+        where = f"The loss is {losses[bad[0]].item()} at step {int(bad[0]) + 1} of epoch {epoch}"
+    elif not all(bool(torch.isfinite(tensor).all()) for tensor in model.state_dict().values()):
+        where = f"A weight is not finite after the last step of epoch {epoch}"
+    else:
+        return
+    raise TrainingDiverged(f"{where}; lower --lr or --beta, or raise --temperature.")
