@@ -95,7 +95,7 @@ def read_features(folder: Path) -> "FeatureMap":
         content = json.loads(path.read_text(encoding="utf-8"))
         if content.get("sum") != json_digest(content):
             raise ValueError("its sum differs" if "sum" in content else "it has no sum")
-        return FeatureMap.from_plain(content)
+        return FeatureMap.from_dict(content)
     except (OSError, ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else f"{type(error).__name__}: {error}"
         raise InputError(

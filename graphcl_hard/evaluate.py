@@ -94,7 +94,7 @@ def _evaluate(arguments: Arguments) -> None:
     from graphcl_hard.evaluation.checks import check_folds
     from graphcl_hard.io.vectors import read_vectors
     from graphcl_hard.runs.display import Display
-    from graphcl_hard.runs.results import judge
+    from graphcl_hard.runs.results import evaluate_vectors
 
     if __name__ == "__main__":
         signal.signal(signal.SIGINT, interrupt_once)
@@ -103,7 +103,7 @@ def _evaluate(arguments: Arguments) -> None:
     vectors, labels = read_vectors(arguments.vectors, arguments.labels, arguments.only)
     y = check_folds(labels, arguments.folds)
     scores: dict[str, dict[str, Any]] = {}
-    for probe, found in judge(vectors, y, config, display):
+    for probe, found in evaluate_vectors(vectors, y, config, display):
         scores[probe] = {name: scored.to_dict() for name, scored in found.items()}
     classes = int(y.max()) + 1
     if arguments.out is not None:

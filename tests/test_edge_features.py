@@ -119,7 +119,7 @@ def test_other_features_than_those_of_the_map_are_refused(both):
 def test_a_map_survives_json(both):
     for graphs in (both, dataclasses.replace(both, edge_attr=None), bonds("a", 1)):
         features = EdgeFeatureMap.fit(graphs)
-        features.check_saved()
-        assert EdgeFeatureMap.from_plain(json.loads(json.dumps(dataclasses.asdict(features)))) == features
+        features.check_serialisable()
+        assert EdgeFeatureMap.from_dict(json.loads(json.dumps(dataclasses.asdict(features)))) == features
     with pytest.raises(InputError, match=r"Edge labels must be strings or numbers to be saved, got \(1, 2\)"):
-        EdgeFeatureMap.fit(bonds((1, 2))).check_saved()
+        EdgeFeatureMap.fit(bonds((1, 2))).check_serialisable()

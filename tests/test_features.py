@@ -143,11 +143,11 @@ def test_a_map_survives_json(toy):
     large = graph_data([nx.star_graph(1000)], [0], node_labels=False)
     for graphs, use_node_attr in ((toy, False), (labels, True), (large, False), (labelled("a", 1), False)):
         features = FeatureMap.fit(graphs, use_node_attr)
-        assert FeatureMap.from_plain(json.loads(json.dumps(features.to_plain()))) == features
-        earlier = {name: value for name, value in features.to_plain().items() if name != "edges"}
-        assert FeatureMap.from_plain(earlier) == features
+        assert FeatureMap.from_dict(json.loads(json.dumps(features.to_dict()))) == features
+        earlier = {name: value for name, value in features.to_dict().items() if name != "edges"}
+        assert FeatureMap.from_dict(earlier) == features
     with pytest.raises(InputError, match=r"Node labels must be strings or numbers to be saved, got \(1, 2\)"):
-        FeatureMap.fit(labelled((1, 2))).to_plain()
+        FeatureMap.fit(labelled((1, 2))).to_dict()
 
 
 def test_a_map_has_a_map_of_edges_on_request(toy):
@@ -156,7 +156,7 @@ def test_a_map_has_a_map_of_edges_on_request(toy):
     assert features.edges == EdgeFeatureMap.fit(graphs)
     assert torch.equal(features.apply_edges(graphs), features.edges.apply(graphs))
     assert torch.equal(features.apply(graphs), FeatureMap.fit(graphs).apply(graphs))
-    assert FeatureMap.from_plain(json.loads(json.dumps(features.to_plain()))) == features
+    assert FeatureMap.from_dict(json.loads(json.dumps(features.to_dict()))) == features
     assert FeatureMap.fit(graphs).apply_edges(graphs) is None
 
 
@@ -174,7 +174,7 @@ def test_a_map_has_a_map_of_edges_on_request(toy):
     ],
 )
 def test_what_no_map_can_be_is_refused_and_was_read(changes, message):
-    plain = FeatureMap((("a", "b"),)).to_plain()
-    assert FeatureMap.from_plain(json.loads(json.dumps(plain))) == FeatureMap((("a", "b"),))
+    plain = FeatureMap((("a", "b"),)).to_dict()
+    assert FeatureMap.from_dict(json.loads(json.dumps(plain))) == FeatureMap((("a", "b"),))
     with pytest.raises(ValueError, match=message):
-        FeatureMap.from_plain({**json.loads(json.dumps(plain)), **changes})
+        FeatureMap.from_dict({**json.loads(json.dumps(plain)), **changes})

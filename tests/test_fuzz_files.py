@@ -295,7 +295,7 @@ MAPS = [
 ]
 
 
-@campaign("features.json", texts_like(*(one.to_plain() for one in MAPS)))
+@campaign("features.json", texts_like(*(one.to_dict() for one in MAPS)))
 def test_a_map_of_features_is_read_or_refused(tmp_path, text):
     """Also of what has the sum of its own content; test_embed.py has one with another's."""
     with contextlib.suppress(ValueError, RecursionError):
@@ -306,7 +306,7 @@ def test_a_map_of_features_is_read_or_refused(tmp_path, text):
     if found is not None:
         assert found.channels >= 1
         assert np.isfinite([*found.mean, *found.std]).all()
-        assert FeatureMap.from_plain(json.loads(json.dumps(found.to_plain()))) == found
+        assert FeatureMap.from_dict(json.loads(json.dumps(found.to_dict()))) == found
 
 
 @campaign("result.json and config.yaml", texts_like({"status": "finished", "epoch": 3}), yaml_texts())

@@ -108,7 +108,7 @@ def t_interval(values: npt.ArrayLike, confidence: float = 0.95) -> tuple[float, 
     checked = _check_values("values", values, least=1)
     if checked.size == 1:
         return None
-    return _around_mean(checked, _deviation(checked) / math.sqrt(checked.size), confidence)
+    return _around_mean(checked, _standard_deviation(checked) / math.sqrt(checked.size), confidence)
 
 
 def _corrected_error(values: npt.NDArray[np.float64], test_train_ratio: float) -> float:
@@ -117,10 +117,10 @@ def _corrected_error(values: npt.NDArray[np.float64], test_train_ratio: float) -
             f"test_train_ratio must be above 0 and finite, got {test_train_ratio}; it is n_test / n_train, 1 / (k - 1) "
             "for k folds."
         )
-    return math.sqrt(1 / values.size + test_train_ratio) * _deviation(values)
+    return math.sqrt(1 / values.size + test_train_ratio) * _standard_deviation(values)
 
 
-def _deviation(values: npt.NDArray[np.float64]) -> float:
+def _standard_deviation(values: npt.NDArray[np.float64]) -> float:
     # equal values differ from their own rounded mean by an ulp or so, which would make a huge t out of nothing
     return float(values.std(ddof=1)) if np.ptp(values) > 0 else 0.0
 

@@ -57,7 +57,7 @@ def label_values(label: Tensor | None, values: Values | None) -> Values:
     return tuple(tuple(range(largest + 1)) for largest in label.amax(dim=0).tolist())
 
 
-def labels_of(graphs: GraphData | GraphShards, what: str) -> Values:
+def label_values_of(graphs: GraphData | GraphShards, what: str) -> Values:
     """The values of the labels of the nodes or edges of a set, "node" or "edge", which all its chunks have alike."""
     first = next((chunk for chunk in graphs.chunks() if getattr(chunk, f"num_{what}s")), None)
     return (
@@ -151,7 +151,7 @@ def _as_many(number: int) -> str:
     return f"the {number} of" if number else "none, as"
 
 
-def check_saved(known: Values, what: str) -> None:
+def check_serialisable(known: Values, what: str) -> None:
     """Raise `InputError` where a label is neither a string nor a number, which is all that JSON keeps."""
     for value in (value for values in known for value in values):
         if not isinstance(value, (str, int, float, bool)):
@@ -168,7 +168,7 @@ def describe(attributes: int, known: Values, what: str) -> str:
     return "; ".join(parts)
 
 
-def check_plain(values: Any, mean: Any, std: Any) -> None:
+def check_loaded(values: Any, mean: Any, std: Any) -> None:
     """Raise `ValueError` where no map has these label values, means and deviations, which a file held."""
     if not all(isinstance(column, (list, tuple)) for column in (values, mean, std, *values)):
         raise ValueError("label_values, mean and std must be lists")

@@ -15,12 +15,12 @@ from graphcl_hard.exceptions import InputError
 from graphcl_hard.loader.columns import (
     Values,
     check_attributes,
-    check_plain,
-    check_saved,
+    check_loaded,
+    check_serialisable,
     describe,
     finite_attributes,
     label_columns,
-    labels_of,
+    label_values_of,
     moments,
     standardise,
 )
@@ -53,7 +53,7 @@ class EdgeFeatureMap:
         mean = std = torch.zeros(0)
         if "edge_attr" in graphs.columns and graphs.num_edges:
             mean, std = moments((finite_attributes(chunk, "edge") for chunk in graphs.chunks()), keep_binary)
-        labels = labels_of(graphs, "edge")
+        labels = label_values_of(graphs, "edge")
         if not labels and not mean.numel():
             raise InputError(
                 f"{graphs.name} has no edges with labels or attributes, which the encoder gine needs; choose another, "
@@ -89,18 +89,18 @@ class EdgeFeatureMap:
             parts.append(one_hot(labels, sum(map(len, self.label_values))))
         return torch.cat(parts, dim=1)
 
-    def check_saved(self) -> None:
+    def check_serialisable(self) -> None:
         """Raise `InputError` where a label is neither a string nor a number."""
-        check_saved(self.label_values, "edge")
+        check_serialisable(self.label_values, "edge")
 
     @classmethod
-    def from_plain(cls, plain: Mapping[str, Any]) -> "EdgeFeatureMap":
+    def from_dict(cls, plain: Mapping[str, Any]) -> "EdgeFeatureMap":
         """The map of the dictionary that `dataclasses.asdict` gave, which may have gone through JSON.
 
         Raises:
             ValueError: no map has these values.
         """
-        check_plain(plain["label_values"], plain["mean"], plain["std"])
+        check_loaded(plain["label_values"], plain["mean"], plain["std"])
         labels = tuple(tuple(values) for values in plain["label_values"])
         return cls(labels, tuple(plain["mean"]), tuple(plain["std"]))
 
@@ -161,9 +161,9 @@ class FeatureMap:
             if "node_attr" not in graphs.columns:
                 raise InputError(f"{graphs.name} has no node attributes; leave --use-node-attr out.")
             mean, std = moments((finite_attributes(chunk, "node") for chunk in graphs.chunks()), keep_binary)
-            return cls(labels_of(graphs, "node"), tuple(mean.tolist()), tuple(std.tolist()), edges=edges)
+            return cls(label_values_of(graphs, "node"), tuple(mean.tolist()), tuple(std.tolist()), edges=edges)
         if "node_label" in graphs.columns:
-            return cls(labels_of(graphs, "node"), edges=edges)
+            return cls(label_values_of(graphs, "node"), edges=edges)
         largest = max((int(_degree(chunk).max()) for chunk in graphs.chunks() if chunk.num_nodes), default=0)
         if largest < MAX_ONE_HOT_DEGREE:
             return cls(largest_degree=largest, edges=edges)
@@ -229,34 +229,34 @@ class FeatureMap:
             return attributes.argmax(dim=1, keepdim=True)
         return standardise(attributes, self.mean, self.std)
 
-    def to_plain(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """The map as dictionaries, lists, strings and numbers, for JSON.
 
         Raises:
             InputError: a label is neither a string nor a number.
         """
-        check_saved(self.label_values, "node")
+        check_serialisable(self.label_values, "node")
         if self.edges is not None:
-            self.edges.check_saved()
+            self.edges.check_serialisable()
         return dataclasses.asdict(self)
 
     @classmethod
-    def from_plain(cls, plain: Mapping[str, Any]) -> "FeatureMap":
-        """The map that `to_plain` gave, or that of an earlier version, which had no edges.
+    def from_dict(cls, plain: Mapping[str, Any]) -> "FeatureMap":
+        """The map that `to_dict` gave, or that of an earlier version, which had no edges.
 
         Raises:
             ValueError: no map has these values.
         """
         values, mean, std = plain["label_values"], plain["mean"], plain["std"]
         largest, standardised = plain["largest_degree"], plain["standardised_degree"]
-        check_plain(values, mean, std)
+        check_loaded(values, mean, std)
         if largest is not None and (isinstance(largest, bool) or not isinstance(largest, int) or largest < 0):
             raise ValueError("largest_degree must be a whole number or null")
         by_degree = largest is not None and not values and len(mean) == (1 if standardised else 0)
         by_content = largest is None and not standardised and (values or mean)
         if not isinstance(standardised, bool) or not (by_degree or by_content):
             raise ValueError("it must be a map of degrees, or of labels and attributes")
-        edges = None if plain.get("edges") is None else EdgeFeatureMap.from_plain(plain["edges"])
+        edges = None if plain.get("edges") is None else EdgeFeatureMap.from_dict(plain["edges"])
         return cls(tuple(map(tuple, values)), tuple(mean), tuple(std), largest, standardised, edges)
 
 

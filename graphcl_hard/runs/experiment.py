@@ -29,7 +29,7 @@ from graphcl_hard.runs.display import Display
 from graphcl_hard.runs.environment import environment
 from graphcl_hard.runs.folder import RunFolder
 from graphcl_hard.runs.loggers import EpochLog
-from graphcl_hard.runs.results import compare, judge, summarise
+from graphcl_hard.runs.results import compare, evaluate_vectors, summarise
 from graphcl_hard.runs.resume import check_same_settings, read_finished
 from graphcl_hard.training.build import build_model, prepare
 from graphcl_hard.training.checkpoint import Progress, read_checkpoint, remove_checkpoints, write_checkpoint
@@ -92,7 +92,7 @@ def run_seed(
         remove_checkpoints(folder.path)  # it may have been killed before it did
         return finished
     folder.write_text(file_names.CONFIG, config.to_yaml())
-    folder.write_json(file_names.FEATURES, with_sum(features.to_plain()))
+    folder.write_json(file_names.FEATURES, with_sum(features.to_dict()))
     result: dict[str, Any] = {
         "status": "running",
         "dataset": describe(graphs, features),
@@ -251,7 +251,7 @@ def _evaluate(
     named = {str(epoch): embedding for epoch, embedding in embeddings.items()}
     if control is not None:
         named["batch_norm"] = control
-    for probe, found in judge(named, y, config, display):
+    for probe, found in evaluate_vectors(named, y, config, display):
         by_epoch = {epoch: found[str(epoch)] for epoch in embeddings}
         if config.protocol == "best-epoch" and probe == config.probes[0]:
             best = max((e for e in by_epoch if e > 0), key=lambda e: by_epoch[e].accuracy.mean())

@@ -17,7 +17,7 @@ ENCODERS = ("untrained", "batch_norm", "trained")
 DIFFERENCES = {"difference": "untrained", "learnt": "batch_norm"}  # of trained and this
 
 
-def judge(
+def evaluate_vectors(
     vectors: Mapping[str, npt.ArrayLike], y: npt.ArrayLike, config: Config, display: Display
 ) -> Iterator[tuple[Probe, dict[str, CrossValidation]]]:
     """Each probe with the scores of all vectors, (G, D) each, on the same folds; a bar shows how far it is."""

@@ -134,7 +134,7 @@ class Fitted:
         content = {
             "params": params,
             "config": {name: value for name, value in to_plain(self.config).items() if name in SETTINGS},
-            "features": self.features.to_plain(),
+            "features": self.features.to_dict(),
             "encoder": self.encoder.arguments,
             "history": [epoch._asdict() for epoch in self.history],
             "epoch": self.state.epoch,
@@ -146,7 +146,7 @@ class Fitted:
         """What `save` wrote, on the CPU, and the estimator's parameters."""
         tensors, text = read_summed(path, "estimator")
         content = json.loads(text)
-        features = FeatureMap.from_plain(content["features"])
+        features = FeatureMap.from_dict(content["features"])
         config = Config(**_tuples(content["config"]), score_epochs=())
         if content["encoder"].get("num_layers", 0) > len(tensors):
             raise ValueError("it has more layers than weights")
