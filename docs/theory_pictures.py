@@ -11,7 +11,7 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from graphcl_hard.io.atomic_write import replacing
+from graphcl_hard.io.atomic_write import atomic_write
 from graphcl_hard.losses.local_global import local_global_jsd
 from graphcl_hard.losses.weights import effective_negatives, hard_negative_weights
 
@@ -117,7 +117,7 @@ def draw(folder: Path) -> None:
             handles, labels = figure.axes[0].get_legend_handles_labels()
             columns = 3 if len(labels) > 3 else 1
             figure.legend(handles, labels, loc="outside upper center", ncols=columns, frameon=False, handlelength=3)
-            with replacing(folder / f"{name}.svg") as partial:
+            with atomic_write(folder / f"{name}.svg") as partial:
                 figure.savefig(partial, format="svg", metadata={"Date": None})
 
 

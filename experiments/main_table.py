@@ -25,7 +25,7 @@ import tyro
 from rich.progress import Progress
 
 from graphcl_hard.evaluation.statistics import paired_difference, t_interval
-from graphcl_hard.io.atomic_write import replacing
+from graphcl_hard.io.atomic_write import atomic_write
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
@@ -78,7 +78,7 @@ class Cell:
         self.record.parent.mkdir(parents=True, exist_ok=True)
         # The result comes last: it is what says that the cell is done.
         for name, kept in (("metrics.csv", self.record.with_suffix(".csv")), ("result.json", self.record)):
-            with replacing(kept) as partial:
+            with atomic_write(kept) as partial:
                 shutil.copyfile(folder / name, partial)
         return None
 

@@ -36,7 +36,7 @@ from study import engine, worker
 from study.cell import Cell
 
 from graphcl_hard import HardInfoGraph
-from graphcl_hard.io.atomic_write import replacing
+from graphcl_hard.io.atomic_write import atomic_write
 from graphcl_hard.runs.environment import environment
 from graphcl_hard.training.allocator import keep_freed_memory
 
@@ -158,7 +158,7 @@ def soak(arguments: Arguments) -> dict[str, Any]:
                 written = held[number, 0]
                 record = describe(arguments, held[: number + 1], warm, blocks_before)
                 arguments.out.mkdir(parents=True, exist_ok=True)
-                with replacing(arguments.out / f"{arguments.kind}.json") as partial:
+                with atomic_write(arguments.out / f"{arguments.kind}.json") as partial:
                     partial.write_text(json.dumps(record, indent=1) + "\n")
             if done >= 1:
                 break

@@ -11,7 +11,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
-from graphcl_hard.io.atomic_write import replacing
+from graphcl_hard.io.atomic_write import atomic_write
 
 LABELS = {"textbook": "PyG textbook", "package": "graphcl_hard"}
 DRAWN = {"textbook": ("#D55E00", "s"), "package": ("#0072B2", "o")}  # told apart without red and green
@@ -42,7 +42,7 @@ def draw(section: Mapping[str, Any], path: Path) -> None:
     for axes in (times, memory):
         _finish(axes, graphs)
     figure.suptitle(f"Training on synthetic graphs of 20 to 40 nodes ({section['device']})", fontsize=11)
-    with replacing(path) as partial:
+    with atomic_write(path) as partial:
         figure.savefig(partial, dpi=130)
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from speed_picture import LABELS, draw
 from speed_trials import TRIALS
 
-from graphcl_hard.io.atomic_write import replacing
+from graphcl_hard.io.atomic_write import atomic_write
 
 RECORD, PICTURE = "speed.json", "speed.png"
 Row = dict[str, str]
@@ -290,5 +290,5 @@ def as_csv(rows: Sequence[Row]) -> str:
 
 def write_text(path: Path, text: str) -> None:
     """Write a file whole or not at all."""
-    with replacing(path) as partial:
+    with atomic_write(path) as partial:
         partial.write_text(text, encoding="utf-8")

@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import yaml
 
-from graphcl_hard.exceptions import InputError, brief, shown
+from graphcl_hard.exceptions import InputError, short_repr, short_str
 
 Probe = Literal["svm", "linear-svm", "logistic", "knn"]
 Scale = Literal["linear", "log"]
@@ -214,21 +214,21 @@ class Config:
         for name, (low, high) in RANGES.items():
             value = getattr(self, name)
             if name not in of_wrong_kind and not low <= value <= high:  # so written, nan is refused too
-                yield f"{flag(name)} must lie in [{low:g}, {high:g}], got {brief(value)}; {ADVICE[name]}."
+                yield f"{flag(name)} must lie in [{low:g}, {high:g}], got {short_str(value)}; {ADVICE[name]}."
         for name in BELOW_ONE:
             value = getattr(self, name)
             if name not in of_wrong_kind and value is not None and not 0 <= value < 1:
-                yield f"{flag(name)} must lie in [0, 1), got {brief(value)}; {ADVICE[name]}."
+                yield f"{flag(name)} must lie in [0, 1), got {short_str(value)}; {ADVICE[name]}."
         if of_wrong_kind:  # the comparisons below would fail
             return
         if self.seed + self.seeds > 2**32:
-            found = f"{brief(self.seed)} and {brief(self.seeds)}"
+            found = f"{short_str(self.seed)} and {short_str(self.seeds)}"
             yield f"--seed and --seeds must stay below 2**32 together, got {found}; lower one."
         if self.out == Path():
             yield "--out must name a folder other than the current one, got '.' or nothing; give a name."
         yield from self._mistaken_method()
         if self.mode == "released" and (self.objective != "jsd" or self.critic == "cosine" or self.negative_queue):
-            found = f"{self.objective}, {self.critic} and {brief(self.negative_queue)}"
+            found = f"{self.objective}, {self.critic} and {short_str(self.negative_queue)}"
             yield (
                 "--mode released is the authors' code, which has --objective jsd and --critic dot alone, and no "
                 f"--negative-queue, got {found}; leave them out."
@@ -247,34 +247,34 @@ class Config:
             if get_origin(hint) is Literal:
                 choices = get_args(hint)
                 if not isinstance(value, str) or value not in choices:
-                    close = difflib.get_close_matches(shown(value), choices, n=1)
+                    close = difflib.get_close_matches(short_repr(value), choices, n=1)
                     advice = f"did you mean {close[0]!r}?" if close else "take one of them."
-                    yield name, f"{flag(name)} must be one of {', '.join(choices)}, got {shown(value)}; {advice}"
+                    yield name, f"{flag(name)} must be one of {', '.join(choices)}, got {short_repr(value)}; {advice}"
             elif hint in (int, float) or (hint == float | None and value is not None):
                 kind, what = (Integral, "a whole number") if hint is int else (Real, "a number")
                 if not isinstance(value, kind) or isinstance(value, bool):
-                    yield name, f"{flag(name)} must be {what}, got {shown(value)}; {ADVICE.get(name, 'give one')}."
+                    yield name, f"{flag(name)} must be {what}, got {short_repr(value)}; {ADVICE.get(name, 'give one')}."
             elif hint is bool and not isinstance(value, bool):
-                yield name, f"{flag(name)} must be True or False, got {shown(value)}; give one of them."
+                yield name, f"{flag(name)} must be True or False, got {short_repr(value)}; give one of them."
             elif get_origin(hint) is tuple and name != "views" and not _is_tuple_of(get_args(hint)[0], value):
-                yield name, f"{flag(name)} must be a tuple of its kind, got {shown(value)}; see its description."
+                yield name, f"{flag(name)} must be a tuple of its kind, got {short_repr(value)}; see its description."
             elif hint is str and not isinstance(value, str):
-                yield name, f"{flag(name)} must be a string, got {shown(value)}; give a name or a path."
+                yield name, f"{flag(name)} must be a string, got {short_repr(value)}; give a name or a path."
             elif name in ("data_dir", "out") and not isinstance(value, (str, Path, type(None))):
-                yield name, f"{flag(name)} must be a path or None, got {shown(value)}; give one of them."
+                yield name, f"{flag(name)} must be a path or None, got {short_repr(value)}; give one of them."
 
     def _mistaken_method(self) -> Iterator[str]:
         pair = isinstance(self.views, tuple) and len(self.views) == 2
         if not pair or not all(isinstance(view, str) and view in get_args(View) for view in self.views):
             simple = isinstance(self.views, tuple) and all(isinstance(view, str) for view in self.views)
-            found = repr(" ".join(self.views)) if simple else shown(self.views)
+            found = repr(" ".join(self.views)) if simple else short_repr(self.views)
             yield f"--views must be two of {', '.join(get_args(View))}, got {found}; none is the graph itself."
             return
         for method, names in METHOD_SETTINGS.items():
             for name in names:
                 value = getattr(self, name)
                 if method != self.method and value != getattr(Config, name):
-                    found = " ".join(value) if isinstance(value, tuple) else brief(value)
+                    found = " ".join(value) if isinstance(value, tuple) else short_str(value)
                     yield (
                         f"{flag(name)} is a setting of --method {method} alone, got {found} with {self.method}; leave "
                         "it out."
@@ -285,15 +285,15 @@ class Config:
             not 0 <= epoch <= self.epochs for epoch in self.score_epochs
         ):
             yield (
-                f"--score-epochs must be epochs from 0 to --epochs {brief(self.epochs)}, each once, got "
-                f"{' '.join(map(brief, self.score_epochs))}; 0 is the untrained encoder."
+                f"--score-epochs must be epochs from 0 to --epochs {short_str(self.epochs)}, each once, got "
+                f"{' '.join(map(short_str, self.score_epochs))}; 0 is the untrained encoder."
             )
         if self.protocol == "best-epoch" and not self.evaluate:
             yield "--protocol best-epoch picks an epoch by its scores, got --no-evaluate; leave one of them out."
         if self.protocol == "best-epoch" and (self.epochs == 0 or self.score_epochs != (0,)):
             yield (
                 f"--protocol best-epoch scores all epochs and needs one, got --epochs {self.epochs} and --score-epochs "
-                f"{' '.join(map(brief, self.score_epochs))}; change one of them."
+                f"{' '.join(map(short_str, self.score_epochs))}; change one of them."
             )
 
     @property

@@ -87,13 +87,13 @@ def read_features(folder: Path) -> "FeatureMap":
     """
     import json
 
-    from graphcl_hard.io.checksum import json_digest
+    from graphcl_hard.io.checksum import json_checksum
     from graphcl_hard.loader.features import FeatureMap
 
     path = folder / FEATURES
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        if content.get("sum") != json_digest(content):
+        if content.get("sum") != json_checksum(content):
             raise ValueError("its sum differs" if "sum" in content else "it has no sum")
         return FeatureMap.from_dict(content)
     except (OSError, ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
@@ -108,7 +108,7 @@ def _embed(arguments: Arguments) -> None:
     if not is_path(arguments.data):
         check_spelling(check_name(arguments.data))
 
-    from graphcl_hard.data.load import open_set
+    from graphcl_hard.data.load import open_dataset
     from graphcl_hard.evaluation.checks import rescale
     from graphcl_hard.io.vectors import write_vectors
     from graphcl_hard.loader.streaming import make_batches
@@ -128,7 +128,7 @@ def _embed(arguments: Arguments) -> None:
             "keep; run it again by its config.yaml."
         )
     with display.download(arguments.data) as progress:
-        graphs = open_set(arguments.data, data_dir=arguments.data_dir, progress=progress)
+        graphs = open_dataset(arguments.data, data_dir=arguments.data_dir, progress=progress)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         batches = make_batches(graphs, features, dtype=next(encoder.parameters()).dtype)

@@ -25,7 +25,7 @@ from graphcl_hard.data.graph_data import GraphData
 from graphcl_hard.data.load import Graphs, open_graphs
 from graphcl_hard.data.shards import GraphShards
 from graphcl_hard.evaluation.checks import rescale
-from graphcl_hard.exceptions import InputError, first_line, shown, users_level
+from graphcl_hard.exceptions import InputError, first_line, short_repr, user_stacklevel
 from graphcl_hard.loader.features import FeatureMap
 from graphcl_hard.nn.encoders.base import GraphEncoder
 from graphcl_hard.training.fitted import DAMAGED, Fitted
@@ -59,7 +59,7 @@ def to_config(params: Mapping[str, Any], draw: bool = False) -> Config:
     nothing = (str, tuple, list, type(None))
     named = [name for name in ("edge_label", "edge_attr") if not isinstance(plain[name], nothing) or plain[name]]
     if named and isinstance(config.encoder, str) and config.encoder != "gine":
-        found = " and ".join(f"{name} {shown(plain[name])}" for name in named)
+        found = " and ".join(f"{name} {short_repr(plain[name])}" for name in named)
         mistakes.append(
             f"edge_label and edge_attr are read by encoder gine alone, got {found} with {config.encoder}; "
             "take gine, or leave them out."
@@ -74,13 +74,14 @@ def to_config(params: Mapping[str, Any], draw: bool = False) -> Config:
 def _own_mistakes(params: Mapping[str, Any]) -> Iterator[str]:
     state, jobs, on_epoch = params["random_state"], params["n_jobs"], params["on_epoch"]
     if isinstance(state, bool) or not isinstance(state, (int, np.random.RandomState, type(None))):
-        yield f"random_state must be an int, a RandomState or None, got {shown(state)}; take a small whole number."
+        yield f"random_state must be an int, a RandomState or None, got {short_repr(state)}; take a small whole number."
     elif isinstance(state, int) and not 0 <= state < 2**32:
-        yield f"random_state must lie in [0, {2**32 - 1}], got {shown(state)}; take a small whole number."
+        yield f"random_state must lie in [0, {2**32 - 1}], got {short_repr(state)}; take a small whole number."
     if jobs is not None and (not isinstance(jobs, int) or isinstance(jobs, bool) or jobs == 0):
-        yield f"n_jobs must be a number of threads, -1 for all cores, or None, got {shown(jobs)}; None is PyTorch's."
+        found = short_repr(jobs)
+        yield f"n_jobs must be a number of threads, -1 for all cores, or None, got {found}; None is PyTorch's."
     if on_epoch is not None and not callable(on_epoch):
-        yield f"on_epoch must be a function of an Epoch, or None, got {shown(on_epoch)}."
+        yield f"on_epoch must be a function of an Epoch, or None, got {short_repr(on_epoch)}."
 
 
 def describe_unknown(estimator: type, names: Iterable[str]) -> str:
@@ -389,7 +390,7 @@ class HardInfoGraph(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         new = fitted.history[len(fitted.history) - epochs :]
         sentence = caution(data.num_graphs, config.batch_size, config.method, new, config.negative_queue)
         if sentence is not None:
-            warnings.warn(sentence, stacklevel=users_level())
+            warnings.warn(sentence, stacklevel=user_stacklevel())
 
     @contextmanager
     def _threads(self) -> Iterator[None]:

@@ -28,7 +28,7 @@ import tyro
 
 from graphcl_hard.config import Config, Probe, Scale
 from graphcl_hard.exceptions import InputError
-from graphcl_hard.io.atomic_write import replacing
+from graphcl_hard.io.atomic_write import atomic_write
 from graphcl_hard.runs.cli import (
     check_new_file,
     exit_status,
@@ -117,7 +117,7 @@ def _evaluate(arguments: Arguments) -> None:
             "scores": scores,
             **environment(),
         }
-        with replacing(arguments.out) as partial:
+        with atomic_write(arguments.out) as partial:
             partial.write_text(json.dumps(result, indent=2, allow_nan=False) + "\n", encoding="utf-8")
     display.scores(f"{arguments.vectors.name}: {len(y)} graphs, {classes} classes, seed {arguments.seed}", scores)
     seen = "sign(x) log(1 + |x|) of the vectors" if arguments.scale == "log" else "the vectors as they are"

@@ -19,7 +19,7 @@ def first_line(error: BaseException) -> str:
     return str(error).splitlines()[0][:200] if str(error) else type(error).__name__
 
 
-def shown(value: object) -> str:
+def short_repr(value: object) -> str:
     """A value as a sentence shows it: its `repr`, cut where it is long; what nests does not multiply."""
     cut = reprlib.Repr()
     cut.maxlevel, cut.maxstring, cut.maxother, cut.maxlong = 2, 200, 200, 200
@@ -29,12 +29,12 @@ def shown(value: object) -> str:
         return f"a {type(value).__name__} of very many digits"
 
 
-def brief(value: object) -> str:
+def short_str(value: object) -> str:
     """A setting's value as it was written, cut where it is long."""
     try:
         return str(value)[:200]
     except ValueError:
-        return shown(value)
+        return short_repr(value)
 
 
 def _folder(package: str) -> str:
@@ -49,7 +49,7 @@ def _folder(package: str) -> str:
 _NOT_THE_USERS = (os.path.join(os.path.dirname(__file__), ""), _folder("sklearn"), _folder("joblib"))
 
 
-def users_level() -> int:
+def user_stacklevel() -> int:
     """The stacklevel with which the caller's `warnings.warn` points outside of this package, scikit-learn and joblib.
 
     So `fit` inside a Pipeline, or behind scikit-learn's wrappers, points at the line that a person wrote.

@@ -140,7 +140,7 @@ def _run(config: Config) -> None:
     if not is_path(config.dataset) and not rank:
         check_spelling(check_name(config.dataset))
 
-    from graphcl_hard.data.load import open_set
+    from graphcl_hard.data.load import open_dataset
     from graphcl_hard.loader.features import FeatureMap
     from graphcl_hard.runs.display import Display
     from graphcl_hard.runs.experiment import run_seeds
@@ -159,7 +159,7 @@ def _run(config: Config) -> None:
         processes = Processes() if size > 1 else None
     with nullcontext() if processes is None else processes.first_alone():
         with display.download(config.dataset) as progress:
-            graphs = open_set(config.dataset, data_dir=config.data_dir, progress=progress)
+            graphs = open_dataset(config.dataset, data_dir=config.data_dir, progress=progress)
         features = FeatureMap.fit(graphs, config.use_node_attr, with_edges=config.encoder == "gine")
         if config.evaluate:
             _check_evaluation(config, graphs, display)

@@ -14,7 +14,7 @@ with atheris.instrument_imports(include=["graphcl_hard", "zipfile", "safetensors
     from graphcl_hard.data.tu.archive import extract
     from graphcl_hard.data.tu.reader import read_tu_folder
     from graphcl_hard.exceptions import InputError
-    from graphcl_hard.io.checksum import read_summed, summed
+    from graphcl_hard.io.checksum import encode_checksummed, read_checksummed
 
 import torch
 from test_download import FILES, zip_bytes
@@ -25,7 +25,7 @@ BETWEEN = b"\xff\xfe"  # of a set's files, in one input
 SOUND = {
     "tu": [BETWEEN.join(text.encode() for text in FILES.values()), BETWEEN.join([b"1, 2\n2, 1\n", b"1\n1\n", b"0\n"])],
     "zip": [zip_bytes()],
-    "safetensors": [summed({"weight": torch.ones(3, 2), "bias": torch.zeros(0)}, "text", "words")],
+    "safetensors": [encode_checksummed({"weight": torch.ones(3, 2), "bias": torch.zeros(0)}, "text", "words")],
 }
 
 
@@ -51,7 +51,7 @@ def zip_(content):
 
 def safetensors(content):
     (FOLDER / "file").write_bytes(content)
-    read_summed(FOLDER / "file", "text", required=False)
+    read_checksummed(FOLDER / "file", "text", required=False)
 
 
 READERS = {"tu": tu, "zip": zip_, "safetensors": safetensors}

@@ -15,7 +15,7 @@ import torch
 from fuzz import TIMES
 
 from graphcl_hard.data.graph_data import GraphData
-from graphcl_hard.io.atomic_write import replacing
+from graphcl_hard.io.atomic_write import atomic_write
 from graphcl_hard.runs.environment import environment
 
 
@@ -40,7 +40,7 @@ def pytest_terminal_summary(terminalreporter, exitstatus, config):
         "tests": {report.nodeid: [kind, round(report.duration, 1)] for kind, report in found},
     }
     path.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(path) as partial:
+    with atomic_write(path) as partial:
         partial.write_text(json.dumps(record, indent=1) + "\n")
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import yaml
 
 from graphcl_hard.config import OUTPUT_SETTINGS
-from graphcl_hard.io.checksum import read_summed
+from graphcl_hard.io.checksum import read_checksummed
 
 
 def without_times(folder):
@@ -40,7 +40,7 @@ def assert_whole(folder):
         elif path.suffix == ".yaml":
             assert len(yaml.safe_load(path.read_text())) > 30
         elif path.suffix == ".safetensors":
-            read_summed(path, "epochs" if "checkpoint" in path.name else None)
+            read_checksummed(path, "epochs" if "checkpoint" in path.name else None)
         elif path.suffix == ".npz":
             with np.load(path) as arrays:
                 assert all(array.size for array in arrays.values())

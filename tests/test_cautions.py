@@ -4,7 +4,7 @@ import warnings
 
 import pytest
 
-from graphcl_hard.exceptions import users_level
+from graphcl_hard.exceptions import user_stacklevel
 from graphcl_hard.training.state import Epoch
 from graphcl_hard.training.warnings import caution
 
@@ -61,7 +61,7 @@ def test_a_queues_negatives_count(graphs, batch_size, method, queue, sentence):
 
 
 def test_the_level_of_a_call_from_outside_is_its_own_line():
-    assert users_level() == 1
+    assert user_stacklevel() == 1
     with pytest.warns(UserWarning, match="text") as caught:
-        warnings.warn("text", stacklevel=users_level())
+        warnings.warn("text", stacklevel=user_stacklevel())
     assert caught[0].filename == __file__

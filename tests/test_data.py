@@ -30,7 +30,7 @@ from graphcl_hard.data.tu.names import (
     writable_folder,
 )
 from graphcl_hard.exceptions import InputError
-from graphcl_hard.io.checksum import read_summed, write_summed
+from graphcl_hard.io.checksum import read_checksummed, write_checksummed
 
 ROOT = Path(data.__file__).resolve().parents[2]
 MIRROR = os.environ.get("GRAPHCL_HARD_MIRROR")
@@ -450,9 +450,9 @@ def test_a_cache_of_an_earlier_format_is_read_anew(tmp_path):
     write(tmp_path / "TINY" / "raw", {**TINY, "edge_labels": "0\n0\n1\n1\n2\n2\n"})
     load_graphs("TINY", data_dir=tmp_path)
     path = tmp_path / "TINY" / "processed" / "tu_arrays.safetensors"
-    tensors, text = read_summed(path, "set")
+    tensors, text = read_checksummed(path, "set")
     del tensors["edge_label"]
-    write_summed(path, tensors, "set", text.replace(f"{tu_cache.CACHE_FORMAT} ", "1 ", 1))
+    write_checksummed(path, tensors, "set", text.replace(f"{tu_cache.CACHE_FORMAT} ", "1 ", 1))
     assert load_graphs("TINY", data_dir=tmp_path).edge_label.tolist() == [[0], [0], [1], [1], [2], [2]]
 
 
@@ -461,10 +461,10 @@ def test_a_cache_with_a_right_sum_and_a_wrong_text_is_made_anew_and_was_a_traceb
     write(tmp_path / "TINY" / "raw", TINY)
     expected = load_graphs("TINY", data_dir=tmp_path)
     path = tmp_path / "TINY" / "processed" / "tu_arrays.safetensors"
-    tensors, whole = read_summed(path, "set")
-    write_summed(path, tensors, "set", text)
+    tensors, whole = read_checksummed(path, "set")
+    write_checksummed(path, tensors, "set", text)
     assert_same(load_graphs("TINY", data_dir=tmp_path), expected)
-    assert read_summed(path, "set")[1] == whole
+    assert read_checksummed(path, "set")[1] == whole
 
 
 def test_pre_transform_and_pre_filter_as_in_pyg_but_never_stale(tmp_path):

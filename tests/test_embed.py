@@ -14,7 +14,7 @@ from graphcl_hard.data.load import load_graphs
 from graphcl_hard.embed import main, read_features
 from graphcl_hard.evaluation.checks import rescale
 from graphcl_hard.exceptions import InputError
-from graphcl_hard.io.checksum import with_sum
+from graphcl_hard.io.checksum import with_checksum
 from graphcl_hard.loader.features import node_features
 from graphcl_hard.run import main as run
 
@@ -101,7 +101,7 @@ def test_a_gine_of_an_earlier_version_is_refused(gine, tmp_path, capsys):
     folder = shutil.copytree(gine, tmp_path / "old")
     features = json.loads((folder / "features.json").read_text())
     del features["edges"]
-    (folder / "features.json").write_text(json.dumps(with_sum(features)))
+    (folder / "features.json").write_text(json.dumps(with_checksum(features)))
     assert main([str(folder), "--data", "MUTAG", "--out", str(tmp_path / "v.npz")]) == 2
     assert "has the encoder gine and no map of the edges' features" in capsys.readouterr().err
     assert not (tmp_path / "v.npz").exists()

@@ -203,7 +203,7 @@ def test_round_trip_on_disk(name, readout, tmp_path):
 
 def test_an_encoder_of_another_class_is_refused_and_an_older_folder_holds_a_gin(tmp_path):
     make("gcn").save_pretrained(tmp_path)
-    with pytest.raises(InputError, match="holds the encoder 'gcn', and GINEncoder loads gin alone; use load_encoder"):
+    with pytest.raises(InputError, match="holds the encoder 'gcn', and GINEncoder loads only gin; use load_encoder"):
         GINEncoder.from_pretrained(tmp_path)
     gin = make("gin")
     gin.save_pretrained(tmp_path)

@@ -27,7 +27,7 @@ from graphcl_hard.config import OF_RUNS, Config
 from graphcl_hard.data.tu.dataset import TUDataset
 from graphcl_hard.estimator import OWN
 from graphcl_hard.evaluation.checks import rescale
-from graphcl_hard.io.checksum import read_summed, write_summed
+from graphcl_hard.io.checksum import read_checksummed, write_checksummed
 from graphcl_hard.run import main
 
 
@@ -172,7 +172,7 @@ def test_save_and_load(fitted, graphs, tmp_path):
 
 def test_a_file_of_forged_sizes_asks_for_no_memory(fitted, tmp_path):
     fitted.save(tmp_path / "saved")
-    tensors, text = read_summed(tmp_path / "saved", "estimator")
+    tensors, text = read_checksummed(tmp_path / "saved", "estimator")
     for part, name, size in [
         ("encoder", "hidden_channels", 65536),
         ("encoder", "num_layers", 10**6),
@@ -180,7 +180,7 @@ def test_a_file_of_forged_sizes_asks_for_no_memory(fitted, tmp_path):
     ]:
         content = json.loads(text)
         content[part][name] = size
-        write_summed(tmp_path / "forged", tensors, "estimator", json.dumps(content))
+        write_checksummed(tmp_path / "forged", tensors, "estimator", json.dumps(content))
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         with pytest.raises(InputError, match=r"it has more layers|not of the sizes"):
             HardInfoGraph.load(tmp_path / "forged")

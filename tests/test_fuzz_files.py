@@ -20,7 +20,7 @@ from graphcl_hard import GINEncoder, HardInfoGraph, load_encoder
 from graphcl_hard.config import Config, to_plain
 from graphcl_hard.data.tu.archive import extract
 from graphcl_hard.embed import read_features
-from graphcl_hard.io.checksum import read_summed, with_sum, write_summed
+from graphcl_hard.io.checksum import read_checksummed, with_checksum, write_checksummed
 from graphcl_hard.io.file_names import CHECKPOINTS
 from graphcl_hard.io.vectors import read_vectors, write_vectors
 from graphcl_hard.loader.features import FeatureMap
@@ -300,7 +300,7 @@ def test_a_map_of_features_is_read_or_refused(tmp_path, text):
     """Also of what has the sum of its own content; test_embed.py has one with another's."""
     with contextlib.suppress(ValueError, RecursionError):
         content = json.loads(text)
-        text = json.dumps(with_sum(content)).encode() if isinstance(content, dict) else text
+        text = json.dumps(with_checksum(content)).encode() if isinstance(content, dict) else text
     (tmp_path / "features.json").write_bytes(text)
     found = outcome(lambda: read_features(tmp_path))
     if found is not None:
@@ -370,11 +370,11 @@ def test_an_estimators_file_is_read_as_it_was_or_refused(tmp_path, saved, chance
     if chance.random() < 0.5:
         path.write_bytes(damaged(saved[0].read_bytes(), chance, times=2))
     else:  # another text with a right sum
-        tensors, text = read_summed(saved[0], "estimator")
+        tensors, text = read_checksummed(saved[0], "estimator")
         content = json.loads(text)
         inner = chance.choice([content, *(part for part in content.values() if isinstance(part, dict))])
         inner[chance.choice(list(inner))] = value
-        write_summed(path, tensors, "estimator", json.dumps(content))
+        write_checksummed(path, tensors, "estimator", json.dumps(content))
     found = outcome(lambda: HardInfoGraph.load(path))
     if found is not None:
         vectors = outcome(lambda: found.transform(GRAPHS), lines=9)

@@ -19,7 +19,7 @@ from graphcl_hard import GraphShards, InputError, load_graphs, to_chunks, write_
 from graphcl_hard.data.collate import to_graph_data
 from graphcl_hard.data.graph_data import GraphData
 from graphcl_hard.data.tu.names import SHARDS_INDEX
-from graphcl_hard.io.checksum import with_sum
+from graphcl_hard.io.checksum import with_checksum
 from graphcl_hard.loader.features import FeatureMap
 
 NAMES = {"node_label": "kind", "node_attr": ("size",), "edge_label": "bond", "edge_attr": ("length",)}
@@ -215,7 +215,7 @@ def test_an_index_that_is_none_is_refused(tmp_path, toy, key, value):
     write_shards(folder, [toy])
     index = json.loads((folder / SHARDS_INDEX).read_text())
     index |= {key: value}
-    (folder / SHARDS_INDEX).write_text(json.dumps(with_sum(index)))
+    (folder / SHARDS_INDEX).write_text(json.dumps(with_checksum(index)))
     refused(lambda: GraphShards(folder), str(folder))
 
 

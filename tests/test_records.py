@@ -14,7 +14,7 @@ import pytest
 from graphcl_hard.exceptions import InputError
 from graphcl_hard.io import atomic_write as whole_files
 from graphcl_hard.io import file_names
-from graphcl_hard.io.atomic_write import replacing
+from graphcl_hard.io.atomic_write import atomic_write
 from graphcl_hard.runs import environment as environment_module
 from graphcl_hard.runs import folder as run_folder
 from graphcl_hard.runs.folder import RunFolder
@@ -25,7 +25,7 @@ def test_a_file_is_replaced_whole_or_not_at_all(tmp_path):
     path.write_text("old")
 
     def fail():
-        with replacing(path) as partial:
+        with atomic_write(path) as partial:
             partial.write_text("ne")
             raise RuntimeError("in the middle")
 
@@ -33,7 +33,7 @@ def test_a_file_is_replaced_whole_or_not_at_all(tmp_path):
         fail()
     assert path.read_text() == "old"
     assert os.listdir(tmp_path) == ["a.txt"]
-    with replacing(path) as partial:
+    with atomic_write(path) as partial:
         partial.write_text("new")
         assert path.read_text() == "old"
     assert path.read_text() == "new"

@@ -10,7 +10,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from graphcl_hard.io.atomic_write import replacing
+from graphcl_hard.io.atomic_write import atomic_write
 from study.analysis import FAMILIES
 
 # Okabe and Ito's colours, which are told apart whatever colours a reader sees; markers say it again
@@ -95,5 +95,5 @@ def error_bars(axes: Axes, x: Any, found: Sequence[Any], family: str, number: in
 
 def save(figure: Figure, path: Path) -> None:
     """Write a PNG file that holds nothing of the day or the library's version."""
-    with replacing(path) as partial:
+    with atomic_write(path) as partial:
         figure.savefig(partial, dpi=140, metadata={"Software": None})

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from graphcl_hard.config import OUTPUT_SETTINGS
-from graphcl_hard.io.atomic_write import PARTIAL, replacing
+from graphcl_hard.io.atomic_write import PARTIAL, atomic_write
 from graphcl_hard.io.file_names import METRICS, RESULT
 
 CURVES = ("loss", "effective_negatives", "positive_score", "negative_score")
@@ -69,7 +69,7 @@ def write_record(path: Path, record: Mapping[str, Any]) -> None:
     """Write a record, whole or not at all; one key a line, so that two records can be compared by eye."""
     path.parent.mkdir(parents=True, exist_ok=True)
     lines = [f"{json.dumps(key)}: {json.dumps(value, allow_nan=False)}" for key, value in record.items()]
-    with replacing(path) as partial:
+    with atomic_write(path) as partial:
         partial.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
 
 

@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 
 from graphcl_hard.exceptions import InputError
-from graphcl_hard.io.atomic_write import replacing
+from graphcl_hard.io.atomic_write import atomic_write
 
 PLACE = re.compile(r"(<!-- table (?P<name>[\w-]+) -->\n).*?(<!-- end of table -->)", re.DOTALL)
 
@@ -38,5 +38,5 @@ def fill_tables(document: Path, tables: Path) -> None:
     text = document.read_text(encoding="utf-8")
     filled = PLACE.sub(table, text)
     if filled != text:
-        with replacing(document) as partial:
+        with atomic_write(document) as partial:
             partial.write_text(filled, encoding="utf-8", newline="\n")

@@ -22,7 +22,7 @@ from graphcl_hard.config import Scale
 from graphcl_hard.evaluation.checks import check_embeddings, check_folds, rescale
 from graphcl_hard.evaluation.cross_validation import INNER_FOLDS
 from graphcl_hard.evaluation.probes import PROBES
-from graphcl_hard.io.atomic_write import replacing
+from graphcl_hard.io.atomic_write import atomic_write
 from graphcl_hard.io.file_names import EMBEDDINGS, RESULT
 from study.cell import Cell
 
@@ -229,5 +229,5 @@ def _write(path: Path, entries: list[Entry]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     places = {probe: place for place, probe in enumerate(LABEL_PROBES)}
     entries.sort(key=lambda entry: (entry["method"], entry["seed"], places[entry["probe"]], entry["fraction"]))
-    with replacing(path) as partial:
+    with atomic_write(path) as partial:
         partial.write_text("[\n" + ",\n".join(json.dumps(entry) for entry in entries) + "\n]\n", encoding="utf-8")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from graphcl_hard.exceptions import InputError
-from graphcl_hard.io.atomic_write import replacing
+from graphcl_hard.io.atomic_write import atomic_write
 from study.canvas import save
 from study.cell_records import read_records
 from study.page import MAPS, build_sections, render
@@ -73,7 +73,7 @@ def _write_table(table: Table, folder: Path) -> list[Path]:
 
 
 def _write(path: Path, text: str) -> None:
-    with replacing(path) as partial:
+    with atomic_write(path) as partial:
         partial.write_text(text, encoding="utf-8", newline="\n")
 
 

@@ -18,7 +18,7 @@ from graphcl_hard.data.adjacency import clean_edges
 from graphcl_hard.data.graph_data import GraphData
 from graphcl_hard.data.readers import WEIGHT, Names, OneGraph, check_graph, read_data, read_matrix, read_networkx
 from graphcl_hard.data.shards import SHARD_GRAPHS, GraphShards
-from graphcl_hard.exceptions import InputError, shown
+from graphcl_hard.exceptions import InputError, short_repr
 
 KINDS = "torch_geometric.data.Data, networkx graphs or square SciPy sparse matrices"
 READERS: dict[str, Callable[..., OneGraph]] = {
@@ -67,17 +67,17 @@ def to_graph_data(
         InputError: the graphs are of several kinds, or of another; one of them lacks an attribute that others have or
             that was named, has a value that is not finite, or edges that name no node; by its number, from 0.
     """
-    names = read_names(node_label, node_attr, edge_label, edge_attr)
+    names = attribute_names(node_label, node_attr, edge_label, edge_attr)
     if isinstance(graphs, (GraphData, GraphShards)):
-        columns = unwanted(graphs, names)
+        columns = unused_columns(graphs, names)
         if isinstance(graphs, GraphShards):
             return graphs.without(*columns).whole()
         without: dict[str, Any] = dict.fromkeys(columns)
         return dataclasses.replace(graphs, **without) if columns else graphs
-    given = list(one_by_one(graphs))
+    given = list(iterate_graphs(graphs))
     if not given:
         raise InputError("graphs must hold at least one graph, got none; give a list with graphs in it.")
-    return _flat(_read(given, names, {}, 0), 0)
+    return _concatenate(_read(given, names, {}, 0), 0)
 
 
 def to_chunks(
@@ -94,14 +94,14 @@ def to_chunks(
     Raises:
         InputError: as `to_graph_data` does, when it comes to the graph.
     """
-    names = read_names(node_label, node_attr, edge_label, edge_attr)
-    each, kinds, done = one_by_one(graphs), dict[str, int](), 0
+    names = attribute_names(node_label, node_attr, edge_label, edge_attr)
+    each, kinds, done = iterate_graphs(graphs), dict[str, int](), 0
     while given := list(itertools.islice(each, size)):
-        yield _flat(_read(given, names, kinds, done), done)
+        yield _concatenate(_read(given, names, kinds, done), done)
         done += len(given)
 
 
-def _flat(parts: Sequence[OneGraph], done: int) -> GraphData:
+def _concatenate(parts: Sequence[OneGraph], done: int) -> GraphData:
     """Graphs as flat tensors; `done` is the number of the first, for complaints."""
     sizes = np.array([part.num_nodes for part in parts], dtype=np.int64)
     node_ptr = np.append(0, np.cumsum(sizes))
@@ -133,7 +133,9 @@ def _flat(parts: Sequence[OneGraph], done: int) -> GraphData:
     )
 
 
-def read_names(node_label: Any = None, node_attr: Any = None, edge_label: Any = None, edge_attr: Any = None) -> Names:
+def attribute_names(
+    node_label: Any = None, node_attr: Any = None, edge_label: Any = None, edge_attr: Any = None
+) -> Names:
     """The arguments of `to_graph_data`, of which any may be left out, checked.
 
     Raises:
@@ -141,7 +143,7 @@ def read_names(node_label: Any = None, node_attr: Any = None, edge_label: Any = 
     """
     for what, name in (("node_label", node_label), ("edge_label", edge_label)):
         if not isinstance(name, (str, type(None))):
-            raise InputError(f"{what} must be a name or None, got {shown(name)}; mend it.")
+            raise InputError(f"{what} must be a name or None, got {short_repr(name)}; mend it.")
     return Names(node_label, _names(node_attr, "node_attr"), edge_label, _names(edge_attr, "edge_attr"))
 
 
@@ -150,11 +152,11 @@ def _names(given: Any, what: str) -> tuple[str, ...] | None:
         return None
     names = (given,) if isinstance(given, str) else given
     if not isinstance(names, (tuple, list)) or not all(isinstance(name, str) for name in names):
-        raise InputError(f"{what} must be a name, a tuple of names or None, got {shown(given)}; mend it.")
+        raise InputError(f"{what} must be a name, a tuple of names or None, got {short_repr(given)}; mend it.")
     return tuple(names)
 
 
-def unwanted(graphs: GraphData | GraphShards, names: Names) -> list[str]:
+def unused_columns(graphs: GraphData | GraphShards, names: Names) -> list[str]:
     """The columns of a set in flat tensors that are not asked for.
 
     Raises:
@@ -171,7 +173,7 @@ def unwanted(graphs: GraphData | GraphShards, names: Names) -> list[str]:
     return [*nodes, *(["edge_attr"] if names.edge_attr == () else [])]
 
 
-def one_by_one(graphs: Iterable[Any]) -> Iterator[Any]:
+def iterate_graphs(graphs: Iterable[Any]) -> Iterator[Any]:
     """The graphs of a list, a dataset or any iterable.
 
     Raises:

@@ -14,7 +14,7 @@ import numpy as np
 from torch.utils.data import Subset
 from torch_geometric.data import InMemoryDataset
 
-from graphcl_hard.data.collate import one_by_one, read_names, to_chunks, to_graph_data, unwanted
+from graphcl_hard.data.collate import attribute_names, iterate_graphs, to_chunks, to_graph_data, unused_columns
 from graphcl_hard.data.graph_data import GraphData
 from graphcl_hard.data.shard_writer import write_shards
 from graphcl_hard.data.shards import WINDOW, GraphShards
@@ -24,11 +24,11 @@ from graphcl_hard.data.tu.download import Progress, fetch_dataset
 from graphcl_hard.data.tu.names import (
     check_name,
     check_spelling,
+    dataset_in_folder,
     default_data_dir,
     embedded_folder,
     is_path,
     is_shards,
-    set_in_folder,
     writable_folder,
 )
 from graphcl_hard.data.tu.reader import read_tu_folder, tu_file
@@ -63,7 +63,7 @@ def load_graphs(
         path = Path(os.path.expanduser(name_or_path))
         if is_shards(path):
             return GraphShards(path).whole()
-        name = set_in_folder(path)
+        name = dataset_in_folder(path)
         return graph_data(name, read_tu_folder(path, name))
 
     name = check_name(name_or_path)
@@ -84,7 +84,7 @@ def load_graphs(
         return graph_data(name, read_cached(base / "raw", name, base / "processed"))
 
 
-def open_set(
+def open_dataset(
     name_or_path: str, *, data_dir: str | Path | None = None, progress: Progress | None = None
 ) -> GraphData | GraphShards:
     """`load_graphs`, but a set of shards with more than 16,384 graphs stays on the disk."""
@@ -114,14 +114,14 @@ def open_graphs(graphs: Graphs, **names: Any) -> GraphData | GraphShards:
         OSError: the temporary folder cannot be written.
     """
     if isinstance(graphs, GraphShards) and graphs.num_graphs > WINDOW:
-        return graphs.without(*unwanted(graphs, read_names(**names)))
+        return graphs.without(*unused_columns(graphs, attribute_names(**names)))
     held: Any = graphs
     while isinstance(held, Subset):
         held = held.dataset
     in_memory = isinstance(held, (list, tuple, np.ndarray, InMemoryDataset))
     if isinstance(graphs, (GraphData, GraphShards)) or in_memory:
         return to_graph_data(graphs, **names)
-    each = one_by_one(graphs)
+    each = iterate_graphs(graphs)
     first = deque(itertools.islice(each, WINDOW + 1))
     if len(first) <= WINDOW:
         return to_graph_data(first, **names)

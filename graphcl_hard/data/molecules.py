@@ -17,7 +17,7 @@ import torch
 from graphcl_hard.data.collate import to_graph_data
 from graphcl_hard.data.graph_data import GraphData
 from graphcl_hard.data.shards import SHARD_GRAPHS
-from graphcl_hard.exceptions import InputError, first_line, shown
+from graphcl_hard.exceptions import InputError, first_line, short_repr
 
 
 class ClassLabels:
@@ -46,8 +46,8 @@ class ClassLabels:
             self._are_names = bool(text) and not is_number
         if not text or (is_number and not is_whole) or self._are_names == is_whole:
             raise InputError(
-                f"{where} has the {self._column} {shown(value)}, must be a class, all of them whole numbers or all "
-                "names; leave --label out to convert without classes."
+                f"{where} has the {self._column} {short_repr(value)}, must be a class: all of them whole numbers or "
+                "all names; leave --label out to convert without classes."
             )
         return self._names.setdefault(text, len(self._names)) if self._are_names else int(text.partition(".")[0])
 
@@ -99,7 +99,7 @@ def smiles_chunks(
             except ValueError:
                 graph, why = None, "with an atom that has no such labels, as of a charge beyond -5 to 6"
             if graph is None:
-                where = f"Row {number} of {path} (from 1) holds {shown(text)}, {why}"
+                where = f"Row {number} of {path} (from 1) holds {short_repr(text)}, {why}"
                 if on_invalid is None:
                     raise InputError(f"{where}; mend it, or leave such rows out by --skip-invalid.")
                 on_invalid(f"{where}; it is left out.")

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch_geometric.data import Data
 
-from graphcl_hard.exceptions import InputError, shown
+from graphcl_hard.exceptions import InputError, short_repr
 
 INTEGERS = (torch.int8, torch.uint8, torch.int16, torch.int32, torch.int64)
 WEIGHT = "weight"
@@ -180,7 +180,7 @@ def _label(value: Any, where: str, index: int) -> Hashable:
     value = value.item() if isinstance(value, np.generic) else value
     if not isinstance(value, Hashable) or isinstance(value, Tensor) or (isinstance(value, float) and math.isnan(value)):
         raise InputError(
-            f"Graph {index} has the label {shown(value)} at its {where}, which cannot be told from others; give a "
+            f"Graph {index} has the label {short_repr(value)} at its {where}, which cannot be told from others; give a "
             "string or a number."
         )
     return value
@@ -234,7 +234,9 @@ def count(value: Any, index: int) -> int:
     """
     value = value.item() if isinstance(value, Tensor) and value.numel() == 1 and is_plain(value) else value
     if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or not 0 <= value < 2**31:
-        raise InputError(f"Graph {index} has num_nodes {shown(value)}, must be a number from 0 to 2**31 - 1; mend it.")
+        raise InputError(
+            f"Graph {index} has num_nodes {short_repr(value)}, must be a number from 0 to 2**31 - 1; mend it."
+        )
     return int(value)
 
 

@@ -16,8 +16,8 @@ from graphcl_hard.data.shards import FORMAT, LABELS, PER_EDGE, PER_NODE, GraphSh
 from graphcl_hard.data.tu.names import SHARDS_INDEX as INDEX
 from graphcl_hard.data.tu.names import is_shards
 from graphcl_hard.exceptions import InputError
-from graphcl_hard.io.atomic_write import PARTIAL, replacing
-from graphcl_hard.io.checksum import digest, with_sum, write_summed
+from graphcl_hard.io.atomic_write import PARTIAL, atomic_write
+from graphcl_hard.io.checksum import tensors_checksum, with_checksum, write_checksummed
 from graphcl_hard.io.file_names import LOCK
 
 # What a set that was not finished may have left in its folder, beside its lock; without an index, it is replaced.
@@ -69,8 +69,8 @@ def _write(path: Path, chunks: Iterable[GraphData], name: str, progress: Callabl
     done = 0
     for chunk in chunks:
         shard, tensors = f"{len(shards):06d}.safetensors", _shard(chunk, done, widths, numbers)
-        write_summed(path / shard, tensors)
-        shards.append((shard, digest(tensors)))
+        write_checksummed(path / shard, tensors)
+        shards.append((shard, tensors_checksum(tensors)))
         done += chunk.num_graphs
         if progress is not None:
             progress(done)
@@ -86,8 +86,8 @@ def _write(path: Path, chunks: Iterable[GraphData], name: str, progress: Callabl
     }
     held = [column for column, width in widths.items() if width]
     index = {"format": FORMAT, "name": name, "columns": held, "values": values, "places": places, "shards": shards}
-    with replacing(path / INDEX) as partial:
-        partial.write_text(json.dumps(with_sum(index)), encoding="utf-8")
+    with atomic_write(path / INDEX) as partial:
+        partial.write_text(json.dumps(with_checksum(index)), encoding="utf-8")
     return GraphShards(path)
 
 

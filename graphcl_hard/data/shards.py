@@ -16,9 +16,9 @@ from torch import Tensor
 from graphcl_hard._tensor import offsets
 from graphcl_hard.data.graph_data import GraphData
 from graphcl_hard.data.tu.names import SHARDS_INDEX as INDEX
-from graphcl_hard.exceptions import InputError, first_line, shown
+from graphcl_hard.exceptions import InputError, first_line, short_repr
 from graphcl_hard.io._tensor_rows import TensorRows
-from graphcl_hard.io.checksum import json_digest, read_summed
+from graphcl_hard.io.checksum import json_checksum, read_checksummed
 
 FORMAT = 1
 SHARD_GRAPHS = 8192
@@ -52,9 +52,9 @@ class GraphShards:
         try:
             index = json.loads((self.path / INDEX).read_text(encoding="utf-8"))
             if index["format"] != FORMAT:
-                found = shown(index["format"])
+                found = short_repr(index["format"])
                 raise InputError(f"{self.path} is a set of format {found}, must be {FORMAT}; convert it again.")
-            if index["sum"] != json_digest(index):
+            if index["sum"] != json_checksum(index):
                 raise ValueError("its sum differs")
             self.name = str(index["name"])
             self._shards = [(str(shard), str(digest)) for shard, digest in index["shards"]]
@@ -171,7 +171,7 @@ class GraphShards:
                     raise ValueError("it belongs to another set")
                 self._files[shard] = file
             if check and shard not in self._checked:
-                read_summed(path)
+                read_checksummed(path)
                 self._checked.add(shard)
             return self._files[shard].read(bounds)
         except InputError as error:

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from graphcl_hard.config import Scale
-from graphcl_hard.exceptions import InputError, shown
+from graphcl_hard.exceptions import InputError, short_repr
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -82,6 +82,6 @@ def rescale(embedding: npt.NDArray[Any], scale: Scale) -> npt.NDArray[Any]:
     """
     if scale not in get_args(Scale):
         raise InputError(
-            f"scale must be one of {', '.join(get_args(Scale))}, got {shown(scale)}; linear changes nothing."
+            f"scale must be one of {', '.join(get_args(Scale))}, got {short_repr(scale)}; linear changes nothing."
         )
     return embedding if scale == "linear" else np.sign(embedding) * np.log1p(np.abs(embedding))

@@ -11,7 +11,7 @@ PARTIAL = ".part-"
 
 
 @contextmanager
-def replacing(path: Path, sync: bool = True) -> Iterator[Path]:
+def atomic_write(path: Path, sync: bool = True) -> Iterator[Path]:
     """A temporary path beside `path` that takes its place when the block ends well, and is removed when it does not.
 
     Args:

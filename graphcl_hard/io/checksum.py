@@ -13,29 +13,29 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from graphcl_hard.exceptions import InputError, first_line
-from graphcl_hard.io.atomic_write import replacing
+from graphcl_hard.io.atomic_write import atomic_write
 
 
-def summed(tensors: Mapping[str, Tensor], key: str | None = None, text: str = "") -> bytes:
+def encode_checksummed(tensors: Mapping[str, Tensor], key: str | None = None, text: str = "") -> bytes:
     """Tensors, and a text by this key, in safetensors with a SHA-256 of both.
 
     Without a text the same tensors give the same bytes; safetensors puts the entries of its header in any order.
     """
-    return save(dict(tensors), ({} if key is None else {key: text}) | {"sha256": digest(tensors, text)})
+    return save(dict(tensors), ({} if key is None else {key: text}) | {"sha256": tensors_checksum(tensors, text)})
 
 
-def write_summed(
+def write_checksummed(
     path: Path, tensors: Mapping[str, Tensor], key: str | None = None, text: str = "", sync: bool = True
 ) -> None:
-    """Replace a file by what `summed` gives; `sync` as in `replacing`."""
-    content = summed(tensors, key, text)
-    with replacing(path, sync) as partial:
+    """Replace a file by what `encode_checksummed` gives; `sync` as in `atomic_write`."""
+    content = encode_checksummed(tensors, key, text)
+    with atomic_write(path, sync) as partial:
         # Not safetensors' own writer, which hides a full disk behind an exception of its own.
         partial.write_bytes(content)
 
 
-def read_summed(path: Path, key: str | None = None, required: bool = True) -> tuple[dict[str, Tensor], str]:
-    """The tensors, on the CPU, and the text that `write_summed` put there.
+def read_checksummed(path: Path, key: str | None = None, required: bool = True) -> tuple[dict[str, Tensor], str]:
+    """The tensors, on the CPU, and the text that `write_checksummed` put there.
 
     Args:
         path: the file.
@@ -51,7 +51,7 @@ def read_summed(path: Path, key: str | None = None, required: bool = True) -> tu
         metadata = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")]).get("__metadata__") or {}
         text = "" if key is None else metadata.get(key, "")
         found = metadata.get("sha256")
-        whole = found == digest(tensors, text) if required or found is not None else True
+        whole = found == tensors_checksum(tensors, text) if required or found is not None else True
     except (OSError, SafetensorError, TypeError, ValueError, RuntimeError) as error:
         raise InputError(f"{path} cannot be read: {first_line(error)}") from error
     if not whole:
@@ -59,8 +59,8 @@ def read_summed(path: Path, key: str | None = None, required: bool = True) -> tu
     return tensors, text
 
 
-def digest(tensors: Mapping[str, Tensor], text: str = "") -> str:
-    """The SHA-256 that `write_summed` gives a file of these."""
+def tensors_checksum(tensors: Mapping[str, Tensor], text: str = "") -> str:
+    """The SHA-256 that `write_checksummed` gives a file of these."""
     found = hashlib.sha256(text.encode())
     for name in sorted(tensors):
         array: npt.NDArray[Any] = tensors[name].numpy()
@@ -69,12 +69,12 @@ def digest(tensors: Mapping[str, Tensor], text: str = "") -> str:
     return found.hexdigest()
 
 
-def with_sum(content: Mapping[str, Any]) -> dict[str, Any]:
+def with_checksum(content: Mapping[str, Any]) -> dict[str, Any]:
     """What a JSON file is to hold, and by the name "sum" its sum."""
-    return {**content, "sum": json_digest(content)}
+    return {**content, "sum": json_checksum(content)}
 
 
-def json_digest(content: Mapping[str, Any]) -> str:
+def json_checksum(content: Mapping[str, Any]) -> str:
     """The SHA-256 of what a JSON file holds, but for a sum of its own by the name "sum"."""
     held = {name: value for name, value in content.items() if name != "sum"}
     return hashlib.sha256(json.dumps(held, sort_keys=True).encode()).hexdigest()

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from graphcl_hard.exceptions import InputError
-from graphcl_hard.io.atomic_write import replacing
+from graphcl_hard.io.atomic_write import atomic_write
 
 TABLES = (".csv", ".parquet")
 READ = (".npz", ".npy", *TABLES)
@@ -220,7 +220,7 @@ def write_vectors(path: Path, parts: Iterable[Array], y: Array) -> int:
         InputError: .parquet without pyarrow.
     """
     write = {".npz": _write_npz, ".csv": _write_csv}.get(path.suffix) or _parquet_writer()
-    with replacing(path) as partial:
+    with atomic_write(path) as partial:
         blocks = _blocks(parts)
         first = next(blocks)
         write(partial, first.shape[1], first.dtype, itertools.chain([first], blocks), y)

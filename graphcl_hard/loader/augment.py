@@ -32,7 +32,7 @@ from graphcl_hard._tensor import offsets
 from graphcl_hard.config import View
 from graphcl_hard.data.adjacency import Adjacency, sort_rows
 from graphcl_hard.data.batch import GraphBatch
-from graphcl_hard.exceptions import InputError, shown
+from graphcl_hard.exceptions import InputError, short_repr
 from graphcl_hard.loader.random_walks import NEVER, first_visits
 
 
@@ -71,7 +71,7 @@ def augment(
     if not 0 <= strength < 1:
         raise InputError(f"strength must lie in [0, 1), got {strength}; 0.2 is usual.")
     if view not in get_args(View):
-        raise InputError(f"view must be one of {', '.join(get_args(View))}, got {shown(view)}.")
+        raise InputError(f"view must be one of {', '.join(get_args(View))}, got {short_repr(view)}.")
     batch = batch._replace(sample=None, views=None)
     if view == "none":
         return batch

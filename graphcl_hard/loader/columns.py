@@ -11,7 +11,7 @@ from torch import Tensor
 
 from graphcl_hard.data.graph_data import GraphData
 from graphcl_hard.data.shards import GraphShards
-from graphcl_hard.exceptions import InputError, users_level
+from graphcl_hard.exceptions import InputError, user_stacklevel
 
 Values = tuple[tuple[Hashable, ...], ...]
 """For each label column the values that have a column of the input, in its order."""
@@ -100,7 +100,7 @@ def label_columns(graphs: GraphData, what: str, known: Values, start: int = 0, w
         warnings.warn(
             f"{graphs.name} has {len(unknown)} {what} labels that the features were not made for ({shown}); their "
             f"{what}s have zeros in place of a 1.",
-            stacklevel=users_level(),
+            stacklevel=user_stacklevel(),
         )
     return torch.stack(columns, dim=1)
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from graphcl_hard._tensor import full_precision
-from graphcl_hard.exceptions import InputError, shown
+from graphcl_hard.exceptions import InputError, short_repr
 from graphcl_hard.losses.weights import check_beta
 
 Critic = Literal["dot", "cosine"]
@@ -124,4 +124,4 @@ def check_choices(**choices: tuple[str, object]) -> None:
     """Raise `InputError` on a (value, Literal) whose value is none of the literals."""
     for name, (value, kind) in choices.items():
         if value not in get_args(kind):
-            raise InputError(f"{name} must be one of {', '.join(get_args(kind))}, got {shown(value)}.")
+            raise InputError(f"{name} must be one of {', '.join(get_args(kind))}, got {short_repr(value)}.")

@@ -10,7 +10,7 @@ from typing import Any, get_type_hints
 import yaml
 
 from graphcl_hard.config import BEFORE, Config, flag
-from graphcl_hard.exceptions import InputError, shown
+from graphcl_hard.exceptions import InputError, short_repr
 
 # What PyYAML raises: a date such as 2001-99-99 is a ValueError, `!!bool x` a KeyError.
 _NOT_YAML = (yaml.YAMLError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
@@ -23,7 +23,7 @@ class _Loader(yaml.SafeLoader):
         """A mapping whose keys are all different."""
         keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]  # before others are merged in
         if twice := [key for key in keys if keys.count(key) > 1]:
-            raise ValueError(f"{shown(twice[0])} comes twice")
+            raise ValueError(f"{short_repr(twice[0])} comes twice")
         return super().construct_mapping(node, deep)
 
 
@@ -41,7 +41,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
         raise InputError(f"--config {path} cannot be read: {reason}; give the config.yaml of a run.") from error
     content = {} if content is None else content
     if not isinstance(content, dict):
-        raise InputError(f"--config {path} must hold one setting a line, such as 'beta: 2', got {shown(content)}.")
+        raise InputError(f"--config {path} must hold one setting a line, such as 'beta: 2', got {short_repr(content)}.")
     names = [field.name for field in dataclasses.fields(Config)]
     if {"dataset", "protocol", "probes"} <= content.keys():  # a run's own file, which names all settings of its time
         content = {**BEFORE, **content}
@@ -49,10 +49,10 @@ def read_yaml(path: Path) -> dict[str, Any]:
         if key not in names:
             close = difflib.get_close_matches(str(key), names, n=1)
             hint = f"did you mean {close[0]!r}?" if close else f"the settings are {', '.join(names)}."
-            raise InputError(f"--config {path} has the unknown setting {shown(key)}; {hint}")
+            raise InputError(f"--config {path} has the unknown setting {short_repr(key)}; {hint}")
         kind, fits = _kind(getattr(Config(), key), get_type_hints(Config)[key])
         if not fits(content[key]):
-            raise InputError(f"--config {path}: {key} must be {kind}, got {shown(content[key])}; mend that line.")
+            raise InputError(f"--config {path}: {key} must be {kind}, got {short_repr(content[key])}; mend that line.")
     return content
 
 

@@ -19,8 +19,8 @@ from graphcl_hard.data.shards import GraphShards
 from graphcl_hard.evaluation.checks import rescale
 from graphcl_hard.evaluation.effective_rank import effective_rank
 from graphcl_hard.io import file_names
-from graphcl_hard.io.atomic_write import replacing
-from graphcl_hard.io.checksum import with_sum
+from graphcl_hard.io.atomic_write import atomic_write
+from graphcl_hard.io.checksum import with_checksum
 from graphcl_hard.loader.features import FeatureMap
 from graphcl_hard.nn.encoders.base import GraphEncoder
 from graphcl_hard.runs import plots
@@ -92,7 +92,7 @@ def run_seed(
         remove_checkpoints(folder.path)  # it may have been killed before it did
         return finished
     folder.write_text(file_names.CONFIG, config.to_yaml())
-    folder.write_json(file_names.FEATURES, with_sum(features.to_dict()))
+    folder.write_json(file_names.FEATURES, with_checksum(features.to_dict()))
     result: dict[str, Any] = {
         "status": "running",
         "dataset": describe(graphs, features),
@@ -274,7 +274,7 @@ def _leave(
     if control is not None:
         arrays["batch_norm"] = control
     if arrays:
-        with replacing(folder.path / file_names.EMBEDDINGS) as partial:
+        with atomic_write(folder.path / file_names.EMBEDDINGS) as partial:
             np.savez_compressed(partial, y=y, **arrays)
     if not config.pictures:
         return

@@ -13,8 +13,8 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from graphcl_hard.exceptions import InputError, first_line, shown
-from graphcl_hard.io.atomic_write import PARTIAL, replacing, sync_file, sync_folder
+from graphcl_hard.exceptions import InputError, first_line, short_repr
+from graphcl_hard.io.atomic_write import PARTIAL, atomic_write, sync_file, sync_folder
 from graphcl_hard.io.file_names import (
     CONFIG,
     EVENTS,
@@ -126,8 +126,8 @@ class RunFolder:
         self._release()
 
     def write_text(self, name: str, text: str, sync: bool = True) -> None:
-        """Write a text file; `sync` as in `replacing`."""
-        with replacing(self.path / name, sync) as partial:
+        """Write a text file; `sync` as in `atomic_write`."""
+        with atomic_write(self.path / name, sync) as partial:
             partial.write_text(text, encoding="utf-8")
 
     def write_json(self, name: str, content: Mapping[str, Any]) -> None:
@@ -148,7 +148,7 @@ class RunFolder:
         except (OSError, RecursionError, ValueError) as error:
             raise InputError(f"{path} cannot be read: {first_line(error)}; remove it to make it anew.") from error
         if not isinstance(content, dict):
-            raise InputError(f"{path} must hold an object, got {shown(content)}; remove it to make it anew.")
+            raise InputError(f"{path} must hold an object, got {short_repr(content)}; remove it to make it anew.")
         return content
 
     def add_rows(self, name: str, rows: Iterable[Mapping[str, Any]]) -> None:

@@ -14,7 +14,7 @@ from sklearn.manifold import TSNE
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
-from graphcl_hard.io.atomic_write import replacing
+from graphcl_hard.io.atomic_write import atomic_write
 
 MAX_TSNE_GRAPHS = 3000  # beyond it t-SNE takes minutes, and a map by PCA shows as much
 
@@ -96,5 +96,5 @@ def _in_two_dimensions(embedding: npt.NDArray[np.floating], seed: int) -> tuple[
 
 def _save(figure: Figure, path: Path) -> None:
     FigureCanvasAgg(figure)
-    with replacing(path) as partial:
+    with atomic_write(path) as partial:
         figure.savefig(partial, dpi=130)

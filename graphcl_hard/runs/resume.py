@@ -6,7 +6,7 @@ from typing import Any
 
 from graphcl_hard.config import BEFORE, OUTPUT_SETTINGS, Config, flag, to_plain
 from graphcl_hard.exceptions import InputError
-from graphcl_hard.io.checksum import read_summed
+from graphcl_hard.io.checksum import read_checksummed
 from graphcl_hard.io.file_names import EMBEDDINGS, ENCODER, FEATURES, METRICS, RESULT
 from graphcl_hard.runs.config_file import read_yaml
 from graphcl_hard.runs.display import Display
@@ -49,7 +49,7 @@ def _damage(folder: Path, evaluated: bool) -> str | None:
     if evaluated and not zipfile.is_zipfile(folder / EMBEDDINGS):
         return f"{folder / EMBEDDINGS} is cut short"
     try:
-        read_summed(folder / ENCODER[0])
+        read_checksummed(folder / ENCODER[0])
     except InputError as error:
         return str(error)
     return None

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from graphcl_hard.exceptions import InputError, first_line
-from graphcl_hard.io.atomic_write import replacing
-from graphcl_hard.io.checksum import read_summed, summed
+from graphcl_hard.io.atomic_write import atomic_write
+from graphcl_hard.io.checksum import encode_checksummed, read_checksummed
 from graphcl_hard.io.file_names import CHECKPOINTS
 from graphcl_hard.training.state import Epoch, TrainingState
 
@@ -38,9 +38,9 @@ def write_checkpoint(folder: Path, state: TrainingState, progress: Progress) -> 
     tensors |= {f"embedding.{epoch}": torch.from_numpy(array) for epoch, array in progress.embeddings.items()}
     for epoch, encoder in progress.encoders.items():
         tensors |= {f"encoder.{epoch}.{name}": tensor.cpu() for name, tensor in encoder.items()}
-    content = summed(tensors, "epochs", json.dumps([epoch._asdict() for epoch in progress.epochs]))
+    content = encode_checksummed(tensors, "epochs", json.dumps([epoch._asdict() for epoch in progress.epochs]))
     latest, before = (folder / name for name in CHECKPOINTS)
-    with replacing(latest) as partial:
+    with atomic_write(latest) as partial:
         partial.write_bytes(content)
         if latest.exists():
             latest.replace(before)
@@ -78,7 +78,7 @@ def remove_checkpoints(folder: Path) -> None:
 
 
 def _read(path: Path, state: TrainingState) -> Progress:
-    tensors, text = read_summed(path, "epochs")
+    tensors, text = read_checksummed(path, "epochs")
     try:
         progress = Progress([Epoch(**row) for row in json.loads(text)])
         for name, tensor in tensors.items():

@@ -16,7 +16,7 @@ from graphcl_hard.config import SETTINGS, Config, to_plain
 from graphcl_hard.data.graph_data import GraphData
 from graphcl_hard.data.shards import PER_EDGE, GraphShards
 from graphcl_hard.exceptions import InputError
-from graphcl_hard.io.checksum import read_summed, write_summed
+from graphcl_hard.io.checksum import read_checksummed, write_checksummed
 from graphcl_hard.loader.features import FeatureMap
 from graphcl_hard.loader.streaming import make_batches
 from graphcl_hard.nn.encoders.base import GraphEncoder
@@ -139,12 +139,12 @@ class Fitted:
             "history": [epoch._asdict() for epoch in self.history],
             "epoch": self.state.epoch,
         }
-        write_summed(path, self.state.to_tensors(), "estimator", json.dumps(content))
+        write_checksummed(path, self.state.to_tensors(), "estimator", json.dumps(content))
 
     @classmethod
     def load(cls, path: Path) -> tuple["Fitted", dict[str, Any]]:
         """What `save` wrote, on the CPU, and the estimator's parameters."""
-        tensors, text = read_summed(path, "estimator")
+        tensors, text = read_checksummed(path, "estimator")
         content = json.loads(text)
         features = FeatureMap.from_dict(content["features"])
         config = Config(**_tuples(content["config"]), score_epochs=())

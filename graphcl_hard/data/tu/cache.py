@@ -10,7 +10,7 @@ from filelock import FileLock
 from graphcl_hard.data.tu.download import LOCK_SECONDS
 from graphcl_hard.data.tu.reader import TuArrays, read_tu_folder, tu_digest
 from graphcl_hard.exceptions import InputError
-from graphcl_hard.io.checksum import read_summed, write_summed
+from graphcl_hard.io.checksum import read_checksummed, write_checksummed
 
 CACHE_FORMAT = 3  # raise when TuArrays or the meaning of a field changes
 
@@ -35,7 +35,7 @@ def read_cached(raw_dir: Path, name: str, processed_dir: Path | None, force_relo
     try:
         processed_dir.mkdir(parents=True, exist_ok=True)
         with FileLock(processed_dir / ".lock", timeout=LOCK_SECONDS):
-            write_summed(path, tensors, "set", text)
+            write_checksummed(path, tensors, "set", text)
     except OSError:  # also the time-out of the lock
         pass
     return arrays
@@ -43,7 +43,7 @@ def read_cached(raw_dir: Path, name: str, processed_dir: Path | None, force_relo
 
 def _load_cache(path: Path, digest: str) -> TuArrays | None:
     try:
-        tensors, text = read_summed(path, "set")
+        tensors, text = read_checksummed(path, "set")
         content = json.loads(text)
         known, counted = content["digest"], content["num_edge_attributes"]
     except (InputError, LookupError, TypeError, ValueError):  # missing, damaged, or another kind of file

@@ -80,7 +80,7 @@ def is_shards(folder: Path) -> bool:
         return False
 
 
-def set_in_folder(folder: Path) -> str:
+def dataset_in_folder(folder: Path) -> str:
     """The name of the one set in TU format that a folder holds, as its files have it.
 
     Raises:

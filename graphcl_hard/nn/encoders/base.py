@@ -13,9 +13,9 @@ from torch_geometric.nn import AttentionalAggregation
 
 from graphcl_hard._tensor import full_precision
 from graphcl_hard.data.adjacency import Adjacency
-from graphcl_hard.exceptions import InputError, first_line, shown
-from graphcl_hard.io.atomic_write import replacing
-from graphcl_hard.io.checksum import read_summed, write_summed
+from graphcl_hard.exceptions import InputError, first_line, short_repr
+from graphcl_hard.io.atomic_write import atomic_write
+from graphcl_hard.io.checksum import read_checksummed, write_checksummed
 from graphcl_hard.io.file_names import ENCODER
 from graphcl_hard.nn.functional import relu_batch_norm
 from graphcl_hard.nn.readout import scatter
@@ -97,7 +97,7 @@ class GraphEncoder(Module):
             if value < 1:
                 raise InputError(f"{size} must be at least 1, got {value}.")
         if readout not in get_args(Readout):
-            raise InputError(f"readout must be one of {', '.join(get_args(Readout))}, got {shown(readout)}.")
+            raise InputError(f"readout must be one of {', '.join(get_args(Readout))}, got {short_repr(readout)}.")
         self.in_channels = in_channels
         self.hidden_channels = hidden_channels
         self.num_layers = num_layers
@@ -222,9 +222,9 @@ class GraphEncoder(Module):
         """
         folder = Path(folder)
         state = {name: tensor.detach().cpu().contiguous() for name, tensor in self.state_dict().items()}
-        with replacing(folder / ARGUMENTS_FILE, sync) as partial:
+        with atomic_write(folder / ARGUMENTS_FILE, sync) as partial:
             partial.write_text(json.dumps(self.arguments, indent=2) + "\n")
-        write_summed(folder / WEIGHTS_FILE, state, sync=sync)
+        write_checksummed(folder / WEIGHTS_FILE, state, sync=sync)
 
     @classmethod
     def from_pretrained(cls: type[T], folder: str | Path) -> T:
@@ -241,11 +241,11 @@ class GraphEncoder(Module):
         name = arguments["encoder"]
         if name not in cls.names:
             raise InputError(
-                f"{folder} holds the encoder {shown(name)}, and {cls.__name__} loads {' '.join(cls.names)} alone; use "
-                "load_encoder, which loads any that this version knows."
+                f"{folder} holds the encoder {short_repr(name)}, and {cls.__name__} loads only {' '.join(cls.names)}; "
+                "use load_encoder, which loads any that this version knows."
             )
         with _one_sentence(folder):
-            state, _ = read_summed(folder / WEIGHTS_FILE, required=False)
+            state, _ = read_checksummed(folder / WEIGHTS_FILE, required=False)
             if arguments.get("num_layers", 0) > len(state):
                 raise ValueError(f"{ARGUMENTS_FILE} has more layers than {WEIGHTS_FILE}")
             with torch.device("meta"):  # so that sizes in a damaged file ask for no memory

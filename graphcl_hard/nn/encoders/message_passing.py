@@ -10,7 +10,7 @@ from torch_geometric.nn import GATConv, GCNConv, GINEConv, PNAConv, SAGEConv
 
 from graphcl_hard._tensor import one_hot
 from graphcl_hard.data.adjacency import Adjacency, check_edge_index
-from graphcl_hard.exceptions import InputError, shown
+from graphcl_hard.exceptions import InputError, short_repr
 from graphcl_hard.nn.encoders.base import GraphEncoder, Readout
 
 Convolution = Literal["gine", "gcn", "sage", "gat", "pna"]
@@ -64,7 +64,7 @@ class MessagePassingEncoder(GraphEncoder):
     ) -> None:
         if encoder not in self.names:
             raise InputError(
-                f"encoder must be one of {', '.join(self.names)}, got {shown(encoder)}; gin is `GINEncoder`."
+                f"encoder must be one of {', '.join(self.names)}, got {short_repr(encoder)}; gin is `GINEncoder`."
             )
         if (edge_channels is not None) != (encoder == "gine"):
             raise InputError(
