@@ -42,7 +42,7 @@ from graphcl_hard.runs.cli import one_sentence
 
 EXPERIMENTS = Path(__file__).resolve().parent
 OUT, RUNS = EXPERIMENTS / "results" / "tu", EXPERIMENTS / "runs" / "tu"
-DOCUMENTS = (EXPERIMENTS.parent / "README.md", EXPERIMENTS.parent / "docs" / "study.md")  # with tables of the study
+DOCS = EXPERIMENTS.parent / "docs"  # whose pages may mark places for the study's tables
 MAPPED_METHODS = ("bn-only", "uniform", "hard-beta10-tau0.1")
 SOME_FAILED, BAD_INPUT = 1, 2
 
@@ -66,7 +66,7 @@ class Arguments:
             labels; this takes longer than training does.
         report_only: Compute nothing, make the report.
         report: Make the report at the end.
-        documents: Also put the tables into README.md and docs/study.md.
+        documents: Also put the tables into the pages of docs/ that mark places for them.
     """
 
     config: Path = EXPERIMENTS / "tu.yaml"
@@ -166,7 +166,7 @@ def _report(records: Path, out: Path, runs: Path, documents: bool, console: Cons
     draw_maps(runs, out, MAPPED_METHODS)
     *_, page = write_report(records, out)
     if documents:
-        for document in DOCUMENTS:
+        for document in sorted(DOCS.glob("*.md")):
             fill_tables(document, out / "tables")
     console.print(f"report: {page}", soft_wrap=True)
 

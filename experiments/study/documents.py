@@ -1,4 +1,4 @@
-"""The study's tables inside of documents that people write: between two marks, the table as it was last made.
+"""Put the study's tables into documents that people write, each between two marks.
 
 <!-- table main -->
 | data set | ...
