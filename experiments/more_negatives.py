@@ -1,23 +1,21 @@
-"""What a queue of negatives and larger batches do to the negatives and the scores, and gradient caching to memory.
+"""What a queue of negatives and larger batches do to the negatives and the scores.
 
-    python experiments/more_negatives.py                run what is missing, then write the tables
-    python experiments/more_negatives.py --tables-only  the tables again from the committed records
+    python experiments/more_negatives.py                run what is missing, then write the table
+    python experiments/more_negatives.py --tables-only  the table again from the committed records
 
 A cell of the scores is one run of `python -m graphcl_hard.run`, 10 folds once, at the defaults but for what its name
 says. A queue that takes all graphs outside of a batch is run once, whatever larger sizes would do. *whole* is a batch
-of the whole set in chunks of 128 graphs, with the epochs of the others, and so fewer steps; *whole, steps* has as many
-steps as they have. In the table SVM is the mean and the standard deviation over seeds, the difference is seed by seed
-with a 95% interval. A cell of the memory is one step on a batch of PROTEINS's graphs, in a process of its own. Records
-are under experiments/results/scale/.
+of the whole set, with the epochs of the others, and so fewer steps; *whole, steps* has as many steps as they have. In
+the table SVM is the mean and the standard deviation over seeds, the difference is seed by seed with a 95% interval.
+Records are under experiments/results/scale/. Those of batches above 128 have a flag in their command, --gradient-cache,
+which is gone: it changed nothing but memory, time and rounding.
 """
 
 import csv
 import json
 import math
-import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -25,42 +23,28 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 import tyro
 from main_table import markdown
 from scipy import stats
-from speed_memory import peak_over
 
-from graphcl_hard.config import Config
-from graphcl_hard.data.batch import GraphBatch
-from graphcl_hard.data.load import load_graphs
-from graphcl_hard.loader.augment import with_views
-from graphcl_hard.loader.features import FeatureMap
-from graphcl_hard.loader.in_memory import GraphBatches
 from graphcl_hard.run import main as run
-from graphcl_hard.runs.environment import environment
-from graphcl_hard.training.build import build_model
 
 RESULTS = Path(__file__).parent / "results" / "scale"
 GRAPHS = {"MUTAG": 188, "PTC_MR": 344, "ENZYMES": 600, "IMDB-BINARY": 1000}
 METHODS = {"infograph": [], "graphcl": ["--method", "graphcl", "--beta", "1"]}
-QUEUES, BATCH, EPOCHS, SEEDS, CHUNK = (0, 128, 512, 2048), 128, 5, range(3), 128
-MEMORY = {"graphcl": {"method": "graphcl"}, "infograph, 8 nodes a graph": {"nodes_per_graph": 8}, "infograph": {}}
-MEMORY_GRAPHS = (1024, 4096)
+QUEUES, BATCH, EPOCHS, SEEDS = (0, 128, 512, 2048), 128, 5, range(3)
 
 
 @dataclass(frozen=True)
 class Arguments:
-    """Negatives, scores and memory.
+    """Negatives and scores.
 
     Attributes:
         methods: The methods to run.
-        memory: Measure memory too; minutes, and nothing else should run on the machine.
         tables_only: Run nothing, write the tables from the records that are there.
     """
 
     methods: tuple[str, ...] = tuple(METHODS)
-    memory: bool = True
     tables_only: bool = False
 
 
@@ -85,7 +69,6 @@ class Cell:
         words = ["--dataset", self.dataset, "--seed", str(self.seed), "--epochs", str(self.epochs), "--repeats", "1"]
         words += ["--batch-size", str(self.batch), "--negative-queue", str(self.queue), *METHODS[self.method]]
         words += ["--score-epochs", str(self.epochs)]  # the trained encoder's alone
-        words += ["--gradient-cache", str(CHUNK)] if self.batch > BATCH else []
         with tempfile.TemporaryDirectory() as folder:
             if run([*words, "--no-pictures", "--quiet", "--out", folder, "--overwrite"]):
                 raise SystemExit(f"{self.record.stem} failed")
@@ -149,65 +132,8 @@ def score_rows() -> Iterator[dict[str, Any]]:
                 }
 
 
-def select(batches: GraphBatches, graphs: int, config: Config, generator: torch.Generator) -> GraphBatch:
-    """A batch of so many graphs, the set's again and again, with what the method needs."""
-    batch = batches.select(torch.arange(graphs) % batches.num_graphs, config.nodes_per_graph, generator)
-    if config.method == "graphcl":
-        batch = with_views(batch, config.views, config.view_strengths, generator)
-    return batch
-
-
-def measure(name: str, graphs: int, chunk: int) -> None:
-    """Print the extra memory, and the processor time, of one step on a batch that is there."""
-    config = Config(**MEMORY[name], gradient_cache=chunk)
-    data = load_graphs("PROTEINS")
-    features = FeatureMap.fit(data)
-    batches, generator = GraphBatches(data, features.apply(data)), torch.Generator().manual_seed(0)
-    model = build_model(config, features.channels, batches)
-    optimizer = torch.optim.Adam(model.parameters())
-
-    def step(batch: GraphBatch) -> None:
-        optimizer.zero_grad()
-        model(batch, 1.0)[0].backward()
-        optimizer.step()
-
-    step(select(batches, 16, config, generator))
-    batch = select(batches, graphs, config, generator)
-    start = time.process_time()
-    found = peak_over(lambda: step(batch), torch.device("cpu"))
-    record = {"graphs": graphs, "nodes": batch.x.size(0), "chunk": chunk, "extra_mib": found["extra_mib"]}
-    record |= {"processor_seconds": time.process_time() - start, "threads": torch.get_num_threads()}
-    print(json.dumps(record | {"date": datetime.now(timezone.utc).date().isoformat(), **environment()}))
-
-
-def memory_record(name: str, graphs: int, chunk: int) -> Path:
-    """Where a measurement is kept."""
-    return RESULTS / "memory" / f"{name.replace(', ', '-').replace(' ', '-')}-{graphs}-chunk{chunk}.json"
-
-
-def memory_rows() -> Iterator[dict[str, Any]]:
-    """A row for each model and size that is there, at once and in chunks."""
-    for name in MEMORY:
-        for graphs in MEMORY_GRAPHS:
-            paths = [memory_record(name, graphs, chunk) for chunk in (0, CHUNK)]
-            if all(path.exists() for path in paths):
-                plain, cached = (json.loads(path.read_text()) for path in paths)
-                yield {
-                    "model": name,
-                    "graphs": graphs,
-                    "nodes": plain["nodes"],
-                    "at once, MiB": f"{plain['extra_mib']:.0f}",
-                    f"chunks of {CHUNK}, MiB": f"{cached['extra_mib']:.0f}",
-                    "less memory": f"{plain['extra_mib'] / cached['extra_mib']:.1f}x",
-                    "more time": f"{cached['processor_seconds'] / plain['processor_seconds']:.2f}x",
-                }
-
-
 def main() -> int:
     """Run the command; returns the exit status."""
-    if sys.argv[1:2] == ["--measure"]:
-        measure(sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))
-        return 0
     arguments = tyro.cli(Arguments, description=__doc__)
     if not arguments.tables_only:
         for method in arguments.methods:
@@ -215,18 +141,9 @@ def main() -> int:
                 for cell in cells_of(dataset, method):
                     if not cell.record.exists():
                         cell.run()
-        for name in MEMORY if arguments.memory else ():
-            for graphs in MEMORY_GRAPHS:
-                for chunk in (0, CHUNK):
-                    path = memory_record(name, graphs, chunk)
-                    if not path.exists():
-                        path.parent.mkdir(parents=True, exist_ok=True)
-                        words = [sys.executable, __file__, "--measure", name, str(graphs), str(chunk)]
-                        path.write_text(subprocess.run(words, check=True, capture_output=True, text=True).stdout)
-    for table, rows in (("scores", list(score_rows())), ("memory", list(memory_rows()))):
-        if rows:
-            (RESULTS / f"{table}.md").write_text(markdown(rows))
-            print(markdown(rows))
+    if rows := list(score_rows()):
+        (RESULTS / "scores.md").write_text(markdown(rows))
+        print(markdown(rows))
     return 0
 
 

@@ -2,7 +2,7 @@
 
 import dataclasses
 import difflib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from numbers import Integral, Real
 from pathlib import Path
@@ -29,7 +29,6 @@ RANGES: dict[str, tuple[float, float]] = {
     "num_layers": (1, 100),
     "epochs": (0, 1_000_000),
     "batch_size": (2, 1_000_000),
-    "gradient_cache": (0, 1_000_000),
     "lr": (0, 1000),
     "seed": (0, 2**32 - 1),
     "seeds": (1, 10_000),
@@ -51,7 +50,6 @@ ADVICE = {
     "num_layers": "3 is usual",
     "epochs": "5 is usual, and 0 scores the untrained encoder alone",
     "batch_size": "the other graphs of a batch are the negatives, and 128 is usual",
-    "gradient_cache": "0 encodes a batch at once, and 512 graphs at a time is usual",
     "lr": "0.001 is usual, and 0 moves the statistics of batch norm alone",
     "seed": "take a small whole number",
     "seeds": "5 is usual",
@@ -65,6 +63,21 @@ View = Literal["node-drop", "edge-perturb", "attribute-mask", "subgraph", "rando
 OUTPUT_SETTINGS = ("out", "overwrite", "resume", "checkpoint_seconds", "pictures", "quiet")
 BEFORE: dict[str, Any] = {"scale": "linear"}
 """What a run did whose settings do not name these, since it is older than they are; the defaults are others."""
+REMOVED: dict[str, Any] = {"gradient_cache": 0}
+"""Settings that earlier versions had, each with the default at which it did nothing."""
+
+
+def without_removed(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings that an earlier version saved, without those in `REMOVED`.
+
+    Raises:
+        InputError: one of these had another value than its default.
+    """
+    for name, default in REMOVED.items():
+        if settings.get(name, default) != default:
+            found = short_repr(settings[name])
+            raise InputError(f"{name} must be {default}, got {found}: this version has no such setting; remove it.")
+    return {name: value for name, value in settings.items() if name not in REMOVED}
 
 
 @dataclass(frozen=True)
@@ -113,8 +126,6 @@ class Config:
         readout: How a graph's nodes become the graph's vector. attention: a mean with learnt weights.
         epochs: Passes over the set. 0 trains nothing: the untrained encoder alone is scored.
         batch_size: Graphs in a batch, at least 2: the other graphs of the batch are the negatives.
-        gradient_cache: Graphs of a batch that are encoded at a time, so that a large batch fits into memory: each chunk
-            is encoded several times, and loss, gradients and batch norm are those of the whole batch. 0: all at once.
         lr: Learning rate of Adam. 0 moves nothing but the running statistics of batch norm: a control that tells what
             learning adds to them.
         seed: First seed; it fixes the initial weights, the order of batches and the folds.
@@ -172,7 +183,6 @@ class Config:
 
     epochs: int = 5
     batch_size: int = 128
-    gradient_cache: int = 0
     lr: float = 0.001
     seed: int = 0
     seeds: int = 1

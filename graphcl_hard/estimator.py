@@ -181,7 +181,7 @@ class HardInfoGraph(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
             `beta_schedule`, `tau_plus`, `critic`, `temperature`, `score_scale`, `detach_weights`, `nodes_per_graph`,
             `negative_queue` (emptied when `fit` or `partial_fit` is called), `views`, `view_strength`,
             `second_view_strength`, `encoder`, `hidden_channels`, `num_layers`, `readout`, `epochs`, `batch_size`,
-            `gradient_cache`, `lr`, `scale`, `accelerator`, `precision`, `deterministic`. See `config.Config`.
+            `lr`, `scale`, `accelerator`, `precision`, `deterministic`. See `config.Config`.
 
     Attributes:
         encoder_: the encoder, a `torch.nn.Module`.

@@ -84,10 +84,8 @@ OTHERS = {
     "queue, info-nce": {"negative_queue": 10, "objective": "info-nce", **QUEUED},
     "queue, graphcl": {"negative_queue": 20, "method": "graphcl", **QUEUED},
     "queue, batches of three, sampled": {"negative_queue": 4, "batch_size": 3, "nodes_per_graph": 2},
-    "gradient cache": {"gradient_cache": 5},
-    "gradient cache, graphcl, gine": {"gradient_cache": 3, "method": "graphcl", "encoder": "gine"},
-    # Shares that differ in their number of chunks, and shares without a graph.
-    "gradient cache, batches of three, queue": {"gradient_cache": 1, "batch_size": 3, "negative_queue": 4},
+    "graphcl, gine": {"method": "graphcl", "encoder": "gine"},
+    "batches of three, queue": {"batch_size": 3, "negative_queue": 4},
     "batches of three, pna": {"batch_size": 3, "readout": "max", "encoder": "pna"},
 }
 EXACT = {**OBJECTIVES, **SAMPLED, **OTHERS}

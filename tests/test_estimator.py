@@ -170,6 +170,22 @@ def test_save_and_load(fitted, graphs, tmp_path):
     assert b"pickle" not in content
 
 
+def test_a_saved_estimator_with_a_removed_setting_loads_where_the_setting_did_nothing(fitted, graphs, tmp_path):
+    fitted.save(tmp_path / "saved")
+    tensors, text = read_checksummed(tmp_path / "saved", "estimator")
+    content = json.loads(text)
+    for kind in ("config", "params"):
+        content[kind]["gradient_cache"] = 0
+    write_checksummed(tmp_path / "older", tensors, "estimator", json.dumps(content))
+    loaded = HardInfoGraph.load(tmp_path / "older")
+    assert loaded.get_params() == fitted.get_params()
+    assert np.array_equal(loaded.transform(graphs), fitted.transform(graphs))
+    content["config"]["gradient_cache"] = 32
+    write_checksummed(tmp_path / "older", tensors, "estimator", json.dumps(content))
+    with pytest.raises(InputError, match="gradient_cache must be 0, got 32"):
+        HardInfoGraph.load(tmp_path / "older")
+
+
 def test_a_file_of_forged_sizes_asks_for_no_memory(fitted, tmp_path):
     fitted.save(tmp_path / "saved")
     tensors, text = read_checksummed(tmp_path / "saved", "estimator")

@@ -263,6 +263,23 @@ def test_a_run_from_before_the_views_goes_on_and_runs_again(finished_words, tmp_
     assert found[2]["config"]["views"] == ["node-drop", "subgraph"]
 
 
+def test_a_run_with_a_removed_setting_goes_on_where_the_setting_did_nothing(finished_words, tmp_path, capsys):
+    out = tmp_path / "run"
+    assert main(finished_words(out)) == 0
+    config = out / "config.yaml"
+    content = config.read_text()
+    config.write_text(content + "gradient_cache: 0\n")
+    (out / "result.json").unlink()
+    assert main(finished_words(out)) == 0
+    assert main(["--config", str(config), "--out", str(tmp_path / "again"), "--quiet"]) == 0
+    assert (tmp_path / "again" / "config.yaml").read_text() == content
+    config.write_text(content + "gradient_cache: 32\n")
+    for words in (finished_words(out), ["--config", str(config), "--quiet"]):
+        assert main(words) == 2
+        found = capsys.readouterr().err
+        assert "gradient_cache must be 0, got 32: this version has no such setting; remove it." in found, found
+
+
 def test_several_seeds_go_on_where_they_were(tmp_path):
     words = ["--epochs", "2", "--seeds", "3", "--quiet"]
     whole, stopped = tmp_path / "whole", tmp_path / "stopped"

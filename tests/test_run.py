@@ -369,7 +369,6 @@ BAD = [
     (["--mode", "released", "--critic", "cosine"], "--mode released is the authors' code"),
     (["--mode", "released", "--negative-queue", "9"], "and no --negative-queue, got jsd, auto and 9; leave them out"),
     (["--negative-queue", "-1"], "--negative-queue must lie in [0, 1e+07], got -1; 0 takes the negatives of the batch"),
-    (["--gradient-cache", "-1"], "--gradient-cache must lie in [0, 1e+06], got -1; 0 encodes a batch at once"),
     (["--mode", "released", "--objective", "info-nce"], "--mode released is the authors' code"),
     (["--probes", "svm", "svm"], "each once, got 'svm svm'"),
     (["--use-node-attr"], "MUTAG has no node attributes; leave --use-node-attr out"),

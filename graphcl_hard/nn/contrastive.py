@@ -41,11 +41,10 @@ def more_negatives(
         model.queue.push(torch.cat(rows), ids.repeat(len(rows)))
 
 
-def check_model(encoder: Encoder, negative_queue: int, gradient_cache: int) -> None:
-    """Raise `InputError` where a model cannot have this encoder or these numbers."""
-    for name, value in {"negative_queue": negative_queue, "gradient_cache": gradient_cache}.items():
-        if value < 0:
-            raise InputError(f"{name} must be at least 0, got {value}; 0 switches it off.")
+def check_model(encoder: Encoder, negative_queue: int) -> None:
+    """Raise `InputError` where a model cannot have this encoder or a queue of this size."""
+    if negative_queue < 0:
+        raise InputError(f"negative_queue must be at least 0, got {negative_queue}; 0 switches it off.")
     width = getattr(encoder, "out_channels", None)
     if not isinstance(encoder, Module) or not isinstance(width, int):
         raise InputError(

@@ -11,7 +11,6 @@ from graphcl_hard.losses.blockwise import Parts
 from graphcl_hard.losses.weights import Diagnostics
 from graphcl_hard.nn.contrastive import Objective, check_model, check_nodes, more_negatives
 from graphcl_hard.nn.encoders.base import Encoder
-from graphcl_hard.nn.gradient_cache import encode
 from graphcl_hard.nn.heads import reset_linear_layers
 from graphcl_hard.nn.negative_queue import NegativeQueue
 
@@ -26,25 +25,21 @@ class GraphCL(Module):
         objective: `nt_xent` with its settings bound, say by `functools.partial`.
         negative_queue: K, how many projections of earlier batches, two for each graph, are more negatives; as in
             `InfoGraph`.
-        gradient_cache: how many graphs of a view are encoded at a time, as in `InfoGraph`.
 
     Raises:
-        InputError: the encoder is no module, or does not say its width; or a number is below 0.
+        InputError: the encoder is no module, or does not say its width; or `negative_queue` is below 0.
 
     Source: You, Chen, Sui, Chen, Wang, Shen, "Graph Contrastive Learning with Augmentations", NeurIPS 2020, sec. 3.2.
     """
 
-    def __init__(
-        self, encoder: Encoder, objective: Objective, *, negative_queue: int = 0, gradient_cache: int = 0
-    ) -> None:
+    def __init__(self, encoder: Encoder, objective: Objective, *, negative_queue: int = 0) -> None:
         super().__init__()
-        check_model(encoder, negative_queue, gradient_cache)
+        check_model(encoder, negative_queue)
         self.encoder = encoder
         channels = encoder.out_channels
         self.projection_head = Sequential(Linear(channels, channels), ReLU(), Linear(channels, channels))
         self.objective = objective
         self.queue = NegativeQueue(negative_queue, encoder.out_channels) if negative_queue else None
-        self.gradient_cache = gradient_cache
         reset_linear_layers(self)
 
     def check(self, batch: GraphBatch) -> None:
@@ -83,7 +78,7 @@ class GraphCL(Module):
 
     def _project(self, view: GraphBatch) -> Tensor:
         """(G, L*H), rows of length 1."""
-        graphs, _ = encode(self.encoder, view, self.gradient_cache, with_nodes=False)
+        graphs, _ = self.encoder(*view.encoder_inputs)
         rows = full_precision(self.projection_head(graphs))
         # A narrow head may have no ReLU alive for a graph, and zeros no direction: the first axis stands in.
         axis = torch.zeros_like(rows[:1]).index_fill_(1, torch.zeros(1, dtype=torch.int64, device=rows.device), 1.0)

@@ -11,7 +11,6 @@ from graphcl_hard.losses.blockwise import Parts
 from graphcl_hard.losses.weights import Diagnostics
 from graphcl_hard.nn.contrastive import Objective, check_model, check_nodes, more_negatives
 from graphcl_hard.nn.encoders.base import Encoder
-from graphcl_hard.nn.gradient_cache import encode
 from graphcl_hard.nn.heads import ResidualHead, reset_linear_layers
 from graphcl_hard.nn.negative_queue import NegativeQueue
 
@@ -27,26 +26,21 @@ class InfoGraph(Module):
         objective: `local_global_jsd` or `local_global_info_nce` with its settings bound, say by `functools.partial`.
         negative_queue: K, how many summaries of earlier batches, as the global head made them, are more negatives of
             every node; 0: none. See `NegativeQueue`; batches need their `graph_ids`.
-        gradient_cache: how many graphs of a batch are encoded at a time in training, so that memory does not grow with
-            what an encoder needs of the whole batch; 0: all. See `gradient_cache.encode`.
 
     Raises:
-        InputError: the encoder is no module, or does not say its width; or a number is below 0.
+        InputError: the encoder is no module, or does not say its width; or `negative_queue` is below 0.
 
     Source: Sun, Hoffmann, Verma, Tang, "InfoGraph", ICLR 2020.
     """
 
-    def __init__(
-        self, encoder: Encoder, objective: Objective, *, negative_queue: int = 0, gradient_cache: int = 0
-    ) -> None:
+    def __init__(self, encoder: Encoder, objective: Objective, *, negative_queue: int = 0) -> None:
         super().__init__()
-        check_model(encoder, negative_queue, gradient_cache)
+        check_model(encoder, negative_queue)
         self.encoder = encoder
         self.local_head = ResidualHead(encoder.out_channels)
         self.global_head = ResidualHead(encoder.out_channels)
         self.objective = objective
         self.queue = NegativeQueue(negative_queue, encoder.out_channels) if negative_queue else None
-        self.gradient_cache = gradient_cache
         reset_linear_layers(self)
 
     def check(self, batch: GraphBatch) -> None:
@@ -63,11 +57,12 @@ class InfoGraph(Module):
         """
         if parts is None:
             self.check(batch)
-        graphs, nodes = encode(self.encoder, batch, self.gradient_cache)  # (G, L*H), (N, L*H) or the sample's
+        graphs, nodes = self.encoder(*batch.encoder_inputs)  # (G, L*H), (N, L*H)
         summary = self.global_head(graphs)  # (G, L*H)
         owner, weight = batch.batch, None  # (N,)
         if batch.sample is not None:
-            owner, weight = owner[batch.sample.node], batch.sample.weight
+            nodes, owner = nodes[batch.sample.node], owner[batch.sample.node]  # (M, L*H), (M,)
+            weight = batch.sample.weight
         head = self.local_head
         plain = type(head) is not ResidualHead or head._forward_hooks or head._forward_pre_hooks
         options: dict[str, Any] = {"beta": beta, "return_diagnostics": True, "node_weight": weight}

@@ -9,7 +9,7 @@ from typing import Any, get_type_hints
 
 import yaml
 
-from graphcl_hard.config import BEFORE, Config, flag
+from graphcl_hard.config import BEFORE, Config, flag, without_removed
 from graphcl_hard.exceptions import InputError, short_repr
 
 # What PyYAML raises: a date such as 2001-99-99 is a ValueError, `!!bool x` a KeyError.
@@ -45,6 +45,10 @@ def read_yaml(path: Path) -> dict[str, Any]:
     names = [field.name for field in dataclasses.fields(Config)]
     if {"dataset", "protocol", "probes"} <= content.keys():  # a run's own file, which names all settings of its time
         content = {**BEFORE, **content}
+    try:
+        content = without_removed(content)
+    except InputError as error:
+        raise InputError(f"--config {path}: {error}") from error
     for key in content:
         if key not in names:
             close = difflib.get_close_matches(str(key), names, n=1)

@@ -40,21 +40,21 @@ def build_model(
         "temperature": config.temperature,
         "detach_weights": config.detach_weights,
     }
-    memory = {"negative_queue": config.negative_queue, "gradient_cache": config.gradient_cache}
     # The seed holds inside this block alone, so that a caller's random numbers go on as they were.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         encoder = encoder or _build_encoder(config, in_channels, batches)
         pairs = {**options, "critic": config.resolved_critic, "score_scale": config.score_scale}
         if config.objective == "jsd":
-            model = InfoGraph(encoder, functools.partial(local_global_jsd, mode=config.mode, **pairs), **memory)
+            objective = functools.partial(local_global_jsd, mode=config.mode, **pairs)
         else:
-            model = InfoGraph(encoder, functools.partial(local_global_info_nce, **pairs), **memory)
+            objective = functools.partial(local_global_info_nce, **pairs)
+        model = InfoGraph(encoder, objective, negative_queue=config.negative_queue)
         if config.method == "infograph":
             return model
         # Whatever the method, a seed has one untrained encoder, by which all methods are judged.
         weights = copy.deepcopy(encoder.state_dict())
-        other = GraphCL(encoder, functools.partial(nt_xent, **options), **memory)
+        other = GraphCL(encoder, functools.partial(nt_xent, **options), negative_queue=config.negative_queue)
         encoder.load_state_dict(weights)
         return other
 

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from graphcl_hard.config import SETTINGS, Config, to_plain
+from graphcl_hard.config import SETTINGS, Config, to_plain, without_removed
 from graphcl_hard.data.graph_data import GraphData
 from graphcl_hard.data.shards import PER_EDGE, GraphShards
 from graphcl_hard.exceptions import InputError
@@ -147,7 +147,7 @@ class Fitted:
         tensors, text = read_checksummed(path, "estimator")
         content = json.loads(text)
         features = FeatureMap.from_dict(content["features"])
-        config = Config(**_tuples(content["config"]), score_epochs=())
+        config = Config(**_tuples(without_removed(content["config"])), score_epochs=())
         if content["encoder"].get("num_layers", 0) > len(tensors):
             raise ValueError("it has more layers than weights")
 
@@ -163,7 +163,7 @@ class Fitted:
         model.to(torch.float64 if config.precision == "64-true" else torch.float32)
         fitted = cls(config, features, TrainingState(model, config), [Epoch(**row) for row in content["history"]])
         fitted.state.load_tensors(tensors, content["epoch"])
-        return fitted, _tuples(content["params"])
+        return fitted, _tuples(without_removed(content["params"]))
 
 
 def _tuples(plain: Mapping[str, Any]) -> dict[str, Any]:
