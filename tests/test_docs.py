@@ -66,7 +66,8 @@ NO_CODE = ("text", "yaml", "math", "latex", "bibtex", "mermaid")
 @pytest.fixture
 def checkout(tmp_path, monkeypatch):
     """A fresh checkout to stand in, the test's `python` and `torchrun`, and a mirror with PTC_MR for the web."""
-    for part in ("graphcl_hard", "datasets/MUTAG", "experiments", "examples"):
+    shutil.copytree(ROOT / "graphcl_hard", tmp_path / "graphcl_hard", ignore=shutil.ignore_patterns("__pycache__"))
+    for part in ("datasets/MUTAG", "experiments", "examples"):
         shutil.copytree(ROOT / part, tmp_path / part, ignore=shutil.ignore_patterns("results", "runs", "__pycache__"))
     commands = tmp_path / ".bin"
     commands.mkdir()
