@@ -1,4 +1,4 @@
-"""Small operations on tensors that several packages share."""
+"""Small tensor operations shared by several packages."""
 
 import torch
 import torch.nn.functional as F
@@ -6,32 +6,32 @@ from torch import Tensor
 
 
 def refuse_second_derivatives(what: str) -> None:
-    """Raise RuntimeError in a backward that shall itself be differentiated (`create_graph=True`).
+    """Raise RuntimeError in a backward pass that is itself to be differentiated (`create_graph=True`).
 
-    Without this a hand-written gradient would count as a constant, and a second derivative as 0, without a word.
+    Autograd would otherwise treat a hand-written gradient as a constant and silently return a second derivative of 0.
     """
     if torch.is_grad_enabled():
-        raise RuntimeError(f"The gradient of {what} cannot be differentiated again; leave create_graph=True out.")
+        raise RuntimeError(f"The gradient of {what} cannot be differentiated again; omit create_graph=True.")
 
 
 def full_precision(tensor: Tensor) -> Tensor:
-    """The tensor in float32 where it is in half precision; float32 and float64 stay as they are."""
+    """Return the tensor in float32 if it is in half precision, else unchanged (float32 and float64)."""
     return tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor
 
 
 def unit_rows(x: Tensor) -> Tensor:
-    """(R, D) rows scaled to length 1; rows of zeros stay."""
-    # The square of a small or large row would leave float32's range; its scale is a constant for the gradient.
+    """Return (R, D) rows scaled to length 1; rows of zeros are unchanged."""
+    # Squaring a very small or large row would leave the range of float32; the gradient treats its scale as a constant.
     scale = x.detach().abs().amax(dim=1, keepdim=True).clamp_min(torch.finfo(x.dtype).tiny)
     return F.normalize(x / scale, dim=1)
 
 
 def one_hot(index: Tensor, channels: int) -> Tensor:
-    """(N, K) int64 columns to (N, `channels`) float32 with a 1 in each; a column of -1 has none."""
-    rows = torch.zeros(index.size(0), channels + 1, device=index.device)  # the last column takes what has none
+    """Return (N, `channels`) float32 with a 1 at each column that `index`, (N, K) int64, names; -1 names none."""
+    rows = torch.zeros(index.size(0), channels + 1, device=index.device)  # entries of -1 go to the last column
     return rows.scatter_(1, index.where(index >= 0, channels), 1.0)[:, :channels]
 
 
 def offsets(length: Tensor) -> Tensor:
-    """(M,) lengths to (M + 1,) offsets."""
+    """Return the (M + 1,) offsets, from 0, of (M,) lengths."""
     return torch.cat([length.new_zeros(1), length.cumsum(0)])

@@ -87,14 +87,13 @@ def read_features(folder: Path) -> "FeatureMap":
     """
     import json
 
-    from graphcl_hard.io.checksum import json_checksum
+    from graphcl_hard.io.checksum import verify_checksum
     from graphcl_hard.loader.features import FeatureMap
 
     path = folder / FEATURES
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        if content.get("sum") != json_checksum(content):
-            raise ValueError("its sum differs" if "sum" in content else "it has no sum")
+        verify_checksum(content)
         return FeatureMap.from_dict(content)
     except (OSError, ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else f"{type(error).__name__}: {error}"

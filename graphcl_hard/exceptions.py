@@ -1,4 +1,4 @@
-"""The exception that a person reads without a traceback, how its sentence shows a value, and where a warning points."""
+"""The exception for invalid input, how its message shows values, and where warnings point."""
 
 import importlib.util
 import os
@@ -7,30 +7,38 @@ import sys
 
 
 class InputError(ValueError):
-    """Something that the user gave cannot be used.
+    """Raised for invalid input: an argument, a setting, a file or a data set that cannot be used.
 
-    Its message is one sentence that carries the value, the allowed range and what to do. The command
-    line prints it and ends with exit status 2.
+    The message is one sentence with the value, the allowed range and a remedy. The commands print it without a
+    traceback and exit with status 2.
+
+    Examples:
+        >>> from graphcl_hard import InputError, load_graphs
+        >>> try:
+        ...     load_graphs("mutag")
+        ... except InputError as error:
+        ...     print(error)
+        there is no data set 'mutag'; did you mean MUTAG?
     """
 
 
 def first_line(error: BaseException) -> str:
-    """What an exception says, in one line: its first, cut where it is long, or its kind where it says nothing."""
+    """Return the first line of an exception's message, at most 200 characters, or its type if the message is empty."""
     return str(error).splitlines()[0][:200] if str(error) else type(error).__name__
 
 
 def short_repr(value: object) -> str:
-    """A value as a sentence shows it: its `repr`, cut where it is long; what nests does not multiply."""
-    cut = reprlib.Repr()
-    cut.maxlevel, cut.maxstring, cut.maxother, cut.maxlong = 2, 200, 200, 200
+    """Return the `repr` of a value on one line, shortened where it is long or deeply nested."""
+    short = reprlib.Repr()
+    short.maxlevel, short.maxstring, short.maxother, short.maxlong = 2, 200, 200, 200
     try:
-        return " ".join(cut.repr(value).splitlines())
-    except ValueError:  # Python writes no whole number of more than 4300 digits
+        return " ".join(short.repr(value).splitlines())
+    except ValueError:  # Python refuses to print integers of more than 4300 digits
         return f"a {type(value).__name__} of very many digits"
 
 
 def short_str(value: object) -> str:
-    """A setting's value as it was written, cut where it is long."""
+    """Return the `str` of a value, at most 200 characters."""
     try:
         return str(value)[:200]
     except ValueError:
@@ -38,23 +46,23 @@ def short_str(value: object) -> str:
 
 
 def _folder(package: str) -> str:
-    """The folder of an installed package, with a separator at its end, found without importing the package."""
+    """Return the folder of an installed package, with a trailing separator, without importing the package."""
     spec = importlib.util.find_spec(package)
     assert spec is not None
     assert spec.origin is not None
     return os.path.join(os.path.dirname(spec.origin), "")
 
 
-# As the argument skip_file_prefixes of warnings.warn, which Python has from 3.12 on.
-_NOT_THE_USERS = (os.path.join(os.path.dirname(__file__), ""), _folder("sklearn"), _folder("joblib"))
+# What the argument skip_file_prefixes of warnings.warn does from Python 3.12 on.
+_SKIPPED = (os.path.join(os.path.dirname(__file__), ""), _folder("sklearn"), _folder("joblib"))
 
 
 def user_stacklevel() -> int:
-    """The stacklevel with which the caller's `warnings.warn` points outside of this package, scikit-learn and joblib.
+    """Return the stacklevel at which `warnings.warn` points outside this package, scikit-learn and joblib.
 
-    So `fit` inside a Pipeline, or behind scikit-learn's wrappers, points at the line that a person wrote.
+    A warning from `fit` then points at the user's own line, even if a Pipeline or a wrapper of scikit-learn called it.
     """
     level, frame = 1, sys._getframe(1)
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(_NOT_THE_USERS):
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(_SKIPPED):
         level, frame = level + 1, frame.f_back
     return level

@@ -142,7 +142,7 @@ def test_a_digit_of_the_features_that_changed_is_found(finished, tmp_path, capsy
     text = (folder / "features.json").read_text()
     (folder / "features.json").write_text(text.replace("0", "1", 1))
     assert main([str(folder), "--data", "MUTAG", "--out", str(tmp_path / "v.npz")]) == 2
-    assert "features.json cannot be read (ValueError: its sum differs)" in capsys.readouterr().err
+    assert "features.json cannot be read (ValueError: its checksum does not match)" in capsys.readouterr().err
 
 
 def test_a_run_without_its_features_is_refused(finished, tmp_path, capsys):
@@ -150,7 +150,8 @@ def test_a_run_without_its_features_is_refused(finished, tmp_path, capsys):
     (folder / "features.json").write_text("{}")
     assert main([str(folder), "--data", "MUTAG", "--out", str(tmp_path / "v.npz")]) == 2
     assert (
-        "features.json cannot be read (ValueError: it has no sum); name the folder of a run" in capsys.readouterr().err
+        "features.json cannot be read (ValueError: it has no checksum); name the folder of a run"
+        in capsys.readouterr().err
     )
     (folder / "features.json").unlink()
     with pytest.raises(InputError, match=r"cannot be read \(No such file"):

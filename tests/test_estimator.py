@@ -163,7 +163,7 @@ def test_save_and_load(fitted, graphs, tmp_path):
     content = bytearray(path.read_bytes())
     content[-9] ^= 1
     path.write_bytes(content)
-    with pytest.raises(InputError, match=r"its sum differs\); give a file that `save` wrote"):
+    with pytest.raises(InputError, match=r"its checksum does not match\); give a file that `save` wrote"):
         HardInfoGraph.load(path)
     with pytest.raises(InputError, match=r"No estimator can be loaded: .*missing.*cannot be read"):
         HardInfoGraph.load(tmp_path / "missing")

@@ -245,7 +245,7 @@ def flipped(content):
 
 
 DAMAGE = {
-    "flipped": (flipped, "is not what was written (its sum differs)"),
+    "flipped": (flipped, "was changed or damaged (its checksum does not match)"),
     "cut short": (lambda content: content[: len(content) // 2], "cannot be read: "),
     "empty": (lambda _: b"", "cannot be read: "),
     "zeros": (lambda content: bytes(len(content)), "cannot be read: "),
@@ -274,7 +274,7 @@ def test_without_a_whole_checkpoint_it_is_refused_and_after_removing_them_starts
         path.write_bytes(flipped(path.read_bytes()))
     assert main(argv) == 2
     error = capsys.readouterr().err
-    assert error.count("its sum differs") == 2
+    assert error.count("its checksum does not match") == 2
     assert error.endswith("; remove it to start again.\n")
     assert all(path.exists() for path in paths)
     for path in paths:

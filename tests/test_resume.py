@@ -113,7 +113,7 @@ def test_a_checkpoint_that_is_not_what_was_written_is_refused_or_the_one_before_
     assert not before.exists()
     for position in (len(whole) - 1, len(whole) // 2):
         path.write_bytes(whole[:position] + bytes([whole[position] ^ 1]) + whole[position + 1 :])
-        with pytest.raises(InputError, match=r"its sum differs\); remove it to start again"):
+        with pytest.raises(InputError, match=r"its checksum does not match\); remove it to start again"):
             read_checkpoint(tmp_path, state)
     path.write_bytes(whole[:-10])
     with pytest.raises(InputError, match=r"cannot be read: .*; remove it to start again"):

@@ -68,9 +68,9 @@ def test_parquet_without_its_packages(tmp_path, monkeypatch):
 
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     monkeypatch.setattr(pd, "read_parquet", without_pyarrow)
-    with pytest.raises(InputError, match=r"parquet needs pandas and pyarrow; install them, or write .npz or .csv"):
+    with pytest.raises(InputError, match=r"parquet files need pandas and pyarrow; install them, or write .npz or .csv"):
         write_vectors(tmp_path / "w.parquet", [VECTORS], Y)
-    with pytest.raises(InputError, match=r"parquet needs pandas and pyarrow; install them, or give .npz or .csv"):
+    with pytest.raises(InputError, match=r"parquet files need pandas and pyarrow; install them, or give .npz or .csv"):
         read_vectors(tmp_path / "v.parquet")
     assert os.listdir(tmp_path) == ["v.parquet"]
 
@@ -93,7 +93,9 @@ def test_a_table_of_somebody_else(tmp_path):
     vectors, labels = read_vectors(path, "target", ["c", "a, b"])
     assert vectors["t"].tolist() == [[2.5, 1], [4, -1e-3]]
     assert labels.tolist() == ["good, or so", "bad"]
-    with pytest.raises(InputError, match=r"t.csv has 'x1' at row 0 .* of the column 'id', which is no number; mend"):
+    with pytest.raises(
+        InputError, match=r"t.csv has 'x1' at row 0 .* of the column 'id', which is not a number; correct"
+    ):
         read_vectors(path, "target")
 
 
@@ -144,20 +146,20 @@ def npz(path, **arrays):
         ("a.csv", "a,y\n1,2\n", "no.txt", "The file no.txt does not exist"),
         ("a.csv", "a,y\n1,2\n3,\n", None, "a.csv has no label for graph 1 (counted from 0); leave unlabelled"),
         ("a.csv", "a,y\n1,2\n3,nan\n", None, "a.csv has no label for graph 1"),
-        ("a.csv", "a,y\n1,2\n,1\n", None, "has '' at row 1 (counted from 0) of the column 'a', which is no number"),
+        ("a.csv", "a,y\n1,2\n,1\n", None, "has '' at row 1 (counted from 0) of the column 'a', which is not a number"),
         ("a.csv", "a,y\n1,2\n2020_01,1\n", None, "has '2020_01' at row 1 (counted from 0) of the column 'a'"),
-        ("a.csv", "a,b,y\n1,2,0\n3,4", None, "a.csv has 2 values in line 3, must have 3; mend the line, or make"),
-        ("a.csv", 'a,y\n1,"2', None, "a.csv cannot be read: unexpected end of data; make the file anew"),
-        ("a.csv", "1,2\n3,4\n", None, "a.csv must begin with a line of names, got '1,2'"),
-        ("a.csv", "", None, "a.csv must begin with a line of names, got ''"),
-        ("a.csv", "a,y\n", None, "a.csv has names, but no line of values"),
-        ("a.csv", "a,a,y\n1,2,3\n", None, "more than one column 'a'; rename them"),
-        ("a.csv", "y\n1\n", None, "a.csv holds no vectors beside the labels"),
+        ("a.csv", "a,b,y\n1,2,0\n3,4", None, "a.csv has 2 values in line 3, must have 3; correct the line, or create"),
+        ("a.csv", 'a,y\n1,"2', None, "a.csv cannot be read: unexpected end of data; create the file again"),
+        ("a.csv", "1,2\n3,4\n", None, "a.csv must begin with a line of column names, got '1,2'"),
+        ("a.csv", "", None, "a.csv must begin with a line of column names, got ''"),
+        ("a.csv", "a,y\n", None, "a.csv has a line of names but no values"),
+        ("a.csv", "a,a,y\n1,2,3\n", None, "more than one column 'a'; rename all but one"),
+        ("a.csv", "y\n1\n", None, "a.csv has no vectors besides the labels"),
         ("a.csv", "a\udce9,y\n", None, "a.csv cannot be read: 'utf-8' codec"),
         ("a.txt", "1\n", None, "a.txt must end in .npz, .npy, .csv, .parquet; save it as one of them."),
-        ("a.npz", "", None, "a.npz cannot be read: it is no .npz file, or cut short; make the file anew."),
-        ("a.npz", "garbage", None, "a.npz cannot be read: it is no .npz file, or cut short"),
-        ("a.npy", "", None, "a.npy cannot be read: No data left in file; make the file anew."),
+        ("a.npz", "", None, "a.npz cannot be read: it is not a .npz file, or is truncated; create the file again."),
+        ("a.npz", "garbage", None, "a.npz cannot be read: it is not a .npz file, or is truncated"),
+        ("a.npy", "", None, "a.npy cannot be read: No data left in file; create the file again."),
         ("a.parquet", "garbage", None, "a.parquet cannot be read: "),
     ],
 )
@@ -174,7 +176,7 @@ def test_what_cannot_be_used_is_one_sentence(tmp_path, monkeypatch, name, text, 
 def test_a_missing_file_and_a_folder(tmp_path):
     with pytest.raises(InputError, match=r"The file .*nothing.npz does not exist"):
         read_vectors(tmp_path / "nothing.npz")
-    with pytest.raises(InputError, match=r"is a folder; name a file, such as the embeddings.npz of a run"):
+    with pytest.raises(InputError, match=r"is a folder; give a file, such as the embeddings.npz of a run"):
         read_vectors(tmp_path)
 
 
@@ -194,7 +196,7 @@ def test_pickled_objects_are_never_unpickled(tmp_path, monkeypatch, where):
         np.save(path, trap, allow_pickle=True)
     else:
         np.savez(path, vectors=VECTORS if where == "labels" else trap, y=trap if where == "labels" else Y)
-    with pytest.raises(InputError, match="holds pickled objects, which are never unpickled since they can run any"):
+    with pytest.raises(InputError, match="contains pickled objects, which are never loaded as they can run arbitrary"):
         read_vectors(path)
     assert os.listdir(tmp_path) == [path.name]
 
@@ -219,7 +221,7 @@ def test_a_damaged_array_in_a_whole_archive(tmp_path):
     whole = bytearray(path.read_bytes())
     whole[200] ^= 255
     path.write_bytes(whole)
-    with pytest.raises(InputError, match=r"a.npz cannot be read: .*; make the file anew"):
+    with pytest.raises(InputError, match=r"a.npz cannot be read: .*; create the file again"):
         read_vectors(path)
 
 
@@ -228,7 +230,7 @@ def test_names_to_take_that_are_not_there(tmp_path):
     with pytest.raises(InputError, match=r"a.npz has no array 'traned' of vectors; did you mean 'trained'"):
         read_vectors(path, only=["traned"])
     path = npz(tmp_path / "b.npz", words=np.array([["a"]] * 12), y=Y)
-    with pytest.raises(InputError, match=r"b.npz holds no vectors beside the labels"):
+    with pytest.raises(InputError, match=r"b.npz has no vectors besides the labels"):
         read_vectors(path)
 
 

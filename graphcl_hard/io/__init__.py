@@ -1,1 +1,1 @@
-"""Files: atomic writes, checksums and vector files. Nothing here knows of graphs."""
+"""Atomic writes, checksums and vector files. Nothing here depends on graphs."""

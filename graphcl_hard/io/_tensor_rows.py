@@ -1,4 +1,4 @@
-"""Some rows of the tensors in a safetensors file, without the others in memory."""
+"""Read single rows of the tensors in a safetensors file, without loading the others."""
 
 import json
 from collections.abc import Mapping
@@ -20,20 +20,20 @@ MAX_HEADER = 2**20
 
 
 class TensorRows:
-    """A file of safetensors, of which the header is read at once and rows when they are asked for.
+    """A safetensors file whose header is read at once, and whose rows are read on request.
 
-    The library's own `safe_open` maps the file and keeps some bytes of every tensor that it ever gave, for ever, which
-    over millions of small pieces is memory that grows.
+    The library's own `safe_open` maps the file and never frees a few bytes for every tensor it returned, so its memory
+    grows over millions of small reads.
 
     Args:
-        path: the file. That its content is what was written is for the caller to know.
+        path: the file. The caller has verified its checksum.
 
     Attributes:
-        metadata: what the header holds beside the tensors.
+        metadata: the header's own metadata, beside the tensors.
 
     Raises:
         OSError: the file cannot be read.
-        ValueError: it is no such file.
+        ValueError: it is not a safetensors file.
 
     Source: https://huggingface.co/docs/safetensors (the format).
     """
@@ -50,12 +50,15 @@ class TensorRows:
         self._entries = {name: self._entry(entry) for name, entry in header.items() if name != "__metadata__"}
 
     def read(self, bounds: Mapping[str, tuple[int, int] | None]) -> dict[str, Tensor]:
-        """Name -> rows [low, high) of the tensor of this name, (high - low, ...), or all of them for None.
+        """Read the rows [low, high) of each named tensor, or all of its rows for None.
+
+        Returns:
+            name -> (high - low, ...), in the dtype of the file.
 
         Raises:
             OSError: the file cannot be read.
             LookupError: there is no such tensor.
-            ValueError: the file is cut short, or has not these rows.
+            ValueError: the file is truncated, or has no such rows.
         """
         found = {}
         with self._path.open("rb") as file:
@@ -63,7 +66,7 @@ class TensorRows:
                 dtype, shape, offset = self._entries[name]
                 low, high = (0, shape[0]) if rows is None else rows
                 if not 0 <= low <= high <= shape[0]:
-                    raise ValueError(f"it has not rows {low} to {high} of {name}")
+                    raise ValueError(f"it has no rows {low} to {high} of {name}")
                 width = int(np.prod(shape[1:], dtype=np.int64))
                 file.seek(self._start + offset + low * width * dtype.itemsize)
                 content = file.read((high - low) * width * dtype.itemsize)
@@ -77,7 +80,7 @@ class TensorRows:
             shape = tuple(map(int, entry["shape"]))
             (offset, end), dtype = entry["data_offsets"], DTYPES[entry["dtype"]]
             if not shape or min(shape) < 0 or end - offset != np.prod(shape, dtype=np.int64) * dtype.itemsize:
-                raise ValueError("a tensor of it is not as long as it must be")
+                raise ValueError("the length of a tensor does not match its shape")
         except (AttributeError, LookupError, TypeError) as error:
-            raise ValueError("its header is of another kind") from error
+            raise ValueError("its header is not one of safetensors") from error
         return dtype, shape, int(offset)

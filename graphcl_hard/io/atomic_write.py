@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all, and are on the disk itself before they take an older one's place."""
+"""Write files completely or not at all, and sync them to disk before they replace older ones."""
 
 import errno
 import os
@@ -12,16 +12,19 @@ PARTIAL = ".part-"
 
 @contextmanager
 def atomic_write(path: Path, sync: bool = True) -> Iterator[Path]:
-    """A temporary path beside `path` that takes its place when the block ends well, and is removed when it does not.
+    """Yield a temporary path that replaces `path` if the block succeeds, and is removed if it raises.
 
     Args:
         path: the file.
-        sync: whether to wait for the disk: without, a failure of power may leave a file of this name that is empty.
-            It takes milliseconds, so that what each epoch writes anew does without.
+        sync: whether to wait until the file is on the disk. Without it, a power failure may leave an empty file under
+            this name. Syncing takes milliseconds, so files that are rewritten every epoch do without.
+
+    Raises:
+        OSError: the file cannot be written; `filename` is `path`.
     """
     partial = None
     try:
-        # The suffix stays last: writers such as np.savez and matplotlib read the format from it.
+        # The suffix stays last: np.savez and matplotlib derive the format from it.
         handle, name = tempfile.mkstemp(prefix=PARTIAL, suffix=path.suffix, dir=path.parent)
         os.close(handle)
         partial = Path(name)
@@ -33,7 +36,7 @@ def atomic_write(path: Path, sync: bool = True) -> Iterator[Path]:
         if sync:
             sync_folder(path.parent)
     except OSError as error:
-        error.filename = str(path)  # a full disk does not say which file
+        error.filename = str(path)  # the error of a full disk names no file
         raise
     finally:
         if partial is not None:
@@ -46,8 +49,8 @@ def sync_file(path: Path) -> None:
 
 
 def sync_folder(path: Path) -> None:
-    """Wait until the names of a folder's files are on the disk, so that a renaming before comes before all after it."""
-    if os.name != "nt":  # Windows opens no folders
+    """Wait until the entries of a folder are on the disk, so that renames before this call precede those after it."""
+    if os.name != "nt":  # Windows cannot open folders
         _sync(path, os.O_RDONLY)
 
 
@@ -56,7 +59,7 @@ def _sync(path: Path, flags: int) -> None:
     try:
         os.fsync(handle)
     except OSError as error:
-        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # some network file systems cannot
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # some network file systems cannot sync
             raise
     finally:
         os.close(handle)

@@ -1,4 +1,4 @@
-"""Files of tensors that carry their own sum, so that one that was cut short or changed is never taken for whole."""
+"""Tensor and JSON files that contain their own checksum, so that truncated or changed files are detected."""
 
 import hashlib
 import json
@@ -17,9 +17,9 @@ from graphcl_hard.io.atomic_write import atomic_write
 
 
 def encode_checksummed(tensors: Mapping[str, Tensor], key: str | None = None, text: str = "") -> bytes:
-    """Tensors, and a text by this key, in safetensors with a SHA-256 of both.
+    """Return tensors, and a text under `key`, in the safetensors format, with the SHA-256 of both in the header.
 
-    Without a text the same tensors give the same bytes; safetensors puts the entries of its header in any order.
+    The bytes are reproducible only without a text, as safetensors orders the entries of its metadata arbitrarily.
     """
     return save(dict(tensors), ({} if key is None else {key: text}) | {"sha256": tensors_checksum(tensors, text)})
 
@@ -27,40 +27,41 @@ def encode_checksummed(tensors: Mapping[str, Tensor], key: str | None = None, te
 def write_checksummed(
     path: Path, tensors: Mapping[str, Tensor], key: str | None = None, text: str = "", sync: bool = True
 ) -> None:
-    """Replace a file by what `encode_checksummed` gives; `sync` as in `atomic_write`."""
+    """Write the bytes of `encode_checksummed` to a file; `sync` as in `atomic_write`."""
     content = encode_checksummed(tensors, key, text)
     with atomic_write(path, sync) as partial:
-        # Not safetensors' own writer, which hides a full disk behind an exception of its own.
+        # safetensors' own writer would hide a full disk behind an exception of its own.
         partial.write_bytes(content)
 
 
 def read_checksummed(path: Path, key: str | None = None, required: bool = True) -> tuple[dict[str, Tensor], str]:
-    """The tensors, on the CPU, and the text that `write_checksummed` put there.
+    """Read the tensors, on the CPU, and the text that `write_checksummed` wrote.
 
     Args:
         path: the file.
-        key: the text's; None: it has none.
-        required: whether a file that carries no sum is refused; one that other software wrote has none.
+        key: the key of the text, or None if there is none.
+        required: whether to refuse files without a checksum, such as those of other software.
 
     Raises:
-        InputError: the file cannot be read, or is not what was written; a sentence begun with the path, and no advice.
+        InputError: the file cannot be read or does not match its checksum. The message begins with the path and has no
+            remedy, which the caller appends.
     """
     try:
         content = path.read_bytes()
-        tensors = load(content)  # not safe_open, which keeps 64 bytes of each tensor for ever
+        tensors = load(content)  # safe_open would never free 64 bytes of each tensor
         metadata = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")]).get("__metadata__") or {}
         text = "" if key is None else metadata.get(key, "")
         found = metadata.get("sha256")
-        whole = found == tensors_checksum(tensors, text) if required or found is not None else True
+        matches = (found is None and not required) or found == tensors_checksum(tensors, text)
     except (OSError, SafetensorError, TypeError, ValueError, RuntimeError) as error:
         raise InputError(f"{path} cannot be read: {first_line(error)}") from error
-    if not whole:
-        raise InputError(f"{path} is not what was written (its sum differs)")
+    if not matches:
+        raise InputError(f"{path} was changed or damaged (its checksum does not match)")
     return tensors, text
 
 
 def tensors_checksum(tensors: Mapping[str, Tensor], text: str = "") -> str:
-    """The SHA-256 that `write_checksummed` gives a file of these."""
+    """Return the SHA-256 that `write_checksummed` stores with these tensors and this text."""
     found = hashlib.sha256(text.encode())
     for name in sorted(tensors):
         array: npt.NDArray[Any] = tensors[name].numpy()
@@ -70,11 +71,19 @@ def tensors_checksum(tensors: Mapping[str, Tensor], text: str = "") -> str:
 
 
 def with_checksum(content: Mapping[str, Any]) -> dict[str, Any]:
-    """What a JSON file is to hold, and by the name "sum" its sum."""
-    return {**content, "sum": json_checksum(content)}
+    """Return the content of a JSON file with its checksum added under the key "sum"."""
+    return {**content, "sum": _json_checksum(content)}
 
 
-def json_checksum(content: Mapping[str, Any]) -> str:
-    """The SHA-256 of what a JSON file holds, but for a sum of its own by the name "sum"."""
-    held = {name: value for name, value in content.items() if name != "sum"}
-    return hashlib.sha256(json.dumps(held, sort_keys=True).encode()).hexdigest()
+def verify_checksum(content: Mapping[str, Any]) -> None:
+    """Raise ValueError if the content of a JSON file has no checksum from `with_checksum`, or does not match it."""
+    if "sum" not in content:
+        raise ValueError("it has no checksum")
+    if content["sum"] != _json_checksum(content):
+        raise ValueError("its checksum does not match")
+
+
+def _json_checksum(content: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of the content of a JSON file, without the key "sum"."""
+    rest = {name: value for name, value in content.items() if name != "sum"}
+    return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""The names of the files and folders that a run leaves."""
+"""Names of the files and folders that a run writes."""
 
 CONFIG, METRICS, RESULT = "config.yaml", "metrics.csv", "result.json"
 SUMMARY, EMBEDDINGS = "summary.json", "embeddings.npz"
@@ -8,6 +8,6 @@ ENCODER = ("encoder.safetensors", "encoder.json")
 PICTURES = ("training.png", "embedding.png")
 RUN_FILES = {CONFIG, METRICS, RESULT, SUMMARY, EMBEDDINGS, FEATURES, *CHECKPOINTS, *ENCODER, *PICTURES}
 LOCK, REPLACED = ".graphcl_hard.lock", "replaced-run"
-LOGS, EVENTS = "logs", "events.out.tfevents."  # of Fabric's loggers, beside a metrics.csv
+LOGS, EVENTS = "logs", "events.out.tfevents."  # written by Fabric's loggers, beside a metrics.csv
 MOVING = "replaced-run-moving"
-"""Where an old run is while its files are set aside one by one: none of a new run's is there before all are."""
+"""Folder of an old run while its files are moved away one by one; a new run writes only after all have been moved."""

@@ -1,4 +1,4 @@
-"""Vectors and their labels in files: read, checked, and written part by part."""
+"""Read and check files of vectors and labels, and write them part by part."""
 
 import csv
 import difflib
@@ -22,7 +22,7 @@ READ = (".npz", ".npy", *TABLES)
 LABELS = "y"
 
 Array = npt.NDArray[Any]
-# What readers raise; an encrypted member of a zip file and an unknown compression are RuntimeErrors.
+# What the readers raise for a damaged file. Encrypted members of a zip file and unknown compressions are RuntimeErrors.
 DAMAGED = (
     *(ArithmeticError, AssertionError, AttributeError, EOFError, LookupError, MemoryError, OSError),
     *(RuntimeError, TypeError, ValueError),
@@ -31,21 +31,21 @@ DAMAGED = (
 
 
 def read_vectors(path: Path, labels: str | None = None, only: Sequence[str] = ()) -> tuple[dict[str, Array], Array]:
-    """Vectors, and a label for each of their rows.
+    """Read vectors and a label for each of their rows.
 
     Args:
-        path: .npz, whose arrays of two dimensions are vectors; .npy, which is one such array; or .csv, with a line of
-            names, or .parquet, whose columns are vectors, but for the labels and a `y`.
-        labels: name of the array or column with the labels, or a file with nothing else in it (.txt has a label a
-            line). None: "y", or, where there is no y, the only array of one dimension.
-        only: names of the arrays or columns to take; none takes all.
+        path: a .npz file, whose two-dimensional arrays are vectors; a .npy file with one such array; or a .csv file
+            with a header line, or a .parquet file, whose columns other than the labels and `y` form the vectors.
+        labels: name of the array or column with the labels, or a file that contains nothing else (.txt: one label per
+            line). None: "y", or else the only one-dimensional array.
+        only: names of the arrays or columns to read; empty: all of them.
 
     Returns:
-        name -> (G, D) array, by the arrays' names, or by the file's for a table; and the labels, (G,).
+        name -> (G, D) array, with the arrays' names, or the file's name for a table; and the labels, (G,).
 
     Raises:
-        InputError: a file is missing, damaged, or holds pickled objects; a name is not there; a column that is not of
-            numbers; a label that is missing.
+        InputError: a file is missing, damaged or contains pickled objects; a name is unknown; a column is not numeric;
+            or a label is missing.
     """
     named = _read(path, READ)
     what = "column" if path.suffix in TABLES else "array"
@@ -57,7 +57,7 @@ def read_vectors(path: Path, labels: str | None = None, only: Sequence[str] = ()
     else:
         found = _labels(path, named, labels)
         named.pop(labels or _label_name(path, named))
-    if LABELS not in only:  # other labels, which as a vector would give these away
+    if LABELS not in only:  # a y beside other labels: as part of the vectors it would leak the labels
         named.pop(LABELS, None)
     for name in only:
         if name not in named:
@@ -69,15 +69,15 @@ def read_vectors(path: Path, labels: str | None = None, only: Sequence[str] = ()
     elif not only:
         chosen = {name: array for name, array in chosen.items() if array.ndim == 2 and array.dtype.kind in "biuf"}
     if not chosen:
-        raise InputError(f"{path} holds no vectors beside the labels; give a file with an array (G, D) or columns.")
+        raise InputError(f"{path} has no vectors besides the labels; give a file with a (G, D) array or columns.")
     return chosen, found
 
 
 def _read(path: Path, suffixes: Iterable[str]) -> dict[str, Array]:
     if path.is_dir():
-        raise InputError(f"{path} is a folder; name a file, such as the embeddings.npz of a run.")
+        raise InputError(f"{path} is a folder; give a file, such as the embeddings.npz of a run.")
     if not path.exists():
-        raise InputError(f"The file {path} does not exist; name a file of vectors or labels.")
+        raise InputError(f"The file {path} does not exist; give a file of vectors or labels.")
     if path.suffix not in suffixes:
         raise InputError(f"{path} must end in {', '.join(suffixes)}; save it as one of them.")
     try:
@@ -89,15 +89,15 @@ def _read(path: Path, suffixes: Iterable[str]) -> dict[str, Array]:
     except InputError:
         raise
     except DAMAGED as error:
-        reason = (isinstance(error, OSError) and error.strerror) or " ".join(str(error).split()) or "it is cut short"
-        raise InputError(f"{path} cannot be read: {reason.rstrip('.')}; make the file anew.") from error
+        reason = (isinstance(error, OSError) and error.strerror) or " ".join(str(error).split()) or "it is truncated"
+        raise InputError(f"{path} cannot be read: {reason.rstrip('.')}; create the file again.") from error
 
 
 def _read_numpy(path: Path) -> dict[str, Array]:
     if path.suffix == ".npz" and not zipfile.is_zipfile(path):
-        raise ValueError("it is no .npz file, or cut short")
+        raise ValueError("it is not a .npz file, or is truncated")
     try:
-        with path.open("rb") as file:  # NumPy leaves one open that it cannot read
+        with path.open("rb") as file:  # np.load(path) would leave an unreadable file open
             loaded = np.load(file, allow_pickle=False)
             arrays = {path.stem: loaded} if isinstance(loaded, np.ndarray) else dict(loaded)
         return {name: array for name, array in arrays.items() if isinstance(array, np.ndarray)}
@@ -105,7 +105,7 @@ def _read_numpy(path: Path) -> dict[str, Array]:
         if "allow_pickle" not in str(error):
             raise
         raise InputError(
-            f"{path} holds pickled objects, which are never unpickled since they can run any code; save arrays of "
+            f"{path} contains pickled objects, which are never loaded as they can run arbitrary code; save arrays of "
             "numbers or strings."
         ) from error
 
@@ -115,22 +115,23 @@ def _read_csv(path: Path) -> dict[str, Array]:
         lines = csv.reader(file, strict=True)
         names = next(lines, [])
         if not names or all(_is_number(name) for name in names):
-            raise InputError(f"{path} must begin with a line of names, got {','.join(names[:3])!r}; name the columns.")
+            found = ",".join(names[:3])
+            raise InputError(f"{path} must begin with a line of column names, got {found!r}; add such a line.")
         if len(set(names)) < len(names):
             twice = next(name for name in names if names.count(name) > 1)
-            raise InputError(f"{path} has more than one column {twice!r}; rename them.")
+            raise InputError(f"{path} has more than one column {twice!r}; rename all but one.")
         rows = []
         for row in lines:
             if not row:
                 continue
             if len(row) != len(names):
                 raise InputError(
-                    f"{path} has {len(row)} values in line {lines.line_num}, must have {len(names)}; mend the line, or "
-                    "make the file anew where it was cut short."
+                    f"{path} has {len(row)} values in line {lines.line_num}, must have {len(names)}; correct the line, "
+                    "or create the file again if it is truncated."
                 )
             rows.append(row)
     if not rows:
-        raise InputError(f"{path} has names, but no line of values; make the file anew.")
+        raise InputError(f"{path} has a line of names but no values; create the file again.")
     return {name: np.array(column, dtype=str) for name, column in zip(names, zip(*rows, strict=True), strict=True)}
 
 
@@ -140,7 +141,7 @@ def _read_parquet(path: Path) -> dict[str, Array]:
 
         frame = pd.read_parquet(path)
     except ImportError as error:
-        raise InputError(".parquet needs pandas and pyarrow; install them, or give .npz or .csv.") from error
+        raise InputError(".parquet files need pandas and pyarrow; install them, or give .npz or .csv.") from error
     return {str(name): frame[name].to_numpy() for name in frame.columns}
 
 
@@ -156,7 +157,7 @@ def _label_name(path: Path, named: Mapping[str, Array]) -> str:
 
 
 def _labels(path: Path, named: Mapping[str, Array], name: str | None) -> Array:
-    """Labels that are all there; of strings that are all numbers, the numbers."""
+    """Return the labels after checking that none is missing; strings that are all numbers become float64."""
     array = named[name or _label_name(path, named)]
     if array.dtype.kind not in "OUST":
         return array
@@ -179,8 +180,8 @@ def _numbers(path: Path, name: str, column: Array) -> npt.NDArray[np.float64]:
     except (TypeError, ValueError):
         row = next((row for row, value in enumerate(column.tolist()) if not _is_number(value)), 0)
         raise InputError(
-            f"{path} has {str(column[row])[:40]!r} at row {row} (counted from 0) of the column {name!r}, which is no "
-            "number; mend it, or name the columns of numbers with --only."
+            f"{path} has {str(column[row])[:40]!r} at row {row} (counted from 0) of the column {name!r}, which is not "
+            "a number; correct it, or select the numeric columns with --only."
         ) from None
 
 
@@ -189,7 +190,7 @@ def _is_number(value: Any) -> bool:
         float(value)
     except (TypeError, ValueError):
         return False
-    return not (isinstance(value, str) and "_" in value)  # 2020_01 is a number to Python, and a name to people
+    return not (isinstance(value, str) and "_" in value)  # Python reads 2020_01 as a number, people as a name
 
 
 def _nearest(name: str, known: Iterable[str]) -> str:
@@ -201,23 +202,24 @@ def _nearest(name: str, known: Iterable[str]) -> str:
     return f"it has {', '.join(names[:6])}{', ...' if len(names) > 6 else ''}."
 
 
-ROWS = 16384  # of vectors in memory at a time, and in a row group of Parquet
+ROWS = 16384  # vectors in memory at a time, and in a row group of Parquet
 
 
 def write_vectors(path: Path, parts: Iterable[Array], y: Array) -> int:
-    """Write vectors and labels to a .npz, .csv or .parquet file, whole or not at all.
+    """Write vectors and labels to a .npz, .csv or .parquet file, completely or not at all.
 
     Args:
-        path: the file; its ending says which kind.
-        parts: vectors (n, D), float32 or float64, in the order of the labels; taken one by one, so that an iterator's
-            need not fit in memory together. There is at least one.
-        y: (G,) int, the labels of all parts' rows; the array, or the last column, `y`.
+        path: the file; its suffix gives the format.
+        parts: arrays (n, D), float32 or float64, in the order of the labels; at least one. They are consumed one by
+            one, so that the arrays of an iterator need not fit into memory together.
+        y: (G,) int, the labels of the rows of all parts; written as the array, or the last column, `y`.
 
     Returns:
-        D.
+        the dimension D of the vectors.
 
     Raises:
-        InputError: .parquet without pyarrow.
+        InputError: pyarrow is not installed and the file is .parquet.
+        OSError: the file cannot be written.
     """
     write = {".npz": _write_npz, ".csv": _write_csv}.get(path.suffix) or _parquet_writer()
     with atomic_write(path) as partial:
@@ -228,7 +230,7 @@ def write_vectors(path: Path, parts: Iterable[Array], y: Array) -> int:
 
 
 def _blocks(parts: Iterable[Array]) -> Iterator[Array]:
-    """The same rows in blocks of at least `ROWS`, but for the last."""
+    """Yield the same rows in blocks of at least `ROWS`, except for the last."""
     held: list[Array] = []
     for part in parts:
         held.append(part)
@@ -262,7 +264,7 @@ def _write_npz(path: Path, width: int, dtype: Any, blocks: Iterable[Array], y: A
 
 
 def _write_csv(path: Path, width: int, dtype: Any, blocks: Iterable[Array], y: Array) -> None:
-    # Nine digits give every float32 back, seventeen every float64.
+    # Nine digits identify every float32, seventeen every float64.
     formats = ["%.9g" if dtype == np.float32 else "%.17g"] * width + ["%d"]
     with path.open("w", encoding="utf-8", newline="") as file:
         file.write(",".join([*_names(width), LABELS]) + "\n")
@@ -275,7 +277,7 @@ def _parquet_writer() -> Callable[[Path, int, Any, Iterable[Array], Array], None
         import pyarrow as pa
         import pyarrow.parquet as pq
     except ImportError as error:
-        raise InputError(".parquet needs pandas and pyarrow; install them, or write .npz or .csv.") from error
+        raise InputError(".parquet files need pandas and pyarrow; install them, or write .npz or .csv.") from error
 
     def write(path: Path, width: int, dtype: Any, blocks: Iterable[Array], y: Array) -> None:
         kinds = [pa.from_numpy_dtype(dtype)] * width + [pa.from_numpy_dtype(y.dtype)]
