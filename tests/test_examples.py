@@ -72,10 +72,10 @@ def test_help_says_what_it_is(name):
 def test_the_committed_table_is_that_of_the_committed_scores(name):
     table = judging.table(read(EXAMPLES / "results" / f"{name}.csv"))
     assert (EXAMPLES / "results" / f"{name}.md").read_text().startswith(table + "\n")
-    assert table in (ROOT / "README.md").read_text()
+    assert table in (ROOT / "docs" / "examples.md").read_text()
 
 
-def test_readme_says_how_many_differences_from_uniform_are_left():
+def test_the_page_says_how_many_differences_from_uniform_are_left():
     found = []
     for name in BASELINE:
         scores = read(EXAMPLES / "results" / f"{name}.csv")
