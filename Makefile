@@ -22,8 +22,8 @@ test-long: .venv/installed
 	$(PY) experiments/soak.py --kind sweep --minutes $(SOAK_MINUTES)
 	$(PY) experiments/soak.py --kind estimator --minutes $(SOAK_MINUTES)
 	$(PY) -m pytest -m long --record=experiments/results/long/long.json
-	$(PY) -m pytest tests/test_fuzz_files.py tests/test_fuzz_inputs.py tests/test_tu_format.py \
-		tests/test_graph_shards.py --record=experiments/results/long/fuzz.json
+	$(PY) -m pytest tests/fuzz tests/data/tu/test_reader.py \
+		tests/data/test_shards.py --record=experiments/results/long/fuzz.json
 
 # The lowest versions that setup.cfg allows, but PyTorch's, in an environment of their own. Old packages call what new
 # ones deprecate, so warnings are no errors here.
@@ -32,17 +32,19 @@ test-lowest:
 	$(PYTHON) -m venv .venv-lowest
 	@$(LOWEST) -m pip install --quiet --upgrade pip setuptools
 	@$(LOWEST) -m pip install --quiet --constraint constraints.txt torch
-	$(LOWEST) tests/lowest.py > .venv-lowest/constraints.txt
+	$(LOWEST) tests/helpers/lowest.py > .venv-lowest/constraints.txt
 	@$(LOWEST) -m pip install --quiet --constraint .venv-lowest/constraints.txt --editable '.[parquet,tensorboard]' pytest hypothesis psutil
-	$(LOWEST) -m pytest -W default tests/test_run.py tests/test_training.py tests/test_data.py tests/test_estimator.py \
-		tests/test_evaluation.py tests/test_encoders.py tests/test_graphs.py tests/test_vector_files.py \
-		tests/test_records.py tests/test_pictures.py tests/test_loggers.py
+	$(LOWEST) -m pytest -W default tests/test_run.py tests/training/test_loop.py tests/data/test_load.py \
+		tests/test_estimator.py \
+		tests/evaluation/test_cross_validation.py tests/nn/encoders/test_message_passing.py \
+		tests/data/test_collate.py tests/io/test_vectors.py \
+		tests/runs/test_folder.py tests/runs/test_plots.py tests/runs/test_loggers.py
 
 # Coverage-guided, so long for each reader.
 FUZZ_SECONDS ?= 300
 fuzz: .venv/installed
 	@$(PIP) atheris
-	for reader in tu zip safetensors; do $(PY) tests/atheris_readers.py $$reader -max_total_time=$(FUZZ_SECONDS) || exit 1; done
+	for reader in tu zip safetensors; do $(PY) tests/helpers/atheris_readers.py $$reader -max_total_time=$(FUZZ_SECONDS) || exit 1; done
 
 # The site, into site/: open site/index.html, or `$(PY) -m mkdocs serve` for one that can be searched.
 docs: .venv/installed
@@ -59,7 +61,7 @@ lint: .venv/installed
 
 # The public interface as text, after a change of it that is meant; tests/test_public_api.py compares.
 api: .venv/installed
-	$(PY) tests/public_api.py
+	$(PY) tests/helpers/public_api.py
 
 # Known weaknesses of what is installed; it asks the package index, so it needs the network and is no part of CI.
 audit: .venv/installed

@@ -3,7 +3,7 @@
 A `DataLoader` over a list of `Data`, `GINConv` over `edge_index` with one-hot inputs, `global_add_pool`, the dense
 scores of all nodes against all graphs under a boolean mask, autograd, Adam. Every step is vectorised and nothing is
 slowed down on purpose; nothing is done that PyG's own examples do not do either. Loss and gradients are those of the
-package (`tests/test_speed.py` holds them together in float64), parameters have the package's names.
+package (`tests/benchmarks/test_speed.py` holds them together in float64), parameters have the package's names.
 """
 
 import math

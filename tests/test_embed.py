@@ -4,11 +4,11 @@ import json
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from helpers.paths import MUTAG
 
 from graphcl_hard.data.load import load_graphs
 from graphcl_hard.embed import main, read_features
@@ -17,8 +17,6 @@ from graphcl_hard.exceptions import InputError
 from graphcl_hard.io.checksum import with_checksum
 from graphcl_hard.loader.features import node_features
 from graphcl_hard.run import main as run
-
-MUTAG = Path(__file__).parent.parent / "datasets" / "MUTAG"
 
 
 @pytest.fixture(scope="module")

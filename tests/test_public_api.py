@@ -5,8 +5,8 @@ import difflib
 import inspect
 import re
 
-import public_api
 import pytest
+from helpers import public_api
 
 import graphcl_hard
 from graphcl_hard import embed, evaluate, run

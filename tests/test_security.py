@@ -4,12 +4,11 @@ import ast
 import os
 import pickle
 import shutil
-from pathlib import Path
 
 import pytest
 import torch
+from helpers.paths import MUTAG, ROOT
 
-import graphcl_hard
 from graphcl_hard import HardInfoGraph, load_encoder
 from graphcl_hard.convert import main as convert
 from graphcl_hard.data.load import load_graphs
@@ -19,7 +18,6 @@ from graphcl_hard.exceptions import InputError
 from graphcl_hard.io.file_names import CHECKPOINTS
 from graphcl_hard.run import main
 
-ROOT = Path(graphcl_hard.__file__).parent.parent
 WORDS = ["--epochs", "3", "--folds", "2", "--repeats", "1", "--no-pictures", "--quiet", "--checkpoint-seconds", "0"]
 
 
@@ -110,7 +108,7 @@ def test_a_pickle_among_the_files_of_a_set_is_not_run(plant, tmp_path, monkeypat
     plant(mirror / "TINY.zip")
     with pytest.raises(InputError):
         load_graphs("TINY", data_dir=tmp_path / "data")
-    source = ROOT / "datasets" / "MUTAG"
+    source = MUTAG
     for path in source.glob("MUTAG_*.txt"):
         folder = tmp_path / "set"
         shutil.copytree(source, folder)
@@ -121,7 +119,7 @@ def test_a_pickle_among_the_files_of_a_set_is_not_run(plant, tmp_path, monkeypat
 
 
 def test_a_pickle_in_a_cache_is_not_run(plant, tmp_path):
-    shutil.copytree(ROOT / "datasets" / "MUTAG", tmp_path / "TINY" / "raw")
+    shutil.copytree(MUTAG, tmp_path / "TINY" / "raw")
     for path in (tmp_path / "TINY" / "raw").glob("MUTAG_*.txt"):
         path.rename(path.with_name(path.name.replace("MUTAG", "TINY")))
     expected = load_graphs("TINY", data_dir=tmp_path).edge_index

@@ -5,11 +5,9 @@ import os
 import subprocess
 import sys
 import zipfile
-from pathlib import Path
 
 import pytest
-
-ROOT = Path(__file__).parent.parent
+from helpers.paths import ROOT
 
 
 @pytest.fixture(scope="module")

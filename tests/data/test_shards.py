@@ -1,0 +1,271 @@
+"""A set on the disk is the set that was written, whichever of its graphs are read."""
+
+import dataclasses
+import json
+import math
+import shutil
+
+import networkx as nx
+import numpy as np
+import pytest
+import torch
+from filelock import FileLock
+from helpers.fuzz import CHANCE, campaign, damaged, outcome
+from hypothesis import strategies as st
+from torch_geometric.data import Data
+
+from graphcl_hard import GraphShards, InputError, load_graphs, to_chunks, write_shards
+from graphcl_hard.data.collate import to_graph_data
+from graphcl_hard.data.graph_data import GraphData
+from graphcl_hard.data.tu.names import SHARDS_INDEX
+from graphcl_hard.io.checksum import with_checksum
+from graphcl_hard.loader.features import FeatureMap
+
+NAMES = {"node_label": "kind", "node_attr": ("size",), "edge_label": "bond", "edge_attr": ("length",)}
+COLUMNS = ("node_label", "node_attr", "edge_label", "edge_attr")
+
+
+def named_graphs(count=40):
+    """Labels that appear late and out of order, graphs without nodes, and without edges."""
+    graphs = [nx.gnp_random_graph(i % 7, 0.5, seed=i, directed=i % 3 == 0) for i in range(count)]
+    for i, graph in enumerate(graphs):
+        nx.set_node_attributes(graph, {v: "zyxwvu"[(i // 9 + v) % 6] for v in graph}, "kind")
+        nx.set_node_attributes(graph, {v: [float(v), i / 3] for v in graph}, "size")
+        nx.set_edge_attributes(graph, dict.fromkeys(graph.edges, i * 7 % 5 - 2), "bond")
+        nx.set_edge_attributes(graph, {e: float(i) for e in graph.edges}, "length")
+    return graphs
+
+
+def same(first, second):
+    for field in dataclasses.fields(GraphData):
+        one, other = getattr(first, field.name), getattr(second, field.name)
+        if isinstance(one, torch.Tensor):
+            assert one.dtype == other.dtype, field.name
+            assert torch.equal(one, other), field.name
+        elif field.name != "name":
+            assert one == other, field.name
+
+
+def joined(whole, runs):
+    """The graphs of some runs, one by one."""
+    parts = [whole.part(graph, graph + 1) for start, stop in runs for graph in range(start, stop)]
+    shifts = np.cumsum([0] + [part.num_nodes for part in parts])
+    columns = {name: torch.cat([getattr(part, name) for part in parts]) for name in COLUMNS}
+    return dataclasses.replace(
+        whole,
+        node_ptr=torch.tensor(shifts),
+        edge_index=torch.cat([part.edge_index + int(at) for part, at in zip(parts, shifts, strict=False)], dim=1),
+        edge_ptr=torch.tensor(np.cumsum([0] + [part.num_edges for part in parts])),
+        y=torch.cat([part.y for part in parts]),
+        **columns,
+    )
+
+
+@pytest.mark.parametrize("size", [1, 7, 16, 100])
+def test_every_run_of_graphs_is_what_was_written(tmp_path, size):
+    """With the labels of the whole set in the order that they have in memory, in whatever chunks they came."""
+    graphs = named_graphs()
+    shards = write_shards(tmp_path / "set", to_chunks(graphs, size=size, **NAMES))
+    whole = to_graph_data(graphs, **NAMES)
+    same(shards.whole(), whole)
+    assert (shards.num_graphs, shards.num_nodes, shards.num_edges) == (40, whole.num_nodes, whole.num_edges)
+    assert shards.columns == set(COLUMNS)
+    for runs in ([(3, 21)], [(30, 40), (0, 5), (7, 8)], [(39, 40)], [(5, 6), (5, 6)]):
+        same(shards.read(runs), joined(whole, runs))
+    assert sum(chunk.num_graphs for chunk in GraphShards(tmp_path / "set").chunks()) == 40
+    same(load_graphs(str(tmp_path / "set")), whole)
+
+
+def test_columns_can_be_left_unread(tmp_path):
+    shards = write_shards(tmp_path / "set", to_chunks(named_graphs(), size=9, **NAMES))
+    found = shards.without("node_attr", "edge_label").read([(3, 30)])
+    assert found.columns == {"node_label", "edge_attr"}
+    assert found.edge_label_values is None
+    assert shards.columns == set(COLUMNS)
+
+
+def test_classes_are_numbered_by_their_order(tmp_path, toy):
+    chunks = [dataclasses.replace(toy, y=toy.y * 5 + 3), dataclasses.replace(toy, y=toy.y - 1)]
+    shards = write_shards(tmp_path / "set", chunks, "twice")
+    assert shards.y.tolist() == [*(toy.y * 3 + 0 + 2 * (1 - toy.y)).tolist(), *toy.y.tolist()]
+    assert (shards.name, shards.num_classes) == ("twice", 4)
+
+
+@pytest.mark.parametrize("keep_binary", [False, True])
+def test_features_are_those_of_the_set_in_memory(tmp_path, keep_binary):
+    """Attributes up to rounding: their moments are put together from those of the chunks."""
+    graphs = named_graphs()
+    for graph in graphs:
+        nx.set_node_attributes(graph, {v: [v % 2, 1e4 + v, 0.1] for v in graph}, "size")
+    shards = write_shards(tmp_path / "set", to_chunks(graphs, size=9, **NAMES))
+    whole = shards.whole()
+    found, right = (FeatureMap.fit(x, True, keep_binary=keep_binary, with_edges=True) for x in (shards, whole))
+    assert found.label_values == right.label_values
+    assert found.edges.label_values == right.edges.label_values
+    exact = whole.node_attr.double()
+    if keep_binary:
+        exact = exact[:, 1:]
+        assert (found.mean[0], found.std[0]) == (0, 1)
+    np.testing.assert_allclose(found.mean[-exact.size(1) :], exact.mean(dim=0), rtol=1e-6)
+    std = exact.std(dim=0, correction=0)
+    np.testing.assert_allclose(found.std[-exact.size(1) :], torch.where(std > 1e-6, std, 1.0), rtol=1e-6)
+    np.testing.assert_allclose(found.edges.mean, right.edges.mean, rtol=1e-6)
+    assert FeatureMap.fit(shards) == FeatureMap.fit(whole)
+    bare = ("node_label", "node_attr")
+    degrees = FeatureMap.fit(shards.without(*bare)), FeatureMap.fit(dataclasses.replace(whole, **dict.fromkeys(bare)))
+    assert degrees[0] == degrees[1]
+    assert degrees[0].largest_degree is not None
+
+
+def refused(action, message):
+    with pytest.raises(InputError, match=message) as caught:
+        action()
+    assert "\n" not in str(caught.value)
+
+
+def test_complaints_number_the_graphs_of_the_whole_iterable(tmp_path):
+    graphs = named_graphs()
+    del graphs[33].nodes[0]["kind"]
+    refused(lambda: list(to_chunks(iter(graphs), size=8, **NAMES)), "Graph 33 has no attribute 'kind'")
+    mixed = [*named_graphs(10), Data(num_nodes=1)]
+    refused(lambda: list(to_chunks(mixed, size=3)), "networkx for graph 0 and PyTorch Geometric for graph 10")
+    odd = [Data(x=torch.zeros(2, 3)) for _ in range(5)] + [Data(x=torch.zeros(2, 4))]
+    refused(lambda: write_shards(tmp_path / "odd", to_chunks(odd, size=3)), "3 columns in graph 3 and 4 in graph 5")
+    refused(lambda: write_shards(tmp_path / "odd", to_chunks(odd, size=5)), "of graphs 5 to 5, 4")
+    refused(lambda: write_shards(tmp_path / "odd", []), "at least one graph, got none")
+    tuples = nx.path_graph(2)
+    nx.set_node_attributes(tuples, (1, 2), "kind")
+    refused(lambda: write_shards(tmp_path / "odd", to_chunks([tuples], node_label="kind")), r"got \(1, 2\); rename it")
+    assert not (tmp_path / "odd").exists()
+
+
+def test_what_fails_leaves_nothing_and_what_was_killed_is_replaced(tmp_path, toy):
+    def ends():
+        yield toy
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_shards(tmp_path / "new" / "set", ends())
+    assert not (tmp_path / "new" / "set").exists()
+    (tmp_path / "kept").mkdir()
+    with pytest.raises(KeyboardInterrupt):
+        write_shards(tmp_path / "kept", ends())
+    assert not list((tmp_path / "kept").iterdir())
+    # As kill -9 leaves it: shards, half a file, and no index.
+    killed = tmp_path / "killed"
+    write_shards(killed, [toy, toy, toy])
+    (killed / SHARDS_INDEX).unlink()
+    (killed / ".part-abc_1.safetensors").write_bytes(b"half")
+    refused(lambda: GraphShards(killed), "holds no whole set of graphs")
+    same(write_shards(killed, [toy]).whole(), dataclasses.replace(toy, node_label_values=((0, 1, 2),)))
+    assert len(list(killed.glob("*.safetensors"))) == 1
+
+
+def test_nothing_else_is_ever_replaced(tmp_path, toy):
+    write_shards(tmp_path / "set", [toy])
+    refused(lambda: write_shards(tmp_path / "set", [toy]), f"holds {SHARDS_INDEX}, must be new or empty")
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "encoder.safetensors").write_bytes(b"")
+    refused(lambda: write_shards(tmp_path / "other", [toy]), "holds encoder.safetensors")
+    (tmp_path / "mine").mkdir()
+    for name in ("000001.json", "000000.safetensors"):  # a name that shards have, and one that they do not
+        (tmp_path / "mine" / name).write_bytes(b"mine")
+        refused(lambda: write_shards(tmp_path / "mine", [toy]), f"holds 00000[01].{name[7:]}")
+        assert (tmp_path / "mine" / name).read_bytes() == b"mine"
+        (tmp_path / "mine" / name).unlink()
+    refused(lambda: write_shards(tmp_path / "set" / SHARDS_INDEX, [toy]), "is a file")
+
+    def a_second_run_at_once():
+        yield toy
+        refused(lambda: write_shards(tmp_path / "busy", [toy]), "Another process is writing")
+        yield toy
+
+    assert write_shards(tmp_path / "busy", a_second_run_at_once()).num_graphs == 48
+    assert FileLock(tmp_path / "busy" / ".graphcl_hard.lock").acquire(timeout=0)
+
+
+def test_a_flipped_bit_is_found_before_a_graph_is_used(tmp_path, toy):
+    folder = tmp_path / "set"
+    write_shards(folder, [toy, toy])
+    content = bytearray((folder / "000001.safetensors").read_bytes())
+    content[-3] ^= 1
+    (folder / "000001.safetensors").write_bytes(content)
+    shards = GraphShards(folder)
+    assert shards.read([(0, 24)]).num_graphs == 24
+    refused(lambda: shards.read([(20, 30)]), "000001.safetensors was changed or damaged .* make the set again")
+    (folder / "000001.safetensors").unlink()
+    refused(lambda: GraphShards(folder), "000001.safetensors cannot be read")
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("format", 2),
+        ("shards", [["../000000.safetensors", ""]]),
+        ("shards", ["000000.safetensors"]),
+        ("columns", ["node_label", "x"]),
+        ("places", {"node_label": [[0, 0, 1]], "edge_label": []}),
+        ("values", {}),
+        ("shards", None),
+    ],
+)
+def test_an_index_that_is_none_is_refused(tmp_path, toy, key, value):
+    folder = tmp_path / "set"
+    write_shards(folder, [toy])
+    index = json.loads((folder / SHARDS_INDEX).read_text())
+    index |= {key: value}
+    (folder / SHARDS_INDEX).write_text(json.dumps(with_checksum(index)))
+    refused(lambda: GraphShards(folder), str(folder))
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("shards") / "set"
+    write_shards(folder, to_chunks(named_graphs(20), size=7, **NAMES))
+    return folder
+
+
+@campaign("shards, damaged", CHANCE, st.sampled_from([SHARDS_INDEX, "000000.safetensors", "000002.safetensors"]))
+def test_any_bytes_in_a_folder_of_shards(written, tmp_path_factory, chance, name):
+    """The set, or a sentence."""
+    folder = tmp_path_factory.getbasetemp() / "damaged-shards"
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(written, folder)
+    (folder / name).write_bytes(damaged((folder / name).read_bytes(), chance))
+    found = outcome(lambda: GraphShards(folder).whole())
+    if found is not None:
+        same(found, GraphShards(written).whole())
+
+
+def test_every_flipped_bit_of_an_index_is_found(written, tmp_path):
+    """One of a shard's name gives one shard twice, one of a label another label."""
+    shutil.copytree(written, tmp_path / "set")
+    content, right = (written / SHARDS_INDEX).read_bytes(), GraphShards(written)
+    for bit in range(8 * len(content)):
+        flipped = bytearray(content)
+        flipped[bit // 8] ^= 1 << bit % 8
+        (tmp_path / "set" / SHARDS_INDEX).write_bytes(flipped)
+        found = outcome(lambda: GraphShards(tmp_path / "set"))
+        if found is not None:  # the case of an escape's letter
+            assert vars(found)["_shards"] == vars(right)["_shards"], bit
+            same(found.whole(), right.whole())
+
+
+def test_a_shard_of_another_set_is_refused(tmp_path, toy):
+    for name, graphs in (("one", [toy, toy]), ("two", [toy, dataclasses.replace(toy, y=1 - toy.y)])):
+        write_shards(tmp_path / name, graphs)
+    shutil.copy(tmp_path / "two" / "000001.safetensors", tmp_path / "one")
+    refused(lambda: GraphShards(tmp_path / "one"), "000001.safetensors cannot be read: it belongs to another set")
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float16])
+def test_attributes_are_written_in_float32(tmp_path, toy, dtype):
+    attributes = torch.arange(toy.num_nodes, dtype=dtype)[:, None] / 8
+    found = write_shards(tmp_path / "set", [dataclasses.replace(toy, node_attr=attributes)]).whole().node_attr
+    assert found.dtype == torch.float32
+    assert torch.equal(found, attributes.float())
+    attributes[3] = math.inf
+    bad = dataclasses.replace(toy, node_attr=attributes)
+    refused(lambda: write_shards(tmp_path / "bad", [toy, bad]), "of graphs")
+    refused(lambda: write_shards(tmp_path / "bad", [bad]), "node_attr of graphs 0 to 23 must be finite 32-bit numbers")
+    assert not (tmp_path / "bad").exists()

@@ -1,0 +1,53 @@
+"""The pictures of docs/theory.md are those that the script draws, and they show what the page says."""
+
+import importlib.util
+import re
+
+import numpy as np
+import pytest
+from helpers.paths import DOCS
+from matplotlib.figure import Figure
+
+spec = importlib.util.spec_from_file_location("theory_pictures", DOCS / "theory_pictures.py")
+pictures = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(pictures)
+NUMBER = re.compile(r"-?\d+\.\d+(?:e-?\d+)?")
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("pictures")
+    pictures.draw(folder)
+    return folder
+
+
+def curves(panel):
+    axes = Figure().subplots()
+    panel(axes)
+    return {line.get_label(): np.asarray(line.get_ydata(), dtype=float) for line in axes.lines}
+
+
+@pytest.mark.parametrize("name", pictures.PICTURES)
+def test_the_committed_picture_is_the_scripts(name, drawn):
+    """To a thousandth of a point, since the last digits are the machine's; whole, so that no label is left out."""
+    texts = [(folder / f"{name}.svg").read_text() for folder in (drawn, DOCS / "pictures")]
+    assert NUMBER.sub("", texts[0]) == NUMBER.sub("", texts[1])
+    new, old = (np.array(NUMBER.findall(text), dtype=float) for text in texts)
+    np.testing.assert_allclose(new, old, rtol=0, atol=1e-3)
+    assert f"pictures/{name}.svg" in (DOCS / "theory.md").read_text()
+
+
+def test_debiasing_is_exact_without_hardness_and_is_not_with_it():
+    for beta, share in ((0.0, 0.0), (1.0, 0.9)):
+        truth, biased, debiased = curves(lambda axes, beta=beta: pictures.debiasing(axes, beta)).values()
+        left = (debiased - truth)[0] / (biased - truth)[0]
+        assert left == pytest.approx(0, abs=1e-9) if beta == 0 else left > share
+
+
+def test_released_pushes_the_easiest_negatives_and_high_positives_down():
+    _, hard, released = curves(pictures.push_on_negatives).values()
+    assert hard.argmax() == len(hard) - 1
+    assert released[:-1].argmax() == 0  # but for the largest score, on which the gradient through m falls
+    _, hard, released, _ = curves(pictures.pull_on_positive).values()
+    assert (hard > 0).all()
+    assert (released[41:] < 0).all()

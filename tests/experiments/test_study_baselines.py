@@ -1,0 +1,447 @@
+"""The study's baselines and few-label probes equal naive computations, and choose nothing by test labels."""
+
+import dataclasses
+import itertools
+import json
+import math
+import shutil
+import sys
+from collections import Counter
+
+import networkx as nx
+import numpy as np
+import pytest
+import torch
+from grakel.kernels import WeisfeilerLehman
+from helpers.graphs import graph_data
+from helpers.paths import EXPERIMENTS
+from joblib.externals.loky import get_reusable_executor
+from sklearn.dummy import DummyClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import f1_score
+from sklearn.model_selection import GridSearchCV, RepeatedStratifiedKFold, StratifiedKFold
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
+
+from graphcl_hard import cross_validate, load_graphs
+from graphcl_hard.evaluation.probes import C_GRID, NEIGHBOURS_GRID
+from graphcl_hard.exceptions import InputError
+from graphcl_hard.run import main
+from graphcl_hard.runs.config_file import to_flags
+
+sys.path.insert(0, str(EXPERIMENTS))
+from study import few_labels, kernels
+from study.cell import Cell
+
+sys.path.remove(str(EXPERIMENTS))
+
+SMALL = {"folds": 3, "repeats": 2}
+
+
+def random_graphs(count=14, seed=0, **options):
+    """Sparse random graphs with three node labels, some with isolated nodes, one with a single node."""
+    random = np.random.default_rng(seed)
+    graphs = [nx.gnp_random_graph(int(random.integers(3, 9)), 0.35, seed=number) for number in range(count - 1)]
+    graphs.append(nx.empty_graph(1))
+    for graph in graphs:
+        nx.set_node_attributes(graph, {node: int(random.integers(3)) for node in graph}, "label")
+    return graph_data(graphs, [number % 2 for number in range(count)], **options)
+
+
+def naive_wl(graphs, first_labels, iterations):
+    """The normalised kernel from its definition, with strings for labels."""
+    labels = [str(label) for label in first_labels]
+    neighbours = [[] for _ in labels]
+    for source, target in graphs.edge_index.T.tolist():
+        neighbours[source].append(target)
+    pointer = graphs.node_ptr.tolist()
+    counts = [Counter() for _ in pointer[1:]]
+    for iteration in range(iterations + 1):
+        for count, first, end in zip(counts, pointer, pointer[1:], strict=False):
+            count.update((iteration, label) for label in labels[first:end])
+        labels = [f"({label}|{sorted(labels[v] for v in neighbours[node])})" for node, label in enumerate(labels)]
+    dot = [[float(sum(a[key] * b[key] for key in a)) for b in counts] for a in counts]
+    return np.array([[row[j] / math.sqrt(row[i] * dot[j][j]) for j in range(len(dot))] for i, row in enumerate(dot)])
+
+
+def assert_equals_naive(graphs, labels):
+    found = kernels.wl_kernels(graphs, 3)
+    assert found.shape == (4, graphs.num_graphs, graphs.num_graphs)
+    for iterations, kernel in enumerate(found):
+        np.testing.assert_array_equal(kernel, naive_wl(graphs, labels, iterations))
+    assert (found[0] > found[3]).any()
+
+
+def test_kernel_equals_a_naive_one_with_node_labels():
+    graphs = random_graphs()
+    assert_equals_naive(graphs, graphs.node_label[:, 0].tolist())
+
+
+def test_kernel_takes_degrees_where_there_are_no_labels():
+    graphs = random_graphs(node_labels=False)
+    assert_equals_naive(graphs, torch.bincount(graphs.edge_index[0], minlength=graphs.num_nodes).tolist())
+
+
+def test_kernel_takes_several_label_columns_as_one_label():
+    graphs = random_graphs()
+    other = torch.arange(graphs.num_nodes)[:, None] % 2
+    both = dataclasses.replace(graphs, node_label=torch.cat([graphs.node_label, other], dim=1))
+    assert_equals_naive(both, [tuple(pair) for pair in both.node_label.tolist()])
+
+
+def test_kernel_equals_grakels_own_normalised_one():
+    graphs = random_graphs()
+    plain = WeisfeilerLehman(n_iter=2, normalize=True).fit_transform(kernels._grakel_graphs(graphs))
+    np.testing.assert_array_equal(kernels.wl_kernels(graphs, 2)[2], plain)
+
+
+def test_an_entry_depends_on_its_two_graphs_alone():
+    graphs = random_graphs()
+    end, last = int(graphs.node_ptr[8]), int(graphs.edge_ptr[8])
+    part = dataclasses.replace(
+        graphs,
+        node_ptr=graphs.node_ptr[:9],
+        edge_ptr=graphs.edge_ptr[:9],
+        edge_index=graphs.edge_index[:, :last],
+        node_label=graphs.node_label[:end],
+        y=graphs.y[:8],
+    )
+    np.testing.assert_array_equal(kernels.wl_kernels(part, 3), kernels.wl_kernels(graphs, 3)[:, :8, :8])
+
+
+def test_a_graph_without_nodes_is_unlike_all_others():
+    graphs = random_graphs()
+    more = dataclasses.replace(
+        graphs,
+        node_ptr=torch.cat([graphs.node_ptr[:1], graphs.node_ptr]),
+        edge_ptr=torch.cat([graphs.edge_ptr[:1], graphs.edge_ptr]),
+        y=torch.cat([graphs.y[:1], graphs.y]),
+    )
+    found = kernels.wl_kernels(more, 2)
+    assert not found[:, 0].any()
+    assert not found[:, :, 0].any()
+    np.testing.assert_array_equal(found[:, 1:, 1:], kernels.wl_kernels(graphs, 2))
+
+
+def mutag_splits(seed):
+    y = load_graphs("MUTAG").y.numpy()
+    return y, list(RepeatedStratifiedKFold(n_splits=3, n_repeats=2, random_state=seed).split(y, y))
+
+
+def test_wl_scores_equal_plain_grid_search():
+    y, splits = mutag_splits(seed=3)
+    kernel = kernels.wl_kernels(load_graphs("MUTAG"), 2)[2]
+    found = kernels.run_cell("wl", "MUTAG", 3, {**SMALL, "iterations": [2], "epochs": 20})
+    scores = found["scores"]["svm"]["0"]
+    macro = []
+    for index, (train, test) in enumerate(splits):
+        inner = StratifiedKFold(5, shuffle=True, random_state=3)
+        search = GridSearchCV(SVC(kernel="precomputed"), {"C": C_GRID}, cv=inner)
+        search.fit(kernel[np.ix_(train, train)], y[train])
+        predicted = search.predict(kernel[np.ix_(test, train)])
+        repeat, fold = divmod(index, 3)
+        assert scores["correct"][repeat][fold] == np.sum(predicted == y[test])
+        assert scores["chosen"][repeat][fold] == search.best_params_["C"]
+        assert scores["inner_accuracy"][repeat][fold] == round(search.best_score_, 6)
+        assert found["test_sizes"][repeat][fold] == len(test)
+        macro.append(f1_score(y[test], predicted, average="macro"))
+    assert scores["chosen_iterations"] == [[2] * 3] * 2
+    assert scores["macro_f1"] == pytest.approx(np.mean(macro), abs=1e-6)
+    assert found["last_epoch"] == 0
+    assert found["data"]["graphs"] == 188
+    assert found["data"]["features"] == "node labels"
+    assert found["seconds"]["total"] == pytest.approx(found["seconds"]["training"] + found["seconds"]["evaluation"])
+    json.dumps(found, allow_nan=False)
+
+
+def test_iterations_and_c_are_chosen_together_and_ties_go_to_the_first():
+    y, splits = mutag_splits(seed=0)
+    several = kernels.wl_kernels(load_graphs("MUTAG"), 2)
+    train, test = splits[0]
+    single = [kernels.score_wl(several, y, train, test, [number], 0) for number in range(3)]
+    both = kernels.score_wl(several, y, train, test, [0, 1, 2], 0)
+    best = max(single, key=lambda one: one.inner_accuracy)
+    assert both == best
+    assert len({one.inner_accuracy for one in single}) > 1
+    tied = kernels.score_wl(np.stack([several[1], several[1]]), y, train, test, [0, 1], 0)
+    assert tied.chosen == {"chosen": single[1].chosen["chosen"], "chosen_iterations": 0}
+    blank = kernels.score_wl(np.stack([np.eye(len(y))]), y, train, test, [0], 0)
+    assert blank.chosen["chosen"] == min(C_GRID)
+
+
+def test_majority_equals_dummy_classifier():
+    y, splits = mutag_splits(seed=1)
+    found = kernels.run_cell("majority", "MUTAG", 1, SMALL)
+    scores = found["scores"]["majority"]["0"]
+    for index, (train, test) in enumerate(splits):
+        dummy = DummyClassifier().fit(train[:, None], y[train])
+        inner = GridSearchCV(DummyClassifier(), {}, cv=StratifiedKFold(5, shuffle=True, random_state=1))
+        repeat, fold = divmod(index, 3)
+        assert scores["correct"][repeat][fold] == np.sum(dummy.predict(test[:, None]) == y[test])
+        assert scores["inner_accuracy"][repeat][fold] == round(inner.fit(train[:, None], y[train]).best_score_, 6)
+    assert scores["chosen"] == [[1] * 3] * 2
+
+
+def test_folds_are_those_of_the_encoders_scores():
+    labels = load_graphs("MUTAG").y.numpy()
+    plain = cross_validate(np.eye(len(labels)), labels, probe="knn", folds=3, repeats=2, seed=5)["embeddings"]
+    told = kernels.run_cell("majority", "MUTAG", 5, SMALL)
+    assert told["test_sizes"] == plain.test_sizes.tolist()
+
+
+def test_test_labels_do_not_change_what_a_baseline_chooses():
+    y, splits = mutag_splits(seed=0)
+    several = kernels.wl_kernels(load_graphs("MUTAG"), 1)
+    train, test = splits[0]
+    flipped = y.copy()
+    flipped[test] = 1 - y[test]
+    for score in (
+        lambda labels: kernels.score_wl(several, labels, train, test, [0, 1], 0),
+        lambda labels: kernels.score_majority(labels, train, test, 0),
+    ):
+        plain, other = score(y), score(flipped)
+        assert (plain.chosen, plain.inner_accuracy) == (other.chosen, other.inner_accuracy)
+        assert plain.correct == len(test) - other.correct
+
+
+def test_all_seeds_of_a_set_share_one_kernel(monkeypatch):
+    kernels._kernels_of.cache_clear()
+    made = []
+    plain = kernels.wl_kernels
+    monkeypatch.setattr(kernels, "wl_kernels", lambda *given: made.append(1) or plain(*given))
+    for seed in range(2):
+        kernels.run_cell("wl", "MUTAG", seed, {"folds": 2, "repeats": 1, "iterations": [0]})
+    assert len(made) == 1
+
+
+@pytest.mark.parametrize(
+    ("family", "settings", "message"),
+    [
+        ("wll", {}, "A baseline's family must be majority or wl, got 'wll'; name one of these."),
+        ("wl", {"iterations": []}, r"iterations must be a list of whole numbers of at least 0, got \[\]"),
+        ("wl", {"iterations": [0, -1]}, r"of at least 0, got \[0, -1\]"),
+        ("wl", {"iterations": 3}, "must be a list .* got 3"),
+        ("wl", {"iterations": [1.5]}, r"whole numbers .* got \[1\.5\]"),
+        ("majority", {"folds": 100}, r"folds must lie in \[2, 63\], got 100"),
+    ],
+)
+def test_bad_baselines_are_refused(family, settings, message):
+    with pytest.raises(InputError, match=message) as caught:
+        kernels.run_cell(family, "MUTAG", 0, settings)
+    assert "\n" not in str(caught.value)
+
+
+LABELS = np.random.default_rng(0).permutation(np.repeat([0, 1, 2], [100, 60, 8]))
+
+
+def blobs(signal=2.0, seed=0):
+    random = np.random.default_rng(seed)
+    return random.normal(size=(len(LABELS), 6)) + signal * np.eye(6)[LABELS]
+
+
+def test_labelled_rows_are_stratified_and_nested():
+    parts = [few_labels.labelled_rows(LABELS, fraction, (1, 0, 2)) for fraction in few_labels.FRACTIONS]
+    sizes = [np.bincount(LABELS[rows]).tolist() for rows in parts]
+    assert sizes == [[1, 1, 1], [5, 3, 1], [10, 6, 1], [100, 60, 8]]
+    for smaller, larger in itertools.pairwise(parts):
+        assert set(smaller) < set(larger)
+    np.testing.assert_array_equal(parts[-1], np.arange(len(LABELS)))
+    again, other = (few_labels.labelled_rows(LABELS, 0.05, seed) for seed in ((1, 0, 2), (1, 0, 3)))
+    np.testing.assert_array_equal(again, parts[1])
+    assert set(other) != set(again)
+
+
+def reference(probe, folds, fewest, seed):
+    """What a probe is in scikit-learn's words, with the parameter chosen by that many inner folds, or fixed."""
+    if probe == "knn":
+        grid = {"n_neighbors": [k for k in NEIGHBOURS_GRID if k <= fewest]}
+        estimator = KNeighborsClassifier(1)
+    else:
+        grid = {"C": C_GRID}
+        estimator = SVC(C=1) if probe == "svm" else LogisticRegression(C=1, max_iter=100_000, tol=1e-8)
+    return (
+        estimator
+        if folds == 1
+        else GridSearchCV(estimator, grid, cv=StratifiedKFold(folds, shuffle=True, random_state=seed))
+    )
+
+
+def test_scores_equal_plain_grid_search_on_the_labelled_rows():
+    """Where a class has a single labelled row, as at 1%, nothing can be chosen."""
+    x, seed = blobs(), 4
+    found = few_labels.score(x, LABELS, folds=3, repeats=1, seed=seed, fractions=(0.01, 0.3))
+    assert [(one["probe"], one["fraction"], one["defaulted"]) for one in found] == [
+        (probe, *rest) for probe in ("logistic", "svm", "knn") for rest in ((0.01, 3), (0.3, 0))
+    ]
+    splits = RepeatedStratifiedKFold(n_splits=3, n_repeats=1, random_state=seed).split(x, LABELS)
+    for fold, (train, test) in enumerate(splits):
+        scaler = StandardScaler().fit(x[train])  # of the whole training part
+        for entry in found:
+            rows = train[few_labels.labelled_rows(LABELS[train], entry["fraction"], (seed, 0, fold))]
+            folds = min(5, np.bincount(LABELS[rows]).min())
+            estimator = reference(entry["probe"], folds, len(rows) // 2, seed)
+            estimator.fit(scaler.transform(x[rows]), LABELS[rows])
+            accuracy = estimator.score(scaler.transform(x[test]), LABELS[test])
+            assert entry["accuracy"][0][fold] == pytest.approx(accuracy, abs=1e-6)
+            assert folds == (1 if entry["fraction"] == 0.01 else 2)
+
+
+def test_planted_signal_is_found_with_more_labels_and_noise_is_not():
+    found = few_labels.score(blobs(signal=6.0), LABELS, folds=2, repeats=1, seed=0, fractions=(0.05, 1.0))
+    means = {(one["probe"], one["fraction"]): np.mean(one["accuracy"]) for one in found}
+    for probe in few_labels.LABEL_PROBES:
+        assert means[probe, 1.0] > 0.95
+        assert means[probe, 1.0] > means[probe, 0.05] > 0.6
+    noise = few_labels.score(blobs(signal=0.0), LABELS, folds=2, repeats=1, seed=0, fractions=(1.0,))
+    assert all(np.mean(one["accuracy"]) < 0.7 for one in noise)  # the largest class holds 0.6
+
+
+def test_labels_that_are_not_in_the_share_change_nothing(monkeypatch):
+    """Probes are fitted on the labelled rows alone: the others' labels and the test labels do not reach them."""
+    x, seen = blobs(), []
+    plain = few_labels.PROBES["knn"]
+
+    def spy(train, labels, test, grid):
+        seen.append((len(train), Counter(labels.tolist())))
+        return plain.predictor(train, labels, test, grid)
+
+    monkeypatch.setitem(few_labels.PROBES, "knn", plain._replace(predictor=spy))
+    few_labels.score(x, LABELS, folds=4, repeats=1, seed=0, probes=("knn",), fractions=(0.1,))
+    # 126 training rows: 75, 45 and 6; each fold fits once, with k = 1, since the last class has one labelled row
+    assert seen == [(8 + 4 + 1, Counter({0: 8, 1: 4, 2: 1}))] * 4
+
+
+SHARED = {"pictures": False, "probes": ["knn"], "hidden_channels": 4, "folds": 3, "repeats": 1, "epochs": 2}
+CELLS = [
+    Cell("MUTAG", method, family, settings, seed, SHARED | settings)
+    for method, family, settings in (
+        ("hard-beta2", "hard", {"beta": 2.0}),
+        ("untrained", "untrained", {"epochs": 0}),
+        ("wl", "wl", {}),
+    )
+    for seed in (0, 1)
+]
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """Two runs with seed 0, and for `wl`, as in the study, no run folder."""
+    folder = tmp_path_factory.mktemp("runs")
+    for cell in CELLS[0:4:2]:
+        assert main([*to_flags(cell.given), "--quiet", "--out", str(folder / cell.path)]) == 0
+    return folder
+
+
+def embedding_sum(runs, method, name):
+    with np.load(runs / "MUTAG" / method / "seed-0" / "embeddings.npz") as arrays:
+        return float(arrays[name].sum())
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """Scores that say which embedding they are of, in no time."""
+
+    def score(embedding, labels, *, folds, repeats, seed, scale):
+        accuracy = [[float(embedding.sum())] * folds] * repeats
+        every = itertools.product(few_labels.LABEL_PROBES, few_labels.FRACTIONS)
+        return [{"probe": p, "fraction": f, "accuracy": accuracy, "defaulted": 0} for p, f in every]
+
+    monkeypatch.setattr(few_labels, "score", score)
+
+
+@pytest.mark.usefixtures("quick")
+def test_files_hold_all_finished_runs_and_are_completed_not_made_again(runs, tmp_path):
+    told = []
+    few_labels.run(CELLS, runs, tmp_path, lambda *state: told.append(state))
+    assert told == [(1, 2, "MUTAG hard-beta2 seed 0"), (2, 2, "MUTAG untrained seed 0")]
+    path = tmp_path / "MUTAG.json"
+    whole = path.read_bytes()
+    entries = json.loads(whole)
+    assert Counter((one["method"], one["seed"], one["epoch"]) for one in entries) == {
+        ("hard-beta2", 0, 2): 12,
+        ("untrained", 0, 0): 12,
+    }
+    assert all(np.shape(one["accuracy"]) == (1, 3) for one in entries)
+    assert entries[0].keys() == {
+        *("dataset", "method", "family", "settings", "seed", "epoch", "probe", "fraction", "accuracy", "defaulted"),
+        "source",
+    }
+    for one in entries:  # each of its own run and its own embedding
+        assert one["accuracy"][0][0] == embedding_sum(runs, one["method"], "trained" if one["epoch"] else "untrained")
+
+    few_labels.run(CELLS, runs, tmp_path, lambda *state: told.append(state))
+    assert len(told) == 2  # nothing was missing
+    path.write_text(json.dumps([one for one in entries if one["method"] == "untrained"] + entries[:5]))
+    few_labels.run(CELLS, runs, tmp_path, lambda *state: told.append(state))
+    assert told[2:] == [(1, 1, "MUTAG hard-beta2 seed 0")]
+    assert path.read_bytes() == whole
+
+
+@pytest.mark.usefixtures("quick")
+def test_other_settings_of_a_method_replace_its_scores(runs, tmp_path):
+    few_labels.run(CELLS[:1], runs, tmp_path)
+    path = tmp_path / "MUTAG.json"
+    entries = json.loads(path.read_text())
+    path.write_text(json.dumps([{**one, "settings": {"beta": 3.0}, "accuracy": [[0.0] * 3]} for one in entries]))
+    few_labels.run(CELLS[:1], runs, tmp_path)
+    assert json.loads(path.read_text()) == entries
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_run_that_was_made_again_is_scored_again(runs, tmp_path):
+    cell, copy = CELLS[0], tmp_path / "runs" / CELLS[0].path
+    shutil.copytree(runs / cell.path, copy)
+    few_labels.run([cell], tmp_path / "runs", tmp_path)
+    with np.load(copy / "embeddings.npz") as arrays:
+        np.savez(copy / "embeddings.npz", **{**arrays, "trained": arrays["trained"] + 1})
+    few_labels.run([cell], tmp_path / "runs", tmp_path)
+    entries = json.loads((tmp_path / "MUTAG.json").read_text())
+    assert len(entries) == 12
+    assert all(one["accuracy"][0][0] == embedding_sum(tmp_path / "runs", cell.method, "trained") for one in entries)
+
+
+def test_probes_see_the_scale_that_the_runs_probes_see(runs):
+    cell = CELLS[0]
+    embedding, labels, _ = few_labels._read_run(cell, runs)
+    given = {"folds": 3, "repeats": 1, "seed": 0, "probes": ["knn"], "fractions": [1.0]}
+    log = few_labels.score(embedding, labels, **given, scale="log")
+    by_hand = np.sign(embedding) * np.log1p(np.abs(embedding.astype(np.float64)))
+    assert log == few_labels.score(by_hand, labels, **given)
+    entries = few_labels.score_run(cell, runs)[1]
+    assert cell.config()["scale"] == "log"
+    assert [one["accuracy"] for one in entries if one["probe"] == "knn"][-1] == log[0]["accuracy"]
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_run_with_other_settings_than_the_cells_is_left_out(runs, tmp_path):
+    settings = {"beta": 3.0}
+    few_labels.run([dataclasses.replace(CELLS[0], settings=settings, given=SHARED | settings)], runs, tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_unfinished_runs_and_absent_ones_are_left_out(runs, tmp_path):
+    folder = tmp_path / "runs" / "MUTAG" / "untrained" / "seed-0"
+    folder.mkdir(parents=True)
+    source = runs / "MUTAG" / "untrained" / "seed-0"
+    (folder / "embeddings.npz").write_bytes((source / "embeddings.npz").read_bytes())
+    result = json.loads((source / "result.json").read_text())
+    (folder / "result.json").write_text(json.dumps({**result, "status": "diverged"}))
+    few_labels.run(CELLS, tmp_path / "runs", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_processes_give_the_same_files_as_one(runs, tmp_path, monkeypatch):
+    cells = CELLS[0:4:2]
+    for cell in cells:  # a part of the graphs is scored sooner
+        folder = tmp_path / "runs" / cell.path
+        folder.mkdir(parents=True)
+        (folder / "result.json").write_bytes((runs / cell.path / "result.json").read_bytes())
+        with np.load(runs / cell.path / "embeddings.npz") as arrays:
+            np.savez(folder / "embeddings.npz", **{name: array[:36] for name, array in arrays.items()})
+    get_reusable_executor().shutdown(wait=True)  # one of another test would not know the folder of the study
+    monkeypatch.syspath_prepend(EXPERIMENTS)
+    for jobs in (1, 2):
+        few_labels.run(cells, tmp_path / "runs", tmp_path / str(jobs), jobs=jobs)
+    get_reusable_executor().shutdown(wait=True)
+    assert (tmp_path / "1" / "MUTAG.json").read_bytes() == (tmp_path / "2" / "MUTAG.json").read_bytes()

@@ -1,0 +1,51 @@
+"""Tables of the report inside of the pages of docs/."""
+
+import re
+import sys
+
+import pytest
+from helpers.paths import EXPERIMENTS, RESULTS, ROOT
+
+from graphcl_hard.exceptions import InputError
+
+sys.path.insert(0, str(EXPERIMENTS))
+from study.documents import PLACE, fill_tables
+
+sys.path.remove(str(EXPERIMENTS))
+
+TABLES = RESULTS / "tu" / "tables"
+TABLE = "**Title**\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\nA note.\n"
+
+
+def test_places_are_filled_and_filled_again(tmp_path):
+    document = tmp_path / "page.md"
+    document.write_text("Before.\n\n<!-- table one -->\n<!-- end of table -->\n\nAfter.\n")
+    (tmp_path / "one.md").write_text(TABLE)
+    for value in ("2", "3"):
+        (tmp_path / "one.md").write_text(TABLE.replace("2", value))
+        fill_tables(document, tmp_path)
+        assert document.read_text() == (
+            f"Before.\n\n<!-- table one -->\n| a | b |\n|---|---|\n| 1 | {value} |\n<!-- end of table -->\n\nAfter.\n"
+        )
+    before = document.stat().st_mtime_ns
+    fill_tables(document, tmp_path)
+    assert document.stat().st_mtime_ns == before
+    (tmp_path / "one.md").unlink()
+    with pytest.raises(InputError, match="a place for the table 'one'"):
+        fill_tables(document, tmp_path)
+
+
+@pytest.mark.parametrize("name", ["README.md", "docs/study.md", "docs/sweeps.md"])
+def test_what_the_documents_link_to_is_there(name):
+    links = re.findall(r"\]\(([^)#]+)\)", (ROOT / name).read_text(encoding="utf-8"))
+    assert not [link for link in links if "://" not in link and not (ROOT / name).parent.joinpath(link).exists()]
+
+
+def test_the_documents_hold_the_committed_tables(tmp_path):
+    texts = {path.name: path.read_text(encoding="utf-8") for path in (ROOT / "docs").glob("*.md")}
+    assert "study.md" in {name for name, text in texts.items() if PLACE.search(text)}
+    for name, text in texts.items():
+        copy = tmp_path / name
+        copy.write_text(text, encoding="utf-8")
+        fill_tables(copy, TABLES)
+        assert copy.read_text(encoding="utf-8") == text

@@ -1,0 +1,369 @@
+"""Several processes train one model as one process does."""
+
+import csv
+import dataclasses
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import networkx as nx
+import numpy as np
+import psutil
+import pytest
+import torch
+import torch.multiprocessing
+from helpers.graphs import graph_data
+
+from graphcl_hard.config import Config
+from graphcl_hard.data.graph_data import GraphData
+from graphcl_hard.data.shard_writer import write_shards
+from graphcl_hard.exceptions import InputError
+from graphcl_hard.io.file_names import CHECKPOINTS
+from graphcl_hard.loader.features import FeatureMap
+from graphcl_hard.loader.in_memory import GraphBatches
+from graphcl_hard.run import main
+from graphcl_hard.training.build import build_model
+from graphcl_hard.training.devices import place, training_device
+from graphcl_hard.training.distributed import Processes, ProcessLost, Share
+from graphcl_hard.training.loop import train
+from graphcl_hard.training.state import TrainingState
+
+# One step over the whole set. With lr 0 the gradients of a last step are those of the same weights: Adam divides a
+# gradient by its size, and makes of a rounding error in a gradient of 0 a step that counts.
+BASE = Config(
+    hidden_channels=8, num_layers=2, epochs=1, batch_size=24, beta=2.0, lr=0.0, accelerator="cpu", precision="64-true"
+)
+OBJECTIVES = {
+    "jsd": {},
+    "jsd, scale none": {"score_scale": "none", "beta": 0.05},
+    "jsd, cosine": {"critic": "cosine"},
+    "jsd, weights with gradients": {"detach_weights": False},
+    "jsd, beta 0": {"beta": 0.0},
+    "released": {"mode": "released"},
+    "released, beta 0": {"mode": "released", "beta": 0.0},
+    "info-nce": {"objective": "info-nce"},
+    "info-nce, weights with gradients": {"objective": "info-nce", "detach_weights": False},
+    "info-nce, dot, scale max": {"objective": "info-nce", "critic": "dot"},
+    "info-nce, dot, scale none": {"objective": "info-nce", "critic": "dot", "score_scale": "none", "beta": 0.05},
+    "graphcl": {"method": "graphcl"},
+    "graphcl, weights with gradients": {"method": "graphcl", "detach_weights": False},
+    "graphcl, random views": {"method": "graphcl", "views": ("edge-perturb", "random")},
+}
+SAMPLED = {
+    f"{name}, sampled": {**change, "nodes_per_graph": 3}
+    for name, change in OBJECTIVES.items()
+    if change.get("method") != "graphcl"
+}
+QUEUED = {"batch_size": 7, "epochs": 2}
+OTHERS = {
+    "attention": {"readout": "attention"},
+    "mean": {"readout": "mean"},
+    "max": {"readout": "max"},
+    "gat": {"encoder": "gat"},
+    "pna": {"encoder": "pna"},
+    "gcn": {"encoder": "gcn"},
+    "sage": {"encoder": "sage"},
+    "gine": {"encoder": "gine"},
+    "gine, edges moved": {"encoder": "gine", "method": "graphcl", "views": ("edge-perturb", "subgraph")},
+    "many steps": {"epochs": 2, "batch_size": 7, "beta_schedule": "linear-up"},
+    # Fewer graphs than 4 processes: some have none.
+    "a last batch of two": {"batch_size": 11},
+    "batches of three": {"batch_size": 3, "mode": "released"},
+    "batches of three, sampled, info-nce": {"batch_size": 3, "objective": "info-nce", "nodes_per_graph": 2},
+    "batches of three, graphcl": {"batch_size": 3, "method": "graphcl"},
+    "batches of three, attention": {"batch_size": 3, "readout": "attention", "encoder": "gat"},
+    "batches of three, gine, graphcl": {"batch_size": 3, "encoder": "gine", "method": "graphcl"},
+    "queue": {"negative_queue": 10, **QUEUED},
+    "queue, cosine": {"negative_queue": 10, "critic": "cosine", **QUEUED},
+    "queue, weights with gradients": {"negative_queue": 100, "detach_weights": False, **QUEUED},
+    "queue, info-nce": {"negative_queue": 10, "objective": "info-nce", **QUEUED},
+    "queue, graphcl": {"negative_queue": 20, "method": "graphcl", **QUEUED},
+    "queue, batches of three, sampled": {"negative_queue": 4, "batch_size": 3, "nodes_per_graph": 2},
+    "graphcl, gine": {"method": "graphcl", "encoder": "gine"},
+    "batches of three, queue": {"batch_size": 3, "negative_queue": 4},
+    "batches of three, pna": {"batch_size": 3, "readout": "max", "encoder": "pna"},
+}
+EXACT = {**OBJECTIVES, **SAMPLED, **OTHERS}
+MOVING = {"epochs": 3, "batch_size": 7, "lr": 0.001}
+CLOSE = {
+    "trained": (1e-6, MOVING),
+    "trained, graphcl": (1e-6, {**MOVING, "method": "graphcl"}),
+    "float32": (1e-4, {"precision": "32-true"}),
+    "bf16": (0.1, {"precision": "bf16-mixed"}),
+}
+
+
+def a_set():
+    """24 graphs that differ in size, some without edges, one of a single node."""
+    graphs = [nx.gnp_random_graph(2 + (5 * i) % 13, 0.3, seed=i) for i in range(24)]
+    graphs[6] = nx.empty_graph(1)
+    for i, graph in enumerate(graphs):
+        nx.set_node_attributes(graph, {node: (node * (i % 5) + i) % 4 for node in graph}, "label")
+    data = graph_data(graphs, [0, 1] * 12)
+    source, target = data.edge_index
+    return dataclasses.replace(data, edge_label=((source * target + source + target) % 3).unsqueeze(1))
+
+
+def a_training(config, processes=None):
+    """The last step's gradients, the weights and statistics, and the epochs' numbers, name -> array."""
+    data = a_set()
+    features = FeatureMap.fit(data, with_edges=config.encoder == "gine")
+    with training_device(config, together=processes is not None) as fabric:
+        device, dtype = place(fabric, config)
+        batches = GraphBatches(data, features.apply(data), device, dtype, features.apply_edges(data))
+        state = TrainingState(build_model(config, features.channels, batches).to(device, dtype), config)
+        epochs, outcomes = [], []
+        # Fabric hands on the loss in float32, so it is taken where it is made.
+        state.model.register_forward_hook(
+            lambda _, __, outcome: outcomes.append(torch.stack([outcome[0].detach(), *outcome[1]]))
+        )
+        train(state, batches, config, fabric, epochs.append, processes)
+    found = {f"grad {name}": parameter.grad.numpy() for name, parameter in state.model.named_parameters()}
+    found |= {f"state {name}": tensor.numpy() for name, tensor in state.model.state_dict().items()}
+    found["generator"] = state.generator.get_state().numpy()
+    found["outcomes"] = torch.stack(outcomes).double().numpy()  # (steps, 4): of a process, its addends
+    found["epochs"] = np.array([epoch._replace(seconds=0) for epoch in epochs])
+    return found
+
+
+def work(rank, size, folder, port):
+    """One process of many: every setting, and what it found in a file of its own."""
+    torch.set_num_threads(1)
+    where = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "TORCHELASTIC_RUN_ID": "test", "GROUP_RANK": 0}
+    ranks = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": size, "LOCAL_WORLD_SIZE": size}
+    os.environ.update({name: str(value) for name, value in (where | ranks).items()})
+    with training_device(BASE, together=True):
+        processes = Processes()
+    for name, change in (EXACT | {name: change for name, (_, change) in CLOSE.items()}).items():
+        np.savez(folder / f"{name}-{rank}.npz", **a_training(dataclasses.replace(BASE, **change), processes))
+    unsynced = dataclasses.replace(BASE, sync_batch_norm=False)
+    np.savez(folder / f"unsynced-{rank}.npz", **a_training(unsynced, processes))
+    if size == 4:
+        with pytest.raises(InputError, match=r"at least 2 nodes of a batch in each process, got 0 of 3 graphs in 4"):
+            a_training(dataclasses.replace(unsynced, batch_size=3), processes)
+    processes.wait()
+    if rank == 1:
+        os._exit(0)  # without a word
+    with pytest.raises(ProcessLost, match=rf"Process {rank} of {size} \(from 0\) cannot reach another one any more"):
+        a_training(BASE, processes)
+    os._exit(0)  # what joined them is broken, and cannot be left as `Processes.leave` does
+
+
+def free_port():
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        return server.getsockname()[1]
+
+
+@pytest.fixture(scope="module", params=[2, 4])
+def found(request, tmp_path_factory):
+    """(number of processes, the folder with what they found)."""
+    folder = tmp_path_factory.mktemp("found")
+    torch.multiprocessing.spawn(work, (request.param, folder, free_port()), nprocs=request.param)
+    return request.param, folder
+
+
+def load(folder, name, rank=0):
+    with np.load(folder / f"{name}-{rank}.npz") as arrays:
+        return dict(arrays)
+
+
+def largest_difference(first, second):
+    """Over all arrays, relative to each array's largest number, where that is above 1."""
+    assert first.keys() == second.keys()
+    differences = {}
+    for name, array in first.items():
+        assert array.shape == second[name].shape
+        assert array.dtype == second[name].dtype
+        scale = max(1.0, float(np.abs(array).max()))
+        differences[name] = float(np.abs(array.astype(float) - second[name].astype(float)).max()) / scale
+    worst = max(differences, key=differences.get)
+    return differences[worst], worst
+
+
+def together(folder, name, size):
+    """What each process found; the outcomes are summed."""
+    each = [load(folder, name, rank) for rank in range(size)]
+    total = sum(one["outcomes"] for one in each)
+    return [{**one, "outcomes": total} for one in each]
+
+
+@pytest.mark.parametrize("name", EXACT)
+def test_loss_and_gradients_are_those_of_one_process(found, name):
+    """And the diagnostics, the weights after all steps, batch norm's statistics and the random numbers."""
+    size, folder = found
+    alone = a_training(dataclasses.replace(BASE, **EXACT[name]))
+    first, *others = together(folder, name, size)
+    for other in others:
+        assert largest_difference(first, other)[0] == 0
+    assert np.allclose(alone.pop("epochs"), first.pop("epochs"), rtol=1e-6, atol=1e-6)  # sums of float32
+    assert max(np.abs(array).max() for key, array in alone.items() if key.startswith("grad")) > 1e-3
+    assert largest_difference(alone, first)[0] < 1e-9, largest_difference(alone, first)
+
+
+@pytest.mark.parametrize("name", CLOSE)
+def test_a_training_ends_as_that_of_one_process(found, name):
+    """Up to rounding, which Adam and low precision make larger."""
+    size, folder = found
+    tolerance, change = CLOSE[name]
+    alone, (first, *_) = a_training(dataclasses.replace(BASE, **change)), together(folder, name, size)
+    assert largest_difference(alone, first)[0] < tolerance, largest_difference(alone, first)
+
+
+def test_batch_norm_by_process_gives_other_gradients(found):
+    """All processes take the same, of the mean of the losses; each has its own statistics."""
+    size, folder = found
+    alone, (first, second, *_) = a_training(BASE), together(folder, "unsynced", size)
+    for name in first:
+        assert np.array_equal(first[name], second[name]) == ("running" not in name), name
+    assert largest_difference(alone, first)[0] > 1e-3
+
+
+@pytest.mark.parametrize(("size", "num_graphs"), [(1, 5), (2, 5), (4, 24), (4, 2), (7, 3)])
+def test_shares_are_runs_of_nearly_one_size(size, num_graphs):
+    shares = [Share(rank, size, num_graphs) for rank in range(size)]
+    assert [i for share in shares for i in range(share.start, share.stop)] == list(range(num_graphs))
+    counts = [share.stop - share.start for share in shares]
+    assert max(counts) - min(counts) <= 1
+    assert counts[0] == max(counts)
+
+
+@pytest.mark.parametrize(
+    ("accelerator", "sizes", "message"),
+    [
+        ("cuda", (4, 4), "got 4 processes and 2 devices"),
+        ("auto", (4, 4), "got 4 processes and 2 devices"),
+        ("mps", (2, 2), "got 2 processes and 0 devices"),
+        ("cpu", (2, 3), "got 3 in all and 2 on one"),
+    ],
+)
+def test_what_cannot_be_joined_is_refused(monkeypatch, accelerator, sizes, message):
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", str(sizes[0]))
+    monkeypatch.setenv("WORLD_SIZE", str(sizes[1]))
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    with (
+        pytest.raises(InputError, match=message),
+        training_device(dataclasses.replace(BASE, accelerator=accelerator), together=True),
+    ):
+        pass
+
+
+WORDS = ["--folds", "3", "--repeats", "1", "--hidden-channels", "8", "--num-layers", "2", "--precision", "64-true"]
+WORDS += ["--accelerator", "cpu", "--no-pictures", "--checkpoint-seconds", "0", "--quiet"]
+
+
+def torchrun(*words):
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "-m", "graphcl_hard.run"]
+    return subprocess.Popen([*command, *WORDS, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def ended(process):
+    """(status, stdout, stderr)."""
+    out, err = process.communicate(timeout=300)
+    return process.returncode, out, err
+
+
+def same_run(first, second):
+    """Assert that two folders hold the same numbers up to rounding; the scores are those of 188 graphs."""
+    assert {p.name for p in first.iterdir()} == {p.name for p in second.iterdir()}
+    rows = [list(csv.DictReader((folder / "metrics.csv").read_text().splitlines())) for folder in (first, second)]
+    for one, other in zip(*rows, strict=True):
+        assert float(one["loss"]) == pytest.approx(float(other["loss"]), rel=1e-5)
+        assert float(one["effective_negatives"]) == pytest.approx(float(other["effective_negatives"]), rel=1e-5)
+    with np.load(first / "embeddings.npz") as one, np.load(second / "embeddings.npz") as other:
+        assert set(one) == set(other)
+        for name in one:
+            np.testing.assert_allclose(one[name], other[name], rtol=1e-5, atol=1e-4)
+    results = [json.loads((folder / "result.json").read_text()) for folder in (first, second)]
+    means = [result["scores"]["svm"]["trained"]["summary"]["accuracy"]["mean"] for result in results]
+    assert means[0] == pytest.approx(means[1], abs=0.02)
+    assert results[0]["status"] == results[1]["status"] == "finished"
+    return results
+
+
+def test_one_command_on_two_processes(tmp_path):
+    """One of them writes, whatever the number of seeds; all numbers are those of one process."""
+    words = ["--epochs", "2", "--seeds", "2", "--batch-size", "50"]
+    assert main([*WORDS, *words, "--out", str(tmp_path / "alone")]) == 0
+    status, out, err = ended(torchrun(*words, "--out", str(tmp_path / "together")))
+    assert status == 0, err
+    assert out == f"{tmp_path / 'together'}\n"
+    assert "Traceback" not in err
+    assert "Warning" not in err
+    for seed in ("seed-0", "seed-1"):
+        alone, both = same_run(tmp_path / "alone" / seed, tmp_path / "together" / seed)
+        assert both["processes"] == 2
+        assert "processes" not in alone
+    assert (tmp_path / "together" / "summary.json").exists()
+
+
+def test_two_processes_stream_one_set(tmp_path):
+    """Each reads every window; the epochs' numbers are those of one process."""
+    graphs = 17_000  # more than a window
+    first = torch.arange(graphs) * 3
+    edges = torch.stack([first, first + 1, first + 1, first + 2], dim=1).flatten()
+    others = torch.stack([first + 1, first, first + 2, first + 1], dim=1).flatten()
+    label = torch.randint(3, (3 * graphs, 1), generator=torch.Generator().manual_seed(0))
+    offsets, y = torch.arange(graphs + 1), torch.zeros(graphs, dtype=torch.int64)
+    paths = GraphData("paths", 3 * offsets, torch.stack([edges, others]), 4 * offsets, y, label)
+    write_shards(tmp_path / "set", (paths.part(at, min(at + 5000, graphs)) for at in range(0, graphs, 5000)))
+    words = ["--dataset", str(tmp_path / "set"), "--no-evaluate", "--epochs", "2", "--batch-size", "3000"]
+    assert main([*WORDS, *words, "--out", str(tmp_path / "alone")]) == 0
+    status, _, err = ended(torchrun(*words, "--out", str(tmp_path / "together")))
+    assert status == 0, err
+    alone, both = (
+        list(csv.DictReader((tmp_path / name / "metrics.csv").read_text().splitlines()))
+        for name in ("alone", "together")
+    )
+    assert len(alone) == len(both) == 2
+    for one, other in zip(alone, both, strict=True):
+        assert float(one["loss"]) == pytest.approx(float(other["loss"]), rel=1e-5)
+        assert float(one["effective_negatives"]) == pytest.approx(float(other["effective_negatives"]), rel=1e-5)
+
+
+def test_a_dead_process_ends_the_others_and_any_number_goes_on(tmp_path):
+    """Nobody waits for a process that was killed; one process, and two, go on from the checkpoint."""
+    words = ["--epochs", "40"]
+    folder = tmp_path / "killed"
+    process = torchrun(*words, "--out", str(folder))
+    while not (folder / CHECKPOINTS[0]).exists():
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.05)
+    workers = psutil.Process(process.pid).children()
+    next(worker for worker in workers if worker.environ()["RANK"] == "1").send_signal(signal.SIGKILL)
+    status, _, err = ended(process)
+    assert status != 0
+    assert "exitcode  : -9" in err  # of the process that was killed, as torchrun tells it
+    assert not psutil.wait_procs(workers, timeout=60)[1]
+    assert json.loads((folder / "result.json").read_text())["status"] != "finished"
+
+    shutil.copytree(folder, tmp_path / "two")
+    assert main([*WORDS, *words, "--out", str(tmp_path / "alone")]) == 0
+    assert main([*WORDS, *words, "--out", str(folder), "--resume"]) == 0
+    status, _, err = ended(torchrun(*words, "--out", str(tmp_path / "two"), "--resume"))
+    assert status == 0, err
+    for resumed in (folder, tmp_path / "two"):
+        _, result = same_run(tmp_path / "alone", resumed)
+        assert result["resumed_after_epoch"] >= 1
+
+
+def test_the_first_process_speaks_for_all():
+    environment = {**os.environ, "TORCHELASTIC_RUN_ID": "test", "WORLD_SIZE": "2"}
+    for rank, (status, words) in enumerate([(2, "error: --beta must lie in [0, 1e+06], got -1"), (0, "")]):
+        found = subprocess.run(
+            [sys.executable, "-m", "graphcl_hard.run", "--beta", "-1"],
+            env={**environment, "RANK": str(rank)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert found.returncode == status
+        assert found.stderr[: len(words) or None] == words
+        assert found.stdout == ""
