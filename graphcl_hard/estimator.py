@@ -1,16 +1,15 @@
-"""`HardInfoGraph`: vectors for graphs in scikit-learn's interface."""
+"""`HardInfoGraph`, a scikit-learn estimator that embeds graphs."""
 
 import dataclasses
 import difflib
 import inspect
 import json
 import logging
-import re
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +19,7 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from graphcl_hard.config import SETTINGS, Config
+from graphcl_hard.config import Config, Scale, Scope, View, names_in
 from graphcl_hard.data.graph_data import GraphData
 from graphcl_hard.data.load import Graphs, open_graphs
 from graphcl_hard.data.shards import GraphShards
@@ -33,19 +32,20 @@ from graphcl_hard.training.state import Epoch
 from graphcl_hard.training.warnings import caution
 
 OWN = ("node_label", "node_attr", "edge_label", "edge_attr", "n_jobs", "random_state", "warm_start", "on_epoch")
+SETTINGS = names_in(Scope.ESTIMATOR)
 
 
 def to_config(params: Mapping[str, Any], draw: bool = False) -> Config:
-    """The settings of a training: a value for each of `SETTINGS`, and the seed.
+    """Return the settings of a training, checked.
 
     Args:
         params: the estimator's parameters.
-        draw: whether to draw a seed where `random_state` is no int, as scikit-learn does; if not, it is 0.
+        draw: whether to draw a seed if `random_state` is not an int, as scikit-learn does; otherwise it is 0.
 
     Raises:
         InputError: with a line for each parameter outside its range.
     """
-    # Grids come as arrays, whose entries are NumPy's numbers, and views as lists.
+    # Parameter grids are arrays of NumPy numbers, and views may be a list.
     plain = {name: value.item() if isinstance(value, np.generic) else value for name, value in params.items()}
     if isinstance(plain["views"], list) or (isinstance(plain["views"], np.ndarray) and plain["views"].ndim):
         plain["views"] = tuple(plain["views"])
@@ -53,15 +53,13 @@ def to_config(params: Mapping[str, Any], draw: bool = False) -> Config:
     state = plain["random_state"]
     seed = state if isinstance(state, int) and not mistakes else 0
     config = Config(**{name: plain[name] for name in SETTINGS}, seed=seed, score_epochs=())
-    mistakes += [
-        re.sub(r"--([a-z][a-z-]*)", lambda found: found[1].replace("-", "_"), mistake) for mistake in config.mistakes()
-    ]
+    mistakes += config.mistakes()
     nothing = (str, tuple, list, type(None))
     named = [name for name in ("edge_label", "edge_attr") if not isinstance(plain[name], nothing) or plain[name]]
     if named and isinstance(config.encoder, str) and config.encoder != "gine":
         found = " and ".join(f"{name} {short_repr(plain[name])}" for name in named)
         mistakes.append(
-            f"edge_label and edge_attr are read by encoder gine alone, got {found} with {config.encoder}; "
+            f"`edge_label` and `edge_attr` are only read by `encoder=gine`, got {found} with {config.encoder}; "
             "take gine, or leave them out."
         )
     if mistakes:
@@ -73,19 +71,19 @@ def to_config(params: Mapping[str, Any], draw: bool = False) -> Config:
 
 def _own_mistakes(params: Mapping[str, Any]) -> Iterator[str]:
     state, jobs, on_epoch = params["random_state"], params["n_jobs"], params["on_epoch"]
+    drawn, wanted = short_repr(state), short_repr(jobs)
     if isinstance(state, bool) or not isinstance(state, (int, np.random.RandomState, type(None))):
-        yield f"random_state must be an int, a RandomState or None, got {short_repr(state)}; take a small whole number."
+        yield f"`random_state` must be an int, a RandomState or None, got {drawn}; take a small whole number."
     elif isinstance(state, int) and not 0 <= state < 2**32:
-        yield f"random_state must lie in [0, {2**32 - 1}], got {short_repr(state)}; take a small whole number."
+        yield f"`random_state` must lie in [0, {2**32 - 1}], got {drawn}; take a small whole number."
     if jobs is not None and (not isinstance(jobs, int) or isinstance(jobs, bool) or jobs == 0):
-        found = short_repr(jobs)
-        yield f"n_jobs must be a number of threads, -1 for all cores, or None, got {found}; None is PyTorch's."
+        yield f"`n_jobs` must be a number of threads, -1 for all cores, or None, got {wanted}; None is PyTorch's."
     if on_epoch is not None and not callable(on_epoch):
-        yield f"on_epoch must be a function of an Epoch, or None, got {short_repr(on_epoch)}."
+        yield f"`on_epoch` must be a function of an Epoch, or None, got {short_repr(on_epoch)}."
 
 
 def describe_unknown(estimator: type, names: Iterable[str]) -> str:
-    """A line for each name that is no parameter of an estimator, with the nearest that is."""
+    """Return a line for each name that is not a parameter of an estimator, with the closest one that is."""
     lines = []
     known = [name for name in inspect.signature(estimator.__init__).parameters if name != "self"]  # type: ignore[misc]
     for name in names:
@@ -95,42 +93,34 @@ def describe_unknown(estimator: type, names: Iterable[str]) -> str:
     return "\n".join(lines)
 
 
-def signature(estimator: type) -> inspect.Signature:
-    """A constructor's signature with what its **settings stand for in their place; scikit-learn finds parameters by it.
+def _signature(estimator: type) -> inspect.Signature:
+    """Return the signature of a subclass's constructor, by which scikit-learn finds parameters.
 
-    They stand for the parameters of the constructor above it, and at the top for `SETTINGS`.
+    Where the constructor takes **settings, the parameters of the constructor above it stand in their place.
     """
-    keyword = inspect.Parameter.KEYWORD_ONLY  # what comes from above goes through **settings, by name
-    found: dict[str, inspect.Parameter] = {}
-    for above in estimator.__mro__[:-1]:
-        if "__init__" not in above.__dict__:
-            continue
-        own = inspect.signature(above.__dict__["__init__"]).parameters.values()
-        named = [parameter for parameter in own if parameter.kind is not parameter.VAR_KEYWORD]
-        if not found:
-            found = {parameter.name: parameter for parameter in named}
-        for parameter in named:
-            found.setdefault(parameter.name, parameter.replace(kind=keyword))
-        if len(named) == len(own):
-            return inspect.Signature(list(found.values()))
-    for field in dataclasses.fields(Config):
-        if field.name in SETTINGS:
-            parameter = inspect.Parameter(field.name, keyword, default=field.default, annotation=field.type)
-            found.setdefault(field.name, parameter)
-    return inspect.Signature(list(found.values()))
+    constructors = [vars(one)["__init__"] for one in estimator.__mro__ if "__init__" in vars(one)]
+    own = inspect.signature(constructors[0]).parameters.values()
+    named = {parameter.name: parameter for parameter in own if parameter.kind is not parameter.VAR_KEYWORD}
+    if len(named) < len(own):
+        keyword = inspect.Parameter.KEYWORD_ONLY  # what comes from above goes through **settings, by name
+        for parameter in inspect.signature(constructors[1]).parameters.values():
+            named.setdefault(parameter.name, parameter.replace(kind=keyword))
+    return inspect.Signature(list(named.values()))
 
 
-def to_plain_value(name: str, value: Any) -> Any:
-    """A parameter's value as JSON has it.
+def to_json_value(name: str, value: Any) -> Any:
+    """Return a parameter's value in a form that JSON can hold.
 
     Raises:
-        InputError: it has no such form.
+        InputError: there is no such form.
     """
     plain = value.tolist() if isinstance(value, (np.generic, np.ndarray)) else value
     try:
         json.dumps(plain)
     except (TypeError, ValueError) as error:
-        raise InputError(f"{name} must be of strings, numbers and lists to be saved, got {value!r}; set it.") from error
+        raise InputError(
+            f"{name} must consist of strings, numbers and lists to be saved, got {value!r}; set it to such a value."
+        ) from error
     return plain
 
 
@@ -138,63 +128,95 @@ logger = logging.getLogger("graphcl_hard")
 
 
 class HardInfoGraph(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
-    """Graphs to vectors, learnt without labels: InfoGraph with hard, debiased negatives, as a transformer.
+    """Graph embeddings learnt without labels, as a scikit-learn transformer.
 
-    Graphs are a list, or any iterable, of PyTorch Geometric's `Data`, networkx graphs, or SciPy sparse adjacency
-    matrices, all of one kind; `graphs.to_graph_data` says what is read of each. Or a set that `load_graphs` or
-    `write_shards` gave, of which the node labels are used, and its attributes with `node_attr="node_attr"`. They may
-    be more than memory holds, see `graph_sets.open_graphs`.
+    It trains an encoder by InfoGraph (or GraphCL) with hard, debiased negatives. Graphs are a list, or any iterable, of
+    PyTorch Geometric `Data`, networkx graphs, or SciPy sparse adjacency matrices, all of one kind;
+    `data.collate.to_graph_data` describes what is read of each. A data set from `load_graphs` or `write_shards` works
+    too: its node labels are used, and its node attributes with `node_attr="node_attr"`. The graphs may need more memory
+    than there is, see `data.load.open_graphs`.
 
-    Nodes have their attributes, standardised as the graphs of `fit` are but for columns of nothing but 0 and 1, and
-    one-hot labels; where there are neither, one-hot degrees. In `transform` a label that `fit` has not seen has no
-    column, with a warning, and a larger degree counts as the largest seen. Messages flow along directed edges;
-    self-loops and parallel edges are dropped; a graph without nodes has a vector of zeros.
+    The input features of a node are its attributes, standardised over the graphs of `fit` (columns of only 0 and 1 stay
+    as they are), and its one-hot labels; nodes that have neither get one-hot degrees. In `transform`, a label that
+    `fit` has not seen has no column and causes a warning, and a degree above the largest one seen counts as the
+    largest. Messages flow along directed edges. Self-loops and parallel edges are dropped. A graph without nodes has a
+    vector of zeros.
 
-    With `encoder="gine"` edges have their attributes and labels in the same way: the `edge_attr` of `Data`, what
-    `edge_label` and `edge_attr` name of networkx graphs, the labels and attributes of a set that `load_graphs` gave.
-    The value of a SciPy matrix's entry is no label, and an attribute with `edge_attr="weight"`. Other encoders read
-    nothing of edges but where they are.
+    With `encoder="gine"`, edges have features in the same way: the `edge_attr` of `Data`, what `edge_label` and
+    `edge_attr` name in networkx graphs, and the edge labels and attributes of a data set from `load_graphs`. An entry
+    of a SciPy matrix is an attribute with `edge_attr="weight"`, and never a label. Other encoders ignore edge features.
 
-    A subclass with a constructor of its own has the parameters that this constructor names; with **settings, which it
-    gives on to this class's, also all the others. Settings that it fixes are not parameters.
+    A subclass with a constructor of its own has the parameters that the constructor names. If the constructor passes
+    **settings on to this class, the subclass has all other parameters too. Settings that it fixes are not parameters.
 
     Warns:
-        UserWarning: batches of fewer than 16 graphs; weights under which fewer than 2 negatives are effective; weights
-            that are all alike though `beta` is not 0; (in `transform`) a label that `fit` has not seen. The warning
-            points at the caller's line, outside of scikit-learn. Nothing is printed: a line an epoch goes to the logger
-            "graphcl_hard" of `logging`, at INFO.
+        UserWarning: batches of fewer than 16 graphs; weights that leave fewer than 2 effective negatives; weights that
+            are all alike although `beta` is not 0; (in `transform`) a label that `fit` has not seen. The warning points
+            at the caller's line, outside of scikit-learn. Nothing is printed: each epoch is one line at level INFO in
+            the logger "graphcl_hard" of `logging`.
 
     Args:
         node_label: name of the nodes' categorical attribute, or None.
-        node_attr: name, or names, of the nodes' numeric attributes; None: the `x` of `Data`.
-        edge_label: name of the edges' categorical attribute, or None; for gine alone.
-        edge_attr: name, or names, of the edges' numeric attributes; None: the `edge_attr` of `Data`, unless
-            `edge_label` names it; for gine alone.
-        n_jobs: threads of PyTorch while this estimator works; -1: a thread for each core; None: as PyTorch is set.
-        random_state: int, `RandomState`, or None, for the initial weights and the order of batches. An int gives what
-            `python -m graphcl_hard.run --seed` gives.
-        warm_start: whether another `fit` goes on from the weights there are, by `epochs` more epochs, with the
-            features of the first. Settings that are built into the model (`hidden_channels`, `objective`, `tau_plus`,
-            ...) cannot change then; `beta_schedule` must be constant.
-        on_epoch: called after each epoch with its `Epoch`, when `encoder_` holds that epoch's weights.
-        **settings: settings of a run by the same names, defaults and ranges: `method`, `objective`, `mode`, `beta`,
-            `beta_schedule`, `tau_plus`, `critic`, `temperature`, `score_scale`, `detach_weights`, `nodes_per_graph`,
-            `negative_queue` (emptied when `fit` or `partial_fit` is called), `views`, `view_strength`,
-            `second_view_strength`, `encoder`, `hidden_channels`, `num_layers`, `readout`, `epochs`, `batch_size`,
-            `lr`, `scale`, `accelerator`, `precision`, `deterministic`. See `config.Config`.
+        node_attr: name or names of the nodes' numeric attributes. None: the `x` of `Data`.
+        edge_label: name of the edges' categorical attribute, or None; only for gine.
+        edge_attr: name or names of the edges' numeric attributes; only for gine. None: the `edge_attr` of `Data`,
+            unless `edge_label` names it.
+        n_jobs: number of PyTorch threads while this estimator works. -1: one for each core; None: as PyTorch is set.
+        random_state: int, `RandomState` or None, for the initial weights and the order of batches. An int gives the
+            same result as `python -m graphcl_hard.run --seed`.
+        warm_start: whether another `fit` continues from the present weights for `epochs` more epochs, with the features
+            of the first fit. Settings that are built into the model (`hidden_channels`, `objective`, `tau_plus`, ...)
+            cannot change then, and `beta_schedule` must be "constant".
+        on_epoch: function that is called with the `Epoch` after each epoch, when `encoder_` has the weights of that
+            epoch.
+        method: "infograph" contrasts nodes with graphs, "graphcl" two random views of each graph.
+        objective: "jsd" (Jensen-Shannon) or "info-nce"; for infograph.
+        mode: "paper", or "released" for the authors' code; for infograph.
+        beta: hardness, at least 0. 0 weights all negatives alike.
+        beta_schedule: how beta changes over the epochs.
+        tau_plus: class prior in [0, 1), which corrects false negatives. 0 switches the correction off.
+        critic: "dot", "cosine", or "auto": dot for jsd, cosine for info-nce; for infograph.
+        temperature: divisor of cosine scores, above 0.
+        score_scale: scale of the dot critic's scores in the weights, "max" or "none"; for infograph.
+        detach_weights: whether the weights of the negatives are constants in the gradient.
+        nodes_per_graph: number of nodes of each graph to sample in each step. 0: all; for infograph.
+        negative_queue: number of summaries of earlier batches that serve as additional negatives; emptied by each call
+            of `fit` or `partial_fit`. 0: none.
+        views: the two augmentations; for graphcl.
+        view_strength: share of each graph that a view changes, in [0, 1); for graphcl.
+        second_view_strength: share for the second view. None: as for the first; for graphcl.
+        encoder: "gin", "gine", "gcn", "sage", "gat" or "pna".
+        hidden_channels: H, number of channels of each layer.
+        num_layers: L, number of layers.
+        readout: "sum", "mean", "max" or "attention".
+        epochs: number of passes over the graphs.
+        batch_size: number of graphs in a batch, at least 2.
+        lr: learning rate of Adam.
+        scale: scale of the vectors, "linear" or "log": sign(x) log(1 + |x|).
+        accelerator: "auto", "cpu", "cuda" or "mps".
+        precision: "32-true", "64-true" or "bf16-mixed".
+        deterministic: whether to refuse operations that do not repeat bit for bit.
 
     Attributes:
         encoder_: the encoder, a `torch.nn.Module`.
-        history_: list of `Epoch`, one an epoch.
-        features_: `FeatureMap`, how nodes become inputs; its `edges` are how edges do.
-        n_features_in_: int, columns of these inputs.
+        history_: list of `Epoch`, one for each epoch.
+        features_: `FeatureMap`, how node features are made; its `edges` does so for edge features.
+        n_features_in_: int, number of columns of the node features.
 
     Raises:
-        TypeError: a parameter that there is not.
-        InputError: (in `fit`) settings outside their range, all of them named; graphs that cannot be used.
+        TypeError: an unknown parameter.
+        InputError: (in `fit`) settings outside their range, with a line for each; graphs that cannot be used.
 
     Sources: Sun et al., "InfoGraph", ICLR 2020; Robinson et al., "Contrastive Learning with Hard Negative Samples",
     ICLR 2021; for `method="graphcl"` You et al., "Graph Contrastive Learning with Augmentations", NeurIPS 2020.
+
+    ```python
+    from graphcl_hard import HardInfoGraph, load_graphs
+
+    graphs = load_graphs("MUTAG")
+    vectors = HardInfoGraph(epochs=1, random_state=0).fit_transform(graphs)
+    assert vectors.shape == (188, 96)
+    ```
     """
 
     encoder_: GraphEncoder
@@ -214,11 +236,33 @@ class HardInfoGraph(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         random_state: int | np.random.RandomState | None = None,
         warm_start: bool = False,
         on_epoch: Callable[[Epoch], object] | None = None,
-        **settings: Any,
+        method: Literal["infograph", "graphcl"] = "infograph",
+        objective: Literal["jsd", "info-nce"] = "jsd",
+        mode: Literal["paper", "released"] = "paper",
+        beta: float = 10.0,
+        beta_schedule: Literal["constant", "linear-up", "linear-down", "cosine-up", "cosine-down"] = "constant",
+        tau_plus: float = 0.1,
+        critic: Literal["auto", "dot", "cosine"] = "auto",
+        temperature: float = 0.5,
+        score_scale: Literal["max", "none"] = "max",
+        detach_weights: bool = True,
+        nodes_per_graph: int = 0,
+        negative_queue: int = 0,
+        views: tuple[View, ...] = ("node-drop", "subgraph"),
+        view_strength: float = 0.2,
+        second_view_strength: float | None = None,
+        encoder: Literal["gin", "gine", "gcn", "sage", "gat", "pna"] = "gin",
+        hidden_channels: int = 32,
+        num_layers: int = 3,
+        readout: Literal["sum", "mean", "max", "attention"] = "sum",
+        epochs: int = 5,
+        batch_size: int = 128,
+        lr: float = 0.001,
+        scale: Scale = "log",
+        accelerator: Literal["auto", "cpu", "cuda", "mps"] = "auto",
+        precision: Literal["32-true", "64-true", "bf16-mixed"] = "32-true",
+        deterministic: bool = False,
     ) -> None:
-        unknown = [name for name in settings if name not in SETTINGS]
-        if unknown:
-            raise TypeError(describe_unknown(type(self), unknown))
         self.node_label = node_label
         self.node_attr = node_attr
         self.edge_label = edge_label
@@ -227,19 +271,43 @@ class HardInfoGraph(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         self.random_state = random_state
         self.warm_start = warm_start
         self.on_epoch = on_epoch
-        for name, default in SETTINGS.items():
-            setattr(self, name, settings.get(name, default))
+        self.method = method
+        self.objective = objective
+        self.mode = mode
+        self.beta = beta
+        self.beta_schedule = beta_schedule
+        self.tau_plus = tau_plus
+        self.critic = critic
+        self.temperature = temperature
+        self.score_scale = score_scale
+        self.detach_weights = detach_weights
+        self.nodes_per_graph = nodes_per_graph
+        self.negative_queue = negative_queue
+        self.views = views
+        self.view_strength = view_strength
+        self.second_view_strength = second_view_strength
+        self.encoder = encoder
+        self.hidden_channels = hidden_channels
+        self.num_layers = num_layers
+        self.readout = readout
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.lr = lr
+        self.scale = scale
+        self.accelerator = accelerator
+        self.precision = precision
+        self.deterministic = deterministic
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         if "__init__" in cls.__dict__:
-            cls.__init__.__signature__ = signature(cls)  # type: ignore[attr-defined]
+            cls.__init__.__signature__ = _signature(cls)  # type: ignore[attr-defined]
 
     def set_params(self, **params: Any) -> "HardInfoGraph":
         """Set parameters by name.
 
         Raises:
-            InputError: there are no such parameters; all of them are named.
+            InputError: parameters are unknown; the message names all of them.
         """
         unknown = [name for name in params if name not in self.get_params(deep=False)]
         if unknown:
@@ -247,54 +315,54 @@ class HardInfoGraph(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         return super().set_params(**params)
 
     def fit(self, graphs: Graphs, y: object = None) -> "HardInfoGraph":
-        """Learn an encoder from graphs; `y` is not looked at.
+        """Learn an encoder from graphs; `y` is ignored.
 
         Raises:
             InputError: a setting is outside its range, or the graphs cannot be used; fewer than 2 graphs.
-            TrainingDiverged: the loss, or a weight, is not finite any more.
+            TrainingDiverged: the loss or a weight is no longer finite.
         """
         config = self._config(draw=True)
         self._fit(self._read(graphs, config.encoder), config)
         return self
 
     def partial_fit(self, graphs: Graphs, y: object = None) -> "HardInfoGraph":
-        """One more epoch, over these graphs; the first call fixes the features. `y` is not looked at.
+        """Train for one more epoch on these graphs; the first call fixes the features. `y` is ignored.
 
         Raises:
-            InputError: as `fit`; or `beta_schedule` is not "constant", since the number of epochs is not known.
+            InputError: as for `fit`; or `beta_schedule` is not "constant", since the number of epochs is unknown.
         """
         fitted = self.__sklearn_is_fitted__()
         config = self._config(draw=not fitted)
         if config.beta_schedule != "constant":
-            raise InputError(f"partial_fit needs beta_schedule 'constant', got {config.beta_schedule!r}; set it.")
+            raise InputError(f"partial_fit needs `beta_schedule=constant`, got {config.beta_schedule!r}; set it.")
         data = self._read(graphs, config.encoder)
         self._train(self._fitted if fitted else Fitted.start(data, config), data, config, 1)
         return self
 
     def transform(self, graphs: Graphs) -> npt.NDArray[np.floating]:
-        """The graphs' vectors, (G, L*H) float32, or float64 with `precision="64-true"`, on the scale of `scale`.
+        """Return the vectors of graphs, (G, L*H) float32 (float64 with `precision="64-true"`), on the scale of `scale`.
 
         Raises:
-            InputError: the graphs cannot be used, or have other attributes than those of `fit`.
+            InputError: the graphs cannot be used, or their attributes differ from those of `fit`.
             sklearn.exceptions.NotFittedError: before `fit`.
         """
         check_is_fitted(self)
         return self._transform(self._read(graphs, self._fitted.config.encoder), self._config())
 
     def fit_transform(self, graphs: Graphs, y: object = None) -> npt.NDArray[np.floating]:
-        """`fit`, then `transform` of the same graphs, which are read once; returns and errors are theirs."""
+        """Call `fit`, then `transform` on the same graphs, which are read only once."""
         config = self._config(draw=True)
         data = self._read(graphs, config.encoder)
         self._fit(data, config)
         return self._transform(data, self._config())
 
     def save(self, path: str | Path) -> None:
-        """Write everything that `transform`, and more training, need into one file, in safetensors; atomically.
+        """Write what `transform` and further training need into one safetensors file, atomically.
 
-        Of the parameters, `on_epoch` and a `RandomState` are not kept.
+        The parameter `on_epoch` and a `RandomState` are not kept.
 
         Raises:
-            InputError: a label of the graphs, or a subclass's own parameter, is nothing that JSON has.
+            InputError: a label of the graphs, or a parameter of a subclass, has no form in JSON.
             sklearn.exceptions.NotFittedError: before `fit`.
         """
         check_is_fitted(self)
@@ -302,15 +370,15 @@ class HardInfoGraph(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         unkept = {"on_epoch"}
         if not isinstance(self.random_state, (int, np.integer)):
             unkept.add("random_state")
-        plain = {name: None if name in unkept else to_plain_value(name, value) for name, value in params.items()}
+        plain = {name: None if name in unkept else to_json_value(name, value) for name, value in params.items()}
         self._fitted.save(Path(path), plain)
 
     @classmethod
     def load(cls, path: str | Path) -> "HardInfoGraph":
-        """The estimator that `save` wrote, on the CPU. Nothing is unpickled.
+        """Load an estimator that `save` wrote, on the CPU. Nothing is unpickled.
 
         Raises:
-            InputError: the file is missing, damaged, or another kind of file.
+            InputError: the file is missing, damaged, or of another kind.
         """
         try:
             fitted, params = Fitted.load(Path(path))
@@ -336,7 +404,7 @@ class HardInfoGraph(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         return int(self.encoder_.out_channels)
 
     def get_feature_names_out(self, input_features: object = None) -> npt.NDArray[np.object_]:
-        """The vectors' names, (L*H,): hardinfograph0 and so on; a list of graphs has no names to look at.
+        """Return the names of the vectors' columns, (L*H,): hardinfograph0 and so on; `input_features` is ignored.
 
         Raises:
             sklearn.exceptions.NotFittedError: before `fit`.
@@ -349,7 +417,7 @@ class HardInfoGraph(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         return to_config({name: getattr(self, name) for name in (*OWN, *SETTINGS)}, draw)
 
     def _read(self, graphs: Graphs, encoder: str) -> GraphData | GraphShards:
-        # What no encoder reads need not be sound.
+        # Edge features that the encoder does not read are not checked.
         named = {"edge_label": self.edge_label, "edge_attr": self.edge_attr}
         edges: dict[str, Any] = named if encoder == "gine" else {"edge_attr": ()}
         return open_graphs(graphs, node_label=self.node_label, node_attr=self.node_attr, **edges)
@@ -357,7 +425,7 @@ class HardInfoGraph(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
     def _fit(self, data: GraphData | GraphShards, config: Config) -> None:
         warm = self.warm_start and self.__sklearn_is_fitted__()
         if warm and config.beta_schedule != "constant":
-            raise InputError(f"A warm start needs beta_schedule 'constant', got {config.beta_schedule!r}; set it.")
+            raise InputError(f"A warm start needs `beta_schedule=constant`, got {config.beta_schedule!r}; set it.")
         self._train(self._fitted if warm else Fitted.start(data, config), data, config, config.epochs)
 
     def _transform(self, data: GraphData | GraphShards, config: Config) -> npt.NDArray[np.floating]:
@@ -380,7 +448,7 @@ class HardInfoGraph(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
 
         before = self.__dict__.copy()
         try:
-            self._hold(fitted)  # while it trains, so that `on_epoch` finds it
+            self._hold(fitted)  # already during training, for `on_epoch`
             with self._threads():
                 fitted.train(data, config, epochs, on_epoch)
         except BaseException:
@@ -401,6 +469,3 @@ class HardInfoGraph(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
             yield
         finally:
             torch.set_num_threads(before)
-
-
-HardInfoGraph.__init__.__signature__ = signature(HardInfoGraph)  # type: ignore[attr-defined]

@@ -26,7 +26,7 @@ from typing import Annotated, Any
 
 import tyro
 
-from graphcl_hard.config import Config, Probe, Scale
+from graphcl_hard.config import Config, Probe, Scale, Scope, names_in
 from graphcl_hard.exceptions import InputError
 from graphcl_hard.io.atomic_write import atomic_write
 from graphcl_hard.runs.cli import (
@@ -40,8 +40,8 @@ from graphcl_hard.runs.cli import (
 from graphcl_hard.runs.environment import environment
 
 PROG = "python -m graphcl_hard.evaluate"
-JUDGE = ("seed", "folds", "repeats", "scale", "probes")
-"""The settings of a run that say how it is judged; they have the same defaults and ranges here."""
+SETTINGS = names_in(Scope.EVALUATION)
+"""The settings of a run that say how it is scored; they have the same defaults and ranges here."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ def _evaluate(arguments: Arguments) -> None:
             "graphs": len(y),
             "classes": classes,
             "channels": {name: array.shape[1] for name, array in vectors.items()},
-            "config": {name: getattr(arguments, name) for name in JUDGE},
+            "config": {name: getattr(arguments, name) for name in SETTINGS},
             "scores": scores,
             **environment(),
         }
@@ -130,7 +130,7 @@ def _evaluate(arguments: Arguments) -> None:
 
 def _check(arguments: Arguments) -> Config:
     """The settings of a run that would be judged so."""
-    config = dataclasses.replace(Config(), **{name: getattr(arguments, name) for name in JUDGE})
+    config = dataclasses.replace(Config(), **{name: getattr(arguments, name) for name in SETTINGS})
     config.check()
     if len(set(arguments.only)) < len(arguments.only):
         raise InputError(f"--only must name each array or column once, got {' '.join(arguments.only)}.")

@@ -23,7 +23,7 @@ from sklearn.svm import SVC
 from torch_geometric.data import Data
 
 from graphcl_hard import HardInfoGraph, InputError, load_graphs
-from graphcl_hard.config import OF_RUNS, Config
+from graphcl_hard.config import Config, Scope, names_in
 from graphcl_hard.data.tu.dataset import TUDataset
 from graphcl_hard.estimator import OWN
 from graphcl_hard.evaluation.checks import rescale
@@ -58,7 +58,7 @@ def fitted(graphs):
 
 def test_parameters_are_a_runs_settings_and_its_own():
     params = HardInfoGraph().get_params()
-    settings = {name: value for name, value in vars(Config()).items() if name not in OF_RUNS}
+    settings = {name: getattr(Config(), name) for name in names_in(Scope.ESTIMATOR)}
     assert set(params) == set(settings) | set(OWN)
     assert {name: params[name] for name in settings} == settings
 
@@ -137,7 +137,7 @@ def test_partial_fit_is_fit_by_epochs(fitted, graphs):
     assert len(one.history_) == 1
     one.partial_fit(graphs)
     assert np.array_equal(one.transform(graphs), fitted.transform(graphs))
-    with pytest.raises(InputError, match="needs beta_schedule 'constant', got 'linear-up'"):
+    with pytest.raises(InputError, match="needs `beta_schedule=constant`, got 'linear-up'"):
         estimator(beta_schedule="linear-up").partial_fit(graphs)
 
 
@@ -358,44 +358,43 @@ def test_direction_counts():
 def test_all_mistakes_at_once(graphs):
     with pytest.raises(TypeError) as error:
         HardInfoGraph(betta=1, taus=0.1)
-    assert str(error.value).splitlines()[0] == "HardInfoGraph has no parameter 'betta'; did you mean 'beta'?"
-    assert len(str(error.value).splitlines()) == 2
+    assert "unexpected keyword argument 'betta'" in str(error.value)
     with pytest.raises(InputError, match="no parameter 'epoch'; did you mean 'epochs'"):
         HardInfoGraph().set_params(epoch=3)
     with pytest.raises(InputError) as error:
         estimator(beta=-1, tau_plus=2).fit(graphs)
     assert str(error.value).splitlines() == [
-        "beta must lie in [0, 1e+06], got -1; 0 is uniform weights.",
-        "tau_plus must lie in [0, 1), got 2; 0 switches the correction off.",
+        "`beta` must lie in [0, 1e+06], got -1; 0 is uniform weights.",
+        "`tau_plus` must lie in [0, 1), got 2; 0 switches the correction off.",
     ]
     with pytest.raises(InputError) as error:
         estimator(critic="dott", epochs="5", detach_weights=1).fit(graphs)
     assert str(error.value).splitlines() == [
-        "critic must be one of auto, dot, cosine, got 'dott'; did you mean 'dot'?",
-        "detach_weights must be True or False, got 1; give one of them.",
-        "epochs must be a whole number, got '5'; 5 is usual, and 0 scores the untrained encoder alone.",
+        "`critic` must be one of auto, dot, cosine, got 'dott'; did you mean 'dot'?",
+        "`detach_weights` must be True or False, got 1; give one of them.",
+        "`epochs` must be a whole number, got '5'; 5 is usual, and 0 scores the untrained encoder only.",
     ]
     with pytest.raises(InputError) as error:
         estimator(beta=-1, score_scale="x", random_state="a", n_jobs=0, on_epoch=3, tau_plus=None).fit(graphs)
     assert [line.split()[0] for line in str(error.value).splitlines()] == [
-        "random_state", "n_jobs", "on_epoch", "tau_plus", "score_scale", "beta",
+        "`random_state`", "`n_jobs`", "`on_epoch`", "`tau_plus`", "`score_scale`", "`beta`",
     ]  # fmt: skip
     with pytest.raises(
-        InputError, match=r"second_view_strength must be a number, got '0.3'; 0.2 is usual, and None is"
+        InputError, match=r"`second_view_strength` must be a number, got '0.3'; 0.2 is usual, and None is"
     ):
         estimator(method="graphcl", second_view_strength="0.3").fit(graphs)
     for views in (None, 5, "random", ("none", ["a"])):
-        with pytest.raises(InputError, match="views must be two of node-drop"):
+        with pytest.raises(InputError, match="`views` must be two of node-drop"):
             estimator(views=views).fit(graphs)
     with pytest.raises(
-        InputError, match=r"edge_label and edge_attr are read by encoder gine alone, got edge_label 'bond'"
+        InputError, match=r"`edge_label` and `edge_attr` are only read by `encoder=gine`, got edge_label 'bond'"
     ):
         estimator(edge_label="bond").fit(graphs)
     with pytest.raises(
         InputError, match="must have edges with labels or attributes, which encoder gine reads, got none"
     ):
         estimator(encoder="gine").fit(graphs)
-    with pytest.raises(InputError, match=r"random_state must lie in \[0, .*\], got -1"):
+    with pytest.raises(InputError, match=r"`random_state` must lie in \[0, .*\], got -1"):
         estimator(random_state=-1).fit(graphs)
     with pytest.raises(InputError, match="at least 2 graphs, got 1"):
         estimator().fit(graphs[:1])
@@ -410,12 +409,12 @@ def test_a_saved_model_is_the_one_that_was_built(graphs, fitted, tmp_path):
     assert np.array_equal(loaded.transform(graphs), expected)
     for setting, value in (("objective", "info-nce"), ("tau_plus", 0.5), ("hidden_channels", 8)):
         changed = pickle.loads(pickle.dumps(fitted)).set_params(warm_start=True, **{setting: value})
-        with pytest.raises(InputError, match=f"{setting} cannot change from .* once a model is fitted"):
+        with pytest.raises(InputError, match=f"`{setting}` cannot change from .* once a model is fitted"):
             changed.fit(graphs)
         with pytest.raises(InputError, match="fit anew"):
             changed.partial_fit(graphs)
         assert len(changed.set_params(warm_start=False).fit(graphs).history_) == 2
-    with pytest.raises(InputError, match="A warm start needs beta_schedule 'constant'"):
+    with pytest.raises(InputError, match="A warm start needs `beta_schedule=constant`"):
         pickle.loads(pickle.dumps(fitted)).set_params(warm_start=True, beta_schedule="linear-up").fit(graphs)
 
 
@@ -613,7 +612,7 @@ def test_a_subclass_that_passes_the_rest_on(graphs, tmp_path, kind):
     assert model.set_params(charge=5, tau_plus=0.2).get_params()["charge"] == 5
     assert model.tau_plus == 0.2
     assert "charge=5" in repr(model)
-    with pytest.raises(TypeError, match=f"{kind.__name__} has no parameter 'betta'; did you mean 'beta'"):
+    with pytest.raises(TypeError, match="unexpected keyword argument 'betta'"):
         kind(betta=1)
     with pytest.raises(InputError, match=f"{kind.__name__} has no parameter 'charg'; did you mean 'charge'"):
         model.set_params(charg=1)
@@ -621,7 +620,7 @@ def test_a_subclass_that_passes_the_rest_on(graphs, tmp_path, kind):
 
 def test_a_parameter_that_json_lacks_is_refused_by_save(graphs, tmp_path):
     model = Extended(charge=object(), node_label="element", random_state=0).fit(graphs)
-    with pytest.raises(InputError, match="charge must be of strings, numbers and lists to be saved, got <object"):
+    with pytest.raises(InputError, match="charge must consist of strings, numbers and lists to be saved, got <object"):
         model.save(tmp_path / "saved")
     assert not list(tmp_path.iterdir())
 

@@ -11,7 +11,7 @@ import pytest
 from graphcl_hard import cross_validate
 from graphcl_hard.config import Config
 from graphcl_hard.embed import main as embed
-from graphcl_hard.evaluate import JUDGE, Arguments, main
+from graphcl_hard.evaluate import SETTINGS, Arguments, main
 from graphcl_hard.run import main as run
 
 FOLDS = ["--folds", "3", "--repeats", "2"]
@@ -40,8 +40,8 @@ def load(path):
 
 
 def test_the_settings_are_a_runs():
-    defaults = {name: getattr(Config(), name) for name in JUDGE}
-    assert {name: getattr(Arguments, name) for name in JUDGE} == defaults
+    defaults = {name: getattr(Config(), name) for name in SETTINGS}
+    assert {name: getattr(Arguments, name) for name in SETTINGS} == defaults
 
 
 @pytest.mark.parametrize("suffix", [".npz", ".parquet"])
@@ -53,7 +53,7 @@ def test_the_vectors_of_embed_have_exactly_the_runs_scores(finished, tmp_path, s
     for probe in ("svm", "knn"):
         (scores,) = found["scores"][probe].values()
         assert scores == result["scores"][probe]["trained"]
-    assert found["config"] == {name: result["config"][name] for name in JUDGE}
+    assert found["config"] == {name: result["config"][name] for name in SETTINGS}
     assert (found["graphs"], found["classes"]) == (188, 2)
 
 
@@ -164,5 +164,5 @@ def test_help_teaches_and_loads_neither_pytorch_nor_scikit_learn():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.stdout.rstrip().endswith("set()")
     assert "python -m graphcl_hard.evaluate mine.csv --labels target" in done.stdout
-    for name in ("labels", "only", "out", *JUDGE):
+    for name in ("labels", "only", "out", *SETTINGS):
         assert f"--{name}" in done.stdout

@@ -18,7 +18,7 @@ import torch
 import yaml
 
 from graphcl_hard import GINEncoder, cross_validate, load_graphs
-from graphcl_hard.config import Config, to_plain
+from graphcl_hard.config import Config
 from graphcl_hard.evaluation.effective_rank import effective_rank
 from graphcl_hard.evaluation.statistics import paired_difference, t_interval
 from graphcl_hard.exceptions import InputError
@@ -178,7 +178,7 @@ def test_every_setting_survives_yaml_and_flags():
         view_strength=0.1,
     )
     for one in (changed, dataclasses.replace(changed, second_view_strength=0.3)):
-        plain = yaml.safe_load(yaml.safe_dump(to_plain(one)))
+        plain = yaml.safe_load(yaml.safe_dump(one.to_dict()))
         assert parse(to_flags(plain)).settings == one
 
 
@@ -340,7 +340,7 @@ BAD = [
     (["--resume"], "--resume needs the --out folder of a run, and not --overwrite, got no --out"),
     (["--resume", "--out", "run", "--overwrite"], "got --overwrite"),
     (["--checkpoint-seconds", "-1"], "--checkpoint-seconds must lie in [0, 1e+09], got -1.0"),
-    (["--lr", "-0.1"], "--lr must lie in [0, 1000], got -0.1; 0.001 is usual, and 0 moves the statistics"),
+    (["--lr", "-0.1"], "--lr must lie in [0, 1000], got -0.1; 0.001 is usual, and 0 only moves the statistics"),
     (["--temperature", "inf"], "--temperature must lie in [1e-06, 1e+06], got inf"),
     (["--seeds", "0"], "--seeds must lie in [1, 10000], got 0"),
     (["--seed", "-3"], "--seed must lie in [0, 4.29497e+09], got -3"),
@@ -355,17 +355,17 @@ BAD = [
     ),
     (
         ["--second-view-strength", "0"],
-        "--second-view-strength is a setting of --method graphcl alone, got 0.0 with info",
+        "--second-view-strength is a setting of --method graphcl only, got 0.0 with info",
     ),
-    (["--view-strength", "0.3"], "--view-strength is a setting of --method graphcl alone, got 0.3 with infograph"),
-    (["--views", "random", "none"], "--views is a setting of --method graphcl alone, got random none with infograph"),
+    (["--view-strength", "0.3"], "--view-strength is a setting of --method graphcl only, got 0.3 with infograph"),
+    (["--views", "random", "none"], "--views is a setting of --method graphcl only, got random none with infograph"),
     (["--method", "graphcl", "--views", "random"], "got 'random'; none is the graph"),
     (["--method", "graphcl", "--views", "random", "drop"], "invalid choice 'drop' for argument '--views'"),
-    (["--method", "graphcl", "--objective", "info-nce"], "--objective is a setting of --method infograph alone"),
-    (["--method", "graphcl", "--mode", "released"], "--mode is a setting of --method infograph alone, got released"),
-    (["--method", "graphcl", "--critic", "dot"], "--critic is a setting of --method infograph alone, got dot"),
-    (["--method", "graphcl", "--score-scale", "none"], "--score-scale is a setting of --method infograph alone"),
-    (["--method", "graphcl", "--nodes-per-graph", "4"], "--nodes-per-graph is a setting of --method infograph alone"),
+    (["--method", "graphcl", "--objective", "info-nce"], "--objective is a setting of --method infograph only"),
+    (["--method", "graphcl", "--mode", "released"], "--mode is a setting of --method infograph only, got released"),
+    (["--method", "graphcl", "--critic", "dot"], "--critic is a setting of --method infograph only, got dot"),
+    (["--method", "graphcl", "--score-scale", "none"], "--score-scale is a setting of --method infograph only"),
+    (["--method", "graphcl", "--nodes-per-graph", "4"], "--nodes-per-graph is a setting of --method infograph only"),
     (["--mode", "released", "--critic", "cosine"], "--mode released is the authors' code"),
     (["--mode", "released", "--negative-queue", "9"], "and no --negative-queue, got jsd, auto and 9; leave them out"),
     (["--negative-queue", "-1"], "--negative-queue must lie in [0, 1e+07], got -1; 0 takes the negatives of the batch"),

@@ -7,7 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from graphcl_hard.config import BEFORE, OUTPUT_SETTINGS, Config, to_plain
+from graphcl_hard.config import EARLIER, Config, Scope, names_in
 from graphcl_hard.run import parse
 from graphcl_hard.runs.config_file import to_flags
 
@@ -53,7 +53,7 @@ class Cell:
         if self.family in BASELINES:
             return {}
         plain = {**_plain(json.dumps(self.given)), "dataset": self.dataset, "seed": self.seed}
-        return {name: value for name, value in plain.items() if name not in (*OUTPUT_SETTINGS, "data_dir")}
+        return {name: value for name, value in plain.items() if name not in (*names_in(Scope.OUTPUT), "data_dir")}
 
     def difference(self, record: Mapping[str, Any]) -> str | None:
         """How a record's settings differ from the cell's, for a person; None where they do not."""
@@ -61,7 +61,7 @@ class Cell:
         held = {name: record[name] for name in ours}
         if self.family not in BASELINES:
             ours |= {name: value for name, value in self.config().items() if name != "dataset"}  # may be its path
-            held |= to_plain(Config()) | BEFORE | record["config"]  # it may be older than a setting
+            held |= Config().to_dict() | EARLIER | record["config"]  # it may be older than a setting
         elif record["test_sizes"]:
             names = ("repeats", "folds")
             ours |= {name: self.given.get(name, getattr(Config, name)) for name in names}
@@ -80,4 +80,4 @@ def parsed(settings: Settings) -> Config:
 
 @lru_cache  # the parser is slow, and all cells of a method have the same settings
 def _plain(given: str) -> Settings:
-    return to_plain(parsed(json.loads(given)))
+    return parsed(json.loads(given)).to_dict()

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from graphcl_hard.config import OUTPUT_SETTINGS
+from graphcl_hard.config import Scope, names_in
 from graphcl_hard.io.atomic_write import PARTIAL, atomic_write
 from graphcl_hard.io.file_names import METRICS, RESULT
 
@@ -29,7 +29,7 @@ def record_of_run(folder: Path, cell: Mapping[str, Any]) -> dict[str, Any]:
     result = json.loads((folder / RESULT).read_text(encoding="utf-8"))
     record = {**cell, "status": result["status"], "error": None}
     record |= {key: result[key] for key in TAKEN_OVER if key in result}
-    for name in (*OUTPUT_SETTINGS, "data_dir"):  # of the machine, not of the method
+    for name in (*names_in(Scope.OUTPUT), "data_dir"):  # of the machine, not of the method
         record["config"].pop(name, None)
     record["data"] = result["dataset"]
     record["training"] = _curves(folder / METRICS)

@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from graphcl_hard.config import Config, to_plain
+from graphcl_hard.config import Config
 from graphcl_hard.data.tu.names import check_name, check_spelling
 from graphcl_hard.exceptions import InputError
 from study.cell import BASELINES, Cell, Settings, parsed
@@ -172,7 +172,7 @@ def _checked(settings: Settings, where: str) -> Settings:
         if isinstance(value, dict):
             raise InputError(f"{where}: {name} must be one value or a list of them, got {value!r}; mend that line.")
     try:
-        plain = to_plain(parsed(known))
+        plain = parsed(known).to_dict()
     except InputError as error:
         raise InputError(f"{where}: {error}") from None
     if plain["data_dir"] is not None:

@@ -69,7 +69,7 @@ def load_graphs(
     name = check_name(name_or_path)
     root = default_data_dir() if data_dir is None else Path(os.path.expanduser(data_dir))
     if root.exists() and not root.is_dir():
-        raise InputError(f"the data folder {root} is a file, must be a folder; choose another --data-dir.")
+        raise InputError(f"the data folder {root} is a file, must be a folder; choose another `data_dir`.")
     fetched = tu_file(root / name / "raw", name, "A").is_file() or (root / f"{name}.zip").is_file()
     for folder in (root / name, None if fetched else embedded_folder(name)):
         if folder is not None and any(folder.glob(f"{name}_*.txt")):
@@ -78,7 +78,7 @@ def load_graphs(
         check_spelling(name)
     with writable_folder(root / name) as base:
         if data_dir is not None and base != root / name and not fetched:
-            raise InputError(f"the data folder {root} cannot be written; choose another --data-dir.")
+            raise InputError(f"the data folder {root} cannot be written; choose another `data_dir`.")
         if not tu_file(base / "raw", name, "A").is_file():
             fetch_dataset(name, base / "raw", root, TUDataset.url, progress)
         return graph_data(name, read_cached(base / "raw", name, base / "processed"))

@@ -159,7 +159,7 @@ class FeatureMap:
         edges = EdgeFeatureMap.fit(graphs, keep_binary) if with_edges else None
         if use_node_attr:
             if "node_attr" not in graphs.columns:
-                raise InputError(f"{graphs.name} has no node attributes; leave --use-node-attr out.")
+                raise InputError(f"{graphs.name} has no node attributes; leave `use_node_attr=True` out.")
             mean, std = moments((finite_attributes(chunk, "node") for chunk in graphs.chunks()), keep_binary)
             return cls(label_values_of(graphs, "node"), tuple(mean.tolist()), tuple(std.tolist()), edges=edges)
         if "node_label" in graphs.columns:

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
+from graphcl_hard.config import with_flags
 from graphcl_hard.exceptions import InputError
 from graphcl_hard.runs.display import silence_stdout
 
@@ -34,7 +35,7 @@ def exit_status(action: Callable[[], None]) -> int:
         action()
         sys.stdout.flush()
     except InputError as error:
-        return _fail(str(error))
+        return _fail(with_flags(str(error)))
     except BrokenPipeError:
         silence_stdout()
         return NOBODY_READS

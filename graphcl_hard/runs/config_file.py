@@ -1,6 +1,5 @@
 """Settings in a YAML file: read, checked by name and kind, and given to the command line's parser."""
 
-import dataclasses
 import difflib
 import re
 from collections.abc import Callable
@@ -9,7 +8,7 @@ from typing import Any, get_type_hints
 
 import yaml
 
-from graphcl_hard.config import BEFORE, Config, flag, without_removed
+from graphcl_hard.config import EARLIER, RULES, Config, flag, without_removed
 from graphcl_hard.exceptions import InputError, short_repr
 
 # What PyYAML raises: a date such as 2001-99-99 is a ValueError, `!!bool x` a KeyError.
@@ -42,13 +41,13 @@ def read_yaml(path: Path) -> dict[str, Any]:
     content = {} if content is None else content
     if not isinstance(content, dict):
         raise InputError(f"--config {path} must hold one setting a line, such as 'beta: 2', got {short_repr(content)}.")
-    names = [field.name for field in dataclasses.fields(Config)]
-    if {"dataset", "protocol", "probes"} <= content.keys():  # a run's own file, which names all settings of its time
-        content = {**BEFORE, **content}
     try:
         content = without_removed(content)
     except InputError as error:
         raise InputError(f"--config {path}: {error}") from error
+    names = list(RULES)
+    if {"dataset", "protocol", "probes"} <= content.keys():  # a run's own file, which names all settings of its time
+        content = {**EARLIER, **content}
     for key in content:
         if key not in names:
             close = difflib.get_close_matches(str(key), names, n=1)

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import torch
 from lightning_fabric import Fabric
 
-from graphcl_hard.config import Config, to_plain
+from graphcl_hard.config import Config
 from graphcl_hard.data.graph_data import GraphData
 from graphcl_hard.data.shards import GraphShards
 from graphcl_hard.evaluation.checks import rescale
@@ -102,7 +102,7 @@ def run_seed(
         "optimistic": config.protocol == "best-epoch",
         "seed": config.seed,
         "epoch": 0,
-        "config": to_plain(config),
+        "config": config.to_dict(),
         **environment(),
     }
     seconds: dict[str, Any] = {}

@@ -13,17 +13,17 @@ from typing import Any
 from lightning_fabric.loggers import CSVLogger, Logger, TensorBoardLogger
 from lightning_fabric.utilities.rank_zero import rank_zero_only
 
-from graphcl_hard import config as setting_ranges
+from graphcl_hard import config
 from graphcl_hard.exceptions import InputError
 from graphcl_hard.io.file_names import LOGS
 from graphcl_hard.training.state import Epoch
 
 
-def check_logger(kind: setting_ranges.Logger) -> None:
+def check_logger(kind: config.Logger) -> None:
     """Raise `InputError` where the logger's package is not installed."""
     if kind == "tensorboard" and importlib.util.find_spec("tensorboard") is None:
         raise InputError(
-            "--logger tensorboard needs the package tensorboard, which is not installed; install the extra "
+            "`logger=tensorboard` needs the package tensorboard, which is not installed; install the extra "
             "graphcl_hard[tensorboard], or give csv."
         )
 
@@ -39,7 +39,7 @@ class EpochLog:
         InputError: the logger's package is not installed.
     """
 
-    def __init__(self, kind: setting_ranges.Logger, folder: Path) -> None:
+    def __init__(self, kind: config.Logger, folder: Path) -> None:
         check_logger(kind)
         self.kind = kind
         self.folder = folder

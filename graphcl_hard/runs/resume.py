@@ -4,7 +4,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-from graphcl_hard.config import BEFORE, OUTPUT_SETTINGS, Config, flag, to_plain
+from graphcl_hard.config import EARLIER, Config, flag
 from graphcl_hard.exceptions import InputError
 from graphcl_hard.io.checksum import read_checksummed
 from graphcl_hard.io.file_names import EMBEDDINGS, ENCODER, FEATURES, METRICS, RESULT
@@ -18,9 +18,9 @@ def check_same_settings(config: Config, folder: Path) -> None:
     path = folder / "config.yaml"
     if not path.exists():
         return
-    held = {**to_plain(Config()), **BEFORE, **read_yaml(path)}
-    for name, value in to_plain(config).items():
-        if name not in OUTPUT_SETTINGS and held[name] != value:
+    held = {**Config().to_dict(), **EARLIER, **read_yaml(path)}
+    for name, value in config.identity().items():
+        if held[name] != value:
             raise InputError(
                 f"--resume: the run in {folder} has {flag(name)} {held[name]}, got {value}; give --config {path}, or "
                 "choose another --out."

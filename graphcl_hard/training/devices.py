@@ -26,7 +26,7 @@ def training_device(config: Config, together: bool = False) -> Iterator[Fabric]:
     available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if not available.get(config.accelerator, True):
         raise InputError(
-            f"--accelerator {config.accelerator} needs such a device and PyTorch sees none; give cpu or auto, or "
+            f"`accelerator={config.accelerator}` needs such a device and PyTorch sees none; give cpu or auto, or "
             "install a PyTorch build for the device."
         )
     before = torch.are_deterministic_algorithms_enabled()
@@ -62,7 +62,7 @@ def _join(config: Config) -> Fabric:
     if accelerator != "cpu" and devices < on_machine:
         raise InputError(
             f"Each process of a machine needs a CUDA device of its own, got {on_machine} processes and {devices} "
-            "devices; lower torchrun's --nproc-per-node, or give --accelerator cpu."
+            "devices; lower torchrun's --nproc-per-node, or give `accelerator=cpu`."
         )
     if size % on_machine:
         raise InputError(

@@ -105,7 +105,7 @@ class Processes:
             reason = first_line(error).rpartition("] ")[2].rstrip(".")
             raise ProcessLost(
                 f"Process {self.rank} of {self.size} (from 0) cannot reach another one any more ({reason}); see what "
-                "that one said last, and go on with --resume."
+                "that one said last, and continue with `resume=True`."
             ) from error
 
     def divide(self, batch: GraphBatch, sync_batch_norm: bool) -> tuple[GraphBatch, "Share"]:
@@ -119,8 +119,9 @@ class Processes:
             nodes = torch.searchsorted(seen.batch, torch.tensor(share.bounds, device=seen.batch.device)).diff()
             if int(nodes.min()) < 2:
                 raise InputError(
-                    f"--no-sync-batch-norm needs at least 2 nodes of a batch in each process, got {int(nodes.min())} "
-                    f"of {batch.num_graphs} graphs in {self.size} processes; start fewer, or leave the flag out."
+                    f"`sync_batch_norm=False` needs at least 2 nodes of a batch in each process, got "
+                    f"{int(nodes.min())} of {batch.num_graphs} graphs in {self.size} processes; start fewer, or leave "
+                    "`sync_batch_norm` at True."
                 )
         return batch.part(share.start, share.stop), share
 

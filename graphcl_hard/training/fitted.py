@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from graphcl_hard.config import SETTINGS, Config, to_plain, without_removed
+from graphcl_hard.config import RULES, Config, Scope, names_in, without_removed
 from graphcl_hard.data.graph_data import GraphData
 from graphcl_hard.data.shards import PER_EDGE, GraphShards
 from graphcl_hard.exceptions import InputError
@@ -26,11 +26,6 @@ from graphcl_hard.training.devices import place, training_device
 from graphcl_hard.training.loop import embed, train
 from graphcl_hard.training.state import Epoch, Model, TrainingState
 
-# What may differ from one training of a model to the next; all else is built into the model.
-FREE = {
-    *("epochs", "seed", "lr", "beta", "beta_schedule", "batch_size", "nodes_per_graph", "views", "view_strength"),
-    *("second_view_strength", "scale", "deterministic"),
-}
 # What building a model from a damaged file's content may raise.
 DAMAGED = (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 # PyTorch's generator, which draws the initial weights, is the process's: one model at a time, so that a seed holds.
@@ -92,11 +87,11 @@ class Fitted:
             InputError: a setting differs that is built into the model, or the graphs have other attributes.
             TrainingDiverged: the loss, or a weight, is not finite any more.
         """
-        for field in dataclasses.fields(Config):
-            built, given = getattr(self.config, field.name), getattr(config, field.name)
-            if field.name not in FREE and built != given:
+        for name, rule in RULES.items():
+            built, given = getattr(self.config, name), getattr(config, name)
+            if not rule.refit and built != given:
                 raise InputError(
-                    f"{field.name} cannot change from {built!r} to {given!r} once a model is fitted; fit anew, without "
+                    f"`{name}` cannot change from {built!r} to {given!r} once a model is fitted; fit anew, without "
                     "warm_start."
                 )
         before = {name: tensor.clone() for name, tensor in self.state.to_tensors().items()}, self.state.epoch
@@ -133,7 +128,9 @@ class Fitted:
         """
         content = {
             "params": params,
-            "config": {name: value for name, value in to_plain(self.config).items() if name in SETTINGS},
+            "config": {
+                name: value for name, value in self.config.to_dict().items() if name in names_in(Scope.ESTIMATOR)
+            },
             "features": self.features.to_dict(),
             "encoder": self.encoder.arguments,
             "history": [epoch._asdict() for epoch in self.history],

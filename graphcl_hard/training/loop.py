@@ -158,4 +158,4 @@ def _check_finite(losses: torch.Tensor, model: Model, epoch: int) -> None:
         where = f"A weight is not finite after the last step of epoch {epoch}"
     else:
         return
-    raise TrainingDiverged(f"{where}; lower --lr or --beta, or raise --temperature.")
+    raise TrainingDiverged(f"{where}; lower `lr` or `beta`, or raise `temperature`.")

@@ -17,7 +17,7 @@ from helpers.fuzz import CASES, CHANCE, campaign, damaged, outcome
 from hypothesis import strategies as st
 
 from graphcl_hard import GINEncoder, HardInfoGraph, load_encoder
-from graphcl_hard.config import Config, to_plain
+from graphcl_hard.config import Config
 from graphcl_hard.data.tu.archive import extract
 from graphcl_hard.embed import read_features
 from graphcl_hard.io.checksum import read_checksummed, with_checksum, write_checksummed
@@ -146,7 +146,7 @@ VALUES = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
     max_leaves=5,
 )
-KEYS = st.sampled_from([*to_plain(Config()), "bta", "out ", "<<", "__class__"])
+KEYS = st.sampled_from([*Config().to_dict(), "bta", "out ", "<<", "__class__"])
 LAUGHS = "a: &a [{}]\nb: &b [{}]\nc: &c [{}]\nd: &d [{}]\ne: &e [{}]\nbeta: [{}]".format(
     *(",".join([name] * 9) for name in ("x", "*a", "*b", "*c", "*d", "*e"))
 )
@@ -182,7 +182,7 @@ def test_settings_in_yaml_are_read_or_refused(tmp_path, text):
     path.write_bytes(text)
     found = outcome(lambda: read_yaml(path))
     if found:
-        assert set(found) <= set(to_plain(Config()))
+        assert set(found) <= set(Config().to_dict())
 
 
 @campaign("YAML and the command line", yaml_texts())
@@ -198,7 +198,7 @@ def test_settings_in_yaml_are_what_the_command_takes_or_refused(tmp_path, text):
     found = outcome(checked, lines=9)
     if found is not None:
         read = read_yaml(path)
-        for name, value in to_plain(found).items():
+        for name, value in found.to_dict().items():
             if name in read and not isinstance(read[name], str):
                 assert value == read[name] or read[name] is None
 

@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import yaml
 
-from graphcl_hard.config import OUTPUT_SETTINGS
+from graphcl_hard.config import Scope, names_in
 from graphcl_hard.io.checksum import read_checksummed
 
 WORDS = ["--folds", "3", "--repeats", "1", "--hidden-channels", "8", "--num-layers", "2", "--epochs", "40"]
@@ -22,7 +22,7 @@ def without_times(folder):
     result = json.loads((folder / "result.json").read_text())
     for name in ("seconds", "resumed_after_epoch", "git_commit"):
         result.pop(name, None)
-    result["config"] = {k: v for k, v in result["config"].items() if k not in OUTPUT_SETTINGS}
+    result["config"] = {k: v for k, v in result["config"].items() if k not in names_in(Scope.OUTPUT)}
     metrics = [line.rpartition(",")[0] for line in (folder / "metrics.csv").read_text().splitlines()]
     arrays = {name: array.tolist() for name, array in np.load(folder / "embeddings.npz").items()}
     return result, metrics, arrays, (folder / "encoder.safetensors").read_bytes()

@@ -112,7 +112,7 @@ def fetch(
     except OSError as error:
         raise InputError(
             f"{error.filename or base} cannot be read or written ({error.strerror}); check its permissions and the "
-            "free space, or choose another --data-dir."
+            "free space, or choose another `data_dir`."
         ) from error
 
 
@@ -136,7 +136,7 @@ def _obtain(
             tried.append(f"{_printable(place)} ({reason})")
     raise NotFetchedError(
         f"{name} could not be fetched: tried {' and '.join(tried) or 'no place'}; set GRAPHCL_HARD_MIRROR to a folder "
-        f"or address that holds {name}.zip, or --data-dir to a folder that holds {name}"
+        f"or address that holds {name}.zip, or `data_dir` to a folder that holds {name}"
     )
 
 
