@@ -1,16 +1,19 @@
-# `make run` and `make test` do all the set-up themselves, in .venv.
+# `make run` and `make test` do all the set-up themselves, in .venv. A `## ` after a target is its line in `make help`.
 
 PYTHON ?= python3
 PY = .venv/bin/python
 # Twice quiet: setuptools' remarks on editable installs are not for the user; errors still show.
 PIP = $(PY) -m pip install --quiet --quiet --constraint constraints.txt
 
-.PHONY: run test test-long test-lowest lint api docs bench audit fuzz
+.PHONY: help run test test-long test-lowest lint api docs bench audit fuzz
 
-run: .venv/installed
+help:  ## list these targets
+	@awk -F ':.*  ## ' '/^[a-z-]+:.*  ## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: .venv/installed  ## train on MUTAG and print the scores
 	$(PY) -m graphcl_hard.run --dataset MUTAG
 
-test: .venv/installed
+test: .venv/installed  ## run the fast tests
 	$(PY) -m pytest
 
 # Three hours and more: two hours of soak, sixty more moments of kill -9 and what else is marked `long`, and a fuzz
@@ -18,7 +21,7 @@ test: .venv/installed
 SOAK_MINUTES ?= 60
 test-long: export OMP_NUM_THREADS ?= 1
 test-long: export GRAPHCL_HARD_FUZZ_TIMES ?= 10
-test-long: .venv/installed
+test-long: .venv/installed  ## run the tests that take hours, and record them
 	$(PY) experiments/soak.py --kind sweep --minutes $(SOAK_MINUTES)
 	$(PY) experiments/soak.py --kind estimator --minutes $(SOAK_MINUTES)
 	$(PY) -m pytest -m long --record=experiments/results/long/long.json
@@ -28,7 +31,7 @@ test-long: .venv/installed
 # The lowest versions that setup.cfg allows, but PyTorch's, in an environment of their own. Old packages call what new
 # ones deprecate, so warnings are no errors here.
 LOWEST = .venv-lowest/bin/python
-test-lowest:
+test-lowest:  ## test with the lowest versions of setup.cfg
 	$(PYTHON) -m venv .venv-lowest
 	@$(LOWEST) -m pip install --quiet --upgrade pip setuptools
 	@$(LOWEST) -m pip install --quiet --constraint constraints.txt torch
@@ -42,29 +45,29 @@ test-lowest:
 
 # Coverage-guided, so long for each reader.
 FUZZ_SECONDS ?= 300
-fuzz: .venv/installed
+fuzz: .venv/installed  ## fuzz the readers of files, guided by coverage
 	@$(PIP) atheris
 	for reader in tu zip safetensors; do $(PY) tests/helpers/atheris_readers.py $$reader -max_total_time=$(FUZZ_SECONDS) || exit 1; done
 
 # The site, into site/: open site/index.html, or `$(PY) -m mkdocs serve` for one that can be searched.
-docs: .venv/installed
+docs: .venv/installed  ## build the site into site/
 	$(PY) -m mkdocs build --strict
 
 # Tens of minutes; nothing else should run on the machine.
-bench: .venv/installed
+bench: .venv/installed  ## measure speed and memory, on an idle machine
 	$(PY) experiments/speed.py
 
-lint: .venv/installed
+lint: .venv/installed  ## run linter, formatter and type checker
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
 
 # The public interface as text, after a change of it that is meant; tests/test_public_api.py compares.
-api: .venv/installed
+api: .venv/installed  ## write the public interface to tests/helpers/public_api.txt
 	$(PY) tests/helpers/public_api.py
 
 # Known weaknesses of what is installed; it asks the package index, so it needs the network and is no part of CI.
-audit: .venv/installed
+audit: .venv/installed  ## list known vulnerabilities of what is installed
 	@$(PIP) pip-audit
 	$(PY) -m pip_audit --skip-editable
 
