@@ -29,6 +29,19 @@ def test_setup_citation_and_changelog_name_one_version():
     assert not released or released[0] == version
 
 
+def test_the_changelog_keeps_its_form():
+    """Keep a Changelog: under each version kinds of changes in one order, each at most once and with entries."""
+    kinds = ["Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"]
+    versions = re.split(r"^## ", (ROOT / "CHANGELOG.md").read_text(), flags=re.MULTILINE)[1:]
+    assert versions
+    for version in versions:
+        before, *parts = re.split(r"^### ", version, flags=re.MULTILINE)
+        assert "- " not in before.partition("\n")[2]
+        found = [part.partition("\n")[0] for part in parts]
+        assert found == [kind for kind in kinds if kind in found]
+        assert all(re.search(r"^- ", part, re.MULTILINE) for part in parts)
+
+
 def test_the_lowest_versions_are_those_of_setup_cfg():
     found = dict(line.split("==") for line in lowest())
     wanted = [line for line in setup()["options"]["install_requires"].split() if line]
