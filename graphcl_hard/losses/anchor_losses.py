@@ -37,8 +37,6 @@ class RowLoss(NamedTuple):
     """(B,): of the weighted losses by the positives' scores."""
     grad: Tensor | None
     """(B, C): of the weighted losses by the scores; 0 for what is no negative."""
-    log_hardness_grad: Tensor | None = None
-    """(): of the weighted losses by the hardness's logarithm, where the hardness is no constant for the gradient."""
 
 
 class RowLossFunction(Protocol):

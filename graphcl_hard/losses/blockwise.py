@@ -51,12 +51,12 @@ class Parts(Protocol):
     """
 
     @property
-    def index(self) -> int:
-        """Which part the caller has, from 0."""
+    def start(self) -> int:
+        """Where this part's rows begin among those of `gather`."""
 
     @property
-    def start(self) -> int:
-        """How many rows of `gather` come before this part's."""
+    def stop(self) -> int:
+        """Where they end."""
 
     def gather(self, rows: Tensor) -> Tensor:
         """The rows (R, D) of all parts, in order; the gradients of all callers flow back to each part's rows."""
@@ -74,8 +74,7 @@ class Contrast:
         positive: (R,) int64, the candidate that is each anchor's positive.
         excluded: (R, K) int64, the candidates that are no negatives of each anchor, its positive among them.
         hardness: what scores are multiplied by in the exponent of the weights.
-        by_largest: whether that is divided by the largest absolute score of a negative.
-        largest_has_grad: whether that largest score has a gradient; as a rule it is a constant.
+        by_largest: whether that is divided by the largest absolute score of a negative, a constant for the gradient.
         weight: (R,) how much each anchor counts in the mean; None: all alike.
         mean: whether the result is the mean, or one value an anchor.
         parts: where the anchors are one part of many; the candidates are all. None: the anchors are all.
@@ -87,7 +86,6 @@ class Contrast:
     excluded: Tensor
     hardness: float
     by_largest: bool = False
-    largest_has_grad: bool = False
     weight: Tensor | None = None
     mean: bool = True
     parts: Parts | None = None
@@ -131,12 +129,7 @@ class _Contrast(torch.autograd.Function):
     ) -> tuple[Tensor, ...]:
         ctx.setting, ctx.map = setting, block_map
         walk = _Walk(setting, block_map, anchors, candidates)
-        if setting.weight is None and setting.parts is None:
-            weight = anchors.new_full((anchors.size(0),), 1 / anchors.size(0))
-        else:
-            weight = anchors.new_ones(anchors.size(0)) if setting.weight is None else setting.weight.to(anchors.dtype)
-            total = weight.sum()
-            weight = weight / (total if setting.parts is None else setting.parts.collect(total).sum())
+        weight = anchor_weights(anchors, setting.weight, setting.parts)
         losses, *means = walk(weight, with_grad and setting.mean)
         # Saved as autograd saves, the gradients are let go of as soon as they are handed on, and are not copied; and
         # what the second walk reads may not have changed meanwhile.
@@ -176,18 +169,16 @@ class _Walk:
             self.grads = [torch.empty_like(self.anchors), *(torch.zeros_like(t) for t in (candidates, *parameters))]
         hardness: Tensor | float = setting.hardness
         if setting.by_largest:
-            scored, extremes = self._find_largest()
-            # All scores 0 give equal weights; the bound keeps the quotient finite.
-            bound = torch.finfo(extremes.dtype).tiny * max(1.0, abs(setting.hardness))
-            largest = extremes.abs().amax()
+            scored, largest = self._find_largest()
             if setting.parts is not None:
-                of_parts = setting.parts.collect(largest)
-                largest = of_parts.amax()
+                largest = setting.parts.collect(largest).amax()
+            # All scores 0 give equal weights; the bound keeps the quotient finite.
+            bound = torch.finfo(largest.dtype).tiny * max(1.0, setting.hardness)
             hardness = setting.hardness / largest.clamp_min(bound)
         else:
             scored = map(self._score, self.blocks)
         losses = self.anchors.new_empty(self.anchors.size(0))
-        effective, positive_mean, log_hardness_grad = weight.new_zeros(3).unbind()
+        effective, positive_mean = weight.new_zeros(2).unbind()
         image_mean = weight.new_zeros(candidates.size(1))
         for rows, (image, kept, scores) in zip(self.blocks, scored, strict=True):
             own, block_weight = setting.positive[rows].unsqueeze(1), weight[rows]
@@ -201,15 +192,6 @@ class _Walk:
             image_mean.addmv_(image.T, block_weight)
             if found.grad is not None and found.positive_grad is not None:
                 self._backward(rows, image, kept, found.grad.scatter_(1, own, found.positive_grad.unsqueeze(1)))
-            if found.log_hardness_grad is not None:
-                log_hardness_grad += found.log_hardness_grad
-        if with_grad and setting.by_largest and setting.largest_has_grad:
-            mine = True
-            if setting.parts is not None:
-                log_hardness_grad = setting.parts.collect(log_hardness_grad).sum()
-                mine = int(of_parts.argmax()) == setting.parts.index  # the first of several, as below
-            if mine:
-                self._largest_backward(extremes, bound, log_hardness_grad)
         return losses, effective, positive_mean, image_mean @ candidates.sum(dim=0)
 
     def _map(self, rows: slice) -> tuple[Tensor, Any]:
@@ -222,22 +204,22 @@ class _Walk:
         return image, kept, torch.mm(image, self.candidates.T, out=out)
 
     def _find_largest(self) -> tuple[Iterator[tuple[Tensor, Any, Tensor]], Tensor]:
-        """What `_score` gives, block by block, and the negatives' score of the largest absolute value in each block."""
+        """What `_score` gives, block by block, and the largest absolute score of a negative, ()."""
         keep = self.anchors.size(0) * self.candidates.size(0) <= KEPT_SCORES
         keep_images = 4 * self.anchors.numel() <= KEPT_IMAGES  # a head's image, and three layers
         images, scores = [], []
         # One place for all scores: new ones for each block would break free memory to pieces between the images, which
         # are small and stay.
         place = self.anchors.new_empty(0 if keep or not self.blocks else self.blocks[0].stop, self.candidates.size(0))
-        extremes = self.anchors.new_zeros(max(1, len(self.blocks)))  # an empty part has no block
-        for number, rows in enumerate(self.blocks):
+        largest = self.anchors.new_zeros(())  # an empty part has no block
+        for rows in self.blocks:
             image, kept, block_scores = self._score(rows, None if keep else place[: self.anchors[rows].size(0)])
             if self.map is not None and keep_images:
                 images.append((image, kept))
             if keep:
                 scores.append(block_scores.clone())
             low, high = block_scores.scatter_(1, self.setting.excluded[rows], 0.0).aminmax()
-            extremes[number] = torch.where(high >= -low, high, low)
+            largest = torch.maximum(largest, torch.maximum(high, -low))
 
         def scored() -> Iterator[tuple[Tensor, Any, Tensor]]:
             for rows in self.blocks:
@@ -245,7 +227,7 @@ class _Walk:
                 image, kept = images.pop(0) if images else self._map(rows)
                 yield image, kept, scores.pop(0) if scores else image @ self.candidates.T
 
-        return scored(), extremes
+        return scored(), largest
 
     def _backward(self, rows: slice, image: Tensor, kept: Any, grad: Tensor) -> None:
         """From the gradient of a block's scores to those of the inputs."""
@@ -257,23 +239,14 @@ class _Walk:
             image_grad = grad @ self.candidates
             self.map.backward(image_grad, self.anchors[rows], kept, self.grads[0][rows], self.grads[2:])
 
-    def _largest_backward(self, extremes: Tensor, bound: float, log_hardness_grad: Tensor) -> None:
-        """The gradient that flows through the largest score, by which the hardness is divided."""
-        rows = self.blocks[int(extremes.abs().argmax())]
-        largest = extremes[extremes.abs().argmax()]
-        if not largest.abs() > bound:
-            return
-        _, _, scores = self._score(rows)
-        scores.scatter_(1, self.setting.excluded[rows], 0.0)
-        # Of several that are as large, the first takes the gradient, which is one of the function's subgradients.
-        anchor, candidate = divmod(int((scores == largest).int().argmax()), scores.size(1))
-        grad = torch.zeros_like(scores[:1])
-        grad[0, candidate] = -log_hardness_grad / largest
-        row = slice(rows.start + anchor, rows.start + anchor + 1)
-        image, kept, _ = self._score(row)
-        before = self.grads[0][row].clone()
-        self._backward(row, image, kept, grad)
-        self.grads[0][row] += before
+
+def anchor_weights(anchors: Tensor, weight: Tensor | None, parts: Parts | None) -> Tensor:
+    """Return how much each anchor counts, (R,), summing to 1 over all parts; `weight` and `parts` as in `Contrast`."""
+    if weight is None and parts is None:
+        return anchors.new_full((anchors.size(0),), 1 / anchors.size(0))
+    weight = anchors.new_ones(anchors.size(0)) if weight is None else weight.to(anchors.dtype)
+    total = weight.sum()
+    return weight / (total if parts is None else parts.collect(total).sum())
 
 
 def _block_size(anchors: Tensor, candidates: Tensor) -> int:

@@ -29,7 +29,7 @@ from torch import Tensor
 
 from graphcl_hard._tensor import full_precision, unit_rows
 from graphcl_hard.losses.anchor_losses import RowLossFunction, info_nce, jsd
-from graphcl_hard.losses.blockwise import Contrast, LocalHead, Parts, contrast, with_queue
+from graphcl_hard.losses.blockwise import Contrast, LocalHead, Outcome, Parts, contrast, with_queue
 from graphcl_hard.losses.checks import (
     Critic,
     Mode,
@@ -63,19 +63,16 @@ class Pairs(NamedTuple):
         beta: float,
         score_scale: ScoreScale,
         reduction: Reduction,
-        released: bool = False,
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """The loss, () or (N,), and the three numbers () of `objectives.Diagnostics`."""
-        check_choices(reduction=(reduction, Reduction))
-        by_largest = self.critic == "dot" and (score_scale == "max" or released) and beta > 0
+    ) -> tuple[Tensor, Diagnostics]:
+        """Return the loss, () or (N,), and the diagnostics of its weights."""
+        by_largest = self.critic == "dot" and score_scale == "max" and beta > 0
         queued = 0 if self.queue is None else self.queue.size(0)
         setting = Contrast(
             loss,
             positive=self.batch,
             excluded=self.batch.unsqueeze(1),
-            hardness=float(beta) * (2 if by_largest else 1) * (-1 if released else 1),
+            hardness=float(beta) * (2 if by_largest else 1),
             by_largest=by_largest,
-            largest_has_grad=released,
             weight=self.node_weight,
             mean=reduction == "mean",
             parts=self.parts,
@@ -89,10 +86,28 @@ class Pairs(NamedTuple):
                 summary = unit_rows(summary) / self.temperature
             elif self.local_head is not None:
                 block_map = self.local_head.block_map()
-            outcome = contrast(setting, local, summary, block_map)
-        n = summary.size(0) - 1
-        negative = (outcome.total - outcome.positive) / n
-        return outcome.loss, outcome.effective / n, outcome.positive, negative
+            return _with_diagnostics(contrast(setting, local, summary, block_map), summary.size(0) - 1)
+
+    def released(self, beta: float, reduction: Reduction) -> tuple[Tensor, Diagnostics]:
+        """Return what `contrast` returns, of the authors' code."""
+        with torch.autocast(self.local.device.type, enabled=False):
+            local, summary = full_precision(self.local), full_precision(self.summary)
+            local = local if self.local_head is None else self.local_head(local)
+            outcome = released_jsd(
+                local,
+                summary,
+                self.batch,
+                beta,
+                node_weight=self.node_weight,
+                parts=self.parts,
+                mean=reduction == "mean",
+            )
+            return _with_diagnostics(outcome, summary.size(0) - 1)
+
+
+def _with_diagnostics(outcome: Outcome, n: int) -> tuple[Tensor, Diagnostics]:
+    negative = (outcome.total - outcome.positive) / n
+    return outcome.loss, Diagnostics(outcome.effective / n, outcome.positive, negative)
 
 
 def local_global_jsd(
@@ -148,7 +163,8 @@ def local_global_jsd(
 
     Returns:
         The loss, or (loss, diagnostics). Half-precision inputs, and autocast, are scored in float32. Nothing of size
-        N x G is kept (`contrast.KEPT_SCORES` bounds what is); a second derivative is refused.
+        N x G is kept (`blockwise.KEPT_SCORES` bounds what is), and a second derivative is refused; neither holds for
+        `mode="released"`, which is computed densely by autograd.
 
     Raises:
         InputError: an argument outside its range, tensors that do not fit together, or one graph in the batch.
@@ -160,13 +176,15 @@ def local_global_jsd(
     check_pairs(local, summary, batch, node_weight, beta, tau_plus, temperature, whole=parts is None)
     check_queue(queue, summary)
     check_choices(critic=(critic, Critic), score_scale=(score_scale, ScoreScale), mode=(mode, Mode))
-    loss: RowLossFunction = functools.partial(jsd, tau_plus=tau_plus, detach_weights=detach_weights)
+    check_choices(reduction=(reduction, Reduction))
+    pairs = Pairs(local, summary, batch, critic, temperature, node_weight, local_head, parts, queue)
     if mode == "released":
         check_released(critic, queue)
-        loss = released_jsd
-    pairs = Pairs(local, summary, batch, critic, temperature, node_weight, local_head, parts, queue)
-    value, *means = pairs.contrast(loss, beta, score_scale, reduction, released=mode == "released")
-    return (value, Diagnostics(*means)) if return_diagnostics else value
+        value, diagnostics = pairs.released(beta, reduction)
+    else:
+        loss = functools.partial(jsd, tau_plus=tau_plus, detach_weights=detach_weights)
+        value, diagnostics = pairs.contrast(loss, beta, score_scale, reduction)
+    return (value, diagnostics) if return_diagnostics else value
 
 
 def local_global_info_nce(
@@ -206,7 +224,7 @@ def local_global_info_nce(
         summary, batch = parts.gather(summary), batch + parts.start
     check_pairs(local, summary, batch, node_weight, beta, tau_plus, temperature, whole=parts is None)
     check_queue(queue, summary)
-    check_choices(critic=(critic, Critic), score_scale=(score_scale, ScoreScale))
+    check_choices(critic=(critic, Critic), score_scale=(score_scale, ScoreScale), reduction=(reduction, Reduction))
     loss = functools.partial(
         info_nce,
         tau_plus=tau_plus,
@@ -215,5 +233,5 @@ def local_global_info_nce(
         log_lower=-1 / temperature if critic == "cosine" else -math.inf,
     )
     pairs = Pairs(local, summary, batch, critic, temperature, node_weight, local_head, parts, queue)
-    value, *means = pairs.contrast(loss, beta, score_scale, reduction)
-    return (value, Diagnostics(*means)) if return_diagnostics else value
+    value, diagnostics = pairs.contrast(loss, beta, score_scale, reduction)
+    return (value, diagnostics) if return_diagnostics else value

@@ -1,23 +1,32 @@
-"""The objective of the paper's released graph code, kept for those who must compare with it."""
+"""The objective of the paper's released graph code, kept for comparison with it."""
 
 import math
 
 import torch
 from torch import Tensor
 
-from graphcl_hard.losses.anchor_losses import RowLoss, aten, softplus
+from graphcl_hard.losses.anchor_losses import softplus
+from graphcl_hard.losses.blockwise import Outcome, Parts, anchor_weights
 from graphcl_hard.losses.weights import effective_negatives
 
-TAU_PLUS = 0.5  # the released code fixes it, whatever the user sets
+TAU_PLUS = 0.5  # fixed in the released code, whatever the user sets
 
 
 def released_jsd(
-    scores: Tensor, positive: Tensor, excluded: Tensor, hardness: Tensor | float, weight: Tensor | None
-) -> RowLoss:
-    r"""The objective of the paper's released graph code; arguments and result as in `row_losses.RowLossFunction`.
+    local: Tensor,
+    summary: Tensor,
+    batch: Tensor,
+    beta: float,
+    *,
+    node_weight: Tensor | None = None,
+    parts: Parts | None = None,
+    mean: bool = True,
+) -> Outcome:
+    r"""Return the released code's objective, computed densely and differentiated by autograd.
 
-    With :math:`\tilde q_{ig} = q_{ig}` for :math:`g \ne b(i)` and 0 for the own graph, :math:`\tilde p` the reverse,
-    :math:`\tau = 0.5` and :math:`m = \max(\max \tilde q, |\min \tilde q|)`; `hardness` is :math:`-2\beta/m`:
+    With the scores :math:`q_{ig} = \langle h_i, s_g\rangle`, :math:`\tilde q_{ig} = q_{ig}` for :math:`g \ne b(i)` and
+    0 for the own graph, :math:`\tilde p` the reverse, :math:`\tau = 0.5` and
+    :math:`m = \max(\max \tilde q, |\min \tilde q|)`:
 
     .. math::
         \bar r_{ig} &= e^{-2\beta \tilde q_{ig}/m} \big/ \tfrac1G \textstyle\sum_g e^{-2\beta \tilde q_{ig}/m} \\
@@ -29,27 +38,43 @@ def released_jsd(
                - \tfrac{\tau}{1 - \tau} \mathrm{sp}(\tilde p_{ig})] / N, \qquad L = E_- - E_+
 
     It differs from the paper: the minus sign weights the easiest negatives; the prior's term is added where
-    debiasing subtracts it; the own graph's zero enters the normaliser; the weights carry gradients, through
-    :math:`m` too, which is why the derivative by the hardness is returned.
+    debiasing subtracts it; the own graph's zero enters the normaliser; and the weights have gradients, through
+    :math:`m` too.
+
+    Args:
+        local: (N, D) vectors of the nodes, float32 or float64; of this part, where there are parts.
+        summary: (G, D) vectors of all graphs.
+        batch: (N,) int64, the graph of each node.
+        beta: hardness, at least 0.
+        node_weight: (N,) how much each node counts in the mean; None: all alike.
+        parts: where the nodes are one part of a batch; None: they are the whole batch.
+        mean: whether the loss is the mean, or one value a node.
+
+    Returns:
+        The loss and the means of `Outcome`. Several tensors of size N x G are kept for the gradient.
     """
-    tau, graphs, log2 = TAU_PLUS, scores.size(1), math.log(2)
-    masked = scores.scatter_(1, excluded, 0.0)
-    weights = (masked * hardness).softmax(dim=1)  # rows sum to one
-    uniform = isinstance(hardness, float) and hardness == 0
-    minus_scores = masked.neg_()
-    minus_softplus, buffer = aten.log_sigmoid_forward(minus_scores)
-    mean = -torch.linalg.vecdot(weights, minus_softplus)
-    scale = graphs / ((1 - tau) * (graphs - 1))
-    negative = scale * mean - graphs * log2 / ((1 - tau if uniform else 1) * (graphs - 1))
+    tau, graphs, log2 = TAU_PLUS, summary.size(0), math.log(2)
+    own = batch.unsqueeze(1)  # (N, 1)
+    scores = local @ summary.T  # (N, G)
+    positive = scores.gather(1, own).squeeze(1)  # (N,)
+    masked = scores.scatter(1, own, 0.0)  # (N, G)
+
+    largest = masked.abs().amax() if masked.numel() else masked.sum()  # (); a part may be empty
+    if parts is not None:
+        # A row for each of the part's graphs, as `gather` takes them: so every part's loss moves the largest score.
+        largest = parts.gather(largest.expand(parts.stop - parts.start, 1)).amax()
+    # The bound keeps the quotients finite where all scores are 0.
+    largest = largest.clamp_min(torch.finfo(masked.dtype).tiny * max(1.0, 2 * beta))
+    weights = (masked / largest * (-2 * beta)).softmax(dim=1)  # (N, G), rows sum to 1
+
+    hard = graphs * (weights * softplus(masked)).sum(dim=1) / (1 - tau)  # (N,)
+    constant = graphs * log2 / (1 - tau if beta == 0 else 1)
+    negative = (hard - constant) / (graphs - 1)
     # The G - 1 zeros of p~ in each row add a constant, which the released code's value contains.
     expectation = log2 - softplus(-positive) - tau / (1 - tau) * (softplus(positive) + (graphs - 1) * log2)
-    others = weights.scatter_(1, excluded, 0.0)
-    effective = effective_negatives(others)
-    if weight is None:
-        return RowLoss(negative - expectation, effective, None, None)
-    grad = aten.log_sigmoid_backward(others, minus_scores, buffer)  # r sigmoid(q)
-    through = minus_softplus.add_(mean.unsqueeze(1)).mul_(others).mul_(-hardness)  # h r (sp(q) - mean), by the weights
-    log_hardness_grad = -scale * (torch.linalg.vecdot(through, minus_scores) @ weight)
-    grad.add_(through).mul_((scale * weight).unsqueeze(1))
-    positive_grad = (-torch.sigmoid(-positive) + tau / (1 - tau) * torch.sigmoid(positive)) * weight
-    return RowLoss(negative - expectation, effective, positive_grad, grad, log_hardness_grad)
+    loss = negative - expectation  # (N,)
+
+    share = anchor_weights(local, node_weight, parts)
+    effective = effective_negatives(weights.detach().scatter(1, own, 0.0))
+    means = (share @ value.detach() for value in (effective, positive, scores.sum(dim=1)))
+    return Outcome(loss @ share if mean else loss, *means)

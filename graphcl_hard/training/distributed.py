@@ -132,7 +132,7 @@ class Share:
     def __init__(self, rank: int, size: int, num_graphs: int) -> None:
         # Rounded up, so that of a batch with fewer graphs than processes the first still gets one.
         self.bounds = [-(-number * num_graphs // size) for number in range(size + 1)]
-        self.index, self.start, self.stop, self.num_graphs = rank, self.bounds[rank], self.bounds[rank + 1], num_graphs
+        self.start, self.stop, self.num_graphs = self.bounds[rank], self.bounds[rank + 1], num_graphs
 
     def gather(self, rows: Tensor) -> Tensor:
         """(R, D), a row for each graph of the share, to (G, D), those of the whole batch, with their gradients."""

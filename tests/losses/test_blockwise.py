@@ -97,7 +97,7 @@ class Largest(TorchDispatchMode):
         return out
 
 
-@pytest.mark.parametrize("options", [{}, {"mode": "released"}, {"critic": "cosine"}, {"reduction": "none"}])
+@pytest.mark.parametrize("options", [{}, {"critic": "cosine"}, {"reduction": "none"}])
 @pytest.mark.parametrize("head", [False, True])
 def test_nothing_of_size_nodes_times_graphs_is_made(monkeypatch, options, head):
     monkeypatch.setattr(contrast, "KEPT_SCORES", 0)

@@ -159,7 +159,9 @@ def test_released_gradients_pass_gradcheck():
     def loss(h, s):
         return local_global_jsd(h, s, batch, beta=2.0, mode="released")
 
-    assert torch.autograd.gradcheck(loss, (local.requires_grad_(), summary.requires_grad_()))
+    inputs = local.requires_grad_(), summary.requires_grad_()
+    assert torch.autograd.gradcheck(loss, inputs)
+    assert torch.autograd.gradgradcheck(loss, inputs)
 
 
 @pytest.mark.parametrize("options", [{}, {"mode": "released"}, {"critic": "cosine"}])
