@@ -59,7 +59,7 @@ def test_a_new_folder_with_a_label_that_the_run_lacks(finished, tmp_path, capsys
     labels.write_text("\n".join(["99", *lines[1:]]) + "\n")
     out = tmp_path / "vectors.npz"
     assert main([str(finished), "--data", str(folder), "--out", str(out)]) == 0
-    assert "warning: NEW has 1 node labels that the features were not made for (99)" in capsys.readouterr().err
+    assert "warning: NEW has 1 node labels that the features were not fitted on (99)" in capsys.readouterr().err
     vectors, kept = np.load(out)["vectors"], np.load(finished / "embeddings.npz")["trained"]
     assert not np.allclose(vectors[0], kept[0])
     np.testing.assert_allclose(vectors[1:], kept[1:], rtol=1e-5, atol=1e-5)
@@ -85,13 +85,13 @@ def test_a_gine_reads_the_edges_as_its_run_did(gine, tmp_path, capsys):
     lines = labels.read_text().splitlines()
     labels.write_text("\n".join(["99", *lines[1:]]) + "\n")
     assert main([str(gine), "--data", str(folder), "--out", str(tmp_path / "w.npz")]) == 0
-    assert "warning: NEW has 1 edge labels that the features were not made for (99)" in capsys.readouterr().err
+    assert "warning: NEW has 1 edge labels that the features were not fitted on (99)" in capsys.readouterr().err
     vectors = np.load(tmp_path / "w.npz")["vectors"]
     assert not np.allclose(vectors[0], kept[0])
     np.testing.assert_allclose(vectors[1:], kept[1:], rtol=1e-5, atol=1e-5)
     labels.unlink()
     assert main([str(gine), "--data", str(folder), "--out", str(tmp_path / "x.npz")]) == 2
-    assert "NEW has no edge labels, must have the 1 of the graphs that the features" in capsys.readouterr().err
+    assert "NEW has no edge label columns, but must have 1 like the graphs that the features" in capsys.readouterr().err
     assert not (tmp_path / "x.npz").exists()
 
 

@@ -284,14 +284,14 @@ def test_unseen_edges(bonded):
     model = gine().fit(bonded)
     strange = bonded[0].copy()
     nx.set_edge_attributes(strange, "#", "bond")
-    with pytest.warns(UserWarning, match="1 edge labels that the features were not made for"):
+    with pytest.warns(UserWarning, match="1 edge labels that the features were not fitted on"):
         assert np.isfinite(model.transform([strange])).all()
     assert np.isfinite(model.transform(bonded[-2:])).all()  # no edges at all
     nx.set_edge_attributes(strange, [1.0, 2.0], "length")
     with pytest.raises(InputError, match="got 1 columns in graph 0 and 2 in graph 1"):
         model.transform([bonded[0], strange])
     with pytest.raises(
-        InputError, match="graphs has 2 edge attributes, must have the 1 of the graphs that the features"
+        InputError, match="graphs has 2 edge attributes, but must have 1 like the graphs that the features"
     ):
         model.transform([strange])
     bare = nx.create_empty_copy(bonded[0])
@@ -338,13 +338,13 @@ def test_a_pipeline_under_a_grid_search_over_beta(tmp_path):
 def test_unseen_graphs(fitted, graphs):
     strange = nx.path_graph(3)
     nx.set_node_attributes(strange, "Xe", "element")
-    with pytest.warns(UserWarning, match="1 node labels that the features were not made for"):
+    with pytest.warns(UserWarning, match="1 node labels that the features were not fitted on"):
         assert np.isfinite(fitted.transform([strange])).all()
     assert (fitted.transform([nx.empty_graph(0), graphs[0]])[0] == 0).all()
     assert (fitted.transform([nx.empty_graph(0)]) == np.zeros((1, 96))).all()
     wide = [Data(x=torch.rand(4, 2), edge_index=torch.tensor([[0, 1], [1, 0]])) for _ in range(20)]
     numeric = HardInfoGraph(epochs=1, random_state=0).fit(wide)
-    with pytest.raises(InputError, match="graphs has 3 node attributes, must have the 2"):
+    with pytest.raises(InputError, match="graphs has 3 node attributes, but must have 2"):
         numeric.transform([Data(x=torch.rand(4, 3))])
 
 

@@ -565,7 +565,7 @@ def test_gine_is_refused_before_a_folder_is_made_where_edges_have_no_labels(tmp_
     write_tu(tmp_path / "own", [nx.path_graph(4), nx.star_graph(4)] * 8, [0, 1] * 8)
     words = [*SMALL, "--encoder", "gine", "--dataset", str(tmp_path / "own"), "--out", str(tmp_path / "run")]
     assert main(words) == 2
-    assert "error: OWN has no edges with labels or attributes, which the encoder gine needs" in capsys.readouterr().err
+    assert "error: OWN has no edge labels or attributes, but the encoder gine needs them" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
 
 

@@ -1,1 +1,1 @@
-"""From graphs to batches of encoder inputs: features, loaders, and random views."""
+"""Loaders from graphs to batches of encoder inputs: features, batches in memory or from disk, and random views."""

@@ -1,25 +1,29 @@
-"""Random views of a whole batch: what two augmentations leave of a graph should be embedded alike.
+"""Random augmentations of whole batches: two views of the same graph should have similar embeddings.
 
 Every augmentation works on all graphs of the batch at once. Its random numbers come from a generator on the CPU, so
-that they are the same on every device; on a GPU the program waits only where a tensor's size depends on the draw.
+they are the same on every device. On a GPU it synchronises only where the size of a tensor depends on the draw.
 
-PyG's own augmentations take no generator, and draw over the batch and not within each graph.
+The augmentations of PyTorch Geometric are not used: they take no generator, and they sample from the batch as a whole
+instead of within each graph.
 
-Source: You, Chen, Sui, Chen, Wang, Shen, "Graph Contrastive Learning with Augmentations", NeurIPS 2020, table 1. Its
-released code for the TU sets removes edges without adding any, each direction by itself; here it is as the paper says.
+Source: You, Chen, Sui, Chen, Wang, Shen, "Graph Contrastive Learning with Augmentations", NeurIPS 2020, table 1. The
+authors' code for the TU data sets removes edges without adding any, each direction independently; this module follows
+the paper.
 
-Which views for which set, by the paper's section 4.2 (a set does not say of which kind it is, so none is chosen here):
+The paper's section 4.2 recommends the following views. A data set does not state its kind, so no view is chosen
+automatically.
 
 ======================================  ====================================================
-node-drop, subgraph                     good on every kind of set; the default pair
+node-drop, subgraph                     good on every kind of data set; the default pair
 edge-perturb                            good on social networks, bad on some molecules
 attribute-mask                          better the denser the graphs
-two different ones                      better than twice the same
+two different views                     better than the same view twice
 ======================================  ====================================================
 
-"random2", "random3" and "random" are its code's random2, random3 and random4: node-drop or subgraph; one of these and
-edge-perturb; any of the four. It contrasts the graph itself with one view of a tenth of the nodes or edges, as the
-views "none" and "random2" at the strength 0.1 do.
+"random2", "random3" and "random" correspond to random2, random3 and random4 in the authors' code. They choose between
+node-drop and subgraph; between these two and edge-perturb; and among all four. The authors' code contrasts the original
+graph with one view that changes a tenth of the nodes or edges; the views "none" and "random2" with strength 0.1 do the
+same.
 """
 
 from collections.abc import Sequence
@@ -39,7 +43,7 @@ from graphcl_hard.loader.random_walks import NEVER, first_visits
 def with_views(
     batch: GraphBatch, views: Sequence[View], strengths: Sequence[float], generator: torch.Generator | None = None
 ) -> GraphBatch:
-    """The batch with two views of it, by two names and two strengths; arguments and errors as in `augment`."""
+    """Return the batch with two augmented views, given two names and two strengths; see `augment`."""
     pairs = zip(views, strengths, strict=True)
     first, second = (augment(batch, view, strength, generator) for view, strength in pairs)
     return batch._replace(views=(first, second))
@@ -48,25 +52,26 @@ def with_views(
 def augment(
     batch: GraphBatch, view: View, strength: float = 0.2, generator: torch.Generator | None = None
 ) -> GraphBatch:
-    r"""A random view of every graph of a batch.
+    r"""Return a random view of every graph of a batch.
 
-    A share s, the strength, of :math:`n_g` things of graph g is :math:`\lfloor s\, n_g + u_g \rfloor` of them with one
-    uniform :math:`u_g \in [0, 1)`, s on average. Every graph keeps its number, and a node; kept nodes keep their order
-    and features, and so do kept edges. What was undirected stays so.
+    An augmentation of strength s changes :math:`\lfloor s\, n_g + u_g \rfloor` of the :math:`n_g` nodes or edges of
+    graph g, with one uniform :math:`u_g \in [0, 1)` for each graph, so the expected share is s. Every graph keeps its
+    position in the batch and at least one node. Kept nodes and edges keep their order and features. Undirected graphs
+    stay undirected.
 
     Args:
-        batch: G graphs, without self-loops or repeated edges, as `load_graphs` gives them.
-        view: "node-drop", "edge-perturb", "attribute-mask" or "subgraph", see the functions of these names; "none":
-            the batch itself; "random2", "random3" or "random": one of the first two, three or four of node-drop,
-            subgraph, edge-perturb and attribute-mask, the same for the whole batch.
+        batch: G graphs without self-loops or repeated edges, as returned by `load_graphs`.
+        view: "node-drop" (`drop_nodes`), "edge-perturb" (`perturb_edges`), "attribute-mask" (`mask_attributes`) or
+            "subgraph" (`subgraph`); "none" for the batch itself; "random2", "random3" or "random" for one of the first
+            two, three or four of node-drop, subgraph, edge-perturb and attribute-mask, drawn once for the whole batch.
         strength: s in [0, 1).
-        generator: of the random numbers, on the CPU; None: PyTorch's own.
+        generator: generator of the random numbers, on the CPU; None for PyTorch's default generator.
 
     Returns:
-        The view, on the device of the batch, without a sample of nodes.
+        The view, on the device of the batch, without sampled nodes.
 
     Raises:
-        InputError: an unknown view, or a strength outside its range.
+        InputError: the view is unknown, or the strength is out of range.
     """
     if not 0 <= strength < 1:
         raise InputError(f"strength must lie in [0, 1), got {strength}; 0.2 is usual.")
@@ -82,37 +87,38 @@ def augment(
 
 
 def drop_nodes(batch: GraphBatch, strength: float, generator: torch.Generator | None) -> GraphBatch:
-    """Leave out a share of each graph's nodes, every node with the same chance, and all their edges."""
+    """Drop a share of each graph's nodes, chosen uniformly, and all their edges."""
     ptr = _node_ptr(batch)
     count = _num_dropped(ptr.diff(), strength, generator)
     return _keep(batch, ~_choose(batch.batch, ptr, count, generator))
 
 
 def perturb_edges(batch: GraphBatch, strength: float, generator: torch.Generator | None) -> GraphBatch:
-    """Remove a share of each graph's edges, and add as many between pairs of its nodes that had none.
+    """Remove a share of each graph's edges, and add as many between pairs of its nodes that had no edge.
 
-    A graph with too few such pairs gets them all. Each edge has the same chance to be removed, and each pair to be
-    joined. In a set of undirected graphs a pair is without order, and both directions go together.
+    A graph with too few unconnected pairs gets all of them. Removed edges and new pairs are chosen uniformly. In
+    undirected graphs pairs are unordered, and both directions of an edge are removed or added together.
 
-    A new edge has the features of a removed one of its graph, none twice, matched at random; where an edge's two
-    directions differ, each goes on with its own. The paper says nothing of them. So edges move, and a graph keeps as
-    many of each kind as it had; a row of zeros would be a kind of edge that no graph has, and tell the two views apart.
+    The paper does not say which features a new edge has. Here, each new edge takes over the features of a different
+    removed edge of its graph, matched at random; where the two directions of an edge have different features, each
+    direction keeps its own. So every graph keeps its number of edges of each kind. A row of zeros would be a kind of
+    edge that occurs in no graph, by which an encoder could distinguish the two views.
     """
     adjacency, ptr = batch.adjacency, _node_ptr(batch)
     source, target = adjacency.source, adjacency.target_rows()
     if adjacency.is_symmetric:
         once = (source < target).nonzero().squeeze(1)
         source, target = source.index_select(0, once), target.index_select(0, once)
-    graph = batch.batch.index_select(0, target)  # (M,) of each edge, rising
+    graph = batch.batch.index_select(0, target)  # (M,) of each edge, ascending
     edge_ptr = torch.searchsorted(graph, torch.arange(batch.num_graphs + 1, device=graph.device))
     size, edges = ptr.diff(), edge_ptr.diff()
     pairs = size * (size - 1) // (2 if adjacency.is_symmetric else 1)  # (G,)
     count = _share(edges, strength, generator)
-    order = _shuffled(graph, generator)  # of each graph's edges the first `count` go
+    order = _shuffled(graph, generator)  # the first `count` edges of each graph are removed
     kept = (~_first(order, graph, edge_ptr, count)).nonzero().squeeze(1)
 
-    # All pairs of the batch are numbered, graph after graph. Of those that are no edges, the r-th has the number r plus
-    # that of the edges before it, which are the edges with at most r pairs before them that are none.
+    # All pairs of the batch are numbered, graph after graph. The number of the r-th pair without an edge is r plus the
+    # count of edges before it, which are the edges preceded by at most r pairs without an edge.
     start, before = pairs.cumsum(0) - pairs, ptr[:-1]
     code = start[graph] + _pair_code(source - before[graph], target - before[graph], size[graph], adjacency)
     absent_before = code.sort().values - torch.arange(code.numel(), device=code.device)
@@ -130,10 +136,10 @@ def perturb_edges(batch: GraphBatch, strength: float, generator: torch.Generator
 
 
 def mask_attributes(batch: GraphBatch, strength: float, generator: torch.Generator | None) -> GraphBatch:
-    """Put zeros in the place of all features of a share of each graph's nodes; columns of one-hot inputs become -1.
+    """Set all features of a share of each graph's nodes to zero; indices of one-hot columns become -1.
 
-    The paper's code puts noise there. Zero is the mean of a standardised column, and -1 no label at all, which
-    `GINEncoder.forward` takes for a row of zeros.
+    The authors' code inserts noise instead. Zero is the mean of a standardised column; -1 stands for no label, which
+    `GINEncoder.forward` reads as a row of zeros.
     """
     ptr = _node_ptr(batch)
     masked = _choose(batch.batch, ptr, _share(ptr.diff(), strength, generator), generator)
@@ -141,11 +147,11 @@ def mask_attributes(batch: GraphBatch, strength: float, generator: torch.Generat
 
 
 def subgraph(batch: GraphBatch, strength: float, generator: torch.Generator | None) -> GraphBatch:
-    """Keep a connected part of each graph, which random walks from one of its nodes reach first: all but a share.
+    """Keep a connected part of each graph: the nodes that random walks from one of its nodes reach first.
 
-    Nodes that are reached in the same step come in random order. A graph that lacks nodes when the walks end, as where
-    the first node's component is too small, keeps those that were reached, which may be the first alone; see
-    `walks.first_visits`.
+    A share of the nodes is dropped. Ties between nodes reached in the same step are broken at random. If the walks end
+    before enough nodes are reached, for instance because the component of the first node is too small, the graph keeps
+    the nodes that were reached, possibly only the first; see `first_visits`.
     """
     ptr = _node_ptr(batch)
     wanted = ptr.diff() - _num_dropped(ptr.diff(), strength, generator)
@@ -166,11 +172,11 @@ POOLS = {
     "random3": ("node-drop", "edge-perturb", "subgraph"),
     "random": tuple(AUGMENTATIONS),
 }
-"""The views that are one of several, drawn for each batch."""
+"""Views that stand for one of several augmentations, drawn for each batch."""
 
 
 def _keep(batch: GraphBatch, kept: Tensor) -> GraphBatch:
-    """The batch without the nodes where `kept` (N,) bool is False, and without their edges."""
+    """Return the batch without the nodes where `kept` (N,) bool is False, and without their edges."""
     nodes, number = kept.nonzero().squeeze(1), kept.cumsum(0) - 1
 
     def cut(ptr: Tensor, column: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -191,12 +197,13 @@ def _keep(batch: GraphBatch, kept: Tensor) -> GraphBatch:
 
 
 def _rejoin(batch: GraphBatch, old: Sequence[Tensor], new: Sequence[Tensor], origin: Tensor | None) -> GraphBatch:
-    """The batch with `new` edges, sources and targets (M',), in place of the `old` (M,); undirected, each once.
+    """Return the batch with the `new` edges, sources and targets (M',), in place of the `old` (M,).
 
-    `origin` (M',) are the places in `old` of the edges whose features the new ones have.
+    Undirected edges are given once. `origin` (M',) holds the positions in `old` of the edges whose features the new
+    edges take over.
     """
     nodes, symmetric = batch.batch.numel(), batch.adjacency.is_symmetric
-    if symmetric:  # the direction from the larger number stands first
+    if symmetric:  # the direction from the larger node number comes first
         old, new = ([torch.cat([target, source]), torch.cat([source, target])] for source, target in (old, new))
     ptr, order = sort_rows(new[0], nodes)
     edge_attr = batch.edge_attr
@@ -205,7 +212,8 @@ def _rejoin(batch: GraphBatch, old: Sequence[Tensor], new: Sequence[Tensor], ori
             origin = torch.cat([origin, origin + old[0].numel() // 2])
         source, target = batch.adjacency.edge_index
         code, by_code = (source * nodes + target).sort()
-        place = by_code.index_select(0, torch.searchsorted(code, old[0] * nodes + old[1]))  # in `edge_attr`, of `old`
+        # Rows of the `old` edges in `edge_attr`.
+        place = by_code.index_select(0, torch.searchsorted(code, old[0] * nodes + old[1]))
         edge_attr = edge_attr.index_select(0, place.index_select(0, origin.index_select(0, order)))
     receives = sends = ptr, new[1].index_select(0, order)
     if not symmetric:
@@ -215,42 +223,42 @@ def _rejoin(batch: GraphBatch, old: Sequence[Tensor], new: Sequence[Tensor], ori
 
 
 def _node_ptr(batch: GraphBatch) -> Tensor:
-    """(G + 1,) the offsets of the graphs' nodes."""
+    """Return (G + 1,), the offsets of the graphs' nodes."""
     return torch.searchsorted(batch.batch, torch.arange(batch.num_graphs + 1, device=batch.batch.device))
 
 
 def _share(size: Tensor, strength: float, generator: torch.Generator | None) -> Tensor:
-    """(G,) sizes to a share of each, rounded up or down at random so that the mean is exact."""
+    """Return (G,), a share of each size, rounded up or down at random so that the expected value is exact."""
     uniform = torch.rand(size.numel(), generator=generator, dtype=torch.float64)
     return (strength * size + uniform.to(size.device)).long().minimum(size)
 
 
 def _num_dropped(size: Tensor, strength: float, generator: torch.Generator | None) -> Tensor:
-    """(G,) how many nodes of each graph go; a graph keeps one."""
+    """Return (G,), how many nodes of each graph are dropped; every graph keeps one."""
     return _share(size, strength, generator).minimum((size - 1).clamp_min(0))
 
 
 def _choose(group: Tensor, ptr: Tensor, count: Tensor, generator: torch.Generator | None) -> Tensor:
-    """(M,) bool: `count` (G,) members of each group, all subsets alike; `group` (M,) rises, `ptr` are its offsets."""
+    """Return a mask (M,) of `count` (G,) random members of each group; `group` (M,) is sorted with offsets `ptr`."""
     return _first(_shuffled(group, generator), group, ptr, count)
 
 
 def _shuffled(group: Tensor, generator: torch.Generator | None) -> Tensor:
-    """(M,) the places of all members, group after group, in random order within each."""
+    """Return (M,), the positions of all members, group after group, in random order within each group."""
     noise = torch.randint(2**32, group.shape, generator=generator).to(group.device)
     return ((group << 32) + noise).argsort(stable=True)
 
 
 def _first(order: Tensor, group: Tensor, ptr: Tensor, count: Tensor) -> Tensor:
-    """(M,) bool: the first `count` (G,) members of each group in `order` (M,), which keeps groups together."""
+    """Return a mask (M,) of the first `count` (G,) members of each group in `order` (M,), which is sorted by group."""
     place = torch.arange(group.numel(), device=group.device) < (ptr[:-1] + count).index_select(0, group)
     return torch.empty_like(place).index_copy_(0, order, place)
 
 
 def _spread_draws(count: Tensor, size: Tensor, generator: torch.Generator | None) -> tuple[Tensor, Tensor]:
-    """For each group `count` different whole numbers in [0, `size`), each with the same chance; and their groups.
+    """Draw `count` distinct integers in [0, `size`) for each group, all equally likely; return (groups, integers).
 
-    One number is drawn from each of `count` strata, and all are then moved by the same random number, around the end.
+    One integer is drawn from each of `count` strata; then all are shifted by the same random offset, modulo `size`.
     """
     group = torch.arange(count.numel(), device=count.device).repeat_interleave(count)  # (A,)
     stratum = torch.arange(group.numel(), device=count.device) - (count.cumsum(0) - count)[group]
@@ -261,24 +269,27 @@ def _spread_draws(count: Tensor, size: Tensor, generator: torch.Generator | None
 
 
 def _below(size: Tensor, generator: torch.Generator | None) -> Tensor:
-    """A random whole number in [0, size) for each size; no matter what where it is 0."""
+    """Draw a random integer in [0, size) for each size; the result for size 0 is not used."""
     uniform = torch.rand(size.numel(), generator=generator, dtype=torch.float64)
     return (uniform.to(size.device) * size).long().minimum(size - 1)  # the product may round up
 
 
 def _pair_code(source: Tensor, target: Tensor, size: Tensor, adjacency: Adjacency) -> Tensor:
-    """The number of a pair of different nodes among all of a graph of `size` nodes; undirected, source < target."""
+    """Return the index of a pair of distinct nodes among all pairs of a graph of `size` nodes.
+
+    Undirected pairs have source < target.
+    """
     if adjacency.is_symmetric:
         return target * (target - 1) // 2 + source
     return target * (size - 1) + source - (source > target).long()
 
 
 def _pair(code: Tensor, size: Tensor, adjacency: Adjacency) -> tuple[Tensor, Tensor]:
-    """The pair that has this number, source and target."""
+    """Return source and target of the pair with this index."""
     if not adjacency.is_symmetric:
         target, source = code // (size - 1), code % (size - 1)
         return source + (source >= target).long(), target
     target = ((1 + (1 + 8 * code.double()).sqrt()) / 2).long()
-    target = target - (target * (target - 1) // 2 > code).long()  # the root may be off by its last digit
+    target = target - (target * (target - 1) // 2 > code).long()  # the square root may be off in its last digit
     target = target + (target * (target + 1) // 2 <= code).long()
     return code - target * (target - 1) // 2, target

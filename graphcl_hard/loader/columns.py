@@ -1,4 +1,4 @@
-"""What the inputs of nodes and of edges share: attributes standardised, labels to columns with a 1."""
+"""Functions shared by node and edge features: standardised attributes and one-hot labels."""
 
 import itertools
 import math
@@ -14,13 +14,14 @@ from graphcl_hard.data.shards import GraphShards
 from graphcl_hard.exceptions import InputError, user_stacklevel
 
 Values = tuple[tuple[Hashable, ...], ...]
-"""For each label column the values that have a column of the input, in its order."""
+"""For each label column, the values that have an input column, in the order of these columns."""
 
 
 def moments(chunks: Iterable[Tensor], keep_binary: bool = False) -> tuple[Tensor, Tensor]:
-    """Mean and deviation (A,) of columns (N, A), 1 for one that does not vary, over all chunks of rows.
+    """Return mean and standard deviation (A,) of the columns (N, A) over all chunks of rows.
 
-    With `keep_binary`, 0 and 1 for columns of nothing but 0 and 1.
+    The standard deviation of a constant column is given as 1. With `keep_binary`, columns that contain only 0 and 1 get
+    mean 0 and standard deviation 1.
     """
     filled = (rows for rows in chunks if rows.size(0))
     first = next(filled)
@@ -28,7 +29,7 @@ def moments(chunks: Iterable[Tensor], keep_binary: bool = False) -> tuple[Tensor
     if second is None:
         std, mean = torch.std_mean(first, dim=0, correction=0)
         binary = ((first == 0) | (first == 1)).all(dim=0)
-    else:  # the mean of the squares within chunks, and the square of the means between them
+    else:  # total variance = mean variance within the chunks + variance of the chunks' means
         each = [
             (rows.size(0), *torch.std_mean(rows.double(), 0, correction=0), ((rows == 0) | (rows == 1)).all(dim=0))
             for rows in itertools.chain((first, second), filled)
@@ -46,19 +47,19 @@ def moments(chunks: Iterable[Tensor], keep_binary: bool = False) -> tuple[Tensor
 
 
 def standardise(columns: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
-    """Columns (N, A) by a mean and a deviation (A,)."""
+    """Return columns (N, A) minus their mean, divided by their standard deviation (A,)."""
     return (columns - torch.tensor(mean, dtype=columns.dtype)) / torch.tensor(std, dtype=columns.dtype)
 
 
 def label_values(label: Tensor | None, values: Values | None) -> Values:
-    """The values of label columns (N, K), of which none are the numbers themselves."""
+    """Return the values of label columns (N, K); without `values`, the labels are the values themselves."""
     if label is None or values is not None:
         return values or ()
     return tuple(tuple(range(largest + 1)) for largest in label.amax(dim=0).tolist())
 
 
 def label_values_of(graphs: GraphData | GraphShards, what: str) -> Values:
-    """The values of the labels of the nodes or edges of a set, "node" or "edge", which all its chunks have alike."""
+    """Return the label values of a data set's nodes or edges (`what`), which are the same in all its chunks."""
     first = next((chunk for chunk in graphs.chunks() if getattr(chunk, f"num_{what}s")), None)
     return (
         () if first is None else label_values(getattr(first, f"{what}_label"), getattr(first, f"{what}_label_values"))
@@ -66,17 +67,17 @@ def label_values_of(graphs: GraphData | GraphShards, what: str) -> Values:
 
 
 def label_columns(graphs: GraphData, what: str, known: Values, start: int = 0, warn: bool = True) -> Tensor:
-    """(N, K) int64 columns of the input for the labels of the nodes or edges, -1 for a label that is not known.
+    """Return (N, K) int64 indices of the input columns for the labels of nodes or edges, -1 for unknown labels.
 
     Args:
-        graphs: the set.
+        graphs: the data set.
         what: "node" or "edge".
         known: the values that have columns.
-        start: number of the first of these columns.
-        warn: whether a warning tells of labels that are not known.
+        start: index of the first of these columns.
+        warn: whether to warn about unknown labels.
 
     Raises:
-        InputError: the set has another number of label columns.
+        InputError: the data set has a different number of label columns.
     """
     label, given = (
         (graphs.node_label, graphs.node_label_values)
@@ -86,8 +87,8 @@ def label_columns(graphs: GraphData, what: str, known: Values, start: int = 0, w
     found = label_values(label, given)
     if len(found) != len(known) or label is None:
         raise InputError(
-            f"{graphs.name} has {len(found) or 'no'} {what} labels, must have {_as_many(len(known))} the graphs that "
-            "the features were made for; give the same labels."
+            f"{graphs.name} has {len(found) or 'no'} {what} label columns, but must have {len(known) or 'none'} like "
+            "the graphs that the features were fitted on; give the same labels."
         )
     columns, unknown = [], set()
     for wanted, values, number in zip(known, found, label.unbind(dim=1), strict=True):
@@ -98,35 +99,35 @@ def label_columns(graphs: GraphData, what: str, known: Values, start: int = 0, w
     if unknown and warn:
         shown = ", ".join(sorted(map(repr, unknown))[:5])
         warnings.warn(
-            f"{graphs.name} has {len(unknown)} {what} labels that the features were not made for ({shown}); their "
-            f"{what}s have zeros in place of a 1.",
+            f"{graphs.name} has {len(unknown)} {what} labels that the features were not fitted on ({shown}); {what}s "
+            "with these labels get zeros instead of a one-hot encoding.",
             stacklevel=user_stacklevel(),
         )
     return torch.stack(columns, dim=1)
 
 
 def check_attributes(graphs: GraphData, what: str, width: int) -> Tensor:
-    """The (N, `width`) attributes of the nodes or edges of a set, "node" or "edge", all of them finite.
+    """Return the (N, `width`) attributes of a data set's nodes or edges (`what`), all of them finite.
 
     Raises:
-        InputError: there are none, or as many others, or one is not finite.
+        InputError: the number of attributes is not `width`, or an attribute is not finite.
     """
     attributes = graphs.node_attr if what == "node" else graphs.edge_attr
     found = 0 if attributes is None else attributes.size(1)
     if attributes is None or found != width:
         raise InputError(
-            f"{graphs.name} has {found or 'no'} {what} attributes, must have {_as_many(width)} the graphs that the "
-            "features were made for; give the same attributes."
+            f"{graphs.name} has {found or 'no'} {what} attributes, but must have {width or 'none'} like the graphs "
+            "that the features were fitted on; give the same attributes."
         )
     check_finite(graphs, attributes, what)
     return attributes
 
 
 def finite_attributes(graphs: GraphData, what: str) -> Tensor:
-    """The attributes (N, A) of the nodes or edges of a set that has them, or (0, 0) of one without nodes or edges.
+    """Return the attributes (N, A) of a data set's nodes or edges (`what`); (0, 0) where it has no nodes or edges.
 
     Raises:
-        InputError: one is not finite.
+        InputError: an attribute is not finite.
     """
     attributes = graphs.node_attr if what == "node" else graphs.edge_attr
     if attributes is None:
@@ -136,23 +137,19 @@ def finite_attributes(graphs: GraphData, what: str) -> Tensor:
 
 
 def check_finite(graphs: GraphData, attributes: Tensor, what: str = "node") -> None:
-    """Raise `InputError` where an attribute of a node or an edge is not finite."""
+    """Raise `InputError` if an attribute of a node or an edge is not finite."""
     bad = (~torch.isfinite(attributes)).any(dim=1).nonzero()
     if bad.numel():
         row, ptr = int(bad[0]), graphs.node_ptr if what == "node" else graphs.edge_ptr
         graph = int(torch.searchsorted(ptr, row, right=True)) - 1
         raise InputError(
             f"{graphs.name} has an attribute that is not finite at {what} {row - int(ptr[graph])} of graph {graph} "
-            "(counted from 0); mend the value or leave the graph out."
+            "(counted from 0); fix the value or leave the graph out."
         )
 
 
-def _as_many(number: int) -> str:
-    return f"the {number} of" if number else "none, as"
-
-
 def check_serialisable(known: Values, what: str) -> None:
-    """Raise `InputError` where a label is neither a string nor a number, which is all that JSON keeps."""
+    """Raise `InputError` if a label is neither a string nor a number, the only values that JSON preserves."""
     for value in (value for values in known for value in values):
         if not isinstance(value, (str, int, float, bool)):
             raise InputError(
@@ -161,7 +158,7 @@ def check_serialisable(known: Values, what: str) -> None:
 
 
 def describe(attributes: int, known: Values, what: str) -> str:
-    """What the columns are, for people."""
+    """Return a description of the input columns for people."""
     parts = [f"{attributes} {what} attributes, standardised"] if attributes else []
     if known:
         parts.append(f"{sum(map(len, known))} {what} labels, one-hot")
@@ -169,15 +166,15 @@ def describe(attributes: int, known: Values, what: str) -> str:
 
 
 def check_loaded(values: Any, mean: Any, std: Any) -> None:
-    """Raise `ValueError` where no map has these label values, means and deviations, which a file held."""
+    """Raise `ValueError` if label values, means or standard deviations read from a file are not those of a map."""
     if not all(isinstance(column, (list, tuple)) for column in (values, mean, std, *values)):
         raise ValueError("label_values, mean and std must be lists")
     if not all(isinstance(value, (str, int, float, bool)) for column in values for value in column):
         raise ValueError("a label must be a string or a number")
     if any(len(set(column)) < len(column) or not column for column in values):
-        raise ValueError("a column of labels must hold each value once")
+        raise ValueError("a column of labels must contain each value once")
     if len(mean) != len(std) or not all(_is_finite(number) for number in (*mean, *std)) or min(std, default=1) <= 0:
-        raise ValueError("mean and std must be as many finite numbers, those of std above 0")
+        raise ValueError("mean and std must be finite numbers of the same count, those of std above 0")
 
 
 def _is_finite(number: Any) -> bool:

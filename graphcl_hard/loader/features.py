@@ -1,4 +1,4 @@
-"""Labels, attributes and degrees of nodes, and labels and attributes of edges, to the encoder's inputs."""
+"""Node and edge features: labels, attributes and degrees as inputs of the encoder."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -28,12 +28,12 @@ from graphcl_hard.loader.columns import (
 
 @dataclass(frozen=True)
 class EdgeFeatureMap:
-    """How edges become inputs. Attributes come first, then one-hot labels.
+    """A map from edges to input columns: standardised attributes first, then one-hot labels.
 
     Attributes:
-        label_values: for each label column the values that have a column of the input, in its order.
-        mean: (A) of the attributes.
-        std: (A) what the differences from the mean are divided by.
+        label_values: for each label column, the values that have an input column, in the order of these columns.
+        mean: (A,) mean of the attributes.
+        std: (A,) standard deviation of the attributes, 1 for constant columns.
     """
 
     label_values: Values = ()
@@ -42,13 +42,13 @@ class EdgeFeatureMap:
 
     @classmethod
     def fit(cls, graphs: GraphData | GraphShards, keep_binary: bool = False) -> "EdgeFeatureMap":
-        """The map for a set of graphs, of its edges' attributes and labels, both where it has both.
+        """Return the map of all edge attributes and edge labels of a data set.
 
-        Attributes are standardised over the set, column by column; with `keep_binary`, columns of nothing but 0 and 1
-        stay as they are.
+        Attributes are standardised over the data set, column by column. With `keep_binary`, columns that contain only 0
+        and 1 stay unchanged.
 
         Raises:
-            InputError: the edges have neither, or an attribute that is not finite.
+            InputError: the edges have neither attributes nor labels, or an attribute is not finite.
         """
         mean = std = torch.zeros(0)
         if "edge_attr" in graphs.columns and graphs.num_edges:
@@ -56,30 +56,30 @@ class EdgeFeatureMap:
         labels = label_values_of(graphs, "edge")
         if not labels and not mean.numel():
             raise InputError(
-                f"{graphs.name} has no edges with labels or attributes, which the encoder gine needs; choose another, "
+                f"{graphs.name} has no edge labels or attributes, but the encoder gine needs them; choose another, "
                 "such as gin."
             )
         return cls(labels, tuple(mean.tolist()), tuple(std.tolist()))
 
     @property
     def channels(self) -> int:
-        """D, the width of the input, `edge_channels` of the encoder."""
+        """D, the number of input columns, `edge_channels` of the encoder."""
         return len(self.mean) + sum(map(len, self.label_values))
 
     @property
     def description(self) -> str:
-        """What the columns are, for people."""
+        """A description of the input columns for people."""
         return describe(len(self.mean), self.label_values, "edge")
 
     def apply(self, graphs: GraphData, warn: bool = True) -> Tensor:
-        """The encoder's input for the edges of any set: (E, D) float32, in the order of the set's `edge_index`.
+        """Return the encoder's input for the edges of any data set: (E, D) float32, in the order of `edge_index`.
 
-        A label that the map does not know has no column: its edge has zeros there, and with `warn` a warning says so.
+        Edges with a label that the map does not know get a row of zeros; with `warn`, a warning reports them.
 
         Raises:
-            InputError: the set's edges have other attributes, or another number of label columns, than the map.
+            InputError: the data set has a different number of edge attributes or edge label columns than the map.
         """
-        if graphs.num_edges == 0:  # which have no attributes to compare either
+        if graphs.num_edges == 0:  # no attributes to compare either
             return torch.zeros(0, self.channels)
         parts = []
         if self.mean or graphs.edge_attr is not None:
@@ -90,15 +90,15 @@ class EdgeFeatureMap:
         return torch.cat(parts, dim=1)
 
     def check_serialisable(self) -> None:
-        """Raise `InputError` where a label is neither a string nor a number."""
+        """Raise `InputError` if a label is neither a string nor a number."""
         check_serialisable(self.label_values, "edge")
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> "EdgeFeatureMap":
-        """The map of the dictionary that `dataclasses.asdict` gave, which may have gone through JSON.
+        """Return the map from the dictionary of `dataclasses.asdict`, also after a round trip through JSON.
 
         Raises:
-            ValueError: no map has these values.
+            ValueError: the values are not those of a map.
         """
         check_loaded(plain["label_values"], plain["mean"], plain["std"])
         labels = tuple(tuple(values) for values in plain["label_values"])
@@ -109,27 +109,27 @@ MAX_ONE_HOT_DEGREE = 1000
 
 
 class NodeFeatures(NamedTuple):
-    """The inputs of the encoder."""
+    """The encoder's inputs for the nodes of a data set."""
 
     x: Tensor
-    """(N, F) float32; or, where every column is one-hot, (N, K) int64: the K columns that hold a 1, rising, or -1."""
+    """(N, F) float32; or, if all columns are one-hot, (N, K) int64, the ascending indices of the 1s, -1 for none."""
     channels: int
     """F, `in_channels` of the encoder."""
     description: str
-    """What the columns are, for people."""
+    """A description of the columns for people."""
 
 
 @dataclass(frozen=True)
 class FeatureMap:
-    """How nodes become inputs. Attributes come first, then one-hot labels; where there are neither, degrees.
+    """A map from nodes to input columns: standardised attributes first, then one-hot labels; degrees if it has neither.
 
     Attributes:
-        label_values: for each label column the values that have a column of the input, in its order.
-        mean: (A) of the attributes, or of the degree where `standardised_degree` is set.
-        std: (A) what the differences from the mean are divided by.
-        largest_degree: degrees from 0 to this one are one-hot; None: they are not used so.
-        standardised_degree: whether the input is the degree alone, standardised.
-        edges: how edges become inputs; None: the encoder reads none.
+        label_values: for each label column, the values that have an input column, in the order of these columns.
+        mean: (A,) mean of the attributes, or of the degree if `standardised_degree` is set.
+        std: (A,) standard deviation of the attributes or the degree, 1 for constant columns.
+        largest_degree: degrees from 0 to this one are one-hot; None if degrees are not used.
+        standardised_degree: whether the standardised degree is the only input.
+        edges: the map of the edges; None for encoders that do not use edge features.
     """
 
     label_values: Values = ()
@@ -147,14 +147,15 @@ class FeatureMap:
         keep_binary: bool = False,
         with_edges: bool = False,
     ) -> "FeatureMap":
-        """The map for a set of graphs, of its attributes on request, and its labels, or its degrees.
+        """Return the map of a data set's labels, with `use_node_attr` also its attributes, or else its degrees.
 
-        Degrees are one-hot up to the set's largest, or, where that is 1000 or more, one column standardised over the
-        set. Attributes are standardised over the set, column by column, since their units differ; with `keep_binary`,
-        columns of nothing but 0 and 1 stay as they are. `with_edges` makes `edges` too.
+        Degrees are one-hot up to the largest of the data set; if that is 1000 or more, one standardised column is used.
+        Attributes are standardised over the data set, column by column, since their units differ. With `keep_binary`,
+        columns that contain only 0 and 1 stay unchanged. `with_edges` also fits `edges`.
 
         Raises:
-            InputError: attributes are asked for where the set has none, or are not finite; or as `EdgeFeatureMap.fit`.
+            InputError: attributes are requested but the data set has none, an attribute is not finite, or
+                `EdgeFeatureMap.fit` fails.
         """
         edges = EdgeFeatureMap.fit(graphs, keep_binary) if with_edges else None
         if use_node_attr:
@@ -172,14 +173,14 @@ class FeatureMap:
 
     @property
     def channels(self) -> int:
-        """F, the width of the encoder's input."""
+        """F, the number of input columns, `in_channels` of the encoder."""
         if self.largest_degree is not None and not self.standardised_degree:
             return self.largest_degree + 1
         return len(self.mean) + sum(len(values) for values in self.label_values)
 
     @property
     def description(self) -> str:
-        """What the columns are, for people."""
+        """A description of the input columns for people."""
         if self.standardised_degree:
             return f"degree, standardised (the largest is {self.largest_degree})"
         if self.largest_degree is not None:
@@ -187,15 +188,15 @@ class FeatureMap:
         return describe(len(self.mean), self.label_values, "node")
 
     def apply(self, graphs: GraphData, warn: bool = True) -> Tensor:
-        """The encoder's input for the nodes of any set: (N, F) float32, or (N, K) int64, see `NodeFeatures.x`.
+        """Return the encoder's input for the nodes of any data set, (N, F) float32 or (N, K) int64; see `NodeFeatures`.
 
-        A label that the map does not know has no column: its node has zeros there, and with `warn` a warning says so.
-        A degree above the largest known counts as the largest.
+        Nodes with a label that the map does not know get zeros for that label; with `warn`, a warning reports them. A
+        degree above the largest known degree counts as the largest.
 
         Raises:
-            InputError: the set has other attributes, or another number of label columns, than the map.
+            InputError: the data set has a different number of attributes or label columns than the map.
         """
-        if graphs.num_nodes == 0:  # which has no attributes to compare either
+        if graphs.num_nodes == 0:  # no attributes to compare either
             return torch.zeros(0, self.channels)
         if self.largest_degree is not None:
             degree = _degree(graphs)
@@ -211,16 +212,16 @@ class FeatureMap:
         attributes = check_attributes(graphs, "node", len(self.mean))
         if labels is None:
             return self._one_hot_columns(attributes)
-        # Attributes come first, so the labels' columns move behind them.
+        # Attributes come first, so the label columns start after them.
         dense = one_hot(labels, self.channels)[:, len(self.mean) :]
         return torch.cat([standardise(attributes, self.mean, self.std), dense], dim=1)
 
     def apply_edges(self, graphs: GraphData, warn: bool = True) -> Tensor | None:
-        """The encoder's input for the edges of any set, see `EdgeFeatureMap.apply`; None where it reads none."""
+        """Return the encoder's input for the edges, see `EdgeFeatureMap.apply`; None without a map of the edges."""
         return None if self.edges is None else self.edges.apply(graphs, warn)
 
     def _one_hot_columns(self, attributes: Tensor) -> Tensor:
-        """Attributes that are one-hot as they stand, a 1 in each row, as (N, 1) int64, which is faster."""
+        """Return attributes that are already one-hot as (N, 1) int64 indices, which is faster, others standardised."""
         plain = not any(self.mean) and all(value == 1 for value in self.std)
         is_one_hot = (
             plain and bool(((attributes != 0).sum(dim=1) == 1).all()) and bool((attributes.sum(dim=1) == 1).all())
@@ -230,7 +231,7 @@ class FeatureMap:
         return standardise(attributes, self.mean, self.std)
 
     def to_dict(self) -> dict[str, Any]:
-        """The map as dictionaries, lists, strings and numbers, for JSON.
+        """Return the map as dictionaries, lists, strings and numbers for JSON.
 
         Raises:
             InputError: a label is neither a string nor a number.
@@ -242,10 +243,10 @@ class FeatureMap:
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> "FeatureMap":
-        """The map that `to_dict` gave, or that of an earlier version, which had no edges.
+        """Return the map from a dictionary of `to_dict`, also one of an earlier version, which had no edges.
 
         Raises:
-            ValueError: no map has these values.
+            ValueError: the values are not those of a map.
         """
         values, mean, std = plain["label_values"], plain["mean"], plain["std"]
         largest, standardised = plain["largest_degree"], plain["standardised_degree"]
@@ -255,21 +256,21 @@ class FeatureMap:
         by_degree = largest is not None and not values and len(mean) == (1 if standardised else 0)
         by_content = largest is None and not standardised and (values or mean)
         if not isinstance(standardised, bool) or not (by_degree or by_content):
-            raise ValueError("it must be a map of degrees, or of labels and attributes")
+            raise ValueError("it must map either degrees, or labels and attributes")
         edges = None if plain.get("edges") is None else EdgeFeatureMap.from_dict(plain["edges"])
         return cls(tuple(map(tuple, values)), tuple(mean), tuple(std), largest, standardised, edges)
 
 
 def node_features(graphs: GraphData, use_node_attr: bool = False) -> NodeFeatures:
-    """The nodes' features by the map that `FeatureMap.fit` makes of the same set.
+    """Return the node features of a data set by the map that `FeatureMap.fit` returns for it.
 
     Raises:
-        InputError: attributes are asked for where the set has none, or are not finite.
+        InputError: attributes are requested but the data set has none, or an attribute is not finite.
     """
     features = FeatureMap.fit(graphs, use_node_attr)
     return NodeFeatures(features.apply(graphs), features.channels, features.description)
 
 
 def _degree(graphs: GraphData) -> Tensor:
-    """(N, 1) int64."""
+    """Return the number of outgoing edges of each node, (N, 1) int64."""
     return torch.bincount(graphs.edge_index[0], minlength=graphs.num_nodes).unsqueeze(1)

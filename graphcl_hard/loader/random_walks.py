@@ -1,49 +1,49 @@
-"""Random walks on all graphs of a batch at once, and when they first come to each node."""
+"""Random walks on all graphs of a batch at once, and the step of the first visit to each node."""
 
 import torch
 from torch import Tensor
 
 from graphcl_hard.data.adjacency import Adjacency, compress
 
-STEPS, WALKS = 4, 4  # of a round, and from each node that the round before reached
-MAX_ROUNDS, PATIENCE = 256, 4  # PATIENCE: rounds on end without a new node, after which a graph gives up
+STEPS, WALKS = 4, 4  # steps of a round; walks from each node that the previous round reached
+MAX_ROUNDS, PATIENCE = 256, 4  # PATIENCE: consecutive rounds without a new node after which a graph stops
 NEVER = STEPS * MAX_ROUNDS + 1
 
 
 def first_visits(
     adjacency: Adjacency, graph: Tensor, ptr: Tensor, wanted: Tensor, generator: torch.Generator | None
 ) -> Tensor:
-    """The step in which random walks first come to each node of a batch with N nodes.
+    """Return the step in which random walks first visit each node of a batch with N nodes.
 
-    In each graph they begin at one node, drawn uniformly, and go along edges in either direction. Walks are short and
-    many, and not one and long, which would take thousands of steps: in a round of 4 steps, 4 of them begin at each node
-    that the round before was the first to reach, so that they grow at the rim of what is reached. Where a round finds
-    nothing new, all nodes that are reached begin again.
+    In each graph the walks start at one node, drawn uniformly, and follow edges in either direction. Many short walks
+    replace a single long one, which would take thousands of steps: in each round of 4 steps, 4 walks start at every
+    node that the previous round reached first, so the walks grow at the boundary of the visited part. After a round
+    without a new node, walks start at all visited nodes again.
 
-    A graph is done when `wanted` nodes are reached; when four rounds on end find nothing new, as where the first node's
-    component is smaller than that; or after 1024 steps.
+    A graph is done when `wanted` nodes are reached, after four consecutive rounds without a new node (for instance
+    because the component of the first node is too small), or after 1024 steps.
 
     Args:
-        adjacency: of the N nodes.
-        graph: (N,) int64, the graph of each node, rising.
+        adjacency: adjacency of the N nodes.
+        graph: (N,) int64, the graph of each node, sorted.
         ptr: (G + 1,) int64, the offsets of the graphs' nodes.
-        wanted: (G,) int64.
-        generator: of the random numbers, on the CPU; None: PyTorch's own.
+        wanted: (G,) int64, number of nodes to reach in each graph.
+        generator: generator of the random numbers, on the CPU; None for PyTorch's default generator.
 
     Returns:
-        (N,) int64, 0 for the first nodes; `NEVER` for those that are not reached. A node that is reached in a step has
-        a neighbour that is in an earlier one, so that those up to any step are connected. On a GPU the program waits
-        once a round.
+        (N,) int64: 0 for the first nodes, `NEVER` for nodes that are not reached. Every node reached in a later step
+        has a neighbour reached in an earlier one, so the nodes reached up to any step are connected. On a GPU the
+        function synchronises once per round.
     """
     begin, neighbour = adjacency.ptr, adjacency.source
     if not adjacency.is_symmetric:
         target = adjacency.target_rows()
         ends = torch.cat([target, adjacency.source]), torch.cat([adjacency.source, target])
         begin, neighbour = compress(*ends, graph.numel())
-    ranges = torch.stack([begin[:-1], begin.diff()], dim=1)  # (N, 2) where a node's neighbours are, and how many
+    ranges = torch.stack([begin[:-1], begin.diff()], dim=1)  # (N, 2) start and count of a node's neighbours
     visit = torch.full_like(graph, NEVER)
     size = ptr.diff()
-    # A graph without nodes has no first one.
+    # A graph without nodes has no first node.
     first = (ptr[:-1] + _below(size, _draw((size.numel(),), generator, ptr)))[size > 0]
     visit[first] = 0
     has_neighbours = ranges[:, 1] > 0
@@ -63,17 +63,17 @@ def first_visits(
         count = torch.cat([ptr[:1], visited.cumsum(0)]).index_select(0, ptr).diff()
         stalls = torch.where(count > reached, 0, stalls + 1)
         reached = count
-        # Nodes go on that were reached after this step.
+        # The next round starts at the nodes that were reached after this step.
         after = torch.where(stalls > 0, -1, start).masked_fill((reached >= wanted) | (stalls >= PATIENCE), NEVER)
         home = (visited & has_neighbours & (visit > after.index_select(0, graph))).nonzero().squeeze(1)
     return visit
 
 
 def _draw(shape: tuple[int, ...], generator: torch.Generator | None, like: Tensor) -> Tensor:
-    """Random numbers of 30 bits."""
+    """Return random 30-bit integers."""
     return torch.randint(2**30, shape, generator=generator).to(like.device)
 
 
 def _below(size: Tensor, draw: Tensor) -> Tensor:
-    """Numbers of 30 bits to numbers in [0, `size`)."""
+    """Map 30-bit integers to integers in [0, `size`)."""
     return (draw * size) >> 30

@@ -1,4 +1,4 @@
-"""Batches of a set in memory, or of one on the disk, of which two windows are in memory at a time."""
+"""Batches of a data set on disk, with two windows in memory at a time, or of one in memory."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,28 +13,28 @@ from graphcl_hard.data.shards import WINDOW, GraphShards
 from graphcl_hard.loader.features import FeatureMap
 from graphcl_hard.loader.in_memory import GraphBatches, check_enough
 
-BLOCK = 256  # graphs that are read at once; more read faster, and mix less
+BLOCK = 256  # graphs read at once; larger blocks read faster but shuffle less
 
 
 class Batches(Protocol):
-    """What a training, and an embedding, ask of a set."""
+    """The interface of a data set for training and embedding."""
 
     num_graphs: int
 
     @property
     def edge_channels(self) -> int | None:
-        """D, width of the edges' features; None: they have none."""
+        """D, the number of edge features; None without edge features."""
 
     def degree_histogram(self) -> Tensor:
-        """(largest degree + 1,) int64: how many nodes of the set receive from so many neighbours."""
+        """Return (largest degree + 1,) int64, the number of nodes of each in-degree."""
 
     def shuffled(
         self, batch_size: int, generator: torch.Generator, nodes_per_graph: int | None = None
     ) -> Iterator[GraphBatch]:
-        """All graphs once, newly shuffled; see `GraphBatches.shuffled`."""
+        """Yield all graphs once, in a new random order; see `GraphBatches.shuffled`."""
 
     def in_order(self, batch_size: int) -> Iterator[GraphBatch]:
-        """All graphs once, as they stand in the set."""
+        """Yield all graphs once, in the order of the data set."""
 
 
 def make_batches(
@@ -54,17 +54,17 @@ def make_batches(
 
 
 class StreamedBatches:
-    """Batches of a set on the disk, whose next window a thread reads while the present one is trained on.
+    """Batches of a data set on disk; a thread reads the next window while the current one is used.
 
-    Shuffled: the set is cut into blocks of 256 graphs that lie together, the blocks are shuffled, and each 64 of them,
-    a window of 16,384 graphs, are shuffled graph by graph, as `GraphBatches` does. So a batch holds graphs of up to 64
-    places of the set, anew in each epoch. Every batch but the epoch's last is full.
+    To shuffle, the data set is divided into blocks of 256 consecutive graphs, and the blocks are shuffled. Every 64
+    blocks form a window of 16,384 graphs, which `GraphBatches` shuffles graph by graph. So a batch holds graphs from up
+    to 64 places of the data set, different in each epoch. Every batch but the last of an epoch is full.
 
     Args:
-        shards: the set.
-        features: from nodes, and edges for gine, to inputs.
-        device: where the batches' tensors are.
-        dtype: of the features; int64 stays int64.
+        shards: the data set.
+        features: map from nodes, and for gine edges, to inputs.
+        device: device of the batches.
+        dtype: type of the features; int64 stays int64.
     """
 
     def __init__(
@@ -77,18 +77,18 @@ class StreamedBatches:
         self.num_graphs = shards.num_graphs
         self._shards, self._features, self._placed = shards, features, (device, dtype)
         self._device = device
-        # What does not fit is refused, and labels that are not known are told, here and not in a thread.
+        # Errors about features that do not fit and warnings about unknown labels come from here, not from the thread.
         first = next(shards.chunks())
         features.apply(first)
         features.apply_edges(first)
 
     @property
     def edge_channels(self) -> int | None:
-        """D, width of the edges' features; None: they have none."""
+        """D, the number of edge features; None without edge features."""
         return None if self._features.edges is None else self._features.edges.channels
 
     def degree_histogram(self) -> Tensor:
-        """(largest degree + 1,) int64: how many nodes of the set receive from so many neighbours."""
+        """Return (largest degree + 1,) int64, the number of nodes of each in-degree."""
         counts = torch.zeros(1, dtype=torch.int64)
         for chunk in self._shards.chunks():
             found = torch.bincount(torch.bincount(chunk.edge_index[1], minlength=chunk.num_nodes))
@@ -100,10 +100,10 @@ class StreamedBatches:
     def shuffled(
         self, batch_size: int, generator: torch.Generator, nodes_per_graph: int | None = None
     ) -> Iterator[GraphBatch]:
-        """All graphs once, newly shuffled, in batches of `batch_size`; see `GraphBatches.shuffled`.
+        """Yield all graphs once, in a new random order, in batches of `batch_size`; see `GraphBatches.shuffled`.
 
         Raises:
-            InputError: the set has a single graph; or a file of it cannot be read.
+            InputError: the data set has a single graph, or one of its files cannot be read.
         """
         check_enough(self.num_graphs)
         starts = torch.arange(0, self.num_graphs, BLOCK)
@@ -114,15 +114,15 @@ class StreamedBatches:
                 yield _numbered(batch, graph_ids)
 
     def in_order(self, batch_size: int) -> Iterator[GraphBatch]:
-        """All graphs once, as they stand in the set, in batches of `batch_size`; the last may be smaller."""
+        """Yield all graphs once, in the order of the data set, in batches of `batch_size`; the last may be smaller."""
         for window, graph_ids in self._windows([[0, self.num_graphs]], batch_size):
             for batch in window.in_order(batch_size):
                 yield _numbered(batch, graph_ids)
 
     def _windows(self, runs: list[list[int]], batch_size: int) -> Iterator[tuple[GraphBatches, Tensor]]:
-        """The runs of graphs, cut into windows of whole batches, with their numbers in the set.
+        """Yield windows of whole batches, cut from runs [start, stop) of graphs, and the indices of their graphs.
 
-        While one is used, the next is read.
+        While one window is used, the next is read.
         """
         size = max(1, WINDOW // batch_size) * batch_size
         windows = list(_cut(runs, size))
@@ -135,7 +135,7 @@ class StreamedBatches:
                 if number + 1 < len(windows):
                     coming = reader.submit(self._load, windows[number + 1])
                 yield window, torch.cat([torch.arange(start, stop) for start, stop in windows[number]])
-                del window  # so that there are two in memory, and not three
+                del window  # so that two windows are in memory, not three
 
     def _load(self, runs: list[tuple[int, int]]) -> GraphBatches:
         graphs = self._shards.read(runs)
@@ -144,13 +144,13 @@ class StreamedBatches:
 
 
 def _numbered(batch: GraphBatch, graph_ids: Tensor) -> GraphBatch:
-    """A window's batch with the graphs' numbers in the set."""
+    """Return a batch of a window with the indices of its graphs in the data set."""
     assert batch.graph_ids is not None
     return batch._replace(graph_ids=graph_ids[batch.graph_ids])
 
 
 def _cut(runs: list[list[int]], size: int) -> Iterator[list[tuple[int, int]]]:
-    """Runs [start, stop) of graphs to lists of runs with `size` graphs in all; the last may have fewer."""
+    """Yield lists of runs [start, stop) with `size` graphs in total, cut from `runs`; the last may have fewer."""
     window: list[tuple[int, int]] = []
     room = size
     for first, stop in runs:

@@ -57,7 +57,7 @@ def test_mutag_has_four_labels_of_edges():
 
 
 def test_edges_without_features_and_bad_ones_are_refused(toy):
-    message = "TOY has no edges with labels or attributes, which the encoder gine needs; choose another, such as gin"
+    message = "TOY has no edge labels or attributes, but the encoder gine needs them; choose another, such as gin"
     no_edges = graph_data([nx.empty_graph(2)], [0], name="TOY")
     for graphs in (toy, dataclasses.replace(no_edges, edge_label=torch.zeros(0, 1).long())):
         with pytest.raises(InputError, match=message):
@@ -76,7 +76,7 @@ def test_another_sets_labels_have_the_columns_of_the_map():
     assert features.label_values == (("a", "c", "d"),)
     one, other = features.apply(bonds("d", "a")).tolist()[::3]  # 0 to 1, and 2 to 1
     assert (one, other) == ([0, 0, 1], [1, 0, 0])
-    with pytest.warns(UserWarning, match=r"1 edge labels that .* not made for \('b'\); their edges have zeros"):
+    with pytest.warns(UserWarning, match=r"1 edge labels that .* not fitted on \('b'\); edges .* get zeros"):
         rows = features.apply(bonds("b", "c"))
     assert rows[0].tolist() == [0, 0, 0]
     assert rows[3].tolist() == [0, 1, 0]
@@ -102,12 +102,12 @@ def test_other_features_than_those_of_the_map_are_refused(both):
         (
             features,
             {"edge_attr": both.edge_attr.repeat(1, 2)},
-            "TOY has 2 edge attributes, must have the 1 of",
+            "TOY has 2 edge attributes, but must have 1",
         ),
-        (features, {"edge_attr": None}, "TOY has no edge attributes, must have the 1 of"),
-        (features, {"edge_label": None}, "TOY has no edge labels, must have the 2 of"),
-        (features, {"edge_label": both.edge_label[:, :1]}, "TOY has 1 edge labels, must have the 2 of"),
-        (labels, {}, "TOY has 1 edge attributes, must have none, as the graphs that the features were made for"),
+        (features, {"edge_attr": None}, "TOY has no edge attributes, but must have 1"),
+        (features, {"edge_label": None}, "TOY has no edge label columns, but must have 2 like"),
+        (features, {"edge_label": both.edge_label[:, :1]}, "TOY has 1 edge label columns, but must have 2 like"),
+        (labels, {}, "TOY has 1 edge attributes, but must have none like the graphs that the features were fitted on"),
     ]
     for features_, change, message in cases:
         with pytest.raises(InputError, match=message):

@@ -98,10 +98,10 @@ def labelled(*labels):
 def test_a_map_gives_another_sets_labels_the_columns_of_its_own():
     features = FeatureMap.fit(labelled("a", "c", "d"))
     assert features.apply(labelled("d", "a")).tolist() == [[2], [0]]
-    with pytest.warns(UserWarning, match=r"1 node labels that the features were not made for \('b'\)"):
+    with pytest.warns(UserWarning, match=r"1 node labels that the features were not fitted on \('b'\)"):
         x = features.apply(labelled("b", "c"))
     assert one_hot(x, 3).tolist() == [[0, 0, 0], [0, 1, 0]]
-    with pytest.raises(InputError, match="has no node labels, must have the 1 of"):
+    with pytest.raises(InputError, match="has no node label columns, but must have 1 like"):
         features.apply(to_graph_data([nx.path_graph(2)]))
 
 
@@ -116,7 +116,7 @@ def test_a_map_standardises_by_the_set_it_was_made_for(toy):
     other = dataclasses.replace(first, node_attr=first.node_attr + 1)
     std, mean = torch.std_mean(first.node_attr, dim=0, correction=0)
     assert torch.equal(features.apply(other), (other.node_attr - mean) / std)
-    with pytest.raises(InputError, match="has 2 node attributes, must have the 3"):
+    with pytest.raises(InputError, match="has 2 node attributes, but must have 3"):
         features.apply(dataclasses.replace(first, node_attr=first.node_attr[:, :2]))
 
 
@@ -168,9 +168,9 @@ def test_a_map_has_a_map_of_edges_on_request(toy):
         ({"mean": [float("nan")], "std": [1.0]}, "finite numbers"),  # vectors were nan
         ({"mean": [0.0], "std": [0.0]}, "above 0"),
         ({"mean": ["1"], "std": [1.0]}, "finite numbers"),
-        ({"label_values": []}, "a map of degrees, or of labels and attributes"),
+        ({"label_values": []}, "must map either degrees, or labels and attributes"),
         ({"largest_degree": -1}, "largest_degree must be a whole number or null"),
-        ({"largest_degree": 3}, "a map of degrees, or of labels and attributes"),
+        ({"largest_degree": 3}, "must map either degrees, or labels and attributes"),
     ],
 )
 def test_what_no_map_can_be_is_refused_and_was_read(changes, message):

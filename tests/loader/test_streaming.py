@@ -264,7 +264,7 @@ def test_labels_that_fit_has_not_seen_are_told_once_and_at_the_users_line(both):
     shards, _, _ = both
     estimator = HardInfoGraph(node_label="number", **SETTINGS).fit(graphs_with_numbers(30))
     estimator.set_params(node_label=None)
-    with pytest.warns(UserWarning, match="79 node labels that the features were not made for") as caught:
+    with pytest.warns(UserWarning, match="79 node labels that the features were not fitted on") as caught:
         estimator.transform(shards)
     assert [warning.filename for warning in caught] == [__file__]
 

@@ -328,9 +328,7 @@ def test_edges_reach_gine_and_it_needs_them(bonds):
     config = dataclasses.replace(SMALL, encoder="gine")
     others = dataclasses.replace(bonds, edge_label=bonds.edge_label.flip(0))
     assert not np.allclose(trained(bonds, config), trained(others, config), rtol=1e-2)
-    with pytest.raises(
-        InputError, match="TOY has no edges with labels or attributes, which the encoder gine needs; choo"
-    ):
+    with pytest.raises(InputError, match="TOY has no edge labels or attributes, but the encoder gine needs them; choo"):
         prepared(dataclasses.replace(bonds, edge_label=None), config)
 
 
