@@ -17,7 +17,6 @@ if __name__ == "__main__":
     end_at_once()
 
 import re
-import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -28,7 +27,7 @@ import tyro
 
 from graphcl_hard.data.tu.names import check_name, is_path, is_shards
 from graphcl_hard.exceptions import InputError
-from graphcl_hard.runs.cli import exit_status, interrupt_once, one_sentence, prepare_stdout, terminate_once
+from graphcl_hard.runs.cli import as_called, exit_status, handle_signals, one_sentence, prepare_stdout
 
 if TYPE_CHECKING:
     from graphcl_hard.data.graph_data import GraphData
@@ -68,7 +67,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
 
     def action() -> None:
-        _convert(one_sentence("", lambda: tyro.cli(Arguments, args=words, prog=PROG, description=__doc__)))
+        _convert(one_sentence("", lambda: tyro.cli(Arguments, args=words, prog=as_called(PROG), description=__doc__)))
 
     return exit_status(action)
 
@@ -77,9 +76,7 @@ def _convert(arguments: Arguments) -> None:
     from graphcl_hard.data.shard_writer import check_empty, write_shards
     from graphcl_hard.runs.display import Display
 
-    if __name__ == "__main__":
-        signal.signal(signal.SIGINT, interrupt_once)
-        signal.signal(signal.SIGTERM, terminate_once)
+    handle_signals()
     check_empty(arguments.out)
     display = Display(arguments.quiet)
     # A file may be called what a set may not.

@@ -13,7 +13,6 @@ if __name__ == "__main__":
 
     end_at_once()
 
-import signal
 import sys
 import warnings
 from collections.abc import Sequence
@@ -28,12 +27,12 @@ from graphcl_hard.data.tu.names import check_name, check_spelling, is_path
 from graphcl_hard.exceptions import InputError
 from graphcl_hard.io.file_names import FEATURES
 from graphcl_hard.runs.cli import (
+    as_called,
     check_new_file,
     exit_status,
-    interrupt_once,
+    handle_signals,
     one_sentence,
     prepare_stdout,
-    terminate_once,
 )
 
 if TYPE_CHECKING:
@@ -74,7 +73,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
 
     def action() -> None:
-        _embed(one_sentence("", lambda: tyro.cli(Arguments, args=words, prog=PROG, description=__doc__)))
+        _embed(one_sentence("", lambda: tyro.cli(Arguments, args=words, prog=as_called(PROG), description=__doc__)))
 
     return exit_status(action)
 
@@ -115,9 +114,7 @@ def _embed(arguments: Arguments) -> None:
     from graphcl_hard.runs.display import Display
     from graphcl_hard.training.loop import embeddings
 
-    if __name__ == "__main__":
-        signal.signal(signal.SIGINT, interrupt_once)
-        signal.signal(signal.SIGTERM, terminate_once)
+    handle_signals()
     display = Display(arguments.quiet)
     encoder = load_encoder(arguments.run)
     features = read_features(arguments.run)

@@ -17,7 +17,6 @@ if __name__ == "__main__":
 
 import dataclasses
 import json
-import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -30,12 +29,12 @@ from graphcl_hard.config import Config, Probe, Scale, Scope, names_in
 from graphcl_hard.exceptions import InputError
 from graphcl_hard.io.atomic_write import atomic_write
 from graphcl_hard.runs.cli import (
+    as_called,
     check_new_file,
     exit_status,
-    interrupt_once,
+    handle_signals,
     one_sentence,
     prepare_stdout,
-    terminate_once,
 )
 from graphcl_hard.runs.environment import environment
 
@@ -83,7 +82,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
 
     def action() -> None:
-        _evaluate(one_sentence("", lambda: tyro.cli(Arguments, args=words, prog=PROG, description=__doc__)))
+        _evaluate(one_sentence("", lambda: tyro.cli(Arguments, args=words, prog=as_called(PROG), description=__doc__)))
 
     return exit_status(action)
 
@@ -96,9 +95,7 @@ def _evaluate(arguments: Arguments) -> None:
     from graphcl_hard.runs.display import Display
     from graphcl_hard.runs.results import evaluate_vectors
 
-    if __name__ == "__main__":
-        signal.signal(signal.SIGINT, interrupt_once)
-        signal.signal(signal.SIGTERM, terminate_once)
+    handle_signals()
     display = Display(arguments.quiet)
     vectors, labels = read_vectors(arguments.vectors, arguments.labels, arguments.only)
     y = check_folds(labels, arguments.folds)

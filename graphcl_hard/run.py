@@ -37,11 +37,10 @@ import tyro
 from graphcl_hard.config import Config
 from graphcl_hard.data.tu.names import check_name, check_spelling, is_path
 from graphcl_hard.exceptions import InputError
-from graphcl_hard.runs.cli import exit_status, interrupt_once, one_sentence, prepare_stdout, terminate_once
+from graphcl_hard.runs.cli import as_called, exit_status, handle_signals, one_sentence, prepare_stdout
 from graphcl_hard.runs.config_file import read_yaml, to_flags
 from graphcl_hard.runs.display import silence_stdout
 from graphcl_hard.runs.folder import check_vacant, default_folder
-from graphcl_hard.runs.resume import check_same_settings
 
 if TYPE_CHECKING:
     from graphcl_hard.data.graph_data import GraphData
@@ -103,7 +102,8 @@ def parse(words: Sequence[str]) -> Arguments:
         flags = to_flags(read_yaml(path))
         default = one_sentence(f"--config {path}: ", lambda: tyro.cli(Config, args=flags, default=default))
     arguments = Arguments(default, config=path)
-    return one_sentence("", lambda: tyro.cli(Arguments, args=words, prog=PROG, description=__doc__, default=arguments))
+    prog = as_called(PROG)
+    return one_sentence("", lambda: tyro.cli(Arguments, args=words, prog=prog, description=__doc__, default=arguments))
 
 
 def _config_path(words: Sequence[str]) -> Path | None:
@@ -136,6 +136,8 @@ def _run(config: Config) -> None:
     if config.out and not rank:
         check_vacant(config.out, config.overwrite, config.resume)
         if config.resume:
+            from graphcl_hard.runs.resume import check_same_settings
+
             check_same_settings(config, config.out)
     if not is_path(config.dataset) and not rank:
         check_spelling(check_name(config.dataset))
@@ -149,9 +151,7 @@ def _run(config: Config) -> None:
     from graphcl_hard.training.devices import training_device
     from graphcl_hard.training.distributed import Processes, follow
 
-    if __name__ == "__main__":
-        signal.signal(signal.SIGINT, interrupt_once)
-        signal.signal(signal.SIGTERM, terminate_once)
+    if handle_signals():
         keep_freed_memory()
     display = Display(config.quiet)
     check_logger(config.logger)

@@ -49,6 +49,10 @@ def test_the_installed_wheel_runs_elsewhere(wheel, tmp_path):
     result = json.loads((work / done.stdout.strip() / "result.json").read_text())
     assert result["dataset"]["graphs"] == 188
     assert result["git_commit"] is None
+    script = [str(site / "bin" / "graphcl-hard"), "run", "--print-config"]
+    done = subprocess.run(script, cwd=work, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "dataset: MUTAG\n" in done.stdout
     where = "import graphcl_hard, sys; print(graphcl_hard.__file__)"
     found = subprocess.run(
         [sys.executable, "-c", where], cwd=work, env=environment, capture_output=True, text=True, check=True

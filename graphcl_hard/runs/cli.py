@@ -14,6 +14,7 @@ from typing import TypeVar
 from graphcl_hard.config import with_flags
 from graphcl_hard.exceptions import InputError
 from graphcl_hard.runs.display import silence_stdout
+from graphcl_hard.runs.early_signals import end_process
 
 # Of a process that a signal ends, a shell says 128 and the signal's number; schedulers look for these.
 BAD_INPUT, INTERRUPTED, NOBODY_READS, TERMINATED = 2, 130, 141, 143
@@ -85,6 +86,18 @@ def terminate_once(*_: object) -> None:
     raise Terminated
 
 
+def handle_signals() -> bool:
+    """Let Ctrl-C and SIGTERM raise, in a process that started as a command; return whether it did.
+
+    `early_signals.end_at_once` marks such a process. In any other, signals are left as they are.
+    """
+    ours = signal.getsignal(signal.SIGTERM) is end_process
+    if ours:
+        signal.signal(signal.SIGINT, interrupt_once)
+        signal.signal(signal.SIGTERM, terminate_once)
+    return ours
+
+
 @contextmanager
 def termination_waits(saved: Callable[[], bool]) -> Iterator[Callable[[], bool]]:
     """Where SIGTERM has the handler `terminate_once`, it ends the block at once only if all is saved.
@@ -113,6 +126,14 @@ def termination_waits(saved: Callable[[], bool]) -> Iterator[Callable[[], bool]]
             signal.signal(signal.SIGTERM, terminate_once)
     if waits:
         terminate_once()
+
+
+def as_called(prog: str) -> str:
+    """Return the name of a command for its help: `prog`, or how `graphcl_hard.__main__` was called."""
+    caller = Path(sys.argv[0]).name
+    if caller == "graphcl-hard":
+        return prog.replace("python -m graphcl_hard", caller).replace(".", " ")
+    return prog.replace(".", " ") if caller == "__main__.py" else prog
 
 
 def prepare_stdout() -> None:

@@ -12,9 +12,7 @@ import pytest
 from helpers.paths import DOCS, ROOT
 
 import graphcl_hard
-
-PACKAGE = Path(graphcl_hard.__file__).parent
-COMMANDS = sorted(path.stem for path in PACKAGE.glob("*.py") if 'if __name__ == "__main__":' in path.read_text())
+from graphcl_hard.__main__ import COMMANDS
 
 
 @pytest.fixture(scope="module")
