@@ -18,7 +18,7 @@ class InputError(ValueError):
         ...     load_graphs("mutag")
         ... except InputError as error:
         ...     print(error)
-        there is no data set 'mutag'; did you mean MUTAG?
+        There is no data set 'mutag'; did you mean MUTAG?
     """
 
 

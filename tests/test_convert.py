@@ -69,8 +69,8 @@ def test_rows_that_are_no_molecule(tmp_path, capfd):
     path.write_text('smiles\nCCO\nC1CC\n""\nCN\n')
     assert main([str(path), "--out", str(tmp_path / "set")]) == 2
     assert capfd.readouterr().err == (
-        f"error: Row 2 of {path} (from 1) holds 'C1CC', which RDKit cannot read as SMILES; mend it, or leave such rows "
-        "out by --skip-invalid.\n"
+        f"error: Row 2 of {path} (from 1) holds 'C1CC', which RDKit cannot read as SMILES; correct it, or skip such "
+        "rows with --skip-invalid.\n"
     )
     assert not (tmp_path / "set").exists()
     assert main([str(path), "--skip-invalid", "--out", str(tmp_path / "set")]) == 0
@@ -162,12 +162,12 @@ def test_numbers_that_are_not_whole_are_attributes(ogb, tmp_path, monkeypatch, c
     [
         ("edge", [[0, 1]] * 7, [], "edge.csv.gz ends 1 rows too early"),
         ("edge", [[0, 1]] * 9, [], "edge.csv.gz has more lines than"),
-        ("edge", [[0, 3]] * 8, [], r"Graph 0 of .* names nodes \[0, 3\], must lie in \[0, 2\]"),
+        ("edge", [[0, 3]] * 8, [], r"Graph 0 of .* between nodes \[0, 3\], must lie in \[0, 2\]"),
         ("edge", [[0, 1, 1]] * 8, [], "must have two columns, the ends of an edge, got 3"),
-        ("edge", [[0, 0.5]] * 8, [], "must hold whole numbers from 0 on"),
-        ("edge", [[0, "x"]] * 8, [], "must hold"),
-        ("num-node-list", [[3], [1]], [], "2 and 4 lines left in its two lists of counts"),
-        ("num-edge-list", [[2], [-1], [5], [1]], [], "must hold whole numbers from 0 on"),
+        ("edge", [[0, 0.5]] * 8, [], "must contain only integers of at least 0"),
+        ("edge", [[0, "x"]] * 8, [], "must contain only numbers"),
+        ("num-node-list", [[3], [1]], [], "2 and 4 lines left in num-node-list and num-edge-list"),
+        ("num-edge-list", [[2], [-1], [5], [1]], [], "must contain only integers of at least 0"),
         ("node-feat", [[1]] * 9, [], "node-feat.csv.gz ends 1 rows too early"),
         ("graph-label", [[1]] * 3, ["--label", "0"], "graph-label.csv.gz ends 1 rows too early"),
         ("graph-label", [[1]] * 4, ["--label", "1"], "must be the number of a column of .* 0 to 0, got '1'"),
@@ -179,7 +179,7 @@ def test_numbers_that_are_not_whole_are_attributes(ogb, tmp_path, monkeypatch, c
             "edge-feat",
             [[0.5, 1]] * 7 + [["1e300", 1]],
             [],
-            r"Row 8 of .*edge-feat.csv.gz \(from 1\) .* no finite 32-bit",
+            r"Row 8 of .*edge-feat.csv.gz \(from 1\) .* not a finite 32-bit",
         ),
     ],
 )
@@ -213,22 +213,25 @@ def test_a_tu_set(tmp_path):
     ("words", "message"),
     [
         (["nothing.csv"], "The file nothing.csv does not exist"),
-        (["m.csv", "--smiles", "smile"], "has no column 'smile', it has id, smiles, active, task, pIC50; name one by"),
+        (
+            ["m.csv", "--smiles", "smile"],
+            "has no column 'smile', it has id, smiles, active, task, pIC50; name one with",
+        ),
         (["m.csv", "--label", "act"], "has no column 'act'"),
         (["m.csv", "--label", "pIC50"], r"Row 2 of m.csv \(from 1\) has the pIC50 '0.14.*', must be a class"),
         (["m.txt"], "m.txt must end in .csv, .csv.gz, .parquet"),
         (["set"], "set is a folder of shards already"),
         (["MUTAG", "--label", "0"], "--label must be left out for a TU set"),
         (["MUTAG", "--out", "m.csv"], "The folder m.csv is a file, must be new or empty"),
-        (["MUTAG", "--out", "."], r"The folder \. holds"),
-        (["m.csv", "--name", "../x"], "the data set name '../x' must be"),
+        (["MUTAG", "--out", "."], r"The folder \. contains"),
+        (["m.csv", "--name", "../x"], "The data set name '../x' must be"),
         (["empty.csv"], "has no column 'smiles', it has none"),
         (["bad.parquet"], "bad.parquet cannot be read"),
         (["bad.csv.gz"], "bad.csv.gz cannot be read"),
         (["torn.csv.gz"], "torn.csv.gz cannot be read"),
         (["quote.csv"], "quote.csv cannot be read: unexpected end of data"),
-        (["comma.csv", "--label", "active"], r"Row 2 of comma.csv \(from 1\) has 4 values, must have 3; mend it"),
-        (["short.csv", "--label", "active"], r"Row 1 of short.csv \(from 1\) has 2 values, must have 3; mend it"),
+        (["comma.csv", "--label", "active"], r"Row 2 of comma.csv \(from 1\) has 4 values, must have 3; correct it"),
+        (["short.csv", "--label", "active"], r"Row 1 of short.csv \(from 1\) has 2 values, must have 3; correct it"),
         (["twice.csv"], "twice.csv has 2 columns 'smiles'; rename all but one"),
         (["twice.parquet"], "twice.parquet has 2 columns 'smiles'; rename all but one"),
         (["m.csv", "--lable", "x"], "--label"),

@@ -1,1 +1,1 @@
-"""Where graphs come from, and the flat tensors that they become."""
+"""Sources of graphs, and the flat tensors that hold them."""

@@ -1,4 +1,4 @@
-"""Anyone's graphs, from PyTorch Geometric, networkx or SciPy, as one set of flat tensors."""
+"""Collate graphs of PyTorch Geometric, networkx or SciPy into flat tensors."""
 
 import contextlib
 import dataclasses
@@ -36,36 +36,46 @@ def to_graph_data(
     edge_label: str | None = None,
     edge_attr: str | Sequence[str] | None = None,
 ) -> GraphData:
-    """Graphs of one kind, in a list, a dataset or any iterable, as flat tensors.
+    """Collate graphs, all of one kind, into flat tensors.
 
-    What is read, for each kind:
+    The kinds of graphs are:
 
-    - PyTorch Geometric's `Data`: `edge_index`, as it stands; `x` (n, A) and `edge_attr` (e, A) as numeric attributes.
-    - networkx: nodes in the order of the graph; an undirected edge in both directions, a directed one in its own.
-    - SciPy sparse matrices and arrays: entry (i, j) other than 0 is an edge from i to j. Its value is a number and so
-      no label; it is not used, but with `edge_attr="weight"`, networkx's name for it, as the edge's one attribute.
+    - `torch_geometric.data.Data`: reads `edge_index` as it is, and `x`, (n, A), and `edge_attr`, (e, A), as numeric
+      attributes.
+    - networkx graphs: nodes keep the order of the graph. Undirected edges are read in both directions, directed edges
+      in their own.
+    - SciPy sparse matrices and arrays: each nonzero entry (i, j) is an edge from i to j. Its value is read only with
+      `edge_attr="weight"`, the name that networkx gives it, as the only attribute of the edge.
 
-    Messages flow along the edges. Self-loops are dropped, since GIN adds a node to its neighbours anyway, and parallel
-    edges merged, as in the TU sets: their attributes are summed, and the first one's labels stay. A graph may have no
-    edges, or no nodes.
+    Messages flow along the edges. Self-loops are dropped, as GIN adds a node to its neighbours anyway. Parallel edges
+    are merged, as in TU data sets: their attributes are summed, and the labels of the first one are kept. A graph may
+    have no edges or no nodes.
 
     Args:
-        graphs: the graphs. Of `GraphData` and `GraphShards` all is kept, but its nodes' attributes only with
-            `node_attr="node_attr"`.
-        node_label: name of the nodes' categorical attribute: of networkx nodes, any hashable value; of `Data`, a
-            tensor (n,) or (n, K) of integers. None: no labels.
-        node_attr: name, or names, of the nodes' numeric attributes, each a number or a vector a node. None: the
-            `x` of `Data`, and nothing of the other kinds. `()`: no attributes.
-        edge_label: as `node_label`, of the edges; tensors (e,) or (e, K) in the order of `edge_index`.
-        edge_attr: as `node_attr`, of the edges. None: the `edge_attr` of `Data`, unless `edge_label` names it, and of
-            `GraphData`. `()`: none.
+        graphs: the graphs, in a list, a dataset or any iterable. `GraphData` and `GraphShards` keep everything except
+            node attributes, which they keep only with `node_attr="node_attr"`.
+        node_label: name of the categorical attribute of the nodes: any hashable value in networkx, an integer tensor
+            (n,) or (n, K) in `Data`. None: no labels.
+        node_attr: name or names of the numeric attributes of the nodes, each a number or a vector per node. None: the
+            `x` of `Data`, and nothing for the other kinds. `()`: no attributes.
+        edge_label: as `node_label`, for edges; in `Data`, (e,) or (e, K) in the order of `edge_index`.
+        edge_attr: as `node_attr`, for edges. None: the `edge_attr` of `Data`, unless `edge_label` names it, and of
+            `GraphData`. `()`: no attributes.
 
     Returns:
-        `GraphData` named "graphs", whose `y` is 0 for every graph.
+        `GraphData` named "graphs", with `y` 0 for every graph.
 
     Raises:
-        InputError: the graphs are of several kinds, or of another; one of them lacks an attribute that others have or
-            that was named, has a value that is not finite, or edges that name no node; by its number, from 0.
+        InputError: the graphs are of several kinds or of an unknown kind; or a graph lacks an attribute that others
+            have or that was named, has a value that is not finite, or has an edge to a node that does not exist. The
+            message gives the index of the graph, from 0.
+
+    Examples:
+        >>> import networkx as nx
+        >>> from graphcl_hard.data.collate import to_graph_data
+        >>> graphs = to_graph_data([nx.cycle_graph(3), nx.path_graph(4)])
+        >>> graphs.num_graphs, graphs.num_nodes, graphs.num_edges
+        (2, 7, 12)
     """
     names = attribute_names(node_label, node_attr, edge_label, edge_attr)
     if isinstance(graphs, (GraphData, GraphShards)):
@@ -76,7 +86,7 @@ def to_graph_data(
         return dataclasses.replace(graphs, **without) if columns else graphs
     given = list(iterate_graphs(graphs))
     if not given:
-        raise InputError("graphs must hold at least one graph, got none; give a list with graphs in it.")
+        raise InputError("graphs must have at least one graph, got none; give a list of graphs.")
     return _concatenate(_read(given, names, {}, 0), 0)
 
 
@@ -89,10 +99,30 @@ def to_chunks(
     edge_attr: str | Sequence[str] | None = None,
     size: int = SHARD_GRAPHS,
 ) -> Iterator[GraphData]:
-    """The same, `size` graphs at a time: what `shard_writing.write_shards` takes, of an iterable of any length.
+    """Yield graphs as flat tensors, `size` graphs at a time, from an iterable of any length.
+
+    `write_shards` takes these chunks.
+
+    Args:
+        graphs: the graphs, all of one kind, as in `to_graph_data`; they are consumed one by one.
+        node_label: as in `to_graph_data`, as are the next three.
+        node_attr: name or names of the numeric attributes of the nodes.
+        edge_label: name of the categorical attribute of the edges.
+        edge_attr: name or names of the numeric attributes of the edges.
+        size: number of graphs in a chunk, at least 1; the last chunk may have fewer.
+
+    Yields:
+        `GraphData` with `y` 0 for every graph.
 
     Raises:
-        InputError: as `to_graph_data` does, when it comes to the graph.
+        InputError: as in `to_graph_data`, when the graph is reached.
+
+    Examples:
+        >>> import networkx as nx
+        >>> from graphcl_hard import to_chunks
+        >>> rings = (nx.cycle_graph(nodes) for nodes in range(3, 8))
+        >>> [chunk.num_graphs for chunk in to_chunks(rings, size=2)]
+        [2, 2, 1]
     """
     names = attribute_names(node_label, node_attr, edge_label, edge_attr)
     each, kinds, done = iterate_graphs(graphs), dict[str, int](), 0
@@ -102,12 +132,12 @@ def to_chunks(
 
 
 def _concatenate(parts: Sequence[OneGraph], done: int) -> GraphData:
-    """Graphs as flat tensors; `done` is the number of the first, for complaints."""
+    """Concatenate graphs into flat tensors; `done` is the index of the first one, for error messages."""
     sizes = np.array([part.num_nodes for part in parts], dtype=np.int64)
     node_ptr = np.append(0, np.cumsum(sizes))
     edges = [part.edge_index + start for part, start in zip(parts, node_ptr, strict=False)]
     edge_labels = [row for part in parts for row in part.edges.labels or ()]
-    # Sorted by source, and with it by graph. Labels stay apart from the edges that are dropped, by their places.
+    # The edges are then sorted by source, hence by graph. Labels can be any objects, so their positions are sorted.
     edge_index, attributes, places = clean_edges(
         np.concatenate(edges, axis=1),
         _stack([(part.edge_index.shape[1], part.edges.attributes) for part in parts], " of edges", done),
@@ -136,14 +166,14 @@ def _concatenate(parts: Sequence[OneGraph], done: int) -> GraphData:
 def attribute_names(
     node_label: Any = None, node_attr: Any = None, edge_label: Any = None, edge_attr: Any = None
 ) -> Names:
-    """The arguments of `to_graph_data`, of which any may be left out, checked.
+    """Check and return the names of labels and attributes that `to_graph_data` takes.
 
     Raises:
-        InputError: one is no name.
+        InputError: an argument is neither a name nor None, nor a tuple of names where these are allowed.
     """
     for what, name in (("node_label", node_label), ("edge_label", edge_label)):
         if not isinstance(name, (str, type(None))):
-            raise InputError(f"{what} must be a name or None, got {short_repr(name)}; mend it.")
+            raise InputError(f"{what} must be a name or None, got {short_repr(name)}; pass a string.")
     return Names(node_label, _names(node_attr, "node_attr"), edge_label, _names(edge_attr, "edge_attr"))
 
 
@@ -152,39 +182,39 @@ def _names(given: Any, what: str) -> tuple[str, ...] | None:
         return None
     names = (given,) if isinstance(given, str) else given
     if not isinstance(names, (tuple, list)) or not all(isinstance(name, str) for name in names):
-        raise InputError(f"{what} must be a name, a tuple of names or None, got {short_repr(given)}; mend it.")
+        raise InputError(f"{what} must be a name, a tuple of names or None, got {short_repr(given)}; pass one.")
     return tuple(names)
 
 
 def unused_columns(graphs: GraphData | GraphShards, names: Names) -> list[str]:
-    """The columns of a set in flat tensors that are not asked for.
+    """Return the columns of a data set in flat tensors that were not requested.
 
     Raises:
-        InputError: names that it cannot have.
+        InputError: a requested name is none that such a data set can have.
     """
     for what in ("node", "edge"):
         label, attributes = getattr(names, f"{what}_label"), getattr(names, f"{what}_attr")
         if label is not None or attributes not in (None, (), (f"{what}_attr",)):
             raise InputError(
-                f"Of {graphs.name}, a set in flat tensors, {what}_label must be None and {what}_attr None or "
-                f"'{what}_attr', got {label!r} and {attributes!r}; its labels are used anyway."
+                f"{what}_label must be None and {what}_attr None or '{what}_attr' for {graphs.name}, a data set in "
+                f"flat tensors, got {label!r} and {attributes!r}; leave them out, as its labels are always used."
             )
     nodes = [] if names.node_attr else ["node_attr"]
     return [*nodes, *(["edge_attr"] if names.edge_attr == () else [])]
 
 
 def iterate_graphs(graphs: Iterable[Any]) -> Iterator[Any]:
-    """The graphs of a list, a dataset or any iterable.
+    """Return an iterator over the graphs of a list, a dataset or any iterable.
 
     Raises:
-        InputError: it is none.
+        InputError: `graphs` is not iterable, or is a single graph.
     """
     given: Any = graphs
     if hasattr(given, "__len__") and hasattr(given, "__getitem__") and not hasattr(given, "__iter__"):
-        # A dataset of PyTorch, which need not raise the IndexError that ends an iteration.
+        # A PyTorch dataset need not raise the IndexError that would end an iteration.
         return (given[index] for index in range(len(given)))
     if isinstance(graphs, (Data, nx.Graph)) or scipy.sparse.issparse(graphs):
-        raise InputError(f"graphs must be a list of graphs, got a single {type(graphs).__name__}; put it into a list.")
+        raise InputError(f"graphs must be a list of graphs, got a single {type(graphs).__name__}; put it in a list.")
     try:
         return iter(graphs)
     except TypeError:
@@ -192,14 +222,14 @@ def iterate_graphs(graphs: Iterable[Any]) -> Iterator[Any]:
 
 
 def _read(given: Sequence[Any], names: Names, kinds: dict[str, int], done: int) -> list[OneGraph]:
-    """What is read of some graphs; `kinds` has the first graph of each kind, `done` is the number of the first here."""
+    """Read and check graphs; `kinds` collects the index of the first graph of each kind, `done` is the first index."""
     for index, graph in enumerate(given, done):
         kinds.setdefault(_kind(graph, index), index)
     if len(kinds) > 1:
         (first, one), (second, other) = sorted(kinds.items(), key=lambda item: item[1])[:2]
         raise InputError(
             f"graphs must all be of one kind, got {first} for graph {one} and {second} for graph {other}; convert "
-            "one of them."
+            "them to one kind."
         )
     kind = next(iter(kinds))
     if kind == "SciPy":
@@ -215,8 +245,8 @@ def _read(given: Sequence[Any], names: Names, kinds: dict[str, int], done: int) 
 def _check_matrix_names(names: Names) -> None:
     if names.node_label is not None or names.node_attr or names.edge_label is not None:
         raise InputError(
-            "node_label, node_attr and edge_label must be None for SciPy matrices, which have numbers for edges alone, "
-            f"got {names.node_label!r}, {names.node_attr!r} and {names.edge_label!r}; give networkx graphs instead."
+            "node_label, node_attr and edge_label must be None for SciPy matrices, which have only numeric edges, got "
+            f"{names.node_label!r}, {names.node_attr!r} and {names.edge_label!r}; give networkx graphs instead."
         )
     if names.edge_attr not in (None, (), (WEIGHT,)):
         raise InputError(
@@ -238,8 +268,8 @@ def _kind(graph: Any, index: int) -> str:
 
 
 def _stack(parts: Sequence[tuple[int, NDArray[np.float32] | None]], of: str, done: int) -> NDArray[np.float32] | None:
-    """The attributes of all graphs; of each the number of its nodes, or edges, is given, and their attributes."""
-    # A graph without nodes, or edges, has no say in how many columns there are.
+    """Concatenate attributes, given as the number of nodes or edges of each graph and their attributes (or None)."""
+    # A graph without nodes (or edges) need not have the columns of the others.
     held = {
         None if attributes is None else attributes.shape[1]: index
         for index, (count, attributes) in reversed(list(enumerate(parts, done)))
@@ -249,7 +279,7 @@ def _stack(parts: Sequence[tuple[int, NDArray[np.float32] | None]], of: str, don
         (first, one), (second, other) = sorted(held.items(), key=lambda item: item[1])[:2]
         raise InputError(
             f"All graphs must have the same attributes{of}, got {first or 'no'} columns in graph {one} and "
-            f"{second or 'none'} in graph {other}; mend one of them."
+            f"{second or 'none'} in graph {other}; correct one of them."
         )
     if next(iter(held), None) is None:
         return None
@@ -259,16 +289,17 @@ def _stack(parts: Sequence[tuple[int, NDArray[np.float32] | None]], of: str, don
 def _number(
     rows: Sequence[tuple[Hashable, ...]], things: str
 ) -> tuple[Tensor | None, tuple[tuple[Hashable, ...], ...] | None]:
-    """(N, K) int64 numbers of the labels, and the K columns' values in the order of their numbers."""
+    """Return labels as (N, K) int64 numbers, and the values of the K columns in the order of their numbers."""
     if not rows:
         return None, None
     widths = {len(row) for row in rows}
     if len(widths) > 1:
-        raise InputError(f"All {things} must have as many labels, got {min(widths)} and {max(widths)}; mend them.")
+        found = f"{min(widths)} and {max(widths)}"
+        raise InputError(f"All {things} must have the same number of labels, got {found}; add the missing labels.")
     values, numbers = [], []
     for column in zip(*rows, strict=True):
         distinct = list(dict.fromkeys(column))
-        with contextlib.suppress(TypeError):  # where values have an order, the order of the graphs gives none
+        with contextlib.suppress(TypeError):  # values without an order stay in the order of the graphs
             distinct.sort(key=lambda value: (type(value).__name__, value))
         number = {value: position for position, value in enumerate(distinct)}
         values.append(tuple(distinct))

@@ -1,4 +1,4 @@
-"""Data sets by name or path, and anyone's graphs in any number: in memory, or on disk where they are many."""
+"""Load data sets by name or path, and the user's own graphs in any number, in memory or on disk."""
 
 import itertools
 import os
@@ -38,26 +38,34 @@ from graphcl_hard.exceptions import InputError
 def load_graphs(
     name_or_path: str, *, data_dir: str | Path | None = None, progress: Progress | None = None
 ) -> GraphData:
-    """Load a TU set by its name, or a folder in TU format by its path.
+    """Load a TU data set by its name, or a folder in TU format by its path.
 
-    A name is looked for in ``data_dir`` (``NAME/``, ``NAME/raw/``, ``NAME.zip``), inside the package (MUTAG), in the
+    A name is looked up in ``data_dir`` (``NAME/``, ``NAME/raw/``, ``NAME.zip``), inside the package (MUTAG), in the
     mirror that the environment variable GRAPHCL_HARD_MIRROR names (a folder or an http(s) address), and at PyG's
-    official address. What is fetched stays in ``data_dir``; without one, in the checkout's ``datasets/`` or else the
-    user's cache folder; where that cannot be written, nowhere.
+    official address. Downloaded files are kept in ``data_dir``, by default ``datasets/`` of a checkout, or else the
+    user's cache folder; if that is not writable, they are not kept.
 
     Args:
-        name_or_path: the name of a TU set, or the path of a folder that holds one ``*_graph_indicator.txt``, or of one
-            that `write_shards` made, which must fit into memory here.
-        data_dir: folder for data sets, created if need be.
-        progress: called with the bytes done and the bytes in all (None if unknown) during a download.
+        name_or_path: name of a TU data set; or path of a folder that contains one ``*_graph_indicator.txt``, or that
+            `write_shards` wrote, which must fit into memory here.
+        data_dir: folder for data sets, created if necessary.
+        progress: called during a download with the number of bytes received and the total (None if unknown).
 
     Returns:
-        `GraphData`, flat tensors over the whole set; `HardInfoGraph` takes it as it is.
+        `GraphData`, flat tensors over the whole data set; `HardInfoGraph` takes it directly.
 
     Raises:
-        InputError: the name is unknown everywhere, the files are wrong, or nothing can be reached.
+        InputError: the data set is unknown, its files are malformed, or no source can be reached.
 
     Source: Morris et al., "TUDataset: A collection of benchmark datasets for learning with graphs", 2020.
+
+    Examples:
+        >>> from graphcl_hard import load_graphs
+        >>> graphs = load_graphs("MUTAG")
+        >>> graphs.num_graphs, graphs.num_nodes, graphs.num_classes
+        (188, 3371, 2)
+        >>> graphs.node_label.shape
+        torch.Size([3371, 1])
     """
     if is_path(name_or_path):
         path = Path(os.path.expanduser(name_or_path))
@@ -69,7 +77,7 @@ def load_graphs(
     name = check_name(name_or_path)
     root = default_data_dir() if data_dir is None else Path(os.path.expanduser(data_dir))
     if root.exists() and not root.is_dir():
-        raise InputError(f"the data folder {root} is a file, must be a folder; choose another `data_dir`.")
+        raise InputError(f"The data folder {root} is a file, must be a folder; choose another `data_dir`.")
     fetched = tu_file(root / name / "raw", name, "A").is_file() or (root / f"{name}.zip").is_file()
     for folder in (root / name, None if fetched else embedded_folder(name)):
         if folder is not None and any(folder.glob(f"{name}_*.txt")):
@@ -78,7 +86,7 @@ def load_graphs(
         check_spelling(name)
     with writable_folder(root / name) as base:
         if data_dir is not None and base != root / name and not fetched:
-            raise InputError(f"the data folder {root} cannot be written; choose another `data_dir`.")
+            raise InputError(f"The data folder {root} is not writable; choose another `data_dir`.")
         if not tu_file(base / "raw", name, "A").is_file():
             fetch_dataset(name, base / "raw", root, TUDataset.url, progress)
         return graph_data(name, read_cached(base / "raw", name, base / "processed"))
@@ -87,7 +95,7 @@ def load_graphs(
 def open_dataset(
     name_or_path: str, *, data_dir: str | Path | None = None, progress: Progress | None = None
 ) -> GraphData | GraphShards:
-    """`load_graphs`, but a set of shards with more than 16,384 graphs stays on the disk."""
+    """Load a data set as `load_graphs` does, but leave shards with more than 16,384 graphs on disk."""
     if is_path(name_or_path) and is_shards(path := Path(os.path.expanduser(name_or_path))):
         shards = GraphShards(path)
         return shards if shards.num_graphs > WINDOW else shards.whole()
@@ -95,22 +103,25 @@ def open_dataset(
 
 
 Graphs = Iterable[Any] | GraphData | GraphShards
-"""What is read: see `graphs.to_graph_data`."""
+"""Graphs of any source; `to_graph_data` lists the kinds."""
 
 
 def open_graphs(graphs: Graphs, **names: Any) -> GraphData | GraphShards:
-    """What `to_graph_data` gives, for sets of any size.
+    """Collate graphs as `to_graph_data` does, in memory or on disk, depending on their number.
 
-    A set on the disk stays there if it has more than 16,384 graphs. An iterable, or a dataset that is not known to be
-    in memory, is gone through once; where it has more than so many, they are written to a temporary folder, which is
-    removed when nothing refers to the set any more.
+    `GraphShards` of more than 16,384 graphs stay on disk. Iterables, and datasets that are not known to be in memory,
+    are read once; if there are more than 16,384 graphs, they are written to a temporary folder, which is removed when
+    the result is garbage collected.
 
     Args:
         graphs: the graphs.
-        names: as for `to_graph_data`.
+        names: node_label, node_attr, edge_label and edge_attr, as in `to_graph_data`.
+
+    Returns:
+        `GraphData` if the graphs are in memory, `GraphShards` if they are on disk.
 
     Raises:
-        InputError: as `to_graph_data` does.
+        InputError: as in `to_graph_data`.
         OSError: the temporary folder cannot be written.
     """
     if isinstance(graphs, GraphShards) and graphs.num_graphs > WINDOW:
@@ -137,4 +148,4 @@ def open_graphs(graphs: Graphs, **names: Any) -> GraphData | GraphShards:
 
 def _emptied(first: deque[Any]) -> Iterator[Any]:
     while first:
-        yield first.popleft()  # so that it is in memory no longer than it must be
+        yield first.popleft()  # frees each graph as soon as it has been written

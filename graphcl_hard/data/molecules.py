@@ -1,4 +1,4 @@
-"""Tables of SMILES to graphs, a chunk at a time, and the classes that a table's labels name."""
+"""Read tables of SMILES as chunks of graphs, and number the classes of a table."""
 
 import csv
 import dataclasses
@@ -21,10 +21,12 @@ from graphcl_hard.exceptions import InputError, first_line, short_repr
 
 
 class ClassLabels:
-    """The classes of a set that is read row by row: whole numbers are kept, names are numbered as they come.
+    """Numbers for the classes of a table that is read row by row.
+
+    Integers are kept; names are numbered in the order of appearance.
 
     Args:
-        column: what the column is called, for complaints.
+        column: name of the column, for error messages.
     """
 
     def __init__(self, column: object) -> None:
@@ -33,10 +35,15 @@ class ClassLabels:
         self._are_names: bool | None = None
 
     def number(self, value: object, where: str) -> int:
-        """The class of a row, by a number.
+        """Return the number of the class of a row.
+
+        Args:
+            value: the entry of the column.
+            where: name of the row, for error messages.
 
         Raises:
-            InputError: it is missing, a number that is not whole, or a name among numbers.
+            InputError: the entry is missing, a number that is not an integer, a name among integers or an integer
+                among names.
         """
         value = value.item() if isinstance(value, np.generic) else value
         text = "" if value is None or (isinstance(value, float) and math.isnan(value)) else str(value).strip()
@@ -46,8 +53,8 @@ class ClassLabels:
             self._are_names = bool(text) and not is_number
         if not text or (is_number and not is_whole) or self._are_names == is_whole:
             raise InputError(
-                f"{where} has the {self._column} {short_repr(value)}, must be a class: all of them whole numbers or "
-                "all names; leave --label out to convert without classes."
+                f"{where} has the {self._column} {short_repr(value)}, must be a class: an integer in every "
+                "row, or a name in every row; leave --label out to convert without classes."
             )
         return self._names.setdefault(text, len(self._names)) if self._are_names else int(text.partition(".")[0])
 
@@ -61,22 +68,25 @@ def smiles_chunks(
     label: str | None = None,
     on_invalid: Callable[[str], object] | None = None,
 ) -> Iterator[GraphData]:
-    """The molecules of a table, some thousands at a time.
+    """Yield the molecules of a table as graphs, a few thousand at a time.
 
-    An atom has nine labels and a bond three, those of PyTorch Geometric's `from_rdmol`: atomic number, chirality,
-    degree, charge, hydrogens, radical electrons, hybridisation, aromatic, in a ring; kind of bond, stereo, conjugated.
-    OGB's files have the same nine and three by other numbers (carbon is 5, not 6), so an encoder of the one is none for
-    the other. Hydrogens are not nodes.
+    Atoms have nine labels and bonds three, those of PyTorch Geometric's `from_rdmol`: atomic number, chirality, degree,
+    charge, number of hydrogens, radical electrons, hybridisation, aromaticity and ring membership; bond type, stereo
+    and conjugation. OGB's files have the same labels with other numbers (carbon is 5, not 6), so an encoder trained on
+    one kind of file cannot be used for the other. Hydrogens are not nodes.
 
     Args:
-        path: .csv or .csv.gz, with a line of names, or .parquet.
+        path: a .csv or .csv.gz file with a header line, or a .parquet file.
         column: name of the column with the SMILES.
-        label: name of the column with the classes, whole numbers or names; None: no classes.
-        on_invalid: called with a sentence for each row that RDKit cannot read, or whose atoms have no such labels (a
-            charge beyond -5 to 6), which is left out; None: it is refused.
+        label: name of the column with the classes, integers or names; None: no classes.
+        on_invalid: called with a sentence for each row that RDKit cannot read, or that has an atom without such labels
+            (a charge outside -5 to 6); the row is skipped. None: such a row is an error.
+
+    Yields:
+        `GraphData` with node_label (N, 9), edge_label (E, 3) and the classes `y`, or 0 without classes.
 
     Raises:
-        InputError: the file, a column or a row cannot be read; or RDKit, or for .parquet pyarrow, is not installed.
+        InputError: the file, a column or a row cannot be read; or RDKit, or pyarrow for .parquet, is not installed.
 
     Source: Hu et al., "Open Graph Benchmark", NeurIPS 2020 (the labels of atoms and bonds).
     """
@@ -84,25 +94,25 @@ def smiles_chunks(
         from rdkit import Chem, rdBase
         from torch_geometric.utils import from_rdmol
     except ImportError as error:
-        raise InputError("SMILES need RDKit; install graphcl_hard[molecules].") from error
+        raise InputError("Reading SMILES needs RDKit; install graphcl_hard[molecules].") from error
     rows = enumerate(_rows(path, [column] if label is None else [column, label]), 1)
     classes = ClassLabels(label)
     while some := list(itertools.islice(rows, SHARD_GRAPHS)):
         graphs, y = [], []
         for number, row in some:
             text = row[0]
-            with rdBase.BlockLogs():  # it prints what is told here
+            with rdBase.BlockLogs():  # RDKit would print what the message below says
                 molecule = Chem.MolFromSmiles(text) if isinstance(text, str) and text.strip() else None
             why = "which RDKit cannot read as SMILES"
             try:
                 graph = None if molecule is None else from_rdmol(molecule)
             except ValueError:
-                graph, why = None, "with an atom that has no such labels, as of a charge beyond -5 to 6"
+                graph, why = None, "with an atom that has no such labels, such as a charge outside -5 to 6"
             if graph is None:
                 where = f"Row {number} of {path} (from 1) holds {short_repr(text)}, {why}"
                 if on_invalid is None:
-                    raise InputError(f"{where}; mend it, or leave such rows out by --skip-invalid.")
-                on_invalid(f"{where}; it is left out.")
+                    raise InputError(f"{where}; correct it, or skip such rows with --skip-invalid.")
+                on_invalid(f"{where}; it is skipped.")
                 continue
             graphs.append(graph)
             y.append(0 if label is None else classes.number(row[1], f"Row {number} of {path} (from 1)"))
@@ -123,15 +133,15 @@ def _rows(path: Path, columns: list[str]) -> Iterator[tuple[Any, ...]]:
 
 def _csv(path: Path, columns: list[str]) -> Iterator[tuple[Any, ...]]:
     with (gzip.open if path.suffix == ".gz" else open)(path, "rt", encoding="utf-8-sig", newline="") as file:
-        table = csv.reader(file, strict=True)  # else an open quote takes all that follows
+        table = csv.reader(file, strict=True)  # otherwise an unclosed quote would swallow all following rows
         names = next(table, [])
         _check(path, columns, names)
         places = [names.index(column) for column in columns]
         for number, row in enumerate(filter(None, table), 1):
             if len(row) != len(names):
                 raise InputError(
-                    f"Row {number} of {path} (from 1) has {len(row)} values, must have {len(names)}; mend it, and "
-                    "quote values that hold a comma."
+                    f"Row {number} of {path} (from 1) has {len(row)} values, must have {len(names)}; correct it, "
+                    "and quote values that contain a comma."
                 )
             yield tuple(row[place] for place in places)
 
@@ -140,7 +150,7 @@ def _parquet(path: Path, columns: list[str]) -> Iterator[tuple[Any, ...]]:
     try:
         import pyarrow.parquet as pq
     except ImportError as error:
-        raise InputError(".parquet needs pyarrow; install graphcl_hard[parquet], or give a .csv.") from error
+        raise InputError(".parquet files need pyarrow; install graphcl_hard[parquet], or give a .csv.") from error
     with pq.ParquetFile(path) as file:
         _check(path, columns, file.schema_arrow.names)
         for batch in file.iter_batches(SHARD_GRAPHS, columns=columns):
@@ -154,6 +164,6 @@ def _check(path: Path, columns: list[str], found: list[str]) -> None:
             raise InputError(f"{path} has {found.count(column)} columns {column!r}; rename all but one.")
         if column not in found:
             raise InputError(
-                f"{path} has no column {column!r}, it has {', '.join(map(str, found))[:300] or 'none'}; name one by "
+                f"{path} has no column {column!r}, it has {', '.join(map(str, found))[:300] or 'none'}; name one with "
                 f"{flag}."
             )

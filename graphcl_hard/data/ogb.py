@@ -1,4 +1,4 @@
-"""Folders of the Open Graph Benchmark, such as ogbg_molhiv, to chunks of graphs."""
+"""Read folders of the Open Graph Benchmark, such as ogbg_molhiv, as chunks of graphs."""
 
 import zlib
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ EDGES, NODE_FEATURES, EDGE_FEATURES, LABELS = "edge", "node-feat", "edge-feat", 
 
 
 def ogb_folder(folder: Path) -> Path | None:
-    """Where the raw files of a set lie, in a folder as OGB's packages unpack it; None: it is no such folder."""
+    """Return the subfolder with the raw files of a data set as OGB unpacks it, or None if there are none."""
     for raw in (folder / "raw", folder):
         if (raw / f"{EDGES}.csv.gz").is_file():
             return raw
@@ -29,33 +29,39 @@ def ogb_folder(folder: Path) -> Path | None:
 
 
 def ogb_chunks(raw: Path, label: str | None = None) -> Iterator[GraphData]:
-    """The graphs of a set, some thousands at a time; each edge of the files counts in both directions.
+    """Yield the graphs of a data set, a few thousand at a time, with every edge in both directions.
 
-    A file of features becomes labels if all its numbers are whole, as those of the molecules are, and else attributes.
+    A feature file becomes labels if all of its numbers are integers, as for the molecules, and attributes otherwise.
 
     Args:
-        raw: the folder with edge.csv.gz, num-node-list.csv.gz, num-edge-list.csv.gz, and as far as there are any
-            node-feat.csv.gz, edge-feat.csv.gz and graph-label.csv.gz.
+        raw: the folder with edge.csv.gz, num-node-list.csv.gz, num-edge-list.csv.gz and, optionally, node-feat.csv.gz,
+            edge-feat.csv.gz and graph-label.csv.gz.
         label: number of the column of graph-label.csv.gz with the classes, from 0; None: no classes.
 
-    Raises:
-        InputError: a file is missing, or is not as long as it must be; a graph's edges name no node of it; a label is
-            no class; or pandas is not installed.
+    Yields:
+        `GraphData` with the classes `y`, or 0 without classes.
 
-    Source: Hu et al., "Open Graph Benchmark", NeurIPS 2020; the format is described in the package ogb, ogb/io.
+    Raises:
+        InputError: a file is missing, or too short or too long; an edge refers to a node that its graph does not have;
+            a label is not a class; or pandas is not installed.
+
+    Source: Hu et al., "Open Graph Benchmark", NeurIPS 2020; the package ogb describes the format in ogb/io.
     """
     counts = {name: _Table(raw, name) for name in COUNTS}
     rows = {name: _Table(raw, name) for name in (EDGES, NODE_FEATURES, EDGE_FEATURES)}
     labels = _Table(raw, LABELS) if label is not None else None
-    # Looked at as a whole first, so that each chunk has the same columns.
-    are_labels = {name: _Table(raw, name).is_whole() for name in (NODE_FEATURES, EDGE_FEATURES) if rows[name].is_there}
+    # Read completely beforehand, so that every chunk has the same columns.
+    are_labels = {
+        name: _Table(raw, name).is_integer() for name in (NODE_FEATURES, EDGE_FEATURES) if rows[name].is_there
+    }
     classes = ClassLabels(f"label {label}")
     done = 0
     while True:
-        nodes, edges = (_whole(counts[name].read(SHARD_GRAPHS, exactly=False), raw, name) for name in COUNTS)
+        nodes, edges = (_integers(counts[name].read(SHARD_GRAPHS, exactly=False), raw, name) for name in COUNTS)
         if len(nodes) != len(edges):
             raise InputError(
-                f"{raw} has {len(nodes)} and {len(edges)} lines left in its two lists of counts; mend them."
+                f"{raw} has {len(nodes)} and {len(edges)} lines left in {' and '.join(COUNTS)}, must be as many; fetch "
+                "the files again."
             )
         if not len(nodes):
             break
@@ -71,7 +77,7 @@ def ogb_chunks(raw: Path, label: str | None = None) -> Iterator[GraphData]:
             if not str(label).isdecimal() or int(str(label)) >= found.shape[1]:
                 raise InputError(
                     f"--label must be the number of a column of {raw / LABELS}.csv.gz, 0 to {found.shape[1] - 1}, got "
-                    f"{label!r}; mend it."
+                    f"{label!r}; give one of them."
                 )
             column = found[:, int(str(label))]
             y = [classes.number(value, f"Graph {done + place} of {raw}") for place, value in enumerate(column)]
@@ -79,7 +85,7 @@ def ogb_chunks(raw: Path, label: str | None = None) -> Iterator[GraphData]:
         done += len(nodes)
     for name, table in (*rows.items(), *([] if labels is None else [(LABELS, labels)])):
         if table.is_there and len(table.read(1, exactly=False)):
-            raise InputError(f"{raw / name}.csv.gz has more lines than the lists of counts tell of; mend them.")
+            raise InputError(f"{raw / name}.csv.gz has more lines than {' and '.join(COUNTS)} count; fetch it again.")
 
 
 def _chunk(
@@ -90,16 +96,18 @@ def _chunk(
     are_labels: dict[str, bool],
     done: int,
 ) -> dict[str, Any]:
-    ends = _whole(tables[EDGES], raw, EDGES)
+    ends = _integers(tables[EDGES], raw, EDGES)
     if len(ends) and ends.shape[1:] != (2,):
-        raise InputError(f"{raw / EDGES}.csv.gz must have two columns, the ends of an edge, got {ends.shape[1]}.")
+        raise InputError(
+            f"{raw / EDGES}.csv.gz must have two columns, the ends of an edge, got {ends.shape[1]}; fetch it again."
+        )
     ends = ends.reshape(-1, 2)
     graph = np.repeat(np.arange(len(nodes)), edges)
     bad = np.flatnonzero(((ends < 0) | (ends >= nodes[graph, None])).any(axis=1))
     if len(bad):
         where = graph[bad[0]]
         raise InputError(
-            f"Graph {done + where} of {raw} has an edge that names nodes {ends[bad[0]].tolist()}, must lie in "
+            f"Graph {done + where} of {raw} has an edge between nodes {ends[bad[0]].tolist()}, must lie in "
             f"[0, {nodes[where] - 1}]; number the nodes of each graph from 0."
         )
     node_ptr = np.append(0, np.cumsum(nodes))
@@ -139,21 +147,21 @@ def _attributes(features: NDArray[Any] | None, are_labels: bool | None) -> torch
     return torch.from_numpy(features.astype(np.float32))
 
 
-def _whole(table: NDArray[Any], raw: Path, name: str) -> NDArray[np.int64]:
-    """The numbers of a table that must be whole and not below 0; of one column, (n,)."""
+def _integers(table: NDArray[Any], raw: Path, name: str) -> NDArray[np.int64]:
+    """Return a table after checking that it has nonnegative integers; the lists of counts as (n,)."""
     if table.dtype.kind != "i" or (table < 0).any():
-        raise InputError(f"{raw / name}.csv.gz must hold whole numbers from 0 on; mend it.")
+        raise InputError(f"{raw / name}.csv.gz must contain only integers of at least 0; correct it.")
     return table[:, 0] if name in COUNTS else table
 
 
 class _Table:
-    """A .csv.gz file without a line of names, read a few rows at a time."""
+    """A .csv.gz file without a header line, read a few rows at a time."""
 
     def __init__(self, raw: Path, name: str) -> None:
         try:
             import pandas as pd
         except ImportError as error:
-            raise InputError("OGB's files need pandas; install graphcl_hard[molecules].") from error
+            raise InputError("Reading OGB files needs pandas; install graphcl_hard[molecules].") from error
         self._path = raw / f"{name}.csv.gz"
         self.is_there = self._path.exists()
         self._empty = False
@@ -169,9 +177,9 @@ class _Table:
             raise self._unreadable(error) from error
 
     def read(self, count: int, exactly: bool) -> NDArray[Any]:
-        """The next rows, (count, K), or fewer at the end of the file where not `exactly` so many must come."""
+        """Read the next rows, (count, K), or fewer at the end of the file unless `exactly` is true."""
         if self._file is None and not self._empty:
-            raise InputError(f"The file {self._path} is missing; give a whole folder of OGB.")
+            raise InputError(f"The file {self._path} is missing; give a complete folder of OGB.")
         table: NDArray[Any] = np.zeros((0, 1), dtype=np.int64)
         if self._file is not None and count:
             try:
@@ -181,14 +189,14 @@ class _Table:
             except self._damaged as error:
                 raise self._unreadable(error) from error
         if exactly and len(table) != count:
-            raise InputError(f"{self._path} ends {count - len(table)} rows too early; mend it, or fetch it again.")
+            raise InputError(f"{self._path} ends {count - len(table)} rows too early; fetch it again.")
         if self._path.name != f"{LABELS}.csv.gz":
             self._check(table)
         self._done += len(table)
         return table
 
-    def is_whole(self) -> bool:
-        """Whether all that is left are whole numbers."""
+    def is_integer(self) -> bool:
+        """Read the remaining rows and return whether all numbers are integers."""
         while len(table := self.read(AT_A_TIME, exactly=False)):
             if table.dtype.kind != "i":
                 return False
@@ -196,15 +204,15 @@ class _Table:
 
     def _check(self, table: NDArray[Any]) -> None:
         if table.dtype.kind not in "if":
-            raise InputError(f"{self._path} must hold numbers, got {table.dtype}; mend it.")
+            raise InputError(f"{self._path} must contain only numbers, got {table.dtype}; correct it.")
         with np.errstate(over="ignore"):
             bad = np.flatnonzero(~np.isfinite(table.astype(np.float32)).all(axis=1))
         if len(bad):
             raise InputError(
-                f"Row {self._done + bad[0] + 1} of {self._path} (from 1) lacks a value, or has one that is no finite "
-                "32-bit number; mend it."
+                f"Row {self._done + bad[0] + 1} of {self._path} (from 1) lacks a value, or has one that is not a "
+                "finite 32-bit number; correct it."
             )
 
     def _unreadable(self, error: Exception) -> InputError:
         reason = (isinstance(error, OSError) and error.strerror) or first_line(error)
-        return InputError(f"{self._path} cannot be read: {reason.rstrip('.')}; mend it, or fetch it again.")
+        return InputError(f"{self._path} cannot be read: {reason.rstrip('.')}; fetch it again.")

@@ -1,4 +1,4 @@
-"""Read and check one graph of PyTorch Geometric, networkx or SciPy at a time."""
+"""Read and check single graphs of PyTorch Geometric, networkx or SciPy."""
 
 import math
 import warnings
@@ -16,11 +16,11 @@ from graphcl_hard.exceptions import InputError, short_repr
 
 INTEGERS = (torch.int8, torch.uint8, torch.int16, torch.int32, torch.int64)
 WEIGHT = "weight"
-"""What networkx calls the entries of a matrix."""
+"""The name that networkx gives the entries of a matrix."""
 
 
 class Names(NamedTuple):
-    """What is read of nodes and edges; of attributes, None is the default of a kind of graphs."""
+    """Names of the labels and attributes to read; None selects the default attributes of a kind of graphs."""
 
     node_label: str | None
     node_attr: tuple[str, ...] | None
@@ -32,9 +32,9 @@ class Rows(NamedTuple):
     """Labels and attributes of the n nodes, or the e edges, of a graph."""
 
     labels: Sequence[tuple[Hashable, ...]] | None = None
-    """A tuple of K labels for each."""
+    """A tuple of K labels for each node or edge."""
     attributes: NDArray[np.float32] | None = None
-    """(n, A) or (e, A)."""
+    """(n, A) or (e, A) float32."""
 
 
 class OneGraph(NamedTuple):
@@ -42,13 +42,13 @@ class OneGraph(NamedTuple):
 
     num_nodes: int
     edge_index: NDArray[np.int64]
-    """(2, e), source above target."""
+    """(2, e) int64, sources in row 0 and targets in row 1."""
     nodes: Rows = Rows()
     edges: Rows = Rows()
 
 
 def read_data(data: Data, index: int, names: Names) -> OneGraph:
-    """A `Data`; `index` is its number, for complaints."""
+    """Read a `Data` object; `index` is its index, for error messages."""
     _check_named(data, index, "node_attr", names.node_attr or ())
     nodes = _tensors(data, index, "node", names.node_label, ("x",) if names.node_attr is None else names.node_attr)
     rows = {len(found) for found in nodes if found is not None}
@@ -57,18 +57,18 @@ def read_data(data: Data, index: int, names: Names) -> OneGraph:
     if "num_nodes" in data:
         rows.add(count(data["num_nodes"], index))
     if len(rows) != 1:
-        # PyG would guess it from the edges, and lose nodes without edges at the end.
+        # PyG would infer it from the edges, and lose trailing nodes without edges.
         found = " and ".join(map(str, sorted(rows)))
         raise InputError(
             f"Graph {index} must have one number of nodes, got {found or 'no x and no num_nodes'}; set num_nodes."
         )
     if data.edge_index is None and "adj_t" in data:
-        raise InputError(f"Graph {index} has adj_t in place of edge_index; leave the transform ToSparseTensor out.")
+        raise InputError(f"Graph {index} has adj_t instead of edge_index; leave out the transform ToSparseTensor.")
     edge_index = torch.empty(2, 0, dtype=torch.int64) if data.edge_index is None else data.edge_index
     if not isinstance(edge_index, Tensor):
         raise InputError(f"Graph {index} has an edge_index that is a {type(edge_index).__name__}, must be a tensor.")
-    if not is_plain(edge_index):
-        raise InputError(f"Graph {index} has an edge_index without numbers in memory, or a sparse one; convert it.")
+    if not is_dense(edge_index):
+        raise InputError(f"Graph {index} has an edge_index that is sparse or on the meta device; convert it.")
     if edge_index.dim() != 2 or edge_index.size(0) != 2 or edge_index.dtype not in INTEGERS:
         raise InputError(
             f"Graph {index} has an edge_index {tuple(edge_index.shape)} of {edge_index.dtype}, must be (2, E) int64; "
@@ -81,7 +81,7 @@ def read_data(data: Data, index: int, names: Names) -> OneGraph:
 
 def _edge_tensors(data: Data, index: int, names: Names, edge_index: Tensor) -> Rows:
     num_edges = edge_index.size(1)
-    if num_edges == 0:  # which need not have what other graphs have
+    if num_edges == 0:  # a graph without edges need not have the attributes of others
         return Rows()
     wanted = names.edge_attr
     if wanted is None:
@@ -91,18 +91,18 @@ def _edge_tensors(data: Data, index: int, names: Names, edge_index: Tensor) -> R
         rows = column_of(data, name, index).size(0) if name in data else num_edges
         if rows != num_edges:
             raise InputError(
-                f"Graph {index} has a {name!r} of {rows} rows, must have one for each of its {num_edges} edges; mend "
-                "it."
+                f"Graph {index} has a {name!r} of {rows} rows, must have one for each of its {num_edges} edges; "
+                "correct it."
             )
     return _tensors(data, index, "edge", names.edge_label, wanted)
 
 
 def _tensors(data: Data, index: int, what: str, label: str | None, attributes: Iterable[str]) -> Rows:
-    """Labels, and those of the attributes that there are."""
+    """Read the labels, and those of the attributes that exist."""
     columns = [column_of(data, name, index).float() for name in attributes if name in data]
     if len({len(column) for column in columns}) > 1:
         found = " and ".join(str(rows) for rows in sorted({len(column) for column in columns}))
-        raise InputError(f"Graph {index} must have one number of {what}s, got {found}; mend its attributes.")
+        raise InputError(f"Graph {index} must have one number of {what}s, got {found}; correct its attributes.")
     labels = None
     if label is not None:
         _check_named(data, index, f"{what}_label", (label,))
@@ -122,9 +122,9 @@ def _check_named(data: Data, index: int, what: str, names: Iterable[str]) -> Non
 
 
 def read_networkx(graph: nx.Graph, index: int, names: Names) -> OneGraph:
-    """A graph of networkx; `index` is its number, for complaints."""
+    """Read a networkx graph; `index` is its index, for error messages."""
     number = {node: position for position, node in enumerate(graph)}
-    # Self-loops are dropped later on, and need no attributes.
+    # Self-loops are dropped anyway and need no attributes.
     found = [(u, v, values) for u, v, values in graph.edges(data=True) if u != v]
     edge_index = np.array([(number[u], number[v]) for u, v, _ in found], dtype=np.int64).reshape(-1, 2).T
     nodes = _values([(node, graph.nodes[node]) for node in graph], index, "node", names.node_label, names.node_attr)
@@ -145,7 +145,7 @@ def _values(
     label: str | None,
     attributes: tuple[str, ...] | None,
 ) -> Rows:
-    """The named values of nodes or edges, each with what it is called and its dictionary."""
+    """Read the named values of nodes or edges, each given as its name in the graph and its dictionary."""
 
     def value(thing: Hashable, values: dict[str, Any], name: str) -> Any:
         try:
@@ -160,7 +160,7 @@ def _values(
         return Rows(labels)
     rows = [[value(thing, values, name) for name in attributes] for thing, values in things]
     try:
-        # hstack takes numbers and vectors. Of a complex number, or one beyond float32, NumPy only warns.
+        # hstack takes numbers and vectors. NumPy only warns of complex numbers and of numbers beyond float32.
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             flat = [np.hstack([np.asarray(v, dtype=np.float32) for v in row]) for row in rows]
@@ -169,46 +169,46 @@ def _values(
             raise ValueError(f"of {flat[0].ndim} dimensions")
     except (ArithmeticError, RuntimeError, TypeError, ValueError, Warning) as error:
         raise InputError(
-            f"Graph {index} has attributes {', '.join(attributes)} that are not numbers, or not as many at each "
-            f"{what} ({error}); name categories by {what}_label instead."
+            f"Graph {index} has attributes {', '.join(attributes)} that are not numbers, or not the same number of "
+            f"them at each {what} ({error}); name categories with {what}_label instead."
         ) from error
     return Rows(labels, stacked)
 
 
 def _label(value: Any, where: str, index: int) -> Hashable:
-    """A label of networkx as it is kept: NumPy's numbers as Python's, which are equal and can be saved."""
+    """Return a networkx label, with NumPy scalars converted to Python's, which are equal and can be saved."""
     value = value.item() if isinstance(value, np.generic) else value
     if not isinstance(value, Hashable) or isinstance(value, Tensor) or (isinstance(value, float) and math.isnan(value)):
         raise InputError(
-            f"Graph {index} has the label {short_repr(value)} at its {where}, which cannot be told from others; give a "
-            "string or a number."
+            f"Graph {index} has the label {short_repr(value)} at its {where}, which cannot be compared with others; "
+            "give a string or a number."
         )
     return value
 
 
 def read_matrix(matrix: Any, index: int, names: Names) -> OneGraph:
-    """A sparse matrix of SciPy; `index` is its number, for complaints."""
+    """Read a SciPy sparse matrix; `index` is its index, for error messages."""
     if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
-        raise InputError(f"Graph {index} is a matrix {matrix.shape}, must be square, node by node; mend it.")
+        raise InputError(f"Graph {index} is a matrix {matrix.shape}, must be square; give an adjacency matrix.")
     entries = matrix.tocoo()
     there = entries.data != 0
     edge_index = np.stack([entries.row[there], entries.col[there]]).astype(np.int64)
     if not names.edge_attr:
         return OneGraph(matrix.shape[0], edge_index)
     if np.iscomplexobj(entries.data):
-        raise InputError(f"Graph {index} is a matrix of {entries.data.dtype}, must be of real numbers; convert it.")
+        raise InputError(f"Graph {index} is a matrix of {entries.data.dtype}, must be real; convert it.")
     return OneGraph(
         matrix.shape[0], edge_index, edges=Rows(attributes=entries.data[there].astype(np.float32).reshape(-1, 1))
     )
 
 
 def check_graph(graph: OneGraph, index: int) -> None:
-    """Raise `InputError` where edges name no node, or an attribute is not finite."""
+    """Raise `InputError` if an edge refers to a node that does not exist, or an attribute is not finite."""
     if graph.edge_index.size:
         low, high = graph.edge_index.min(), graph.edge_index.max()
         if low < 0 or high >= graph.num_nodes:
             raise InputError(
-                f"Graph {index} has edges that name nodes {low} to {high}, must lie in [0, {graph.num_nodes - 1}]; "
+                f"Graph {index} has edges between nodes {low} to {high}, must lie in [0, {graph.num_nodes - 1}]; "
                 "number the nodes of each graph from 0."
             )
     for what, rows in (("node", graph.nodes), ("edge", graph.edges)):
@@ -216,37 +216,37 @@ def check_graph(graph: OneGraph, index: int) -> None:
             bad = ~np.isfinite(rows.attributes).all(axis=1)
             if bad.any():
                 raise InputError(
-                    f"Graph {index} has an attribute that is not finite at its {what} {int(bad.argmax())}; mend the "
-                    "value or leave the graph out."
+                    f"Graph {index} has an attribute that is not finite at its {what} {int(bad.argmax())}; "
+                    "replace the value or leave the graph out."
                 )
 
 
-def is_plain(value: Tensor) -> bool:
-    """Whether its numbers are there, one by one: not sparse, not on the device meta."""
+def is_dense(value: Tensor) -> bool:
+    """Return whether a tensor is dense and has its values in memory (not on the meta device)."""
     return value.layout is torch.strided and value.device.type != "meta"
 
 
 def count(value: Any, index: int) -> int:
-    """The `num_nodes` of the graph of this number.
+    """Return the `num_nodes` of the graph with this index as an int.
 
     Raises:
-        InputError: it is no whole number.
+        InputError: it is not an integer from 0 to 2**31 - 1.
     """
-    value = value.item() if isinstance(value, Tensor) and value.numel() == 1 and is_plain(value) else value
+    value = value.item() if isinstance(value, Tensor) and value.numel() == 1 and is_dense(value) else value
     if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or not 0 <= value < 2**31:
         raise InputError(
-            f"Graph {index} has num_nodes {short_repr(value)}, must be a number from 0 to 2**31 - 1; mend it."
+            f"Graph {index} has num_nodes {short_repr(value)}, must be an int from 0 to 2**31 - 1; set it again."
         )
     return int(value)
 
 
 def column_of(data: Data, name: str, index: int) -> Tensor:
-    """An attribute of the graph of this number as (n, K), on the CPU.
+    """Return an attribute of the graph with this index as (n, K) on the CPU, in its own dtype.
 
     Raises:
-        InputError: it is no tensor of numbers.
+        InputError: it is not a dense tensor of real numbers with one or two dimensions.
     """
     value = data[name]
-    if not isinstance(value, Tensor) or value.dim() not in (1, 2) or value.is_complex() or not is_plain(value):
+    if not isinstance(value, Tensor) or value.dim() not in (1, 2) or value.is_complex() or not is_dense(value):
         raise InputError(f"Graph {index} has a {name!r} that is not a tensor (n, K) of numbers; convert it.")
     return (value.unsqueeze(1) if value.dim() == 1 else value).detach().cpu()

@@ -1,4 +1,4 @@
-"""Sets of graphs to folders of shards: a chunk at a time, and the index last."""
+"""Write data sets to folders of shards, one chunk at a time and the index last."""
 
 import json
 import re
@@ -20,24 +20,39 @@ from graphcl_hard.io.atomic_write import PARTIAL, atomic_write
 from graphcl_hard.io.checksum import tensors_checksum, with_checksum, write_checksummed
 from graphcl_hard.io.file_names import LOCK
 
-# What a set that was not finished may have left in its folder, beside its lock; without an index, it is replaced.
+# Files that an interrupted call may leave in its folder, beside its lock; without an index they are replaced.
 OURS = rf"\d{{6}}\.safetensors|{re.escape(PARTIAL)}\w+\.(safetensors|json)|{re.escape(LOCK)}"
 
 
 def write_shards(
     path: str | Path, chunks: Iterable[GraphData], name: str = "graphs", progress: Callable[[int], object] | None = None
 ) -> GraphShards:
-    """Write a set of any size, of which one chunk is in memory at a time, into a new folder.
+    """Write a data set of any size to a new folder, with one chunk in memory at a time.
 
     Args:
-        path: the folder, which must not exist, or hold nothing but a set that was not finished.
-        chunks: the graphs, some thousands in each chunk, which becomes a shard; their `y` are classes by any numbers.
-        name: the set's name.
-        progress: called with the number of graphs written.
+        path: the folder. It must not exist, or contain nothing but the files of an interrupted call.
+        chunks: the graphs, a few thousand per chunk; each chunk becomes a shard. Their `y`, (G,) int64, may number the
+            classes with any integers.
+        name: name of the data set.
+        progress: called with the number of graphs written so far.
+
+    Returns:
+        The data set on disk.
 
     Raises:
-        InputError: the folder holds something; there are no graphs; or the graphs of one chunk have other columns than
-            those of another, or labels that are neither strings nor numbers.
+        InputError: the folder is not empty; there are no graphs; a chunk has other columns than another; a label is
+            neither a string nor a number; or an attribute is not a finite 32-bit number.
+        OSError: the folder cannot be written.
+
+    Examples:
+        >>> import tempfile
+        >>> import networkx as nx
+        >>> from graphcl_hard import to_chunks, write_shards
+        >>> rings = (nx.cycle_graph(nodes) for nodes in range(3, 103))
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     shards = write_shards(f"{folder}/rings", to_chunks(rings, size=40), name="rings")
+        ...     print(shards.num_graphs, [chunk.num_graphs for chunk in shards.chunks()])
+        100 [40, 40, 20]
     """
     path = Path(path)
     check_empty(path)
@@ -47,7 +62,9 @@ def write_shards(
         with FileLock(path / LOCK, timeout=0):
             return _write(path, chunks, name, progress)
     except Timeout as error:
-        raise InputError(f"Another process is writing to {path}; wait for its end, or choose another.") from error
+        raise InputError(
+            f"Another process is writing to {path}; wait until it ends, or choose another folder."
+        ) from error
     except BaseException:
         for file in path.iterdir() if not is_shards(path) else ():
             if re.fullmatch(OURS, file.name):
@@ -59,8 +76,8 @@ def write_shards(
 
 
 def _write(path: Path, chunks: Iterable[GraphData], name: str, progress: Callable[[int], object] | None) -> GraphShards:
-    check_empty(path)  # again, as another process may have come and gone before the lock
-    for file in path.iterdir():  # of a set that was not finished
+    check_empty(path)  # again, as another process may have written before this one had the lock
+    for file in path.iterdir():  # left by an interrupted call
         if file.name != LOCK:
             file.unlink()
     numbers: dict[str, list[dict[Hashable, int]]] = {column: [] for column in LABELS}
@@ -75,7 +92,7 @@ def _write(path: Path, chunks: Iterable[GraphData], name: str, progress: Callabl
         if progress is not None:
             progress(done)
     if not done:
-        raise InputError(f"A set needs at least one graph, got none for {path}; give graphs.")
+        raise InputError(f"A data set must have at least one graph, got none for {path}; give graphs.")
     values = {column: [sorted(known, key=_order) for known in numbers[column]] for column in LABELS}
     places = {
         column: [
@@ -94,7 +111,7 @@ def _write(path: Path, chunks: Iterable[GraphData], name: str, progress: Callabl
 def _shard(
     chunk: GraphData, done: int, widths: dict[str, int], numbers: dict[str, list[dict[Hashable, int]]]
 ) -> dict[str, Tensor]:
-    """A chunk's tensors for its file; what is new of labels and columns is added to `numbers` and `widths`."""
+    """Return the tensors of a chunk for its file; adds new labels to `numbers` and new columns to `widths`."""
     source, target = chunk.edge_index
     tensors = {"nodes": chunk.node_ptr.diff(), "edges": chunk.edge_ptr.diff(), "y": chunk.y}
     tensors |= {"source": source, "target": target}
@@ -104,8 +121,8 @@ def _shard(
             width = 0 if tensor is None else tensor.size(1)
             if widths.setdefault(column, width) != width:
                 raise InputError(
-                    f"All graphs must have as many columns of {column}, got {widths[column]} and, for the {things} of "
-                    f"graphs {done} to {done + chunk.num_graphs - 1}, {width}; mend them."
+                    f"All graphs must have the same number of columns of {column}, got {widths[column]} and, for the "
+                    f"{things} of graphs {done} to {done + chunk.num_graphs - 1}, {width}; correct them."
                 )
             if tensor is None:
                 continue
@@ -114,7 +131,7 @@ def _shard(
             elif not tensor.float().isfinite().all():
                 raise InputError(
                     f"The {column} of graphs {done} to {done + chunk.num_graphs - 1} must be finite 32-bit numbers, "
-                    "and one is not; replace it."
+                    "got one that is not; replace it."
                 )
             tensors[column] = tensor
     return {name: _small(tensor).contiguous() for name, tensor in tensors.items()}
@@ -123,7 +140,7 @@ def _shard(
 def _numbered(
     labels: Tensor, values: Sequence[Sequence[Hashable]] | None, numbers: list[dict[Hashable, int]], what: str
 ) -> Tensor:
-    """(N, K) places among the chunk's values to numbers that hold for the whole set, in the order of appearance."""
+    """Convert (N, K) positions among the values of a chunk to numbers in the order of appearance in the data set."""
     if values is None:
         values = [range(int(column.max()) + 1) for column in labels.unbind(1)]
     numbers += [{} for _ in values[len(numbers) :]]
@@ -131,19 +148,19 @@ def _numbered(
     for column, known, label in zip(values, numbers, labels.unbind(1), strict=True):
         for value in column:
             if not isinstance(value, (str, int, float)):
-                raise InputError(f"A {what} must be a string or a number to be written, got {value!r}; rename it.")
+                raise InputError(f"A {what} must be a string or a number to be written, got {value!r}; convert it.")
             known.setdefault(value, len(known))
         columns.append(torch.tensor([known[value] for value in column])[label])
     return torch.stack(columns, dim=1)
 
 
 def _order(value: Any) -> tuple[str, Any]:
-    """As `graphs.to_graph_data` orders labels, so that a set has the same columns wherever it lies."""
+    """Return the sort key of a label as in `to_graph_data`, so that data sets on disk and in memory agree."""
     return type(value).__name__, value
 
 
 def _small(tensor: Tensor) -> Tensor:
-    """Whole numbers in the smallest type that holds them; others in float32."""
+    """Return integers in the smallest dtype that holds them, and other numbers in float32."""
     if tensor.is_floating_point():
         return tensor.float()
     low, high = tensor.aminmax() if tensor.numel() else (0, 0)
@@ -154,9 +171,9 @@ def _small(tensor: Tensor) -> Tensor:
 
 
 def check_empty(path: Path) -> None:
-    """Raise `InputError` where `write_shards` may not write: there is something else."""
+    """Raise `InputError` if a folder has files other than those of an interrupted `write_shards`."""
     found = sorted(entry.name for entry in path.iterdir()) if path.is_dir() else []
     foreign = [name for name in found if LOCK not in found or not re.fullmatch(OURS, name)]
     if path.exists() and (not path.is_dir() or foreign):
-        what = f"holds {foreign[0]}" if foreign else "is a file"
+        what = f"contains {foreign[0]}" if foreign else "is a file"
         raise InputError(f"The folder {path} {what}, must be new or empty; choose another.")

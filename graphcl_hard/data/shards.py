@@ -1,7 +1,7 @@
-"""Sets of graphs larger than memory: a folder of shards, of which a few runs of graphs are read at a time.
+"""Data sets larger than memory: a folder of shards, from which some ranges of graphs are read at a time.
 
-A shard is a file of flat tensors, as `GraphData` has them, of a few thousand graphs; the index is written last, so that
-a folder that was not finished is never taken for a whole set.
+A shard is a file with the flat tensors, as in `GraphData`, of a few thousand graphs. The index is written last, so a
+folder that was not completed is never read as a data set.
 """
 
 import copy
@@ -22,29 +22,40 @@ from graphcl_hard.io.checksum import read_checksummed, verify_checksum
 
 FORMAT = 1
 SHARD_GRAPHS = 8192
-WINDOW = 16384  # graphs in memory at a time; smaller sets are read into it as a whole
+WINDOW = 16384  # graphs in memory at a time; smaller data sets are read into memory completely
 PER_NODE, PER_EDGE = ("node_label", "node_attr"), ("edge_label", "edge_attr")
 LABELS = ("node_label", "edge_label")
+REMEDY = "write the data set again, with graphcl_hard.convert or write_shards"
 
 
 class GraphShards:
-    """A set of G graphs that stays on the disk, in a folder that `write_shards` made.
+    """A data set of G graphs on disk, in a folder that `write_shards` wrote.
 
-    In memory are 24 bytes a graph: its class, and where its nodes and edges begin. The index holds its own sum, and
-    each shard's, to which the shard's content is held when it is first read from.
+    Only 24 bytes per graph are in memory: its class and the offsets of its nodes and edges. The index contains the
+    checksums of itself and of every shard; a shard is verified when it is first read.
 
     Args:
         path: the folder.
 
     Attributes:
-        name: the set's name.
+        name: name of the data set.
         node_ptr: (G + 1,) int64, from 0 to N, as in `GraphData`.
         edge_ptr: (G + 1,) int64, from 0 to E.
         y: (G,) int64, the class of each graph, 0..C-1.
-        columns: which of node_label, node_attr, edge_label and edge_attr its graphs have.
+        columns: those of node_label, node_attr, edge_label and edge_attr that the graphs have.
 
     Raises:
-        InputError: the folder holds no whole set, or its files are not what was written.
+        InputError: the folder contains no complete data set, or its files were changed or damaged.
+
+    Examples:
+        >>> import tempfile
+        >>> from graphcl_hard import GraphShards, load_graphs, write_shards
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     written = write_shards(f"{folder}/mutag", load_graphs("MUTAG").chunks(), name="MUTAG")
+        ...     shards = GraphShards(f"{folder}/mutag")
+        ...     graphs = shards.read([(0, 10), (100, 110)])
+        >>> shards.num_graphs, graphs.num_graphs
+        (188, 20)
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -53,7 +64,7 @@ class GraphShards:
             index = json.loads((self.path / INDEX).read_text(encoding="utf-8"))
             if index["format"] != FORMAT:
                 found = short_repr(index["format"])
-                raise InputError(f"{self.path} is a set of format {found}, must be {FORMAT}; convert it again.")
+                raise InputError(f"{self.path} is a data set of format {found}, must be {FORMAT}; write it again.")
             verify_checksum(index)
             self.name = str(index["name"])
             self._shards = [(str(shard), str(digest)) for shard, digest in index["shards"]]
@@ -62,20 +73,19 @@ class GraphShards:
             for values, places in ((self._values[name], self._places[name]) for name in LABELS):
                 orders = [sorted(place.tolist()) for place in places]
                 if orders != [list(range(len(column))) for column in values]:
-                    raise ValueError("its labels have no order")
+                    raise ValueError("the order of its labels is invalid")
             self.columns = frozenset(index["columns"])
             if any(Path(shard).name != shard for shard, _ in self._shards) or not self.columns <= {
                 *PER_NODE,
                 *PER_EDGE,
             }:
-                raise ValueError("it names what is no shard")
+                raise ValueError("it names a file or a column that a data set cannot have")
         except InputError:
             raise
         except (OSError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) else first_line(error)
             raise InputError(
-                f"{self.path / INDEX} cannot be read ({reason}), so that the folder holds no whole set of graphs; make "
-                "the set again by graphcl_hard.convert."
+                f"{self.path / INDEX} cannot be read ({reason}), so the folder has no complete data set; {REMEDY}."
             ) from error
         self._files: dict[int, TensorRows] = {}
         self._checked: set[int] = set()
@@ -93,12 +103,12 @@ class GraphShards:
 
     @property
     def num_nodes(self) -> int:
-        """Number of nodes N in the whole set."""
+        """Number of nodes N in all graphs."""
         return int(self.node_ptr[-1])
 
     @property
     def num_edges(self) -> int:
-        """Number of directed edges E in the whole set."""
+        """Number of directed edges E in all graphs."""
         return int(self.edge_ptr[-1])
 
     @property
@@ -107,18 +117,18 @@ class GraphShards:
         return int(self.y.max()) + 1
 
     def without(self, *columns: str) -> "GraphShards":
-        """The same set, of whose graphs these columns are not read."""
+        """Return the same data set without these columns, which are then not read."""
         other = copy.copy(self)
         other.columns = self.columns - set(columns)
         return other
 
-    def read(self, runs: Iterable[tuple[int, int]]) -> GraphData:
-        """The graphs in these runs [start, stop), one run after the other, in memory.
+    def read(self, ranges: Iterable[tuple[int, int]]) -> GraphData:
+        """Read the graphs in the ranges [start, stop), one range after the other, into memory.
 
         Raises:
-            InputError: a shard cannot be read, or is not what was written.
+            InputError: a shard cannot be read, or was changed or damaged.
         """
-        parts = [part for start, stop in runs for part in self._within_shards(start, stop)]
+        parts = [part for start, stop in ranges for part in self._within_shards(start, stop)]
         graphs = torch.cat([torch.arange(start, stop) for start, stop, *_ in parts] or [torch.empty(0).long()])
         node_ptr, edge_ptr = (offsets(ptr.diff()[graphs]) for ptr in (self.node_ptr, self.edge_ptr))
         found: dict[str, list[Tensor]] = {name: [] for name in ("source", "target", *sorted(self.columns))}
@@ -135,16 +145,16 @@ class GraphShards:
         return GraphData(self.name, node_ptr, torch.stack(edges), edge_ptr, self.y[graphs], **columns)
 
     def chunks(self) -> Iterator[GraphData]:
-        """All graphs in their order, a shard at a time."""
+        """Yield all graphs in order, one shard at a time."""
         for start, stop in zip(self._first[:-1].tolist(), self._first[1:].tolist(), strict=True):
             yield self.read([(start, stop)])
 
     def whole(self) -> GraphData:
-        """The set in memory."""
+        """Read the whole data set into memory."""
         return self.read([(0, self.num_graphs)])
 
     def _within_shards(self, start: int, stop: int) -> Iterator[tuple[int, int, int]]:
-        """The run cut at the shards' ends, each part with its shard."""
+        """Yield the range split at the bounds of shards, as (start, stop, shard)."""
         while start < stop:
             shard = int(torch.searchsorted(self._first, start, right=True)) - 1
             end = min(stop, int(self._first[shard + 1]))
@@ -167,20 +177,20 @@ class GraphShards:
             if shard not in self._files:
                 file = TensorRows(path)
                 if file.metadata.get("sha256") != digest:
-                    raise ValueError("it belongs to another set")
+                    raise ValueError("it belongs to another data set")
                 self._files[shard] = file
             if check and shard not in self._checked:
                 read_checksummed(path)
                 self._checked.add(shard)
             return self._files[shard].read(bounds)
         except InputError as error:
-            raise InputError(f"{error}; make the set again by graphcl_hard.convert.") from error
+            raise InputError(f"{error}; {REMEDY}.") from error
         except (OSError, LookupError, RecursionError, TypeError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) else first_line(error)
-            raise InputError(f"{path} cannot be read: {reason}; make the set again by graphcl_hard.convert.") from error
+            raise InputError(f"{path} cannot be read: {reason}; {REMEDY}.") from error
 
     def _joined(self, name: str, tensors: list[Tensor]) -> Tensor | None:
-        """A column over all parts; of the labels the numbers are turned into places among the set's values."""
+        """Return a column of all parts; label numbers are converted to positions among the values of the data set."""
         if not tensors:
             return None
         whole = torch.cat([tensor.long() if name in LABELS else tensor for tensor in tensors])

@@ -76,9 +76,9 @@ def test_without_edges_sums_are_zero(nodes):
 @pytest.mark.parametrize(
     ("edge_index", "message"),
     [
-        (torch.tensor([[0, 3], [1, 1]]), r"must name nodes in \[0, 2\], the rows of x, got 0 to 3"),
+        (torch.tensor([[0, 3], [1, 1]]), r"must lie in \[0, 2\], the rows of x, got 0 to 3"),
         (torch.tensor([[0, 1], [-1, 1]]), "got -1 to 1"),
-        (torch.tensor([[0, 1, 2]]), r"edge_index must be \(2, E\) int64, source above target, got \(1, 3\)"),
+        (torch.tensor([[0, 1, 2]]), r"edge_index must be \(2, E\) int64, got \(1, 3\)"),
         (torch.tensor([[0.0], [1.0]]), r"got \(2, 1\) torch.float32"),
     ],
 )

@@ -135,7 +135,7 @@ def test_complaints_number_the_graphs_of_the_whole_iterable(tmp_path):
     refused(lambda: write_shards(tmp_path / "odd", []), "at least one graph, got none")
     tuples = nx.path_graph(2)
     nx.set_node_attributes(tuples, (1, 2), "kind")
-    refused(lambda: write_shards(tmp_path / "odd", to_chunks([tuples], node_label="kind")), r"got \(1, 2\); rename it")
+    refused(lambda: write_shards(tmp_path / "odd", to_chunks([tuples], node_label="kind")), r"got \(1, 2\); convert it")
     assert not (tmp_path / "odd").exists()
 
 
@@ -156,21 +156,21 @@ def test_what_fails_leaves_nothing_and_what_was_killed_is_replaced(tmp_path, toy
     write_shards(killed, [toy, toy, toy])
     (killed / SHARDS_INDEX).unlink()
     (killed / ".part-abc_1.safetensors").write_bytes(b"half")
-    refused(lambda: GraphShards(killed), "holds no whole set of graphs")
+    refused(lambda: GraphShards(killed), "the folder has no complete data set")
     same(write_shards(killed, [toy]).whole(), dataclasses.replace(toy, node_label_values=((0, 1, 2),)))
     assert len(list(killed.glob("*.safetensors"))) == 1
 
 
 def test_nothing_else_is_ever_replaced(tmp_path, toy):
     write_shards(tmp_path / "set", [toy])
-    refused(lambda: write_shards(tmp_path / "set", [toy]), f"holds {SHARDS_INDEX}, must be new or empty")
+    refused(lambda: write_shards(tmp_path / "set", [toy]), f"contains {SHARDS_INDEX}, must be new or empty")
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "encoder.safetensors").write_bytes(b"")
-    refused(lambda: write_shards(tmp_path / "other", [toy]), "holds encoder.safetensors")
+    refused(lambda: write_shards(tmp_path / "other", [toy]), "contains encoder.safetensors")
     (tmp_path / "mine").mkdir()
     for name in ("000001.json", "000000.safetensors"):  # a name that shards have, and one that they do not
         (tmp_path / "mine" / name).write_bytes(b"mine")
-        refused(lambda: write_shards(tmp_path / "mine", [toy]), f"holds 00000[01].{name[7:]}")
+        refused(lambda: write_shards(tmp_path / "mine", [toy]), f"contains 00000[01].{name[7:]}")
         assert (tmp_path / "mine" / name).read_bytes() == b"mine"
         (tmp_path / "mine" / name).unlink()
     refused(lambda: write_shards(tmp_path / "set" / SHARDS_INDEX, [toy]), "is a file")
@@ -192,7 +192,7 @@ def test_a_flipped_bit_is_found_before_a_graph_is_used(tmp_path, toy):
     (folder / "000001.safetensors").write_bytes(content)
     shards = GraphShards(folder)
     assert shards.read([(0, 24)]).num_graphs == 24
-    refused(lambda: shards.read([(20, 30)]), "000001.safetensors was changed or damaged .* make the set again")
+    refused(lambda: shards.read([(20, 30)]), "000001.safetensors was changed or damaged .* write the data set again")
     (folder / "000001.safetensors").unlink()
     refused(lambda: GraphShards(folder), "000001.safetensors cannot be read")
 
@@ -255,7 +255,7 @@ def test_a_shard_of_another_set_is_refused(tmp_path, toy):
     for name, graphs in (("one", [toy, toy]), ("two", [toy, dataclasses.replace(toy, y=1 - toy.y)])):
         write_shards(tmp_path / name, graphs)
     shutil.copy(tmp_path / "two" / "000001.safetensors", tmp_path / "one")
-    refused(lambda: GraphShards(tmp_path / "one"), "000001.safetensors cannot be read: it belongs to another set")
+    refused(lambda: GraphShards(tmp_path / "one"), "000001.safetensors cannot be read: it belongs to another data set")
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float16])

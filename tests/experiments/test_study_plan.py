@@ -80,8 +80,8 @@ def test_the_study_itself_is_sound_and_names_uniform_once():
     ("changes", "sentence"),
     [
         ({"dataset": "[MUTAG]"}, "the plan has the unknown key 'dataset'; did you mean 'datasets'?"),
-        ({"datasets": "[mutag]"}, "there is no data set 'mutag'; did you mean MUTAG?"),
-        ({"datasets": "[../x]"}, "the data set name '../x' must be"),
+        ({"datasets": "[mutag]"}, "There is no data set 'mutag'; did you mean MUTAG?"),
+        ({"datasets": "[../x]"}, "The data set name '../x' must be"),
         ({"datasets": "[MUTAG, DD, DD]"}, "datasets must each be there once, got 'DD' 2 times"),
         ({"datasets": "MUTAG"}, "datasets must be a list of names such as [MUTAG, PROTEINS], got 'MUTAG'"),
         ({"seeds": "0"}, "seeds must be their number, from 1 to 10000, or a list"),

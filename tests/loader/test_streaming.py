@@ -143,7 +143,7 @@ def test_a_file_that_goes_bad_during_an_epoch_is_told(both, tmp_path):
     streamed = make_batches(shards, features)
     for path in (tmp_path / "set").glob("*.safetensors"):
         path.write_bytes(path.read_bytes()[:-10])
-    with pytest.raises(InputError, match="make the set again"):
+    with pytest.raises(InputError, match="write the data set again"):
         list(streamed.shuffled(6, torch.Generator()))
 
 
@@ -270,7 +270,7 @@ def test_labels_that_fit_has_not_seen_are_told_once_and_at_the_users_line(both):
 
 
 def test_names_of_columns_are_not_for_a_set_on_the_disk(both):
-    with pytest.raises(InputError, match="Of numbers, a set in flat tensors, node_label must be None"):
+    with pytest.raises(InputError, match=r"node_label must be None .* for numbers, a data set in flat tensors"):
         HardInfoGraph(node_label="number").fit(both[0])
 
 

@@ -35,7 +35,7 @@ def check_name(name: str) -> str:
     """
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name) or name.endswith("."):
         raise InputError(
-            f"the data set name {name[:100]!r} must be 1 to 100 letters, digits, '.', '_' and '-', beginning with a "
+            f"The data set name {name[:100]!r} must be 1 to 100 letters, digits, '.', '_' and '-', beginning with a "
             "letter or digit and not ending with '.'; rename the set, or give a path that contains a '/' for a folder."
         )
     return name
@@ -49,7 +49,7 @@ def check_spelling(name: str) -> None:
     """
     known, same = suggest(name)
     if same and known != name:
-        raise InputError(f"there is no data set {name!r}; did you mean {known}?")
+        raise InputError(f"There is no data set {name!r}; did you mean {known}?")
 
 
 def suggest(name: str) -> tuple[str | None, bool]:
@@ -91,12 +91,12 @@ def dataset_in_folder(folder: Path) -> str:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise InputError(
-            f"the data folder {str(folder)[:200]!r} cannot be read ({reason}); give a folder in TU format, or the name "
+            f"The data folder {str(folder)[:200]!r} cannot be read ({reason}); give a folder in TU format, or the name "
             "of a set."
         ) from None
     if len(found) != 1:
         raise InputError(
-            f"the data folder {folder} holds {len(found)} files *_graph_indicator.txt, must hold exactly 1, or a "
+            f"The data folder {folder} holds {len(found)} files *_graph_indicator.txt, must hold exactly 1, or a "
             f"{SHARDS_INDEX}; give a folder with one set in TU format, or one that graphcl_hard.convert made."
         )
     return check_name(found[0].removesuffix("_graph_indicator.txt"))

@@ -218,7 +218,7 @@ def test_inputs_that_do_not_fit_are_refused(x, message):
 
 
 def test_an_edge_to_nowhere_is_refused():
-    with pytest.raises(InputError, match=r"edge_index must name nodes in \[0, 1\]"):
+    with pytest.raises(InputError, match=r"edge_index must lie in \[0, 1\]"):
         GINEncoder(5)(torch.zeros(2, 5), torch.tensor([[0], [2]]))
 
 

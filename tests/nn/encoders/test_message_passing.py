@@ -273,7 +273,7 @@ def test_features_of_edges_that_do_not_fit_are_refused(name, edge_attr, message)
 def test_inputs_that_do_not_fit_are_refused(name):
     with pytest.raises(InputError, match=r"x must be \(N, 4\)"):
         make(name)(torch.zeros(2, 5).double(), torch.zeros(2, 0, dtype=torch.int64))
-    with pytest.raises(InputError, match=r"edge_index must name nodes in \[0, 1\], the rows of x, got 0 to 2"):
+    with pytest.raises(InputError, match=r"edge_index must lie in \[0, 1\], the rows of x, got 0 to 2"):
         make(name)(torch.zeros(2, 4).double(), torch.tensor([[0], [2]]))
 
 
