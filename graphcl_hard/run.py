@@ -40,7 +40,8 @@ from graphcl_hard.exceptions import InputError
 from graphcl_hard.runs.cli import as_called, exit_status, handle_signals, one_sentence, prepare_stdout
 from graphcl_hard.runs.config_file import read_yaml, to_flags
 from graphcl_hard.runs.display import silence_stdout
-from graphcl_hard.runs.folder import check_vacant, default_folder
+from graphcl_hard.runs.folder import default_folder
+from graphcl_hard.runs.resume import check_out
 
 if TYPE_CHECKING:
     from graphcl_hard.data.graph_data import GraphData
@@ -133,12 +134,8 @@ def _launched() -> tuple[int, int]:
 def _run(config: Config) -> None:
     rank, size = _launched()
     # What can be refused is, before a folder is made or replaced; what is quick, before the heavy imports.
-    if config.out and not rank:
-        check_vacant(config.out, config.overwrite, config.resume)
-        if config.resume:
-            from graphcl_hard.runs.resume import check_same_settings
-
-            check_same_settings(config, config.out)
+    if not rank:
+        check_out(config)
     if not is_path(config.dataset) and not rank:
         check_spelling(check_name(config.dataset))
 
@@ -172,7 +169,7 @@ def _run(config: Config) -> None:
         return
     out = config.out or default_folder(config.dataset, datetime.now())
     try:
-        run_seeds(config, graphs, features, out, display, processes)
+        run_seeds(dataclasses.replace(config, out=out), graphs, features, display, processes)
     except KeyboardInterrupt as interrupt:
         raise type(interrupt)(out) from None
     if processes is not None:

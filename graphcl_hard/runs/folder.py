@@ -70,7 +70,6 @@ class RunFolder:
     def __init__(self, path: Path, overwrite: bool = False, resume: bool = False) -> None:
         self.path = path
         self._rows: list[dict[str, Any]] = []
-        check_vacant(path, overwrite, resume)
         try:
             path.mkdir(parents=True, exist_ok=True)
             self._lock = FileLock(path / LOCK)
@@ -80,7 +79,7 @@ class RunFolder:
         except OSError as error:
             raise InputError(f"The folder {path} cannot be written: {error.strerror}; choose another --out.") from error
         try:
-            check_vacant(path, overwrite, resume)  # another run may have come and gone before the lock
+            check_vacant(path, overwrite, resume)
             if resume:
                 self._put_back()
                 for partial in path.glob(PARTIAL + "*"):  # left by a writer that was killed

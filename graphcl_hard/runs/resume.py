@@ -1,39 +1,50 @@
-"""Whether a run may go on, and whether it is finished."""
+"""What is checked before a run is written: the folder is free, or holds a run that can continue."""
 
 import zipfile
 from pathlib import Path
 from typing import Any
 
-from graphcl_hard.config import EARLIER, Config, flag
+from graphcl_hard.config import EARLIER, Config
 from graphcl_hard.exceptions import InputError
-from graphcl_hard.io.checksum import read_checksummed
-from graphcl_hard.io.file_names import EMBEDDINGS, ENCODER, FEATURES, METRICS, RESULT
+from graphcl_hard.io.file_names import CONFIG, EMBEDDINGS, ENCODER, FEATURES, METRICS, RESULT
 from graphcl_hard.runs.config_file import read_yaml
 from graphcl_hard.runs.display import Display
-from graphcl_hard.runs.folder import RunFolder
+from graphcl_hard.runs.folder import RunFolder, check_vacant
 
 
-def check_same_settings(config: Config, folder: Path) -> None:
-    """Raise `InputError` where the run in a folder has other settings, so that it cannot go on under these."""
-    path = folder / "config.yaml"
+def check_out(config: Config) -> None:
+    """Raise `InputError` if a run with these settings cannot be written to `config.out`; touch nothing.
+
+    A command calls it before it loads or makes anything. `RunFolder` and `run_seeds` check again under the folder's
+    lock, since another run may have come in between.
+    """
+    if config.out is not None:
+        check_vacant(config.out, config.overwrite, config.resume)
+        if config.resume:
+            check_same_settings(config)
+
+
+def check_same_settings(config: Config) -> None:
+    """Raise `InputError` if the run in `config.out` has other settings, so that it cannot continue with these."""
+    assert config.out is not None
+    path = config.out / CONFIG
     if not path.exists():
         return
     held = {**Config().to_dict(), **EARLIER, **read_yaml(path)}
     for name, value in config.identity().items():
         if held[name] != value:
             raise InputError(
-                f"--resume: the run in {folder} has {flag(name)} {held[name]}, got {value}; give --config {path}, or "
-                "choose another --out."
+                f"`resume=True`: the run in {config.out} has `{name}={held[name]}`, got {value}; give --config {path}, "
+                "or choose another `out`."
             )
 
 
-def read_finished(config: Config, folder: RunFolder, display: Display) -> dict[str, Any] | None:
-    """What result.json holds of a run with these settings that is finished, and whose files are there."""
-    check_same_settings(config, folder.path)
+def read_finished(folder: RunFolder, evaluated: bool, display: Display) -> dict[str, Any] | None:
+    """Return the content of result.json if the run in the folder is finished and its files are there, else None."""
     earlier = folder.read_json(RESULT)
     if earlier is None or earlier.get("status") != "finished":
         return None
-    complaint = _damage(folder.path, config.evaluate)
+    complaint = _damage(folder.path, evaluated)
     if complaint is not None:
         display.warn(f"{complaint}; the run is made again.")
         return None
@@ -41,7 +52,9 @@ def read_finished(config: Config, folder: RunFolder, display: Display) -> dict[s
 
 
 def _damage(folder: Path, evaluated: bool) -> str | None:
-    """What is wrong with the files of a run that is finished, in a clause; None: nothing that can be seen."""
+    """Describe in a clause what is wrong with the files of a finished run; None if nothing can be seen."""
+    from graphcl_hard.io.checksum import read_checksummed
+
     names = [METRICS, FEATURES, *ENCODER, *([EMBEDDINGS] if evaluated else [])]
     lost = [name for name in names if not (folder / name).is_file()]
     if lost:

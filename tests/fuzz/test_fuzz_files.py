@@ -295,7 +295,7 @@ def test_the_records_of_a_run_are_read_or_refused(tmp_path, text, settings):
     folder.mkdir(exist_ok=True)
     (folder / "result.json").write_bytes(text)
     (folder / "config.yaml").write_bytes(settings)
-    outcome(lambda: check_same_settings(Config(), folder))
+    outcome(lambda: check_same_settings(Config(out=folder)))
     run = outcome(lambda: RunFolder(folder, resume=True))
     try:
         found = outcome(lambda: run.read_json("result.json"))
