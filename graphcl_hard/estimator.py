@@ -85,7 +85,7 @@ def _own_mistakes(params: Mapping[str, Any]) -> Iterator[str]:
 def describe_unknown(estimator: type, names: Iterable[str]) -> str:
     """Return a line for each name that is not a parameter of an estimator, with the closest one that is."""
     lines = []
-    known = [name for name in inspect.signature(estimator.__init__).parameters if name != "self"]  # type: ignore[misc]
+    known = list(inspect.signature(estimator).parameters)
     for name in names:
         close = difflib.get_close_matches(name, known, n=1)
         advice = f"did you mean {close[0]!r}?" if close else f"it has {', '.join(known)}."
@@ -312,7 +312,8 @@ class HardInfoGraph(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         unknown = [name for name in params if name not in self.get_params(deep=False)]
         if unknown:
             raise InputError(describe_unknown(type(self), unknown))
-        return super().set_params(**params)
+        super().set_params(**params)
+        return self
 
     def fit(self, graphs: Graphs, y: object = None) -> "HardInfoGraph":
         """Learn an encoder from graphs; `y` is ignored.

@@ -93,7 +93,7 @@ class GraphShards:
         counts = [self._rows(number, wanted, check=False) for number in range(len(self._shards))]
         nodes, edges, y = (torch.cat([count[name] for count in counts]).long() for name in ("nodes", "edges", "y"))
         self.node_ptr, self.edge_ptr = offsets(nodes), offsets(edges)
-        self.y = torch.unique(y, return_inverse=True)[1]
+        self.y: Tensor = torch.unique(y, return_inverse=True)[1]
         self._first = offsets(torch.tensor([count["y"].numel() for count in counts]))  # graph of each shard
 
     @property

@@ -74,7 +74,10 @@ class GraphCL(Module):
         assert batch.views is not None
         first, second = (self._project(view) for view in batch.views)
         with more_negatives(self, batch, [first, second], parts) as more:
-            return self.objective(first, second, beta=beta, return_diagnostics=True, **more)
+            result: tuple[Tensor, Diagnostics] = self.objective(
+                first, second, beta=beta, return_diagnostics=True, **more
+            )
+        return result
 
     def _project(self, view: GraphBatch) -> Tensor:
         """(G, L*H), rows of length 1."""

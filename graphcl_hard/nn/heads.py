@@ -28,7 +28,8 @@ class ResidualHead(Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (M, D) to (M, D)."""
-        return self.block(x) + self.linear_shortcut(x)
+        mapped: Tensor = self.block(x) + self.linear_shortcut(x)
+        return mapped
 
     def block_map(self) -> "ResidualBlockMap":
         """The same map for `contrast.contrast`, which runs it inside the objective, block by block."""

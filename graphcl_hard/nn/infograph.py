@@ -73,4 +73,5 @@ class InfoGraph(Module):
         else:
             options["local_head"] = self.local_head
         with more_negatives(self, batch, [summary], parts) as more:
-            return self.objective(nodes, summary, owner, **options, **more)
+            result: tuple[Tensor, Diagnostics] = self.objective(nodes, summary, owner, **options, **more)
+        return result

@@ -31,7 +31,8 @@ def scatter(src: Tensor, index: Tensor, dim_size: int, reduce: Reduce = "sum") -
     """
     src = full_precision(src)
     if torch_scatter is not None and not torch.compiler.is_compiling():
-        return torch_scatter.scatter(src, index, dim=0, dim_size=dim_size, reduce=reduce)
+        reduced: Tensor = torch_scatter.scatter(src, index, dim=0, dim_size=dim_size, reduce=reduce)
+        return reduced
     return scatter_native(src, index, dim_size, reduce)
 
 

@@ -42,21 +42,21 @@ def read_yaml(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise InputError(f"--config {path} must hold one setting a line, such as 'beta: 2', got {short_repr(content)}.")
     try:
-        content = without_removed(content)
+        settings = without_removed(content)
     except InputError as error:
         raise InputError(f"--config {path}: {error}") from error
     names = list(RULES)
-    if {"dataset", "protocol", "probes"} <= content.keys():  # a run's own file, which names all settings of its time
-        content = {**EARLIER, **content}
-    for key in content:
+    if {"dataset", "protocol", "probes"} <= settings.keys():  # a run's own file, which names all settings of its time
+        settings = {**EARLIER, **settings}
+    for key in settings:
         if key not in names:
             close = difflib.get_close_matches(str(key), names, n=1)
             hint = f"did you mean {close[0]!r}?" if close else f"the settings are {', '.join(names)}."
             raise InputError(f"--config {path} has the unknown setting {short_repr(key)}; {hint}")
         kind, fits = _kind(getattr(Config(), key), get_type_hints(Config)[key])
-        if not fits(content[key]):
-            raise InputError(f"--config {path}: {key} must be {kind}, got {short_repr(content[key])}; mend that line.")
-    return content
+        if not fits(settings[key]):
+            raise InputError(f"--config {path}: {key} must be {kind}, got {short_repr(settings[key])}; mend that line.")
+    return settings
 
 
 def to_flags(settings: dict[str, Any]) -> list[str]:

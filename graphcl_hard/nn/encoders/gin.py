@@ -69,4 +69,5 @@ class GINEncoder(GraphEncoder):
         else:
             x = F.linear(x, first.weight) if x.is_floating_point() else look_up(x, first.weight)
             x = neighbour_sum(x, edges, own_weight, first.bias)
-        return second(F.relu(x, inplace=True).to(second.weight.dtype))
+        out: Tensor = second(F.relu(x, inplace=True).to(second.weight.dtype))
+        return out
