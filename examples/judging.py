@@ -27,7 +27,7 @@ TEST_SHARE = 0.25
 FEW_LABELS = 100
 OBJECTIVES = ("uniform", "debiased", "hard")
 DIFFERENCES = (
-    *(("uniform", "untrained"), ("hard", "untrained"), ("hard", "batch norm alone")),
+    *(("uniform", "untrained"), ("hard", "untrained"), ("hard", "batch norm only")),
     *(("debiased", "uniform"), ("hard", "uniform")),
 )
 

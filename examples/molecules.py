@@ -7,7 +7,7 @@ as a step before any regression. The molecules are those of RDKit's Free-Wilson 
 with an activity from ChEMBL (CHEMBL2321810, CC BY-SA 3.0), 4.3 to 9.2 on the log scale; RDKit tells no more of it.
 Atoms are what PyTorch Geometric's `from_smiles` says of them, one-hot; kinds of bonds are not used. In every fold,
 encoder and regression see the training molecules alone, and the encoder no activity.
-Beside the trained encoders: the untrained one; *batch norm alone*, in which nothing but batch norm's statistics moves;
+Beside the trained encoders: the untrained one; *batch norm only*, in which nothing but batch norm's statistics moves;
 and counts of Morgan fragments. Settings are the package's defaults; nothing was tuned.
 """
 
@@ -33,7 +33,7 @@ from graphcl_hard import HardInfoGraph
 DATA = Path(RDConfig.RDContribDir, "FreeWilson", "data")
 ENCODERS = {
     "untrained": {"epochs": 0},
-    "batch norm alone": {"lr": 0.0},
+    "batch norm only": {"lr": 0.0},
     "uniform": {"beta": 0.0, "tau_plus": 0.0},
     "hard": {},
 }

@@ -280,7 +280,7 @@ def test_the_table_shows_both_encoders_and_every_probe(tmp_path, capsys):
     shown = capsys.readouterr().out
     for text in (
         "untrained GIN",
-        "batch norm alone",
+        "batch norm only",
         "trained, epoch 2",
         "over untrained",
         "over batch norm",

@@ -21,7 +21,7 @@ PROBE_NAMES = {
 
 DIFFERENCES = {"difference": "over untrained", "learnt": "over batch norm"}
 CONTROL = (
-    "batch norm alone: the initial weights after as many epochs in which only the running statistics of batch norm "
+    "batch norm only: the initial weights after as many epochs in which only the running statistics of batch norm "
     "move; what training adds to that row, it has learnt."
 )
 
@@ -117,7 +117,7 @@ class Display:
             rows = {f"epoch {epoch}": scored for epoch, scored in others.items()}
             rows = {
                 _untrained(result): scores.get("untrained"),
-                "batch norm alone": scores.get("batch_norm"),
+                "batch norm only": scores.get("batch_norm"),
                 **rows,
                 epoch: scores.get("trained"),
             }
@@ -158,7 +158,7 @@ class Display:
         table = _table(f"{data['name']}: mean over seeds {seeds[0]} to {seeds[-1]}", with_p=False)
         names = {
             "untrained": _untrained(summary),
-            "batch_norm": "batch norm alone",
+            "batch_norm": "batch norm only",
             "trained": "trained",
             **DIFFERENCES,
         }

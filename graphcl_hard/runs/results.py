@@ -41,7 +41,7 @@ def compare(by_epoch: Mapping[int, CrossValidation], control: CrossValidation | 
 
     Args:
         by_epoch: epoch -> scores; 0 is the untrained encoder.
-        control: scores of the encoder in which batch norm alone moved, where it was scored.
+        control: scores of the encoder in which only batch norm moved, where it was scored.
         best: the epoch that "trained" is.
 
     Returns:
