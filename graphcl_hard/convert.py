@@ -126,7 +126,7 @@ def _chunks(arguments: Arguments, display: "Display", skip: Callable[[str], obje
     with display.download(arguments.source) as progress:
         graphs = load_graphs(source, data_dir=arguments.data_dir, progress=progress)
     for start in range(0, graphs.num_graphs, SHARD_GRAPHS):
-        yield graphs.part(start, min(start + SHARD_GRAPHS, graphs.num_graphs))
+        yield graphs[start : start + SHARD_GRAPHS]
 
 
 if __name__ == "__main__":

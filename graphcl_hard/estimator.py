@@ -20,9 +20,8 @@ from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from graphcl_hard.config import Config, Scale, Scope, View, names_in
-from graphcl_hard.data.graph_data import GraphData
+from graphcl_hard.data.graph_data import GraphSource
 from graphcl_hard.data.load import Graphs, open_graphs
-from graphcl_hard.data.shards import GraphShards
 from graphcl_hard.evaluation.checks import rescale
 from graphcl_hard.exceptions import InputError, first_line, short_repr, user_stacklevel
 from graphcl_hard.loader.features import FeatureMap
@@ -417,19 +416,19 @@ class HardInfoGraph(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         # Not get_params: a subclass need not have all of these as parameters.
         return to_config({name: getattr(self, name) for name in (*OWN, *SETTINGS)}, draw)
 
-    def _read(self, graphs: Graphs, encoder: str) -> GraphData | GraphShards:
+    def _read(self, graphs: Graphs, encoder: str) -> GraphSource:
         # Edge features that the encoder does not read are not checked.
         named = {"edge_label": self.edge_label, "edge_attr": self.edge_attr}
         edges: dict[str, Any] = named if encoder == "gine" else {"edge_attr": ()}
         return open_graphs(graphs, node_label=self.node_label, node_attr=self.node_attr, **edges)
 
-    def _fit(self, data: GraphData | GraphShards, config: Config) -> None:
+    def _fit(self, data: GraphSource, config: Config) -> None:
         warm = self.warm_start and self.__sklearn_is_fitted__()
         if warm and config.beta_schedule != "constant":
             raise InputError(f"A warm start needs `beta_schedule=constant`, got {config.beta_schedule!r}; set it.")
         self._train(self._fitted if warm else Fitted.start(data, config), data, config, config.epochs)
 
-    def _transform(self, data: GraphData | GraphShards, config: Config) -> npt.NDArray[np.floating]:
+    def _transform(self, data: GraphSource, config: Config) -> npt.NDArray[np.floating]:
         with self._threads():
             return rescale(self._fitted.embed(data, config.batch_size), config.scale)
 
@@ -440,7 +439,7 @@ class HardInfoGraph(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         self.features_ = fitted.features
         self.n_features_in_ = fitted.features.channels
 
-    def _train(self, fitted: Fitted, data: GraphData | GraphShards, config: Config, epochs: int) -> None:
+    def _train(self, fitted: Fitted, data: GraphSource, config: Config, epochs: int) -> None:
         def on_epoch(epoch: Epoch) -> None:
             share = epoch.effective_negatives
             logger.info("epoch %d: loss %.6g, effective negatives %.3g", epoch.epoch, epoch.loss, share)

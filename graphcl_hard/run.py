@@ -44,8 +44,7 @@ from graphcl_hard.runs.folder import default_folder
 from graphcl_hard.runs.resume import check_out
 
 if TYPE_CHECKING:
-    from graphcl_hard.data.graph_data import GraphData
-    from graphcl_hard.data.shards import GraphShards
+    from graphcl_hard.data.graph_data import GraphSource
     from graphcl_hard.runs.display import Display
 
 PROG = "python -m graphcl_hard.run"
@@ -180,7 +179,7 @@ def _run(config: Config) -> None:
         print(out)
 
 
-def _check_evaluation(config: Config, graphs: "GraphData | GraphShards", display: "Display") -> None:
+def _check_evaluation(config: Config, graphs: "GraphSource", display: "Display") -> None:
     from graphcl_hard.evaluation.checks import check_folds
 
     if graphs.num_classes < 2:

@@ -1,7 +1,6 @@
 """Collate graphs of PyTorch Geometric, networkx or SciPy into flat tensors."""
 
 import contextlib
-import dataclasses
 import itertools
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from typing import Any
@@ -15,7 +14,7 @@ from torch import Tensor
 from torch_geometric.data import Batch, Data
 
 from graphcl_hard.data.adjacency import clean_edges
-from graphcl_hard.data.graph_data import GraphData
+from graphcl_hard.data.graph_data import GraphData, GraphSource
 from graphcl_hard.data.readers import WEIGHT, Names, OneGraph, check_graph, read_data, read_matrix, read_networkx
 from graphcl_hard.data.shards import SHARD_GRAPHS, GraphShards
 from graphcl_hard.exceptions import InputError, short_repr
@@ -29,7 +28,7 @@ READERS: dict[str, Callable[..., OneGraph]] = {
 
 
 def to_graph_data(
-    graphs: Iterable[Any] | GraphData | GraphShards,
+    graphs: Iterable[Any] | GraphSource,
     *,
     node_label: str | None = None,
     node_attr: str | Sequence[str] | None = None,
@@ -79,11 +78,7 @@ def to_graph_data(
     """
     names = attribute_names(node_label, node_attr, edge_label, edge_attr)
     if isinstance(graphs, (GraphData, GraphShards)):
-        columns = unused_columns(graphs, names)
-        if isinstance(graphs, GraphShards):
-            return graphs.without(*columns).whole()
-        without: dict[str, Any] = dict.fromkeys(columns)
-        return dataclasses.replace(graphs, **without) if columns else graphs
+        return graphs.without(*unused_columns(graphs, names)).whole()
     given = list(iterate_graphs(graphs))
     if not given:
         raise InputError("graphs must have at least one graph, got none; give a list of graphs.")
@@ -186,7 +181,7 @@ def _names(given: Any, what: str) -> tuple[str, ...] | None:
     return tuple(names)
 
 
-def unused_columns(graphs: GraphData | GraphShards, names: Names) -> list[str]:
+def unused_columns(graphs: GraphSource, names: Names) -> list[str]:
     """Return the columns of a data set in flat tensors that were not requested.
 
     Raises:
@@ -203,7 +198,7 @@ def unused_columns(graphs: GraphData | GraphShards, names: Names) -> list[str]:
     return [*nodes, *(["edge_attr"] if names.edge_attr == () else [])]
 
 
-def iterate_graphs(graphs: Iterable[Any]) -> Iterator[Any]:
+def iterate_graphs(graphs: Iterable[Any] | GraphSource) -> Iterator[Any]:
     """Return an iterator over the graphs of a list, a dataset or any iterable.
 
     Raises:

@@ -3,12 +3,89 @@
 import dataclasses
 from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+
+from graphcl_hard.exceptions import InputError
+
+
+class GraphSource(Protocol):
+    """A data set of G graphs with N nodes and E directed edges, in memory (`GraphData`) or on disk (`GraphShards`).
+
+    This is what everything after loading needs of a data set. Its attributes are described in `GraphData`.
+    """
+
+    @property
+    def name(self) -> str:
+        """Name of the data set."""
+
+    @property
+    def node_ptr(self) -> Tensor:
+        """(G + 1,) int64, offsets of the nodes of each graph."""
+
+    @property
+    def edge_ptr(self) -> Tensor:
+        """(G + 1,) int64, offsets of the edges of each graph."""
+
+    @property
+    def y(self) -> Tensor:
+        """(G,) int64, class of each graph."""
+
+    @property
+    def columns(self) -> frozenset[str]:
+        """Which of node_label, node_attr, edge_label and edge_attr the graphs have."""
+
+    @property
+    def num_graphs(self) -> int:
+        """Number of graphs G."""
+
+    @property
+    def num_nodes(self) -> int:
+        """Number of nodes N in all graphs."""
+
+    @property
+    def num_edges(self) -> int:
+        """Number of directed edges E in all graphs."""
+
+    @property
+    def num_classes(self) -> int:
+        """Number of classes C."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int | slice) -> "GraphData":
+        """Return a graph, or the graphs of a slice, in memory."""
+
+    def chunks(self) -> "Iterator[GraphData]":
+        """Yield the graphs in order, as many at a time as are in memory at a time."""
+
+    def whole(self) -> "GraphData":
+        """Return the data set in memory."""
+
+    def without(self, *columns: str) -> "GraphSource":
+        """Return the same data set without these columns."""
+
+
+def bounds(index: int | slice, size: int) -> tuple[int, int]:
+    """Return the range [start, stop) that an index or a slice of a data set of `size` graphs selects.
+
+    Raises:
+        IndexError: there is no such graph.
+        InputError: the slice has a step.
+    """
+    if isinstance(index, slice):
+        start, stop, step = index.indices(size)
+        if step != 1:
+            raise InputError(f"A slice of a data set must have the step 1, got {step}; select the graphs one by one.")
+        return start, max(start, stop)
+    start = index + size if index < 0 else index
+    if not 0 <= start < size:
+        raise IndexError(f"The data set has {size} graphs, got the index {index}.")
+    return start, start + 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,8 +131,12 @@ class GraphData:
         names = ("node_label", "node_attr", "edge_label", "edge_attr")
         return frozenset(name for name in names if getattr(self, name) is not None)
 
-    def part(self, start: int, stop: int) -> "GraphData":
-        """Return the graphs in [`start`, `stop`), with the label values of the whole data set."""
+    def __len__(self) -> int:
+        return self.num_graphs
+
+    def __getitem__(self, index: int | slice) -> "GraphData":
+        """Return a graph, or the graphs of a slice, with the label values of the whole data set."""
+        start, stop = bounds(index, self.num_graphs)
         nodes, edges = (slice(int(ptr[start]), int(ptr[stop])) for ptr in (self.node_ptr, self.edge_ptr))
         rows = {"node_label": nodes, "node_attr": nodes, "edge_label": edges, "edge_attr": edges}
         columns: dict[str, Any] = {name: getattr(self, name)[rows[name]] for name in self.columns}
@@ -67,6 +148,15 @@ class GraphData:
             y=self.y[start:stop],
             **columns,
         )
+
+    def without(self, *columns: str) -> "GraphData":
+        """Return the same data set without these columns."""
+        removed: dict[str, Any] = dict.fromkeys(columns)
+        return dataclasses.replace(self, **removed) if columns else self
+
+    def whole(self) -> "GraphData":
+        """Return the data set itself, which is in memory."""
+        return self
 
     def chunks(self) -> Iterator["GraphData"]:
         """Yield the data set itself, as one chunk."""

@@ -15,7 +15,7 @@ from torch.utils.data import Subset
 from torch_geometric.data import InMemoryDataset
 
 from graphcl_hard.data.collate import attribute_names, iterate_graphs, to_chunks, to_graph_data, unused_columns
-from graphcl_hard.data.graph_data import GraphData
+from graphcl_hard.data.graph_data import GraphData, GraphSource
 from graphcl_hard.data.shard_writer import write_shards
 from graphcl_hard.data.shards import WINDOW, GraphShards
 from graphcl_hard.data.tu.cache import read_cached
@@ -94,7 +94,7 @@ def load_graphs(
 
 def open_dataset(
     name_or_path: str, *, data_dir: str | Path | None = None, progress: Progress | None = None
-) -> GraphData | GraphShards:
+) -> GraphSource:
     """Load a data set as `load_graphs` does, but leave shards with more than 16,384 graphs on disk."""
     if is_path(name_or_path) and is_shards(path := Path(os.path.expanduser(name_or_path))):
         shards = GraphShards(path)
@@ -102,11 +102,11 @@ def open_dataset(
     return load_graphs(name_or_path, data_dir=data_dir, progress=progress)
 
 
-Graphs = Iterable[Any] | GraphData | GraphShards
+Graphs = Iterable[Any] | GraphSource
 """Graphs of any source; `to_graph_data` lists the kinds."""
 
 
-def open_graphs(graphs: Graphs, **names: Any) -> GraphData | GraphShards:
+def open_graphs(graphs: Graphs, **names: Any) -> GraphSource:
     """Collate graphs as `to_graph_data` does, in memory or on disk, depending on their number.
 
     `GraphShards` of more than 16,384 graphs stay on disk. Iterables, and datasets that are not known to be in memory,

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from graphcl_hard._tensor import offsets
-from graphcl_hard.data.graph_data import GraphData
+from graphcl_hard.data.graph_data import GraphData, bounds
 from graphcl_hard.data.tu.names import SHARDS_INDEX as INDEX
 from graphcl_hard.exceptions import InputError, first_line, short_repr
 from graphcl_hard.io._tensor_rows import TensorRows
@@ -115,6 +115,13 @@ class GraphShards:
     def num_classes(self) -> int:
         """Number of classes C."""
         return int(self.y.max()) + 1
+
+    def __len__(self) -> int:
+        return self.num_graphs
+
+    def __getitem__(self, index: int | slice) -> GraphData:
+        """Read a graph, or the graphs of a slice, into memory."""
+        return self.read([bounds(index, self.num_graphs)])
 
     def without(self, *columns: str) -> "GraphShards":
         """Return the same data set without these columns, which are then not read."""

@@ -9,8 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from graphcl_hard.data.graph_data import GraphData
-from graphcl_hard.data.shards import GraphShards
+from graphcl_hard.data.graph_data import GraphData, GraphSource
 from graphcl_hard.exceptions import InputError, user_stacklevel
 
 Values = tuple[tuple[Hashable, ...], ...]
@@ -58,7 +57,7 @@ def label_values(label: Tensor | None, values: Values | None) -> Values:
     return tuple(tuple(range(largest + 1)) for largest in label.amax(dim=0).tolist())
 
 
-def label_values_of(graphs: GraphData | GraphShards, what: str) -> Values:
+def label_values_of(graphs: GraphSource, what: str) -> Values:
     """Return the label values of a data set's nodes or edges (`what`), which are the same in all its chunks."""
     first = next((chunk for chunk in graphs.chunks() if getattr(chunk, f"num_{what}s")), None)
     return (

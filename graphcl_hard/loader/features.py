@@ -9,8 +9,7 @@ import torch
 from torch import Tensor
 
 from graphcl_hard._tensor import one_hot
-from graphcl_hard.data.graph_data import GraphData
-from graphcl_hard.data.shards import GraphShards
+from graphcl_hard.data.graph_data import GraphData, GraphSource
 from graphcl_hard.exceptions import InputError
 from graphcl_hard.loader.columns import (
     Values,
@@ -41,7 +40,7 @@ class EdgeFeatureMap:
     std: tuple[float, ...] = ()
 
     @classmethod
-    def fit(cls, graphs: GraphData | GraphShards, keep_binary: bool = False) -> "EdgeFeatureMap":
+    def fit(cls, graphs: GraphSource, keep_binary: bool = False) -> "EdgeFeatureMap":
         """Return the map of all edge attributes and edge labels of a data set.
 
         Attributes are standardised over the data set, column by column. With `keep_binary`, columns that contain only 0
@@ -142,7 +141,7 @@ class FeatureMap:
     @classmethod
     def fit(
         cls,
-        graphs: GraphData | GraphShards,
+        graphs: GraphSource,
         use_node_attr: bool = False,
         keep_binary: bool = False,
         with_edges: bool = False,

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from graphcl_hard.data.batch import GraphBatch
-from graphcl_hard.data.graph_data import GraphData
+from graphcl_hard.data.graph_data import GraphSource
 from graphcl_hard.data.shards import WINDOW, GraphShards
 from graphcl_hard.loader.features import FeatureMap
 from graphcl_hard.loader.in_memory import GraphBatches, check_enough
@@ -38,19 +38,20 @@ class Batches(Protocol):
 
 
 def make_batches(
-    graphs: GraphData | GraphShards,
+    graphs: GraphSource,
     features: FeatureMap,
     device: torch.device | str = "cpu",
     dtype: torch.dtype = torch.float32,
 ) -> Batches:
-    """The set with its features, on a device, in memory or from the disk as it is given.
+    """Return the batches of a data set with its features, on a device; a data set on disk is streamed.
 
     Raises:
-        InputError: the set has other attributes, or another number of label columns, than the features.
+        InputError: the data set has other attributes, or another number of label columns, than the features.
     """
     if isinstance(graphs, GraphShards):
         return StreamedBatches(graphs, features, device, dtype)
-    return GraphBatches(graphs, features.apply(graphs), device, dtype, features.apply_edges(graphs))
+    whole = graphs.whole()
+    return GraphBatches(whole, features.apply(whole), device, dtype, features.apply_edges(whole))
 
 
 class StreamedBatches:

@@ -13,8 +13,7 @@ import torch
 from lightning_fabric import Fabric
 
 from graphcl_hard.config import Config
-from graphcl_hard.data.graph_data import GraphData
-from graphcl_hard.data.shards import GraphShards
+from graphcl_hard.data.graph_data import GraphSource
 from graphcl_hard.evaluation.checks import rescale
 from graphcl_hard.evaluation.cross_validation import CrossValidation
 from graphcl_hard.evaluation.effective_rank import effective_rank
@@ -45,7 +44,7 @@ Array = npt.NDArray[np.floating]
 
 def run_seeds(
     config: Config,
-    graphs: GraphData | GraphShards,
+    graphs: GraphSource,
     features: FeatureMap,
     display: Display,
     processes: Processes | None = None,
@@ -97,7 +96,7 @@ class SeedRun:
     def __init__(
         self,
         config: Config,
-        graphs: GraphData | GraphShards,
+        graphs: GraphSource,
         features: FeatureMap,
         folder: RunFolder,
         display: Display,
@@ -327,7 +326,7 @@ def best_epoch(by_epoch: Mapping[int, CrossValidation]) -> int:
     return max((epoch for epoch in by_epoch if epoch > 0), key=lambda epoch: by_epoch[epoch].accuracy.mean())
 
 
-def describe(graphs: GraphData | GraphShards, features: FeatureMap) -> dict[str, Any]:
+def describe(graphs: GraphSource, features: FeatureMap) -> dict[str, Any]:
     """Return the description of a data set for result.json."""
     edges = {} if features.edges is None else {"edge_features": features.edges.description}
     return {

@@ -8,8 +8,7 @@ import torch
 from lightning_fabric import Fabric
 
 from graphcl_hard.config import Config
-from graphcl_hard.data.graph_data import GraphData
-from graphcl_hard.data.shards import GraphShards
+from graphcl_hard.data.graph_data import GraphSource
 from graphcl_hard.loader.features import FeatureMap
 from graphcl_hard.loader.streaming import Batches, make_batches
 from graphcl_hard.losses.local_global import local_global_info_nce, local_global_jsd
@@ -71,9 +70,7 @@ def _build_encoder(config: Config, in_channels: int, batches: Batches | None) ->
     return MessagePassingEncoder(config.encoder, *sizes, **options)
 
 
-def prepare(
-    config: Config, graphs: GraphData | GraphShards, features: FeatureMap, fabric: Fabric
-) -> tuple[Batches, TrainingState]:
+def prepare(config: Config, graphs: GraphSource, features: FeatureMap, fabric: Fabric) -> tuple[Batches, TrainingState]:
     """The set on the device, and a training that has not begun."""
     device, dtype = place(fabric, config)
     batches = make_batches(graphs, features, device, dtype)

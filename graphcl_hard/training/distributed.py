@@ -18,8 +18,7 @@ from torch.nn import Module
 from graphcl_hard._tensor import refuse_second_derivatives
 from graphcl_hard.config import Config
 from graphcl_hard.data.batch import GraphBatch
-from graphcl_hard.data.graph_data import GraphData
-from graphcl_hard.data.shards import GraphShards
+from graphcl_hard.data.graph_data import GraphSource
 from graphcl_hard.exceptions import InputError, first_line
 from graphcl_hard.loader.features import FeatureMap
 from graphcl_hard.nn.synced_batch_norm import collect, synchronised
@@ -166,7 +165,7 @@ class _Gather(torch.autograd.Function):
         return grad[ctx.share.start : ctx.share.stop], None
 
 
-def follow(config: Config, graphs: GraphData | GraphShards, features: FeatureMap, processes: Processes) -> None:
+def follow(config: Config, graphs: GraphSource, features: FeatureMap, processes: Processes) -> None:
     """Take this process's share of each training that the first one starts, until that has no more to start."""
     while (message := processes.tell()) is not None:
         seed, epoch, tensors = message

@@ -13,8 +13,8 @@ import numpy.typing as npt
 import torch
 
 from graphcl_hard.config import RULES, Config, Scope, names_in, without_removed
-from graphcl_hard.data.graph_data import GraphData
-from graphcl_hard.data.shards import PER_EDGE, GraphShards
+from graphcl_hard.data.graph_data import GraphSource
+from graphcl_hard.data.shards import PER_EDGE
 from graphcl_hard.exceptions import InputError
 from graphcl_hard.io.checksum import read_checksummed, write_checksummed
 from graphcl_hard.loader.features import FeatureMap
@@ -49,7 +49,7 @@ class Fitted:
         self.history = history
 
     @classmethod
-    def start(cls, data: GraphData | GraphShards, config: Config) -> "Fitted":
+    def start(cls, data: GraphSource, config: Config) -> "Fitted":
         """A model with its initial weights, and the features of a set.
 
         Raises:
@@ -78,9 +78,7 @@ class Fitted:
         assert isinstance(self.state.model.encoder, GraphEncoder)
         return self.state.model.encoder
 
-    def train(
-        self, data: GraphData | GraphShards, config: Config, epochs: int, on_epoch: Callable[[Epoch], object]
-    ) -> None:
+    def train(self, data: GraphSource, config: Config, epochs: int, on_epoch: Callable[[Epoch], object]) -> None:
         """Go on for some epochs over a set; what fails leaves all as it was.
 
         Raises:
@@ -114,7 +112,7 @@ class Fitted:
             self.history[:] = history
             raise
 
-    def embed(self, data: GraphData | GraphShards, batch_size: int) -> npt.NDArray[np.floating]:
+    def embed(self, data: GraphSource, batch_size: int) -> npt.NDArray[np.floating]:
         """The graph embeddings of a set, (G, L*H)."""
         parameter = next(self.encoder.parameters())
         batches = make_batches(data, self.features, parameter.device, parameter.dtype)

@@ -48,7 +48,7 @@ def same(first, second):
 
 def joined(whole, runs):
     """The graphs of some runs, one by one."""
-    parts = [whole.part(graph, graph + 1) for start, stop in runs for graph in range(start, stop)]
+    parts = [whole[graph] for start, stop in runs for graph in range(start, stop)]
     shifts = np.cumsum([0] + [part.num_nodes for part in parts])
     columns = {name: torch.cat([getattr(part, name) for part in parts]) for name in COLUMNS}
     return dataclasses.replace(
@@ -74,6 +74,25 @@ def test_every_run_of_graphs_is_what_was_written(tmp_path, size):
         same(shards.read(runs), joined(whole, runs))
     assert sum(chunk.num_graphs for chunk in GraphShards(tmp_path / "set").chunks()) == 40
     same(load_graphs(str(tmp_path / "set")), whole)
+
+
+def test_graphs_are_selected_by_index_and_slice_in_memory_and_on_disk(tmp_path, toy):
+    shards = write_shards(tmp_path / "set", (toy[at : at + 10] for at in range(0, 24, 10)))
+    assert len(toy) == len(shards) == 24
+    for index in (0, 11, -1, slice(3, 15), slice(None), slice(-4, None), slice(5, 5), slice(9, 2)):
+        start, stop = (index % 24, index % 24 + 1) if isinstance(index, int) else index.indices(24)[:2]
+        for source in (toy, shards):
+            found = source[index]
+            assert found.num_graphs == max(0, stop - start)
+            assert torch.equal(found.y, toy.y[start:stop])
+            assert torch.equal(found.node_ptr.diff(), toy.node_ptr.diff()[start:stop])
+            assert torch.equal(found.edge_ptr.diff(), toy.edge_ptr.diff()[start:stop])
+    for source in (toy, shards):
+        for index in (24, -25):
+            with pytest.raises(IndexError, match=f"has 24 graphs, got the index {index}"):
+                source[index]
+        with pytest.raises(InputError, match="must have the step 1, got 2"):
+            source[::2]
 
 
 def test_columns_can_be_left_unread(tmp_path):

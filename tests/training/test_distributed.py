@@ -313,7 +313,7 @@ def test_two_processes_stream_one_set(tmp_path):
     label = torch.randint(3, (3 * graphs, 1), generator=torch.Generator().manual_seed(0))
     offsets, y = torch.arange(graphs + 1), torch.zeros(graphs, dtype=torch.int64)
     paths = GraphData("paths", 3 * offsets, torch.stack([edges, others]), 4 * offsets, y, label)
-    write_shards(tmp_path / "set", (paths.part(at, min(at + 5000, graphs)) for at in range(0, graphs, 5000)))
+    write_shards(tmp_path / "set", (paths[at : at + 5000] for at in range(0, graphs, 5000)))
     words = ["--dataset", str(tmp_path / "set"), "--no-evaluate", "--epochs", "2", "--batch-size", "3000"]
     assert main([*WORDS, *words, "--out", str(tmp_path / "alone")]) == 0
     status, _, err = ended(torchrun(*words, "--out", str(tmp_path / "together")))
