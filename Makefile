@@ -5,7 +5,7 @@ PY = .venv/bin/python
 # Twice quiet: setuptools' remarks on editable installs are not for the user; errors still show.
 PIP = $(PY) -m pip install --quiet --quiet --constraint constraints.txt
 
-.PHONY: help run test test-long test-lowest lint api docs bench audit fuzz
+.PHONY: help run test test-slow test-all test-long test-lowest lint api docs bench audit fuzz
 
 help:  ## list these targets
 	@awk -F ':.*  ## ' '/^[a-z-]+:.*  ## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -13,8 +13,18 @@ help:  ## list these targets
 run: .venv/installed  ## train on MUTAG and print the scores
 	$(PY) -m graphcl_hard.run --dataset MUTAG
 
+# The fast tests reach every module. Two processes of one thread each take less time than one process of two threads.
 test: .venv/installed  ## run the fast tests
-	$(PY) -m pytest
+	OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 --dist loadfile -m 'not slow and not alone and not long' $(call record,fast)
+
+test-slow: .venv/installed  ## run the tests that `make test` leaves out
+	OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 --dist worksteal -m 'slow and not alone and not long' $(call record,slow)
+	$(PY) -m pytest -m 'alone and not long' $(call record,alone)
+
+test-all: test test-slow  ## run the fast tests and the slow ones
+
+# With RECORDS=FOLDER, each of the three leaves there what passed and how long it took.
+record = $(if $(RECORDS),--record=$(RECORDS)/$(1).json)
 
 # Three hours and more: two hours of soak, sixty more moments of kill -9 and what else is marked `long`, and a fuzz
 # campaign of ten times the cases. Each leaves its record under experiments/results/.

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 
+import pytest
 import yaml
 from helpers.lowest import LEFT_OUT, lowest
 from helpers.paths import ROOT
@@ -51,6 +52,7 @@ def test_the_lowest_versions_are_those_of_setup_cfg():
         assert line == f"{name}>={found.get(name, '2.4')}"
 
 
+@pytest.mark.slow
 def test_long_tests_run_only_when_they_are_asked_for():
     command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "tests/losses/test_local_global.py"]
     collected = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False).stdout
@@ -59,6 +61,7 @@ def test_long_tests_run_only_when_they_are_asked_for():
     assert "1 deselected" in collected
 
 
+@pytest.mark.slow
 def test_a_record_says_what_passed_and_what_did_not(tmp_path):
     """Also of an error before a test, which is neither."""
     shutil.copy(ROOT / "tests" / "conftest.py", tmp_path)

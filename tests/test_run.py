@@ -239,6 +239,7 @@ def test_best_epoch_is_labelled_optimistic_and_never_below_the_last(tmp_path, ca
     assert min(others) < max(others)
 
 
+@pytest.mark.slow
 def test_chosen_epochs_are_scored_on_the_same_folds_and_kept(tmp_path, capsys):
     words = [*SMALL, "--epochs", "3", "--no-pictures", "--scale", "linear", "--out"]
     assert main([*words, str(tmp_path / "run"), "--score-epochs", "1", "2"]) == 0
@@ -275,6 +276,7 @@ def test_no_epochs_score_the_untrained_encoder_alone(finished, tmp_path):
     assert not (out / "seed-0" / "training.png").exists()
 
 
+@pytest.mark.slow
 def test_the_table_shows_both_encoders_and_every_probe(tmp_path, capsys):
     assert main([*SMALL, "--probes", "svm", "knn", "logistic", "linear-svm", "--out", str(tmp_path / "run")]) == 0
     shown = capsys.readouterr().out
@@ -299,6 +301,7 @@ def test_quiet_prints_the_folder_alone(tmp_path, capsys):
     assert capsys.readouterr().out == f"{tmp_path / 'run'}\n"
 
 
+@pytest.mark.slow
 def test_overwrite_replaces_a_run_and_without_it_nothing_is_lost(finished, tmp_path, capsys):
     before = {p.name: p.read_bytes() for p in finished.iterdir()}
     assert main([*SMALL, "--out", str(finished)]) == 2
@@ -459,6 +462,7 @@ def start(tmp_path, *words, **options):
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
 
 
+@pytest.mark.slow
 def test_ctrl_c_leaves_a_readable_folder(tmp_path):
     process = start(tmp_path, "--epochs", "100000")
     metrics = tmp_path / "run" / "metrics.csv"
@@ -476,6 +480,7 @@ def test_ctrl_c_leaves_a_readable_folder(tmp_path):
     assert not [name for name in os.listdir(tmp_path / "run") if name.startswith(".")]
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_one_sentence_and_leaves_no_torn_file(tmp_path):
     def limit():  # files may not grow past 10 kB: the encoder does not fit
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -502,6 +507,7 @@ def test_no_arguments_at_all_runs_mutag(tmp_path, monkeypatch, capsys):
     assert "taken" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("delay", [1.0, 2.0, 3.0, 4.0])
 def test_ctrl_c_while_starting_up_ends_with_130(tmp_path, delay):
     process = start(tmp_path, "--epochs", "100000")
@@ -515,6 +521,7 @@ def test_ctrl_c_while_starting_up_ends_with_130(tmp_path, delay):
     assert "Traceback" not in error
 
 
+@pytest.mark.slow
 def test_a_reader_that_goes_away_does_not_end_the_run(tmp_path):
     process = start(tmp_path, *SMALL, "--seeds", "2")
     process.stdout.close()
@@ -526,6 +533,7 @@ def test_a_reader_that_goes_away_does_not_end_the_run(tmp_path):
     assert (tmp_path / "run" / "summary.json").exists()
 
 
+@pytest.mark.slow
 def test_a_locale_without_the_signs_still_has_its_table(tmp_path):
     process = start(tmp_path, *SMALL, env={**os.environ, "PYTHONIOENCODING": "ascii"})
     shown, error = process.communicate(timeout=120)
@@ -572,6 +580,7 @@ def accuracies(folder):
     return {key: np.mean(load(folder)["scores"]["svm"][key]["accuracy"]) for key in ("untrained", "trained")}
 
 
+@pytest.mark.slow
 def test_a_planted_signal_is_found_and_shuffled_labels_give_chance(tmp_path):
     sizes = np.random.default_rng(0).integers(6, 15, 60)
     graphs = [nx.cycle_graph(n) if i % 2 else nx.star_graph(n) for i, n in enumerate(sizes)]
@@ -608,6 +617,7 @@ def test_a_broken_folder_names_file_and_line_and_nothing_is_written(tmp_path, ca
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.mirror
 @pytest.mark.parametrize(
     ("dataset", "features"),
@@ -641,6 +651,7 @@ def test_each_of_the_sets_runs_to_the_end(dataset, features, tmp_path):
     assert accuracies(tmp_path / "run")["trained"] > 1 / result["dataset"]["classes"]
 
 
+@pytest.mark.slow
 @pytest.mark.mirror
 def test_node_attributes_are_used_on_request(tmp_path):
     words = ["--dataset", "ENZYMES", "--use-node-attr", *SMALL, "--repeats", "1", "--data-dir", str(tmp_path / "data")]
@@ -648,6 +659,7 @@ def test_node_attributes_are_used_on_request(tmp_path):
     assert load(tmp_path / "run")["dataset"]["features"] == "18 node attributes, standardised; 3 node labels, one-hot"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [

@@ -35,6 +35,7 @@ def test_the_wheel_holds_the_package_and_mutag(wheel):
     assert {top for top in tops if not top.endswith(".dist-info")} == {"graphcl_hard"}
 
 
+@pytest.mark.slow
 def test_the_installed_wheel_runs_elsewhere(wheel, tmp_path):
     site, work = tmp_path / "site", tmp_path / "work"
     work.mkdir()

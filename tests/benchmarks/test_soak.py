@@ -22,6 +22,7 @@ def soaked(kind, out, *words):
     return json.loads((out / f"{kind}.json").read_text())
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize(("kind", "rounds", "blocks"), [("estimator", 60, 30), ("sweep", 7, 1000)])
 def test_rounds_of_work_leave_nothing_open_and_nothing_in_memory(kind, rounds, blocks, tmp_path):
     """`blocks`: of Python's allocator, a round, a few times what was measured; it counts without noise.

@@ -212,6 +212,7 @@ def test_ratios_are_of_the_same_repeat():
     assert [speed_report.digits(value) for value in (12.34, 0.01234, 0.0)] == ["12.3", "0.0123", "0"]
 
 
+@pytest.mark.slow
 def test_quick_run_writes_everything_and_a_section_made_again_replaces_its_own_record(tmp_path):
     done = run("--quick", "--out", str(tmp_path))
     assert done.returncode == 0, done.stderr

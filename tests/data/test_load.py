@@ -339,6 +339,7 @@ class TestCache:
         assert {path.name for path in (root / "TINY" / "processed").iterdir()} <= {"tu_arrays.safetensors", ".lock"}
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 def test_two_processes_ask_for_one_set_at_once(tmp_path):
     write_zip(tmp_path / "m")

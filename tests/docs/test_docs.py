@@ -169,6 +169,7 @@ def run_blocks(path):
     return document.namespace
 
 
+@pytest.mark.slow
 def test_readme(checkout):
     names = run_blocks(README)
     assert names["vectors"].shape == (188, 96)
@@ -190,6 +191,7 @@ OF_THEIR_OWN = (README, ROOT / "docs" / "python.md")
 WITH_BLOCKS = [path for path in PAGES + MODULES if path not in OF_THEIR_OWN and list(parse(path))]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", WITH_BLOCKS, ids=lambda path: path.name)
 def test_page(path, checkout):
     run_blocks(path)

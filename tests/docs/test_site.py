@@ -81,6 +81,7 @@ COMPLAINTS = {
 }
 
 
+@pytest.mark.slow
 def test_every_page_reads_well(site, address, opened):
     tab, heard = opened
     found = {}
@@ -95,6 +96,7 @@ def test_every_page_reads_well(site, address, opened):
     assert found == {}
 
 
+@pytest.mark.slow
 def test_mathematics_has_its_font(address, opened):
     tab, _ = opened
     tab.goto(address + "theory.html")
@@ -103,6 +105,7 @@ def test_mathematics_has_its_font(address, opened):
     assert tab.evaluate(loaded) == ["loaded"]
 
 
+@pytest.mark.slow
 def test_the_search_finds_an_objective(address, opened):
     tab, heard = opened
     tab.goto(address, wait_until="networkidle")

@@ -292,6 +292,7 @@ def test_interrupt_stops_between_two_fits(monkeypatch):
     assert len(fits) - at_interrupt[0] <= 8
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="sends SIGINT to a child")
 def test_interrupt_ends_a_long_run():
     code = (

@@ -32,6 +32,7 @@ def read(path):
     return scores
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("module", [images, text])
 def test_an_example_runs_and_writes_its_table(module, monkeypatch, tmp_path, capsys):
     name = module.__name__
@@ -56,6 +57,7 @@ def test_every_objective_trains_an_encoder_of_its_own(module, vectors_of):
     assert len({row.tobytes() for row in rows}) == 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", BASELINE)
 def test_help_says_what_it_is(name):
     command = [sys.executable, str(EXAMPLES / f"{name}.py"), "--help"]
@@ -129,6 +131,7 @@ def vectors_of(monkeypatch):
     return run
 
 
+@pytest.mark.slow
 def test_images_do_not_see_labels(vectors_of, monkeypatch):
     digits = images.load_digits()
     monkeypatch.setattr(images, "load_digits", lambda: digits)
@@ -138,6 +141,7 @@ def test_images_do_not_see_labels(vectors_of, monkeypatch):
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.slow
 def test_sentences_do_not_see_labels(vectors_of, monkeypatch):
     sentences, functions, modules = text.corpus()
     monkeypatch.setattr(text, "corpus", lambda: (sentences, functions, modules))
@@ -185,6 +189,7 @@ def test_the_corpus_has_each_sentence_once_and_500_a_module():
     assert min(len(sentence.split()) for sentence in sentences) >= 6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("hash_seed", ["1", "2"])
 def test_the_corpus_is_the_same_in_every_process(hash_seed):
     command = [sys.executable, "-c", "import text; print('|'.join(text.corpus().ravel()))"]
@@ -193,6 +198,7 @@ def test_the_corpus_is_the_same_in_every_process(hash_seed):
     assert done.stdout.strip() == "|".join(text.corpus().ravel())
 
 
+@pytest.mark.slow
 def test_molecules_run_and_write_their_table(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(sys, "argv", ["molecules.py", "--repeats", "1", "--molecules", "60", "--out", str(tmp_path)])
     molecules.main()
@@ -204,6 +210,7 @@ def test_molecules_run_and_write_their_table(monkeypatch, tmp_path, capsys):
     assert f"rdkit {version('rdkit')}" in table
 
 
+@pytest.mark.slow
 def test_encoders_of_molecules_see_the_training_folds_alone(monkeypatch):
     smiles, activity = molecules.molecules()
     smiles, activity = smiles[:40], activity[:40]
@@ -246,6 +253,7 @@ def test_the_committed_table_of_molecules_is_that_of_its_scores():
     assert (EXAMPLES / "results" / "molecules.md").read_text().startswith(table + "\n")
 
 
+@pytest.mark.slow
 def test_own_graphs_fall_into_clusters():
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     command = [sys.executable, str(EXAMPLES / "own_graphs.py")]

@@ -401,6 +401,7 @@ def test_a_run_that_was_made_again_is_scored_again(runs, tmp_path):
     assert all(one["accuracy"][0][0] == embedding_sum(tmp_path / "runs", cell.method, "trained") for one in entries)
 
 
+@pytest.mark.slow
 def test_probes_see_the_scale_that_the_runs_probes_see(runs):
     cell = CELLS[0]
     embedding, labels, _ = few_labels._read_run(cell, runs)
@@ -431,6 +432,7 @@ def test_unfinished_runs_and_absent_ones_are_left_out(runs, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_processes_give_the_same_files_as_one(runs, tmp_path, monkeypatch):
     cells = CELLS[0:4:2]
     for cell in cells:  # a part of the graphs is scored sooner

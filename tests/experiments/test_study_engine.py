@@ -119,6 +119,7 @@ def wait_until(condition, process, seconds=120):
     return found
 
 
+@pytest.mark.slow
 def test_killed_twice_it_ends_with_the_same_records_and_report(plan, undisturbed, tmp_path):
     words = command(plan, tmp_path)
     workers = []
@@ -144,6 +145,7 @@ def test_killed_twice_it_ends_with_the_same_records_and_report(plan, undisturbed
     assert tables_of(tmp_path) == tables_of(undisturbed)
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_ends_it_and_its_workers_and_it_can_go_on(plan, tmp_path, number, status):
     words = command(plan, tmp_path, "--methods", "uniform", "--jobs", "1")
@@ -162,6 +164,7 @@ def test_a_signal_ends_it_and_its_workers_and_it_can_go_on(plan, tmp_path, numbe
     assert bool(unfinished(tmp_path)) == (number == signal.SIGINT)
 
 
+@pytest.mark.slow
 def test_a_cluster_that_loses_a_worker_does_every_cell_once(plan, undisturbed, tmp_path):
     """Two Dask workers in a folder of their own, without the study's modules; one is killed while it trains."""
     elsewhere = tmp_path / "elsewhere"
@@ -217,6 +220,7 @@ def share_seen(_cell, _runs, threads):
         return {"torch": torch.get_num_threads(), "joblib": effective_n_jobs(-1), "pools": pools, "pid": os.getpid()}
 
 
+@pytest.mark.slow
 def test_workers_share_the_cores(tmp_path, monkeypatch):
     monkeypatch.setattr(engine, "run_cell", share_seen)
     monkeypatch.setattr(engine, "cpu_count", lambda: 4)
@@ -235,6 +239,7 @@ def deadly(one, runs, _threads):
     return {"status": "finished"}
 
 
+@pytest.mark.slow
 def test_a_cell_fails_when_workers_died_on_it_twice_and_the_others_go_on(tmp_path, monkeypatch):
     monkeypatch.setattr(engine, "run_cell", deadly)
     names = ["sound", "deadly", "unlucky", "other"]
@@ -248,6 +253,7 @@ def test_a_cell_fails_when_workers_died_on_it_twice_and_the_others_go_on(tmp_pat
     assert "2 workers died on this cell (SIGKILL(-9)); it may want" in found["TOY", "deadly", 0]["error"]
 
 
+@pytest.mark.slow
 def test_a_failed_cell_is_recorded_and_tried_again_on_request_only(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("GRAPHCL_HARD_MIRROR", str(tmp_path))
     data = tmp_path / "data"

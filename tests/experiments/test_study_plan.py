@@ -68,6 +68,7 @@ def test_a_cell_has_its_own_settings_and_the_shared_ones(plan):
     assert cells["wl"].config() == {}
 
 
+@pytest.mark.slow
 def test_the_study_itself_is_sound_and_names_uniform_once():
     cells = read_plan(EXPERIMENTS / "tu.yaml")
     plain = {cell.method: cell.settings for cell in cells if cell.family in ("uniform", "hard")}

@@ -288,6 +288,7 @@ def test_a_planted_effect_is_found(study):
     assert shown["hard significantly below uniform"] == "0 of 3"
 
 
+@pytest.mark.slow
 def test_no_effect_is_found_where_there_is_none(tmp_path):
     folder = Synthetic(tmp_path, seed=5).study(gain=0.0, betas=(0.0, 10.0))
     scores = frame_of(folder)
@@ -298,6 +299,7 @@ def test_no_effect_is_found_where_there_is_none(tmp_path):
     assert (selected_tests["uniform selected"].dropna() > 0.05).all()
 
 
+@pytest.mark.slow
 def test_only_corrected_p_values_are_marked(tmp_path):
     """Six sets with the same planted effect: Wilcoxon's p over them is below 0.05, and has no star."""
     sets = analysis.SETS[:6]
@@ -391,6 +393,7 @@ def written(study, tmp_path_factory):
     return out, report.write_report(records, out)
 
 
+@pytest.mark.slow
 def test_the_same_records_give_the_same_bytes(written, tmp_path):
     out, paths = written
     for name in ("few_labels", "maps"):
@@ -470,6 +473,7 @@ def opened(request, browser, written):
     tab.close()
 
 
+@pytest.mark.slow
 def test_the_page_opens_alone_and_shows_everything(opened, written):
     tab, heard, asked = opened
     _, paths = written
@@ -502,6 +506,7 @@ def test_the_page_says_what_is_fixed_selected_and_optimistic(opened):
         assert "best epoch" not in row or "optimistic" in row
 
 
+@pytest.mark.slow
 def test_a_click_sorts_a_table_and_leaves_its_last_row(opened):
     tab, _, _ = opened
     table = tab.locator("figure#main table")
@@ -516,6 +521,7 @@ def test_a_click_sorts_a_table_and_leaves_its_last_row(opened):
     assert table.locator("tfoot th").inner_text().startswith("average rank")
 
 
+@pytest.mark.slow
 def test_graphcl_stands_beside_infograph(tmp_path):
     study = Synthetic(tmp_path / "records")
     study.study()
@@ -544,6 +550,7 @@ def test_graphcl_stands_beside_infograph(tmp_path):
     assert comparisons.other_table(scores) is None
 
 
+@pytest.mark.slow
 def test_each_beta_of_graphcl_is_compared_with_its_uniform(tmp_path):
     cells = Synthetic(tmp_path)
     cells.study(sets=("MUTAG",), seeds=2, betas=(0.0, 10.0))
@@ -577,6 +584,7 @@ def searched(tmp_path):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_the_search_over_all_settings_against_plain_loops(searched):
     _, table, tests = inner_search.inner_search_tables(frame_of(searched))
     rows = table.values.set_index(["method", "dataset"])
@@ -594,6 +602,7 @@ def test_the_search_over_all_settings_against_plain_loops(searched):
     assert "hard, any setting - uniform, any setting" in tests.shown.columns
 
 
+@pytest.mark.slow
 def test_the_inner_folds_view_of_a_setting(searched):
     table = inner_search.inner_search_tables(frame_of(searched))[0]
     inner = [

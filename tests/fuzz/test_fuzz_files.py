@@ -83,6 +83,7 @@ def unpacked(folder, content):
     return {path.name: path.read_bytes() for path in out.iterdir()} if whole else None
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Duplicate name:UserWarning")
 @campaign("zip files", members())
 def test_a_zip_file_is_unpacked_as_it_was_packed_or_refused(tmp_path, drawn):
@@ -106,6 +107,7 @@ METHODS = [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.
 WHOLE = [packed([(f"TINY/{name}", False, content, method) for name, content in SET.items()]) for method in METHODS]
 
 
+@pytest.mark.slow
 @campaign("zip files, damaged", CHANCE)
 def test_a_damaged_zip_file_is_unpacked_as_it_was_or_refused(tmp_path, chance):
     found = unpacked(tmp_path / "x", damaged(chance.choice(WHOLE), chance))
@@ -176,6 +178,7 @@ def yaml_texts(draw):
     )
 
 
+@pytest.mark.slow
 @campaign("YAML", yaml_texts())
 def test_settings_in_yaml_are_read_or_refused(tmp_path, text):
     path = tmp_path / "config.yaml"
@@ -185,6 +188,7 @@ def test_settings_in_yaml_are_read_or_refused(tmp_path, text):
         assert set(found) <= set(Config().to_dict())
 
 
+@pytest.mark.slow
 @campaign("YAML and the command line", yaml_texts())
 def test_settings_in_yaml_are_what_the_command_takes_or_refused(tmp_path, text):
     path = tmp_path / "config.yaml"
@@ -245,6 +249,7 @@ def embedded(encoder):
         return encoder(torch.eye(3), EDGES).graph_embedding
 
 
+@pytest.mark.slow
 @campaign(
     "encoder.json", st.sampled_from(ENCODERS).flatmap(lambda one: st.tuples(st.just(one), texts_like(one.arguments)))
 )
@@ -257,6 +262,7 @@ def test_an_encoders_arguments_are_read_or_refused(tmp_path, drawn):
         assert torch.isfinite(embedded(found)).all()
 
 
+@pytest.mark.slow
 @campaign("encoder.safetensors", st.sampled_from(ENCODERS), CHANCE)
 def test_an_encoders_weights_are_read_as_they_were_or_refused(tmp_path, encoder, chance):
     encoder.save_pretrained(tmp_path)
@@ -275,6 +281,7 @@ MAPS = [
 ]
 
 
+@pytest.mark.slow
 @campaign("features.json", texts_like(*(one.to_dict() for one in MAPS)))
 def test_a_map_of_features_is_read_or_refused(tmp_path, text):
     """Also of what has the sum of its own content; test_embed.py has one with another's."""
@@ -289,6 +296,7 @@ def test_a_map_of_features_is_read_or_refused(tmp_path, text):
         assert FeatureMap.from_dict(json.loads(json.dumps(found.to_dict()))) == found
 
 
+@pytest.mark.slow
 @campaign("result.json and config.yaml", texts_like({"status": "finished", "epoch": 3}), yaml_texts())
 def test_the_records_of_a_run_are_read_or_refused(tmp_path, text, settings):
     folder = tmp_path / "run"
@@ -321,6 +329,7 @@ def checkpoints(tmp_path_factory):
     return found
 
 
+@pytest.mark.slow
 @campaign("checkpoint.safetensors", CHANCE)
 def test_of_checkpoints_a_whole_one_is_used_or_all_refused(tmp_path, checkpoints, chance):
     last, before = (tmp_path / name for name in CHECKPOINTS)
@@ -344,6 +353,7 @@ def saved(tmp_path_factory):
     return path, estimator.transform(GRAPHS)
 
 
+@pytest.mark.slow
 @campaign("an estimator's file", CHANCE, VALUES)
 def test_an_estimators_file_is_read_as_it_was_or_refused(tmp_path, saved, chance, value):
     path = tmp_path / "copy"
@@ -361,6 +371,7 @@ def test_an_estimators_file_is_read_as_it_was_or_refused(tmp_path, saved, chance
         assert vectors is None or vectors.shape[0] == 3
 
 
+@pytest.mark.slow
 @campaign("vectors", st.sampled_from([np.float32, np.float64]), st.integers(0, 4), st.integers(1, 3), CHANCE)
 def test_vectors_are_read_back_bit_for_bit(tmp_path, dtype, graphs, width, chance):
     bits = np.frombuffer(chance.randbytes(graphs * width * dtype().itemsize), dtype).reshape(graphs, width)

@@ -55,6 +55,7 @@ ANY = st.one_of(
 LINES = len(dataclasses.fields(Config)) + len(OWN)
 
 
+@pytest.mark.slow
 @campaign(
     "settings", st.dictionaries(st.sampled_from([field.name for field in dataclasses.fields(Config)]), ANY, max_size=4)
 )

@@ -38,7 +38,7 @@ def test_parts_are_written_one_after_the_other(tmp_path, suffix, sizes):
     assert np.array_equal(labels, y)
 
 
-@pytest.mark.parametrize("suffix", [".npz", ".csv", ".parquet"])
+@pytest.mark.parametrize("suffix", [".npz", pytest.param(".csv", marks=pytest.mark.slow), ".parquet"])
 def test_parts_need_not_fit_in_memory_together(tmp_path, suffix):
     def peak(count):
         parts = (np.ones((ROWS, 16), dtype=np.float32) for _ in range(count))

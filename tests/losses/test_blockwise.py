@@ -172,6 +172,7 @@ def test_released_takes_the_sign_of_the_largest_where_it_ties_with_its_opposite(
     assert gradient[0].item() == pytest.approx(expected, rel=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("allowed", "tensors"), [(1000 * 50, 10), (1000 * 50 - 1, 0)])
 def test_scores_are_kept_between_the_walks_only_up_to_a_bound(monkeypatch, allowed, tensors):
     monkeypatch.setattr(contrast, "KEPT_SCORES", allowed)

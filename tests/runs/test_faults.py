@@ -87,6 +87,7 @@ def random_moments():
         yield pytest.param(kinds[number % len(kinds)], round(chance.uniform(0.02, 0.98), 3), marks=marks)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "moment"), list(random_moments()))
 def test_killed_at_a_random_moment_it_goes_on_to_the_same_numbers(undisturbed, tmp_path, kind, moment):
     expected, seconds = undisturbed[kind]
@@ -112,6 +113,7 @@ def test_killed_at_a_random_moment_it_goes_on_to_the_same_numbers(undisturbed, t
 RENAMINGS = 16  # of a run of 2 epochs
 
 
+@pytest.mark.slow
 def test_killed_at_any_renaming_of_a_file_it_goes_on_to_the_same_numbers(tmp_path):
     """Also between the two that make a new checkpoint the last, and the last the one before it."""
     short, log = ["--epochs", "2"], tmp_path / "log"
@@ -131,6 +133,7 @@ def test_killed_at_any_renaming_of_a_file_it_goes_on_to_the_same_numbers(tmp_pat
     assert process.exitcode == 0  # these were all
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("reason", [errno.ENOSPC, errno.EROFS, errno.EIO])
 def test_a_disk_that_fails_at_any_file_is_one_sentence_and_the_run_goes_on_later(reason, tmp_path, monkeypatch, capsys):
     short = ["--epochs", "2"]
@@ -169,6 +172,7 @@ def run(argv, **options):
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
 
 
+@pytest.mark.slow
 def test_a_disk_that_fills_up_leaves_the_checkpoint_before(tmp_path, monkeypatch):
     """Each scored epoch makes the checkpoint longer; files may not grow past the size of the third."""
     more = ["--epochs", "5", "--score-epochs", *"01234"]
@@ -202,6 +206,7 @@ def without_privilege():
             assert ctypes.CDLL(None).prctl(24, capability, 0, 0, 0) == 0  # PR_CAPBSET_DROP
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", ["the folder around it", "the folder of a run"])
 def test_a_read_only_folder_is_one_sentence_and_nothing_changes(what, tmp_path):
     out = tmp_path / "around" / "run"
@@ -296,6 +301,7 @@ def test_a_checkpoint_of_another_model_is_refused(stopped, tmp_path, capsys):
     assert error.count("\n") == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("more", [[], ["--resume"], ["--overwrite"]])
 def test_of_two_runs_with_one_folder_one_is_refused_and_one_is_whole(more, undisturbed, tmp_path):
     expected, _ = undisturbed["one seed"]
@@ -335,6 +341,7 @@ def rows(out):
     return len(path.read_text().splitlines()) - 1 if path.exists() else 0
 
 
+@pytest.mark.slow
 def test_sigterm_saves_the_last_whole_epoch_and_ends_with_143(tmp_path):
     more = ["--epochs", "60", "--checkpoint-seconds", "1000"]
     assert main(words(tmp_path / "whole", *more)) == 0
@@ -356,6 +363,7 @@ def test_sigterm_saves_the_last_whole_epoch_and_ends_with_143(tmp_path):
     assert left_by(out) == left_by(tmp_path / "whole")
 
 
+@pytest.mark.slow
 def test_sigterm_while_it_evaluates_ends_at_once_with_143(tmp_path):
     out = tmp_path / "run"
     process = run(words(out, "--epochs", "2", "--folds", "10", "--repeats", "20"))

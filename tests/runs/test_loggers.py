@@ -85,6 +85,7 @@ def test_a_log_has_every_epoch_and_score_and_changes_no_number(without_logger, t
     assert not (without_logger / "logs").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("logger", ["csv", "tensorboard"])
 def test_a_run_that_is_one_of_many_tasks_of_a_job_has_its_log(tmp_path, logger):
     """The tasks of `srun` with several of them; each is a run of its own."""
@@ -100,6 +101,7 @@ def test_a_run_that_is_one_of_many_tasks_of_a_job_has_its_log(tmp_path, logger):
     assert_same(logged(tmp_path / "run" / "logs"), expected(tmp_path / "run"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("logger", ["csv", "tensorboard"])
 def test_a_killed_run_has_every_epoch_once(tmp_path, logger):
     killed = tmp_path / "killed"
@@ -117,6 +119,7 @@ def test_a_killed_run_has_every_epoch_once(tmp_path, logger):
     assert len(os.listdir(killed / "logs")) == 1
 
 
+@pytest.mark.slow
 def test_seeds_have_logs_of_their_own_and_a_run_is_replaced_with_its_log(tmp_path):
     out = tmp_path / "run"
     assert main([*SMALL, "--seeds", "2", "--logger", "csv", "--out", str(out)]) == 0

@@ -134,6 +134,7 @@ def finished_words():
     return lambda out, *words: command(out, "--epochs", "1", "--resume", "--quiet", *words)[3:]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "words",
     [
@@ -177,6 +178,7 @@ def test_a_finished_run_is_left_alone_and_other_settings_are_refused(tmp_path, c
     assert "holds something other than a run (thesis.tex)" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "left"),
     [("embeddings.npz", None), ("embeddings.npz", 99), ("encoder.safetensors", 0), ("features.json", None)],
@@ -212,6 +214,7 @@ def test_what_no_run_left_is_refused_in_a_sentence(tmp_path, capsys):
         assert sentence in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_run_from_before_the_log_scale_was_linear(finished_words, tmp_path, capsys):
     out = tmp_path / "run"
     assert main(finished_words(out, "--scale", "linear")) == 0
@@ -224,6 +227,7 @@ def test_a_run_from_before_the_log_scale_was_linear(finished_words, tmp_path, ca
     assert scores[0] == scores[1]
 
 
+@pytest.mark.slow
 def test_a_run_from_before_there_were_encoders_to_choose_was_a_gin(finished_words, tmp_path, capsys):
     out = tmp_path / "run"
     assert main(finished_words(out)) == 0
@@ -240,6 +244,7 @@ def test_a_run_from_before_there_were_encoders_to_choose_was_a_gin(finished_word
     assert all(map(torch.equal, older.values(), newer.values()))
 
 
+@pytest.mark.slow
 def test_a_run_from_before_the_views_goes_on_and_runs_again(finished_words, tmp_path):
     out = tmp_path / "run"
     assert main(finished_words(out)) == 0
@@ -274,6 +279,7 @@ def test_a_run_with_a_removed_setting_goes_on_where_the_setting_did_nothing(fini
         assert "gradient_cache must be 0, got 32: this version has no such setting; remove it." in found, found
 
 
+@pytest.mark.slow
 def test_several_seeds_go_on_where_they_were(tmp_path):
     words = ["--epochs", "2", "--seeds", "3", "--quiet"]
     whole, stopped = tmp_path / "whole", tmp_path / "stopped"

@@ -160,7 +160,7 @@ def free_port():
         return server.getsockname()[1]
 
 
-@pytest.fixture(scope="module", params=[2, 4])
+@pytest.fixture(scope="module", params=[2, pytest.param(4, marks=pytest.mark.slow)])
 def found(request, tmp_path_factory):
     """(number of processes, the folder with what they found)."""
     folder = tmp_path_factory.mktemp("found")
@@ -288,6 +288,7 @@ def same_run(first, second):
     return results
 
 
+@pytest.mark.slow
 def test_one_command_on_two_processes(tmp_path):
     """One of them writes, whatever the number of seeds; all numbers are those of one process."""
     words = ["--epochs", "2", "--seeds", "2", "--batch-size", "50"]
@@ -304,6 +305,7 @@ def test_one_command_on_two_processes(tmp_path):
     assert (tmp_path / "together" / "summary.json").exists()
 
 
+@pytest.mark.slow
 def test_two_processes_stream_one_set(tmp_path):
     """Each reads every window; the epochs' numbers are those of one process."""
     graphs = 17_000  # more than a window
@@ -328,6 +330,7 @@ def test_two_processes_stream_one_set(tmp_path):
         assert float(one["effective_negatives"]) == pytest.approx(float(other["effective_negatives"]), rel=1e-5)
 
 
+@pytest.mark.alone
 def test_a_dead_process_ends_the_others_and_any_number_goes_on(tmp_path):
     """Nobody waits for a process that was killed; one process, and two, go on from the checkpoint."""
     words = ["--epochs", "40"]

@@ -226,12 +226,14 @@ def tu_sets(draw):
     return arrays, {kind: content for kind, content in files.items() if content is not None}
 
 
+@pytest.mark.slow
 @campaign("TU folders, written and read", tu_sets())
 def test_written_sets_are_read_back_equal(tmp_path, drawn):
     arrays, files = drawn
     assert_same(read_tu_folder(write(tmp_path / "s", files), "DS"), arrays)
 
 
+@pytest.mark.slow
 @campaign(
     "TU folders, damaged",
     tu_sets(),
