@@ -178,6 +178,7 @@ def test_readme(checkout):
     assert names["scores"]["trained"].accuracy.mean() > 0.75  # the majority class has 66%
 
 
+@pytest.mark.slow
 def test_use_from_python(checkout):
     names = run_blocks(ROOT / "docs" / "python.md")
     assert names["embedding"].graph_embedding.shape == (2, 96)
