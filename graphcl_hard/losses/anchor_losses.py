@@ -98,7 +98,6 @@ def info_nce(
     *,
     tau_plus: float,
     detach_weights: bool,
-    num_negatives: int,
     log_lower: float,
 ) -> RowLoss:
     r"""InfoNCE: :math:`\log(e^p + n \max(\text{lower}, (e^m - \tau^+ e^p)/(1 - \tau^+))) - p`, all in the log domain.
@@ -106,6 +105,7 @@ def info_nce(
     :math:`m = \log \sum_g w_g e^{q_g}`; :math:`\partial m/\partial q_g = v_g` with
     :math:`v = \mathrm{softmax}(\log w + q)`, and through the weights :math:`+\,\beta c\,(v_g - w_g)`.
     """
+    num_negatives = scores.size(1) - excluded.size(1)
     log_weights = _log_weights(scores, excluded, hardness).log_softmax(dim=1)
     tilted = scores.add_(log_weights)
     log_mean = tilted.logsumexp(dim=1)

@@ -3,13 +3,14 @@
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from graphcl_hard._tensor import refuse_second_derivatives
 from graphcl_hard.losses.anchor_losses import RowLossFunction
+from graphcl_hard.losses.context import BlockMap, Parts
 
 # Scores in a block, of which a few tensors are alive at a time. On the CPU (1 MiB each in float32) larger blocks fall
 # out of the caches and smaller ones pay for the number of calls; on a GPU four of them take 256 MiB.
@@ -20,49 +21,6 @@ KEPT_SCORES = 2**23
 # Numbers of the map's images, and of what its backward needs, that may be kept likewise: 128 MiB in float32. Beyond,
 # the map runs again.
 KEPT_IMAGES = 2**25
-
-
-class BlockMap(Protocol):
-    """A map of rows with parameters, (R, D) -> (R, D), that runs block by block, forward and backward."""
-
-    parameters: tuple[Tensor, ...]
-
-    def forward(self, rows: Tensor) -> tuple[Tensor, Any]:
-        """The image of a block (B, D), and what backward needs of it."""
-
-    def backward(self, grad: Tensor, rows: Tensor, kept: Any, out: Tensor, parameter_grads: list[Tensor]) -> None:
-        """Write the gradient of `rows` to `out` (B, D), and add those of the parameters to `parameter_grads`."""
-
-
-class LocalHead(Protocol):
-    """A map of the nodes' vectors, (N, D) -> (N, D), that can run inside an objective's blocks."""
-
-    def __call__(self, x: Tensor) -> Tensor:
-        """The map by autograd."""
-
-    def block_map(self) -> BlockMap:
-        """The same map by blocks."""
-
-
-class Parts(Protocol):
-    """A batch in parts, each with a caller of its own; all of them make the same calls in the same order.
-
-    A part may be empty. What a caller computes is its part's addend of a mean over all anchors.
-    """
-
-    @property
-    def start(self) -> int:
-        """Where this part's rows begin among those of `gather`."""
-
-    @property
-    def stop(self) -> int:
-        """Where they end."""
-
-    def gather(self, rows: Tensor) -> Tensor:
-        """The rows (R, D) of all parts, in order; the gradients of all callers flow back to each part's rows."""
-
-    def collect(self, value: Tensor) -> Tensor:
-        """(parts, *S): each part's `value` of one shape S; a constant for the gradient."""
 
 
 @dataclass(frozen=True)

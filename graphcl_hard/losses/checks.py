@@ -21,16 +21,12 @@ def check_pairs(
     summary: Tensor,
     batch: Tensor,
     node_weight: Tensor | None,
-    beta: float,
-    tau_plus: float,
-    temperature: float,
     whole: bool = True,
 ) -> None:
-    """Raise `InputError` unless the tensors and numbers of a local-global objective fit together.
+    """Raise `InputError` unless the tensors of a local-global objective fit together.
 
     Without `whole` they are a part of a batch, beside all summaries, and may have no node.
     """
-    check_range(beta, tau_plus, temperature)
     if local.dim() != 2 or summary.dim() != 2 or local.size(1) != summary.size(1):
         raise InputError(
             f"local must be (N, D) and summary (G, D) with one D, got {tuple(local.shape)} and {tuple(summary.shape)}."

@@ -29,7 +29,7 @@ from torch import Tensor
 
 from graphcl_hard._tensor import full_precision, unit_rows
 from graphcl_hard.losses.anchor_losses import RowLossFunction, info_nce, jsd
-from graphcl_hard.losses.blockwise import Contrast, LocalHead, Outcome, Parts, contrast, with_queue
+from graphcl_hard.losses.blockwise import Contrast, Outcome, contrast, with_queue
 from graphcl_hard.losses.checks import (
     Critic,
     Mode,
@@ -38,71 +38,77 @@ from graphcl_hard.losses.checks import (
     check_choices,
     check_pairs,
     check_queue,
+    check_range,
     check_released,
 )
+from graphcl_hard.losses.context import NO_CONTEXT, Context
 from graphcl_hard.losses.released import released_jsd
 from graphcl_hard.losses.weights import Diagnostics
 
 
-class Pairs(NamedTuple):
-    """The arguments of `objectives.local_global_jsd` that say which pairs are scored, and how; checked by then."""
+class _Pairs(NamedTuple):
+    """Nodes and summaries that an objective contrasts, checked."""
 
     local: Tensor
+    """(N, D); of this part's nodes, where there are parts."""
     summary: Tensor
+    """(G, D); of the graphs of all parts."""
     batch: Tensor
-    critic: Critic
-    temperature: float
-    node_weight: Tensor | None
-    local_head: LocalHead | None
-    parts: Parts | None
-    queue: Tensor | None
+    """(N,) int64."""
+    context: Context
+
+    @classmethod
+    def of(cls, local: Tensor, summary: Tensor, batch: Tensor, context: Context) -> "_Pairs":
+        """Return an objective's pairs; where it has one part of a batch, with the summaries of all parts."""
+        if context.parts is not None:
+            summary, batch = context.parts.gather(summary), batch + context.parts.start
+        check_pairs(local, summary, batch, context.node_weight, whole=context.parts is None)
+        check_queue(context.queue, summary)
+        return cls(local, summary, batch, context)
 
     def contrast(
         self,
         loss: RowLossFunction,
         beta: float,
+        critic: Critic,
+        temperature: float,
         score_scale: ScoreScale,
         reduction: Reduction,
     ) -> tuple[Tensor, Diagnostics]:
         """Return the loss, () or (N,), and the diagnostics of its weights."""
-        by_largest = self.critic == "dot" and score_scale == "max" and beta > 0
-        queued = 0 if self.queue is None else self.queue.size(0)
+        _, head, parts, queue = self.context
+        by_largest = critic == "dot" and score_scale == "max" and beta > 0
         setting = Contrast(
             loss,
             positive=self.batch,
             excluded=self.batch.unsqueeze(1),
             hardness=float(beta) * (2 if by_largest else 1),
             by_largest=by_largest,
-            weight=self.node_weight,
+            weight=self.context.node_weight,
             mean=reduction == "mean",
-            parts=self.parts,
-            constants=queued,
+            parts=parts,
+            constants=0 if queue is None else queue.size(0),
         )
-        with torch.autocast(self.local.device.type, enabled=False):
-            local, summary = full_precision(self.local), with_queue(full_precision(self.summary), self.queue)
-            block_map = None
-            if self.critic == "cosine":
-                local = unit_rows(local if self.local_head is None else self.local_head(local))
-                summary = unit_rows(summary) / self.temperature
-            elif self.local_head is not None:
-                block_map = self.local_head.block_map()
+        block_map = None if head is None or critic == "cosine" else head.block_map()
+        local = self.local if block_map is not None else self._mapped()
+        with torch.autocast(local.device.type, enabled=False):
+            local, summary = full_precision(local), with_queue(full_precision(self.summary), queue)
+            if critic == "cosine":
+                local, summary = unit_rows(local), unit_rows(summary) / temperature
             return _with_diagnostics(contrast(setting, local, summary, block_map), summary.size(0) - 1)
 
     def released(self, beta: float, reduction: Reduction) -> tuple[Tensor, Diagnostics]:
         """Return what `contrast` returns, of the authors' code."""
-        with torch.autocast(self.local.device.type, enabled=False):
-            local, summary = full_precision(self.local), full_precision(self.summary)
-            local = local if self.local_head is None else self.local_head(local)
-            outcome = released_jsd(
-                local,
-                summary,
-                self.batch,
-                beta,
-                node_weight=self.node_weight,
-                parts=self.parts,
-                mean=reduction == "mean",
-            )
+        local = self._mapped()
+        with torch.autocast(local.device.type, enabled=False):
+            local, summary = full_precision(local), full_precision(self.summary)
+            outcome = released_jsd(local, summary, self.batch, beta, self.context, mean=reduction == "mean")
             return _with_diagnostics(outcome, summary.size(0) - 1)
+
+    def _mapped(self) -> Tensor:
+        """Return the nodes' vectors (N, D) after the local head, by autograd."""
+        head = self.context.local_head
+        return self.local if head is None else head(self.local)
 
 
 def _with_diagnostics(outcome: Outcome, n: int) -> tuple[Tensor, Diagnostics]:
@@ -124,10 +130,7 @@ def local_global_jsd(
     mode: Mode = "paper",
     reduction: Reduction = "mean",
     return_diagnostics: bool = False,
-    node_weight: Tensor | None = None,
-    local_head: LocalHead | None = None,
-    parts: Parts | None = None,
-    queue: Tensor | None = None,
+    _context: Context = NO_CONTEXT,
 ) -> Tensor | tuple[Tensor, Diagnostics]:
     r"""Local-global Jensen-Shannon objective with hard, debiased negatives.
 
@@ -153,13 +156,6 @@ def local_global_jsd(
             critic only.
         reduction: "mean" gives (), "none" one value a node, (N,).
         return_diagnostics: whether to return (loss, `Diagnostics`), computed from the same scores.
-        node_weight: (N,) float, at least 0: how many nodes each row of `local` stands for, in the mean over nodes;
-            None: one. Constants for the gradient. See `sampling.sample_nodes`.
-        local_head: a `ResidualHead` that maps `local` to the nodes' vectors, run inside the objective.
-        parts: where the tensors are one part of a batch, say a process's: the summaries of all parts are gathered, and
-            the result is this part's addend of the loss and of the diagnostics. None: they are the whole batch.
-        queue: (K, D) float, summaries of other graphs than the batch's, K more negatives for every node, constants for
-            the gradient; of all parts the same. None: none. Not with `mode="released"`. See `NegativeQueue`.
 
     Returns:
         The loss, or (loss, diagnostics). Half-precision inputs, and autocast, are scored in float32. Nothing of size
@@ -171,19 +167,20 @@ def local_global_jsd(
 
     Source: Robinson et al. (ICLR 2021), section 3 and eq. 4; the Jensen-Shannon form after InfoGraph, eq. 5.
     """
-    if parts is not None:
-        summary, batch = parts.gather(summary), batch + parts.start
-    check_pairs(local, summary, batch, node_weight, beta, tau_plus, temperature, whole=parts is None)
-    check_queue(queue, summary)
-    check_choices(critic=(critic, Critic), score_scale=(score_scale, ScoreScale), mode=(mode, Mode))
-    check_choices(reduction=(reduction, Reduction))
-    pairs = Pairs(local, summary, batch, critic, temperature, node_weight, local_head, parts, queue)
+    check_range(beta, tau_plus, temperature)
+    check_choices(
+        critic=(critic, Critic),
+        score_scale=(score_scale, ScoreScale),
+        mode=(mode, Mode),
+        reduction=(reduction, Reduction),
+    )
+    pairs = _Pairs.of(local, summary, batch, _context)
     if mode == "released":
-        check_released(critic, queue)
+        check_released(critic, _context.queue)
         value, diagnostics = pairs.released(beta, reduction)
     else:
         loss = functools.partial(jsd, tau_plus=tau_plus, detach_weights=detach_weights)
-        value, diagnostics = pairs.contrast(loss, beta, score_scale, reduction)
+        value, diagnostics = pairs.contrast(loss, beta, critic, temperature, score_scale, reduction)
     return (value, diagnostics) if return_diagnostics else value
 
 
@@ -200,10 +197,7 @@ def local_global_info_nce(
     detach_weights: bool = True,
     reduction: Reduction = "mean",
     return_diagnostics: bool = False,
-    node_weight: Tensor | None = None,
-    local_head: LocalHead | None = None,
-    parts: Parts | None = None,
-    queue: Tensor | None = None,
+    _context: Context = NO_CONTEXT,
 ) -> Tensor | tuple[Tensor, Diagnostics]:
     r"""Local-global InfoNCE objective with hard, debiased negatives.
 
@@ -220,18 +214,10 @@ def local_global_info_nce(
 
     Source: Robinson et al. (ICLR 2021), eq. 4; Chuang et al. (NeurIPS 2020), eq. 7 and 8.
     """
-    if parts is not None:
-        summary, batch = parts.gather(summary), batch + parts.start
-    check_pairs(local, summary, batch, node_weight, beta, tau_plus, temperature, whole=parts is None)
-    check_queue(queue, summary)
+    check_range(beta, tau_plus, temperature)
     check_choices(critic=(critic, Critic), score_scale=(score_scale, ScoreScale), reduction=(reduction, Reduction))
-    loss = functools.partial(
-        info_nce,
-        tau_plus=tau_plus,
-        detach_weights=detach_weights,
-        num_negatives=summary.size(0) - 1 + (0 if queue is None else queue.size(0)),
-        log_lower=-1 / temperature if critic == "cosine" else -math.inf,
-    )
-    pairs = Pairs(local, summary, batch, critic, temperature, node_weight, local_head, parts, queue)
-    value, diagnostics = pairs.contrast(loss, beta, score_scale, reduction)
+    log_lower = -1 / temperature if critic == "cosine" else -math.inf
+    loss = functools.partial(info_nce, tau_plus=tau_plus, detach_weights=detach_weights, log_lower=log_lower)
+    pairs = _Pairs.of(local, summary, batch, _context)
+    value, diagnostics = pairs.contrast(loss, beta, critic, temperature, score_scale, reduction)
     return (value, diagnostics) if return_diagnostics else value

@@ -7,12 +7,13 @@ from torch import Tensor
 
 from graphcl_hard._tensor import full_precision
 from graphcl_hard.losses.anchor_losses import info_nce
-from graphcl_hard.losses.blockwise import Contrast, Parts, contrast, with_queue
+from graphcl_hard.losses.blockwise import Contrast, contrast, with_queue
 from graphcl_hard.losses.checks import (
     check_queue,
     check_range,
     check_views,
 )
+from graphcl_hard.losses.context import NO_CONTEXT, Context
 from graphcl_hard.losses.weights import Diagnostics
 
 
@@ -25,8 +26,7 @@ def nt_xent(
     temperature: float = 0.5,
     detach_weights: bool = True,
     return_diagnostics: bool = False,
-    parts: Parts | None = None,
-    queue: Tensor | None = None,
+    _context: Context = NO_CONTEXT,
 ) -> Tensor | tuple[Tensor, Diagnostics]:
     r"""NT-Xent objective of two views with hard, debiased negatives.
 
@@ -34,8 +34,6 @@ def nt_xent(
     negatives are all rows of other items. With scores :math:`z^\top z'/t` and weights
     :math:`\bar w \propto e^{\beta z^\top z'/t}` of mean one, the loss is that of `local_global_info_nce`,
     averaged over the 2B anchors.
-
-    A queue gives each anchor K more: n = 2B - 2 + K.
 
     Args:
         view1: (B, D), float, rows of unit length (`torch.nn.functional.normalize`), B at least 2.
@@ -45,8 +43,6 @@ def nt_xent(
         temperature: t, above 0.
         detach_weights: whether the weights are constants for the gradient.
         return_diagnostics: whether to return (loss, `Diagnostics`), means over the 2B anchors.
-        parts: where the views are one part of a batch, as in `local_global_jsd`.
-        queue: (K, D), float, rows of unit length of other items than the batch's, as in `local_global_jsd`.
 
     Returns:
         (): the mean loss, or (loss, diagnostics). It takes any two tensors: graphs, images, sentences.
@@ -58,6 +54,7 @@ def nt_xent(
     Source: Robinson et al. (ICLR 2021), eq. 4 and its pseudocode; Chen et al., "SimCLR", ICML 2020, eq. 1.
     """
     check_range(beta, tau_plus, temperature)
+    parts, queue = _context.parts, _context.queue
     if parts is not None:
         own_items, view1, view2 = view1.size(0), parts.gather(view1), parts.gather(view2)
     check_views(view1, view2)
@@ -74,7 +71,6 @@ def nt_xent(
         info_nce,
         tau_plus=tau_plus,
         detach_weights=detach_weights,
-        num_negatives=n,
         log_lower=-1 / temperature,
     )
     excluded = torch.stack([anchor, other], dim=1)

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from graphcl_hard.losses.anchor_losses import softplus
-from graphcl_hard.losses.blockwise import Outcome, Parts, anchor_weights
+from graphcl_hard.losses.blockwise import Outcome, anchor_weights
+from graphcl_hard.losses.context import NO_CONTEXT, Context
 from graphcl_hard.losses.weights import effective_negatives
 
 TAU_PLUS = 0.5  # fixed in the released code, whatever the user sets
@@ -17,9 +18,7 @@ def released_jsd(
     summary: Tensor,
     batch: Tensor,
     beta: float,
-    *,
-    node_weight: Tensor | None = None,
-    parts: Parts | None = None,
+    context: Context = NO_CONTEXT,
     mean: bool = True,
 ) -> Outcome:
     r"""Return the released code's objective, computed densely and differentiated by autograd.
@@ -46,14 +45,13 @@ def released_jsd(
         summary: (G, D) vectors of all graphs.
         batch: (N,) int64, the graph of each node.
         beta: hardness, at least 0.
-        node_weight: (N,) how much each node counts in the mean; None: all alike.
-        parts: where the nodes are one part of a batch; None: they are the whole batch.
+        context: the weights of the nodes, and the parts of the batch.
         mean: whether the loss is the mean, or one value a node.
 
     Returns:
         The loss and the means of `Outcome`. Several tensors of size N x G are kept for the gradient.
     """
-    tau, graphs, log2 = TAU_PLUS, summary.size(0), math.log(2)
+    tau, graphs, log2, parts = TAU_PLUS, summary.size(0), math.log(2), context.parts
     own = batch.unsqueeze(1)  # (N, 1)
     scores = local @ summary.T  # (N, G)
     positive = scores.gather(1, own).squeeze(1)  # (N,)
@@ -74,7 +72,7 @@ def released_jsd(
     expectation = log2 - softplus(-positive) - tau / (1 - tau) * (softplus(positive) + (graphs - 1) * log2)
     loss = negative - expectation  # (N,)
 
-    share = anchor_weights(local, node_weight, parts)
+    share = anchor_weights(local, context.node_weight, parts)
     effective = effective_negatives(weights.detach().scatter(1, own, 0.0))
     means = (share @ value.detach() for value in (effective, positive, scores.sum(dim=1)))
     return Outcome(loss @ share if mean else loss, *means)

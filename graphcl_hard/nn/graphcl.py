@@ -2,20 +2,19 @@
 
 import torch
 from torch import Tensor
-from torch.nn import Linear, Module, ReLU, Sequential
+from torch.nn import Linear, ReLU, Sequential
 
 from graphcl_hard._tensor import full_precision, unit_rows
 from graphcl_hard.data.batch import GraphBatch
 from graphcl_hard.exceptions import InputError
-from graphcl_hard.losses.blockwise import Parts
+from graphcl_hard.losses.context import Context, Parts
 from graphcl_hard.losses.weights import Diagnostics
-from graphcl_hard.nn.contrastive import Objective, check_model, check_nodes, more_negatives
+from graphcl_hard.nn.contrastive import ContrastiveModel, Objective, check_nodes
 from graphcl_hard.nn.encoders.base import Encoder
 from graphcl_hard.nn.heads import reset_linear_layers
-from graphcl_hard.nn.negative_queue import NegativeQueue
 
 
-class GraphCL(Module):
+class GraphCL(ContrastiveModel):
     """GraphCL: two views of a graph are told from the views of other graphs.
 
     Between encoder and objective lies the projection head, (G, D) to rows of length 1.
@@ -33,13 +32,9 @@ class GraphCL(Module):
     """
 
     def __init__(self, encoder: Encoder, objective: Objective, *, negative_queue: int = 0) -> None:
-        super().__init__()
-        check_model(encoder, negative_queue)
-        self.encoder = encoder
+        super().__init__(encoder, objective, negative_queue)
         channels = encoder.out_channels
         self.projection_head = Sequential(Linear(channels, channels), ReLU(), Linear(channels, channels))
-        self.objective = objective
-        self.queue = NegativeQueue(negative_queue, encoder.out_channels) if negative_queue else None
         reset_linear_layers(self)
 
     def check(self, batch: GraphBatch) -> None:
@@ -73,11 +68,7 @@ class GraphCL(Module):
             self.check(batch)
         assert batch.views is not None
         first, second = (self._project(view) for view in batch.views)
-        with more_negatives(self, batch, [first, second], parts) as more:
-            result: tuple[Tensor, Diagnostics] = self.objective(
-                first, second, beta=beta, return_diagnostics=True, **more
-            )
-        return result
+        return self._contrast(batch, (first, second), [first, second], beta, Context(parts=parts))
 
     def _project(self, view: GraphBatch) -> Tensor:
         """(G, L*H), rows of length 1."""

@@ -31,13 +31,18 @@ class ResidualHead(Module):
         mapped: Tensor = self.block(x) + self.linear_shortcut(x)
         return mapped
 
-    def block_map(self) -> "ResidualBlockMap":
-        """The same map for `contrast.contrast`, which runs it inside the objective, block by block."""
-        return ResidualBlockMap(self)
+    def block_map(self) -> "ResidualBlockMap | None":
+        """Return the same map for `blockwise.contrast`, which runs it block by block, or None where it cannot.
+
+        Inside the blocks a subclass's forward and hooks would not be called, nor would autocast have an effect.
+        """
+        hooked = self._forward_hooks or self._forward_pre_hooks
+        autocast = torch.is_autocast_enabled(self.linear_shortcut.weight.device.type)
+        return None if type(self) is not ResidualHead or hooked or autocast else ResidualBlockMap(self)
 
 
 class ResidualBlockMap:
-    """A `ResidualHead` forward and backward by blocks of rows, without autograd; see `contrast.BlockMap`."""
+    """A `ResidualHead` forward and backward by blocks of rows, without autograd; see `context.BlockMap`."""
 
     def __init__(self, head: ResidualHead) -> None:
         linear = [*(layer for layer in head.block if isinstance(layer, Linear)), head.linear_shortcut]

@@ -1,21 +1,16 @@
 """InfoGraph: encoder, two heads and a local-global objective."""
 
-from typing import Any
-
-import torch
 from torch import Tensor
-from torch.nn import Module
 
 from graphcl_hard.data.batch import GraphBatch
-from graphcl_hard.losses.blockwise import Parts
+from graphcl_hard.losses.context import Context, Parts
 from graphcl_hard.losses.weights import Diagnostics
-from graphcl_hard.nn.contrastive import Objective, check_model, check_nodes, more_negatives
+from graphcl_hard.nn.contrastive import ContrastiveModel, Objective, check_nodes
 from graphcl_hard.nn.encoders.base import Encoder
 from graphcl_hard.nn.heads import ResidualHead, reset_linear_layers
-from graphcl_hard.nn.negative_queue import NegativeQueue
 
 
-class InfoGraph(Module):
+class InfoGraph(ContrastiveModel):
     """InfoGraph: the parts of a graph are told from the parts of other graphs by the whole.
 
     Between encoder and objective lie the local head, (N, D) to (N, D), and the global head, (G, D) to (G, D).
@@ -34,13 +29,9 @@ class InfoGraph(Module):
     """
 
     def __init__(self, encoder: Encoder, objective: Objective, *, negative_queue: int = 0) -> None:
-        super().__init__()
-        check_model(encoder, negative_queue)
-        self.encoder = encoder
+        super().__init__(encoder, objective, negative_queue)
         self.local_head = ResidualHead(encoder.out_channels)
         self.global_head = ResidualHead(encoder.out_channels)
-        self.objective = objective
-        self.queue = NegativeQueue(negative_queue, encoder.out_channels) if negative_queue else None
         reset_linear_layers(self)
 
     def check(self, batch: GraphBatch) -> None:
@@ -59,19 +50,12 @@ class InfoGraph(Module):
             self.check(batch)
         graphs, nodes = self.encoder(*batch.encoder_inputs)  # (G, L*H), (N, L*H)
         summary = self.global_head(graphs)  # (G, L*H)
-        owner, weight = batch.batch, None  # (N,)
+        owner, context = batch.batch, Context(parts=parts)  # (N,)
         if batch.sample is not None:
             nodes, owner = nodes[batch.sample.node], owner[batch.sample.node]  # (M, L*H), (M,)
-            weight = batch.sample.weight
-        head = self.local_head
-        plain = type(head) is not ResidualHead or head._forward_hooks or head._forward_pre_hooks
-        options: dict[str, Any] = {"beta": beta, "return_diagnostics": True, "node_weight": weight}
-        if plain or torch.is_autocast_enabled(nodes.device.type):
-            # Inside of the objective another head's forward, and hooks, would not be called; nor would the head run in
-            # half precision there.
-            nodes = self.local_head(nodes)
+            context = context._replace(node_weight=batch.sample.weight)
+        if self._takes_context and isinstance(self.local_head, ResidualHead):
+            context = context._replace(local_head=self.local_head)
         else:
-            options["local_head"] = self.local_head
-        with more_negatives(self, batch, [summary], parts) as more:
-            result: tuple[Tensor, Diagnostics] = self.objective(nodes, summary, owner, **options, **more)
-        return result
+            nodes = self.local_head(nodes)
+        return self._contrast(batch, (nodes, summary, owner), [summary], beta, context)

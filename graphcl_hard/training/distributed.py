@@ -126,7 +126,7 @@ class Processes:
 
 
 class Share:
-    """A process's run of a batch's graphs; what `contrast.Parts` asks for."""
+    """A process's run of a batch's graphs; what `context.Parts` asks for."""
 
     def __init__(self, rank: int, size: int, num_graphs: int) -> None:
         # Rounded up, so that of a batch with fewer graphs than processes the first still gets one.
@@ -139,7 +139,7 @@ class Share:
         return whole
 
     def collect(self, value: Tensor) -> Tensor:
-        """See `contrast.Parts`."""
+        """See `context.Parts`."""
         return collect(value)
 
 

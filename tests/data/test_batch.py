@@ -7,6 +7,7 @@ import torch
 from helpers.objectives import LOCAL_GLOBAL, pairs
 
 from graphcl_hard.data.batch import sample_nodes
+from graphcl_hard.losses.context import Context
 
 SIZES = torch.tensor([5, 0, 1, 12, 3, 40])
 
@@ -48,7 +49,7 @@ def test_the_largest_score_is_that_of_the_sample():
     index, weight = sample_nodes(torch.bincount(batch, minlength=3), 2, torch.Generator().manual_seed(0))
     scores = local[index] @ summary.T
     scale = 2 / scores.scatter(1, batch[index, None], 0.0).abs().max()
-    common = {"tau_plus": 0.1, "node_weight": weight}
+    common = {"tau_plus": 0.1, "_context": Context(node_weight=weight)}
     found = LOCAL_GLOBAL["jsd"](local[index], summary, batch[index], beta=2.0, **common)
     plain = LOCAL_GLOBAL["jsd"](
         local[index], summary, batch[index], beta=2 * scale.item(), score_scale="none", **common
@@ -83,7 +84,7 @@ def test_the_sampled_objective_is_an_unbiased_estimate(monkeypatch, objective):
         index, weight = sample_nodes(sizes, 5, None)
         exact = (sizes.double() / sizes.clamp(max=5))[batch[index]]  # 12/5 is rounded in float32
         torch.testing.assert_close(weight, exact.float())
-        loss = function(local[index], summary, batch[index], node_weight=exact)
+        loss = function(local[index], summary, batch[index], _context=Context(node_weight=exact))
         (loss / steps).backward()
         total += loss.item() / steps
     assert total == pytest.approx(expected.item(), rel=1e-12)

@@ -47,6 +47,8 @@ def callable_(title: str, function: Any, indent: str = "", bound: bool = False) 
     returns = kind(signature.return_annotation, function, "return")
     yield f"{indent}{title}{returns and ' -> ' + returns}"
     for parameter in list(signature.parameters.values())[1 if bound else 0 :]:
+        if parameter.name.startswith("_"):
+            continue
         hint = kind(parameter.annotation, function, parameter.name)
         hint = hint and ": " + hint
         default = "" if parameter.default is parameter.empty else f" = {parameter.default!r}"

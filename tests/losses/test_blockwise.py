@@ -13,6 +13,7 @@ from graphcl_hard.exceptions import InputError
 from graphcl_hard.losses import blockwise as contrast
 from graphcl_hard.losses import local_global as objectives
 from graphcl_hard.losses.anchor_losses import jsd
+from graphcl_hard.losses.context import Context
 from graphcl_hard.losses.local_global import local_global_jsd
 from graphcl_hard.losses.nt_xent import nt_xent
 from graphcl_hard.nn.heads import ResidualHead, reset_linear_layers
@@ -34,14 +35,17 @@ def run(function, **options):
     """Loss, and gradients of nodes, graphs and head, under a weighting of the output that is not all alike."""
     local, summary, batch = pairs(NODES, GRAPHS, DIM, seed=4)
     local.requires_grad_(), summary.requires_grad_()
-    inputs = [local, summary]
+    inputs, context = [local, summary], {}
     if options.pop("head", False):
         torch.manual_seed(2)
-        options["local_head"] = head = ResidualHead(DIM).double()
+        context["local_head"] = head = ResidualHead(DIM).double()
         inputs += head.parameters()
     if options.pop("weighted", False):
-        options["node_weight"] = torch.rand(NODES, generator=torch.Generator().manual_seed(1)) + 0.1
-    loss = function(local, summary, batch, **options)
+        context["node_weight"] = torch.rand(NODES, generator=torch.Generator().manual_seed(1)) + 0.1
+    if function is local_global:
+        loss = function(local, summary, batch, **options, **context)
+    else:
+        loss = function(local, summary, batch, **options, _context=Context(**context))
     (loss * torch.linspace(0.5, 2, loss.numel(), dtype=torch.float64).reshape(loss.shape)).sum().backward()
     return [loss.detach(), *(tensor.grad for tensor in inputs)]
 
@@ -105,7 +109,7 @@ def test_nothing_of_size_nodes_times_graphs_is_made(monkeypatch, options, head):
     nodes, graphs, dim = 1000, 50, 3
     local, summary, batch = pairs(nodes, graphs, dim, dtype=torch.float32)
     if head:
-        options = {**options, "local_head": ResidualHead(dim)}
+        options = {**options, "_context": Context(local_head=ResidualHead(dim))}
     with Largest() as largest:
         loss = local_global_jsd(local.requires_grad_(), summary.requires_grad_(), batch, **options)
         loss.sum().backward()
@@ -150,8 +154,9 @@ def test_without_gradients_none_are_computed(monkeypatch):
 def test_what_a_second_walk_reads_may_not_change_meanwhile():
     local, summary, batch = pairs()
     head = ResidualHead(4).double()
+    options = {"reduction": "none", "_context": Context(local_head=head)}
     for changed in (batch, head.linear_shortcut.weight):
-        loss = local_global_jsd(local.requires_grad_(), summary, batch, reduction="none", local_head=head)
+        loss = local_global_jsd(local.requires_grad_(), summary, batch, **options)
         with torch.no_grad():
             changed.mul_(1)
         with pytest.raises(RuntimeError, match="modified by an inplace operation"):
@@ -204,7 +209,8 @@ def test_weights_count_in_the_diagnostics():
     weight = torch.ones(17, dtype=torch.float64)
     weight[:5] = 2
     expected = local_global_jsd(local[twice], summary, batch[twice], beta=3.0, return_diagnostics=True)
-    found = local_global_jsd(local, summary, batch, beta=3.0, node_weight=weight, return_diagnostics=True)
+    options = {"beta": 3.0, "return_diagnostics": True, "_context": Context(node_weight=weight)}
+    found = local_global_jsd(local, summary, batch, **options)
     torch.testing.assert_close(found, expected)
 
 
@@ -221,4 +227,4 @@ def test_weights_count_in_the_diagnostics():
 )
 def test_weights_that_do_not_fit_are_refused(weight, message):
     with pytest.raises(InputError, match=message):
-        local_global_jsd(*pairs(), node_weight=weight)
+        local_global_jsd(*pairs(), _context=Context(node_weight=weight))

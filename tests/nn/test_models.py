@@ -17,6 +17,7 @@ from graphcl_hard.config import Config
 from graphcl_hard.loader.augment import with_views
 from graphcl_hard.loader.features import node_features
 from graphcl_hard.loader.in_memory import GraphBatches
+from graphcl_hard.losses.weights import Diagnostics
 from graphcl_hard.nn.heads import ResidualHead, reset_linear_layers
 from graphcl_hard.training.build import build_model
 from graphcl_hard.training.devices import training_device
@@ -119,6 +120,43 @@ def test_a_module_of_the_users_own_trains_as_an_encoder(toy):
     assert results[0].shape == (24, 5)
     for i, one in enumerate(results):
         assert all(not np.allclose(one, other, rtol=1e-3) for other in results[:i])
+
+
+def margin(local, summary, batch, *, beta, return_diagnostics):
+    """An objective that a user wrote: it takes what the package's public ones take."""
+    loss = (1 - (local * summary[batch]).sum(dim=1)).clamp_min(0).mean() + beta
+    zero = loss.new_zeros(())
+    return loss, Diagnostics(zero, zero, zero)
+
+
+def test_an_objective_of_the_users_own_trains_a_model_where_it_need_not_know_more(toy):
+    model, batches = InfoGraph(GINEncoder(3, 8, 2), margin), GraphBatches(toy, node_features(toy).x)
+    batch = batches.select(torch.arange(10))
+    loss, _ = model(batch, 2.0)
+    embedding = model.encoder(*batch.encoder_inputs)
+    local, summary = model.local_head(embedding.node_embedding), model.global_head(embedding.graph_embedding)
+    expected, _ = margin(local, summary, batch.batch, beta=2.0, return_diagnostics=True)
+    torch.testing.assert_close(loss, expected)
+    with pytest.raises(InputError, match=r"one of graphcl_hard's to take sampled nodes, .* got <function margin"):
+        model(batches.select(torch.arange(10), 2, torch.Generator()), 2.0)
+    with pytest.raises(InputError, match="one of graphcl_hard's to take sampled nodes, a queue"):
+        InfoGraph(GINEncoder(3, 8, 2), margin, negative_queue=5)(batch, 2.0)
+
+
+class DoubledHead(ResidualHead):
+    def forward(self, x):
+        return 2 * super().forward(x)
+
+
+@pytest.mark.parametrize("head", [DoubledHead(16), Linear(16, 16)])
+def test_another_head_is_called(toy, head):
+    model = InfoGraph(GINEncoder(3, 8, 2), OBJECTIVE)
+    model.local_head = head
+    batch = GraphBatches(toy, node_features(toy).x).select(torch.arange(10))
+    embedding = model.encoder(*batch.encoder_inputs)
+    local, summary = head(embedding.node_embedding), model.global_head(embedding.graph_embedding)
+    expected = local_global_jsd(local, summary, batch.batch, beta=2.0, tau_plus=0.1)
+    torch.testing.assert_close(model(batch, 2.0)[0], expected)
 
 
 def test_an_encoder_without_a_width_is_refused():

@@ -19,6 +19,7 @@ from graphcl_hard.exceptions import InputError
 from graphcl_hard.loader.features import node_features
 from graphcl_hard.loader.in_memory import GraphBatches
 from graphcl_hard.losses import blockwise as contrast
+from graphcl_hard.losses.context import Context
 from graphcl_hard.nn.negative_queue import NegativeQueue
 from graphcl_hard.training.build import build_model
 from graphcl_hard.training.devices import training_device
@@ -49,7 +50,7 @@ def test_local_global_equals_the_naive_loop(objective, critic, score_scale, beta
     local, summary, batch = pairs(seed=3)
     queue = queue_of(queued, 4) * 2  # the largest score is among its
     settings = {"beta": beta, "tau_plus": tau_plus, "critic": critic, "temperature": 0.4, "score_scale": score_scale}
-    loss = LOCAL_GLOBAL[objective](local, summary, batch, reduction="none", queue=queue, **settings)
+    loss = LOCAL_GLOBAL[objective](local, summary, batch, reduction="none", _context=Context(queue=queue), **settings)
     expected = NAIVE[objective](local, [*summary, *queue], batch, *settings.values())
     np.testing.assert_allclose(loss, expected, rtol=1e-11, atol=1e-12)
 
@@ -59,7 +60,7 @@ def test_local_global_equals_the_naive_loop(objective, critic, score_scale, beta
 @pytest.mark.parametrize("queued", [0, 1, 7])
 def test_nt_xent_equals_the_naive_loop(beta, tau_plus, queued):
     (view1, view2), queue = views(), F.normalize(queue_of(queued, 5), dim=1)
-    loss = nt_xent(view1, view2, beta=beta, tau_plus=tau_plus, temperature=0.3, queue=queue)
+    loss = nt_xent(view1, view2, beta=beta, tau_plus=tau_plus, temperature=0.3, _context=Context(queue=queue))
     assert loss.item() == pytest.approx(naive.nt_xent(view1, view2, beta, tau_plus, 0.3, queue), rel=1e-11)
 
 
@@ -78,7 +79,8 @@ def test_gradients_are_autograds_and_the_queue_has_none(blocks, objective, form,
         assert queue.grad is None
         return [loss.detach(), local.grad, summary.grad]
 
-    found = gradients(lambda h, s, batch, queue, **o: LOCAL_GLOBAL[objective](h, s, batch, queue=queue, **o))
+    function = LOCAL_GLOBAL[objective]
+    found = gradients(lambda h, s, batch, queue, **o: function(h, s, batch, _context=Context(queue=queue), **o))
     dense = functools.partial(local_global, objective=objective)
     expected = gradients(lambda h, s, batch, queue, **o: dense(h, torch.cat([s, queue.detach()]), batch, **o))
     torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-11)
@@ -88,14 +90,15 @@ def test_gradients_are_autograds_and_the_queue_has_none(blocks, objective, form,
 def test_nt_xents_gradients_pass_gradcheck(blocks, detach_weights):
     (view1, view2), queue = (view.requires_grad_() for view in views(4)), F.normalize(queue_of(3, 5), dim=1)
     # Without hardness detached weights are constants, as finite differences see them.
-    options = {"beta": 0.0 if detach_weights else 1.5, "detach_weights": detach_weights, "queue": queue}
+    options = {"detach_weights": detach_weights, "beta": 0.0 if detach_weights else 1.5}
+    options["_context"] = Context(queue=queue)
     assert torch.autograd.gradcheck(lambda a, b: nt_xent(a, b, **options), (view1, view2))
 
 
 @pytest.mark.parametrize("objective", LOCAL_GLOBAL)
 def test_diagnostics_are_of_all_negatives(objective):
     (local, summary, batch), queue = pairs(), queue_of(6, 4)
-    options = {"critic": "dot", "queue": queue, "return_diagnostics": True}
+    options = {"critic": "dot", "_context": Context(queue=queue), "return_diagnostics": True}
     found = LOCAL_GLOBAL[objective](local, summary, batch, beta=0.0, **options)[1]
     rows = naive.scores(local, [*summary, *queue], "dot", 1.0)
     negatives = [x for q, b in zip(rows, batch, strict=True) for g, x in enumerate(q) if g != b]
@@ -108,7 +111,7 @@ def test_diagnostics_are_of_all_negatives(objective):
 
 def test_nt_xents_diagnostics_are_of_all_negatives():
     (first, second), queue = views(5), F.normalize(queue_of(4, 5), dim=1)
-    found = nt_xent(first, second, beta=2.0, temperature=0.3, queue=queue, return_diagnostics=True)[1]
+    found = nt_xent(first, second, beta=2.0, temperature=0.3, _context=Context(queue=queue), return_diagnostics=True)[1]
     rows = [*first, *second, *queue]
     scores = [
         [naive.dot(a, b) / 0.3 for j, b in enumerate(rows) if j > 9 or j % 5 != i % 5] for i, a in enumerate(rows[:10])
@@ -119,16 +122,25 @@ def test_nt_xents_diagnostics_are_of_all_negatives():
     assert found.negative_score.item() == pytest.approx(np.mean(scores))
 
 
+@pytest.mark.parametrize("objective", LOCAL_GLOBAL)
+def test_a_summary_without_nodes_is_a_negative_as_one_of_the_queue(objective):
+    (local, summary, batch), queue = pairs(), queue_of(6, 4)
+    options = {"beta": 2.0, "return_diagnostics": True}
+    loss, found = LOCAL_GLOBAL[objective](local, summary, batch, _context=Context(queue=queue), **options)
+    plain, expected = LOCAL_GLOBAL[objective](local, torch.cat([summary, queue]), batch, **options)
+    torch.testing.assert_close((loss, *found), (plain, *expected))
+
+
 def test_a_queue_that_does_not_fit_is_refused():
     (local, summary, batch), (view1, view2) = pairs(), views()
     with pytest.raises(InputError, match=r"queue must be \(K, 4\) floating-point.* got \(3, 5\)"):
-        local_global_jsd(local, summary, batch, queue=queue_of(3, 5))
+        local_global_jsd(local, summary, batch, _context=Context(queue=queue_of(3, 5)))
     with pytest.raises(InputError, match=r"got \(2, 4\) torch.int64"):
-        local_global_jsd(local, summary, batch, queue=torch.ones(2, 4, dtype=torch.int64))
+        local_global_jsd(local, summary, batch, _context=Context(queue=torch.ones(2, 4, dtype=torch.int64)))
     with pytest.raises(InputError, match="no queue of negatives, got one of 3; drop"):
-        local_global_jsd(local, summary, batch, mode="released", queue=queue_of(3, 4))
+        local_global_jsd(local, summary, batch, mode="released", _context=Context(queue=queue_of(3, 4)))
     with pytest.raises(InputError, match="rows must have length 1"):
-        nt_xent(view1, view2, queue=2 * F.normalize(queue_of(3, 5), dim=1))
+        nt_xent(view1, view2, _context=Context(queue=2 * F.normalize(queue_of(3, 5), dim=1)))
     for size, channels in ((0, 3), (3, 0)):
         with pytest.raises(InputError, match="of a queue must be at least 1, got 0"):
             NegativeQueue(size, channels)
@@ -170,14 +182,15 @@ def test_a_model_contrasts_with_the_summaries_of_earlier_batches(toy, batches, m
     model, seen = build_model(config, node_features(toy).channels), {}
     objective = model.objective
 
-    def spy(*tensors, queue, **options):
+    def spy(*tensors, _context, **options):
+        queue = _context.queue
         rows = torch.cat(tensors) if method == "graphcl" else tensors[1]
         others = [graph for graph in seen if graph[0] not in ids.tolist()]
         expected = torch.stack([seen[graph] for graph in others]) if others else queue[:0]
         assert not queue.requires_grad
         assert torch.equal(queue.sort(dim=0).values, expected.sort(dim=0).values)
         seen.update({(int(ids[i % len(ids)]), i // len(ids)): row.detach().clone() for i, row in enumerate(rows)})
-        return objective(*tensors, queue=queue, **options)
+        return objective(*tensors, _context=_context, **options)
 
     monkeypatch.setattr(model, "objective", spy)
     for ids in (torch.tensor([0, 1, 2]), torch.tensor([2, 3, 4]), torch.tensor([0, 5])):

@@ -207,7 +207,7 @@ def test_an_encoder_of_another_class_is_refused_and_an_older_folder_holds_a_gin(
         GINEncoder.from_pretrained(tmp_path)
     gin = make("gin")
     gin.save_pretrained(tmp_path)
-    with pytest.raises(InputError, match="holds the encoder 'gin', and MessagePassingEncoder loads gine gcn sage gat"):
+    with pytest.raises(InputError, match="the encoder 'gin', and MessagePassingEncoder loads only gine gcn sage gat"):
         MessagePassingEncoder.from_pretrained(tmp_path)
     arguments = json.loads((tmp_path / "encoder.json").read_text())
     del arguments["encoder"]
