@@ -124,9 +124,9 @@ def test_quiet_prints_the_file_alone(toy, tmp_path, capsys):
         (["toy.npz", "--out", "scores.csv"], "--out must end in .json, got 'scores.csv'"),
         (["toy.npz", "--out", "there.json"], "The file there.json exists; give --overwrite"),
         (["toy.npz", "--out", "no/s.json"], "The folder no for --out does not exist"),
-        (["nan.npz"], "hold NaN or infinity in 1 of 40 rows, the first is row 3"),
-        (["nan-y.npz"], "labels hold nan at graph 3, but must be finite; leave unlabelled graphs out."),
-        (["one.npz"], "labels must hold at least 2 classes, got only 0"),
+        (["nan.npz"], "must be finite, got NaN or infinity in 1 of 40 rows, first in row 3"),
+        (["nan-y.npz"], "labels must be finite, got nan at graph 3; leave unlabelled graphs out."),
+        (["one.npz"], "labels must contain at least 2 classes, got only 0"),
         (["short.npz"], "have 40 rows for 39 labels; give one row for each label."),
     ],
 )

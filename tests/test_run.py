@@ -377,7 +377,7 @@ BAD = [
     (["--dataset", "MUTAGG"], "did you mean MUTAG"),
     (["--dataset", "imdb_binary"], "did you mean IMDB-BINARY"),
     (["--dataset", "./nowhere"], "nowhere"),
-    (["--accelerator", "mps"], "--accelerator mps needs such a device and PyTorch sees none"),
+    (["--accelerator", "mps"], "--accelerator mps needs such a device, but PyTorch finds none"),
     (["--config", "nowhere.yaml"], "--config nowhere.yaml cannot be read: No such file or directory"),
 ]
 

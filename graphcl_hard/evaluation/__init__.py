@@ -1,1 +1,1 @@
-"""From embeddings and labels to scores, intervals and tests."""
+"""Evaluation of embeddings: scores of classifiers, confidence intervals and significance tests."""

@@ -1,9 +1,9 @@
-"""Score graph embeddings by how well a small supervised probe reads the labels from them.
+"""Score graph embeddings by how well a simple classifier predicts the labels from them.
 
-Nested, stratified, repeated cross-validation. The protocol is that of InfoGraph (Sun et al., ICLR 2020) and GraphCL
-(You et al., NeurIPS 2020): an SVM over 10 folds, with C in 1e-3 .. 1e3 chosen inside the training folds. On top of it:
-features standardised inside each training part, the folds shuffled anew `repeats` times, and an interval that knows
-that training parts overlap.
+The scores come from nested, stratified, repeated cross-validation. The protocol is that of InfoGraph (Sun et al., ICLR
+2020) and GraphCL (You et al., NeurIPS 2020): an SVM over 10 folds, with C from 1e-3 to 1e3 chosen inside the training
+folds. In addition, features are standardised inside each training part, the folds are reshuffled `repeats` times, and
+the confidence interval accounts for overlapping training parts.
 """
 
 import threading
@@ -26,69 +26,69 @@ from graphcl_hard.evaluation.probes import Probe, find_probe
 from graphcl_hard.evaluation.statistics import corrected_interval
 from graphcl_hard.exceptions import InputError
 
-INNER_FOLDS = 5  # fewer where the training part's smallest class has fewer graphs
+INNER_FOLDS = 5  # fewer if the smallest class of the training part has fewer graphs
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 
 class Summary(NamedTuple):
-    """One score in four numbers."""
+    """The mean of a score, its standard deviation and its confidence interval."""
 
     mean: float
-    """Over all folds of all repeats."""
+    """Mean over all folds of all repeats."""
     std: float | None
-    """Over the repeats' means, ddof=1; None with one repeat. The shuffling's part of the noise only."""
+    """Standard deviation of the repeats' means (ddof=1), the noise of shuffling only; None with one repeat."""
     low: float
-    """Of the 95% interval of the mean, not cut to [0, 1]."""
+    """Lower end of the 95% confidence interval of the mean, not clipped to [0, 1]."""
     high: float
-    """Its other end."""
+    """Upper end of this interval."""
 
 
 @dataclass(frozen=True, eq=False)
 class CrossValidation:
-    """Every fold's scores of one set of embeddings; all arrays are (repeats, folds).
+    """Scores of one array of embeddings on every fold; all arrays are (repeats, folds).
 
-    Row r, column f is the same split of the graphs in every result of one `cross_validate` call.
+    All results of one `cross_validate` call have the same split of the graphs in row r, column f.
     """
 
     probe: str
-    """As it was asked for."""
+    """Name of the classifier."""
     parameter: str
-    """What `chosen` holds: "C" or "n_neighbors"."""
+    """Name of the parameter in `chosen`: "C" or "n_neighbors"."""
     seed: int
-    """Of the shuffles."""
+    """Seed of the shuffles."""
     accuracy: Floats
-    """float64, share of the test fold that is right, in [0, 1]."""
+    """float64, share of correct predictions on the test fold, in [0, 1]."""
     macro_f1: Floats
-    """float64, mean of the classes' F1, in [0, 1]."""
+    """float64, unweighted mean of the F1 scores of the classes, in [0, 1]."""
     chosen: Floats
-    """float64, picked by the inner folds of that training part."""
+    """float64, parameter chosen by the inner folds of the training part."""
     inner_accuracy: Floats
-    """float64, the chosen parameter's mean over those inner folds; it has seen no test fold."""
+    """float64, mean accuracy of the chosen parameter on these inner folds, which contain no test graph."""
     train_sizes: Ints
-    """int64, graphs in each training part."""
+    """int64, number of graphs in each training part."""
     test_sizes: Ints
-    """int64, graphs in each test fold."""
+    """int64, number of graphs in each test fold."""
 
     @property
     def test_train_ratio(self) -> float:
-        """n_test / n_train, 1 / (folds - 1): what `statistics.paired_difference` asks for."""
+        """n_test / n_train = 1 / (folds - 1), an argument of `paired_difference`."""
         return float(self.test_sizes.sum() / self.train_sizes.sum())
 
     def summary(self, score: str = "accuracy") -> Summary:
-        """Of "accuracy" or "macro_f1"; the interval is `statistics.corrected_interval` (Nadeau & Bengio 2003).
+        """Return the summary of "accuracy" or "macro_f1" with the `corrected_interval` of Nadeau & Bengio (2003).
 
         Raises:
-            InputError: another score.
+            InputError: the score is unknown.
         """
         if score not in ("accuracy", "macro_f1"):
-            raise InputError(f"score must be 'accuracy' or 'macro_f1', got {score!r}; ask for one of the two.")
+            raise InputError(f"score must be 'accuracy' or 'macro_f1', got {score!r}; choose one of them.")
         values: Floats = getattr(self, score)
         std = float(values.mean(axis=1).std(ddof=1)) if len(values) > 1 else None
         return Summary(float(values.mean()), std, *corrected_interval(values, self.test_train_ratio))
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain Python for JSON (no NaN): both summaries, then every fold's numbers as nested lists."""
+        """Return both summaries and the scores of every fold as a dictionary for JSON, without NaN."""
         scores = ("accuracy", "macro_f1")
         arrays = (*scores, "chosen", "inner_accuracy", "train_sizes", "test_sizes")
         return {
@@ -114,38 +114,51 @@ def cross_validate(
     n_jobs: int = -1,
     progress: Callable[[int, int], object] | None = None,
 ) -> dict[str, CrossValidation]:
-    """Cross-validated accuracy and macro-F1 of a probe on one or several sets of embeddings of the same graphs.
+    """Return the cross-validated accuracy and macro-F1 of a classifier on embeddings of the same graphs.
 
-    Outer folds are `RepeatedStratifiedKFold(folds, repeats, random_state=seed)`, the same for every set of embeddings;
-    more repeats keep the earlier ones. Inside each training part, `StratifiedKFold(5, shuffle=True,
-    random_state=seed)` (fewer folds where its smallest class has fewer graphs) picks the parameter with the best mean
-    accuracy, on a tie the first of the grid, and the probe is fitted again on the whole part. `StandardScaler` sees
-    only the rows that a probe is fitted on. The scores are those of scikit-learn's `GridSearchCV` over that pipeline.
+    The outer folds are `RepeatedStratifiedKFold(folds, repeats, random_state=seed)`, the same for all embeddings;
+    increasing `repeats` keeps the earlier splits. Inside each training part, `StratifiedKFold(5, shuffle=True,
+    random_state=seed)` (fewer folds if the smallest class has fewer graphs) selects the parameter with the best mean
+    accuracy, the first of the grid on ties, and the classifier is refitted on the whole training part. `StandardScaler`
+    is fitted only on the rows that the classifier is fitted on. The scores equal those of scikit-learn's `GridSearchCV`
+    over this pipeline.
 
     Args:
-        embeddings: name -> (G, D) numbers; D may differ between names. One array is taken for {"embeddings": array}.
-            Computed in float64.
-        labels: (G,), one class a graph: integers, strings or booleans.
-        probe: "svm" (RBF kernel, gamma="scale"), "linear-svm", "logistic" (C in 1e-3 .. 1e3) or "knn".
-        folds: k of the k-fold, from 2 to the smallest class's number of graphs.
-        repeats: times that the k-fold is shuffled anew, at least 1.
-        seed: of the shuffles, 0 to 2**32 - 1. The scores depend on it alone, not on n_jobs.
-        scale: "log" takes sign(x) log(1 + |x|) of the embeddings first: sums over nodes span orders of magnitude.
-        n_jobs: threads; -1 for all cores, -2 for all but one.
-        progress: called as progress(done, total) in the caller's thread as each fold of each embedding ends.
+        embeddings: name -> (G, D) array; D may differ between names. A single array is treated as
+            {"embeddings": array}. Everything is computed in float64.
+        labels: (G,), the class of each graph: integers, strings or booleans.
+        probe: "svm" (RBF kernel, gamma="scale"), "linear-svm", "logistic" (C from 1e-3 to 1e3) or "knn".
+        folds: number of folds, from 2 to the number of graphs in the smallest class.
+        repeats: how many times the graphs are shuffled and split into folds, at least 1.
+        seed: seed of the shuffles, 0 to 2**32 - 1. The scores depend on the seed, but not on n_jobs.
+        scale: "log" first replaces x by sign(x) log(1 + |x|), since sums over nodes span orders of magnitude.
+        n_jobs: number of threads; -1 for all cores, -2 for all but one.
+        progress: called as progress(done, total) in the caller's thread after each fold of each embedding.
 
     Returns:
         name -> `CrossValidation`, in the order of `embeddings`.
 
     Raises:
-        InputError: for embeddings, labels or settings that cannot be scored.
+        InputError: the embeddings, labels or settings are invalid.
+
+    Examples:
+        >>> import numpy as np
+        >>> from graphcl_hard import cross_validate
+        >>> labels = np.arange(60) % 2
+        >>> noise = np.random.default_rng(0).normal(size=(60, 8))
+        >>> embeddings = {"noise": noise, "informative": noise + labels[:, None]}
+        >>> scores = cross_validate(embeddings, labels, folds=5, repeats=2)
+        >>> scores["informative"].accuracy.shape
+        (2, 5)
+        >>> scores["informative"].summary().mean > scores["noise"].summary().mean
+        True
 
     Source: for the intervals, Nadeau and Bengio, "Inference for the Generalization Error", Machine Learning 52, 2003.
     """
     chosen_probe = find_probe(probe)
     named = embeddings if isinstance(embeddings, Mapping) else {"embeddings": embeddings}
     if not named:
-        raise InputError("embeddings is an empty mapping, but at least one set is needed; give name -> (G, D) array.")
+        raise InputError("embeddings is an empty mapping, but needs at least one entry; give name -> (G, D) array.")
     y = check_folds(labels, folds)
     arrays = {name: rescale(check_embeddings(name, value, len(y)), scale) for name, value in named.items()}
     check_settings(repeats, seed, n_jobs)
@@ -155,9 +168,9 @@ def cross_validate(
     scores = {name: np.empty((4, len(splits))) for name in arrays}
     stop = threading.Event()
 
-    # Threads: libsvm and BLAS let go of the interpreter lock, and nothing has to be copied or started. Each keeps to
-    # one core, or BLAS's and OpenMP's own threads would fight for them: BLAS's limit belongs to the process, so it is
-    # set and given back here; OpenMP's belongs to the thread and ends with it.
+    # Threads are used because libsvm and BLAS release the interpreter lock, and threads copy no data and start fast.
+    # Each thread is limited to one core, or the threads of BLAS and OpenMP would compete for cores. The limit of BLAS
+    # applies to the process, so it is set and restored here; that of OpenMP applies to the thread and ends with it.
     with threadpool_limits(1, "blas"):
         workers = min(effective_n_jobs(n_jobs), len(splits) * len(arrays))
         pool = ThreadPoolExecutor(workers, initializer=threadpool_limits, initargs=(1, "openmp"))
@@ -173,13 +186,13 @@ def cross_validate(
                 if progress is not None:
                     progress(done, len(futures))
         finally:
-            stop.set()  # not waiting lets Ctrl-C through at once: a thread ends by itself after the fit that it is in
+            stop.set()  # without waiting, Ctrl-C takes effect at once; each thread ends after its current fit
             pool.shutdown(wait=False, cancel_futures=True)
 
     sizes = np.array([[len(train), len(test)] for train, test in splits]).T.reshape(2, repeats, folds)
     results = {}
     for name, table in scores.items():
-        parts = (*table.reshape(4, repeats, folds), *sizes)  # in the order of the fields
+        parts = (*table.reshape(4, repeats, folds), *sizes)  # in the order of the dataclass fields
         results[name] = CrossValidation(probe, chosen_probe.parameter, int(seed), *parts)
     return results
 
@@ -187,14 +200,14 @@ def cross_validate(
 def _score_split(
     x: Floats, y: Ints, train: Ints, test: Ints, probe: Probe, seed: int, stop: threading.Event
 ) -> tuple[float, float, float, float]:
-    """One outer fold: accuracy, macro-F1, the parameter that the inner folds chose and its mean accuracy in them.
+    """Return accuracy, macro-F1, chosen parameter and its mean inner accuracy for one outer fold.
 
-    Sees y[test] only to score.
+    y[test] is used for scoring only.
     """
     x_train, y_train = x[train], y[train]
     inner_folds = min(INNER_FOLDS, int(np.bincount(y_train).min()))
     inner = list(StratifiedKFold(inner_folds, shuffle=True, random_state=seed).split(x_train, y_train))
-    most = min(len(fitted) for fitted, _ in inner)  # knn cannot ask for more neighbours than there are rows
+    most = min(len(fitted) for fitted, _ in inner)  # knn cannot use more neighbours than there are rows
     grid = [value for value in probe.grid if probe.parameter != "n_neighbors" or value <= most]
     accuracy = np.empty((len(grid), inner_folds))
     for column, (fitted, held_out) in enumerate(inner):
@@ -203,7 +216,7 @@ def _score_split(
             accuracy[row, column] = np.mean(predicted == y_train[held_out])
             if stop.is_set():
                 raise InterruptedError
-    means = np.average(accuracy, axis=1)  # the same sum as GridSearchCV's, to the last bit
+    means = np.average(accuracy, axis=1)  # sums as GridSearchCV does, to the last bit
     best = grid[int(np.argmax(means))]
     (predicted,) = _predict(probe, x_train, y_train, x[test], [best])
     macro_f1 = f1_score(y[test], predicted, average="macro", zero_division=0.0)

@@ -1,4 +1,4 @@
-"""The probes that score an embedding, and the SVM whose kernel is computed once for all values of C."""
+"""The classifiers that score an embedding, and an SVM that computes its kernel once for all values of C."""
 
 import difflib
 from collections.abc import Callable, Iterator, Sequence
@@ -18,42 +18,42 @@ Ints = npt.NDArray[np.int64]
 
 
 def svm_predictions(train: Floats, labels: Ints, test: Floats, grid: Sequence[float]) -> Iterator[Ints]:
-    """What SVC(C, kernel="rbf", gamma="scale") predicts, for each C of the grid.
+    """Yield the predictions of SVC(C, kernel="rbf", gamma="scale") for each C of the grid.
 
-    libsvm would compute the kernel anew for every C, in fit and in predict. It trains on the kernel rounded to float32,
-    so it walks the same path over this one as over its own.
+    libsvm would compute the kernel again for every C, in fit and in predict. It rounds the kernel to float32 for
+    training, so the optimisation takes the same steps with this kernel as with its own.
 
     Args:
         train: (N, D), standardised.
-        labels: (N,), at least two classes; any integers.
-        test: (M, D), standardised as train.
+        labels: (N,), any integers, at least two classes.
+        test: (M, D), standardised with the mean and standard deviation of train.
         grid: values of C, above 0.
 
     Yields:
-        (M,) labels, one array for each C. A generator, so that the caller can stop between two fits.
+        (M,) labels, one array for each C. As a generator, the function lets the caller stop between two fits.
 
     Raises:
-        InputError: NaN or infinity, which finite features become where their squares overflow.
+        InputError: a value is NaN or infinite, as finite features become if they overflow when standardised.
     """
-    if not (np.isfinite(train).all() and np.isfinite(test).all()):  # libsvm would look for the optimum for ever
-        raise InputError("embeddings overflow when they are standardised, but must not; scale them down.")
+    if not (np.isfinite(train).all() and np.isfinite(test).all()):  # libsvm would never end
+        raise InputError("embeddings overflow when they are standardised, but must stay finite; scale them down.")
     variance = train.var()
-    gamma = 1.0 / (train.shape[1] * variance) if variance != 0 else 1.0  # what SVC takes for gamma="scale"
-    # libsvm takes the points class by class; in that order it reads the kernel as it lies in memory.
+    gamma = 1.0 / (train.shape[1] * variance) if variance != 0 else 1.0  # as SVC does for gamma="scale"
+    # libsvm processes the points class by class; in this order it reads the kernel contiguously.
     order = np.argsort(labels, kind="stable")
     train, labels = train[order], labels[order]
     kernel = _rbf(train, train, gamma)  # (N, N)
     np.fill_diagonal(kernel, 1.0)
     cross_kernel = _rbf(test, train, gamma)  # (M, N)
     for value in grid:
-        # The kernel has been looked at, and looking again at every C would take time from short fits.
+        # The kernel is known to be finite; checking it again for every C would slow short fits down.
         with config_context(assume_finite=True, skip_parameter_validation=True):
             predicted = SVC(C=value, kernel="precomputed").fit(kernel, labels).predict(cross_kernel)
         yield predicted
 
 
 def _rbf(rows: Floats, columns: Floats, gamma: float) -> Floats:
-    """exp(-gamma |r - c|^2), (R, C); in place, since a second array of that size takes longer to get than to fill."""
+    """Return exp(-gamma |r - c|^2), (R, C), computed in place, since allocating a second array is slow."""
     kernel = rows @ columns.T
     kernel *= 2 * gamma
     kernel -= gamma * np.einsum("ij,ij->i", rows, rows)[:, None]
@@ -66,8 +66,8 @@ C_GRID = (1e-3, 1e-2, 1e-1, 1e0, 1e1, 1e2, 1e3)
 NEIGHBOURS_GRID = (1, 3, 5, 7, 11, 15, 21, 31)
 
 
-# Standardised train (N, D), labels (N,), standardised test (M, D) and the grid to predictions (M,), one array for each
-# value of the grid. A generator, so that the caller can stop between two fits.
+# Takes standardised train (N, D), labels (N,), standardised test (M, D) and the grid; yields predictions (M,) for each
+# value of the grid. As a generator, it lets the caller stop between two fits.
 Predictor = Callable[[Floats, Ints, Floats, Sequence[float]], Iterator[Ints]]
 
 
@@ -80,14 +80,14 @@ def _one_by_one(make: Callable[[float], Any]) -> Predictor:
 
 
 class Probe(NamedTuple):
-    """A classifier that scores an embedding, and the parameter that is chosen for it."""
+    """A classifier that scores an embedding, with the parameter that the inner folds choose and its grid."""
 
     parameter: str
     grid: Sequence[float]
     predictor: Predictor
 
 
-# The linear ones solve the primal, and with many steps allowed, so that C=1e3 converges without a warning.
+# LinearSVC solves the primal; many iterations are allowed so that C=1e3 converges without a warning.
 PROBES: dict[str, Probe] = {
     "svm": Probe("C", C_GRID, svm_predictions),
     "linear-svm": Probe("C", C_GRID, _one_by_one(lambda c: LinearSVC(C=c, dual=False, max_iter=100_000))),
@@ -97,10 +97,10 @@ PROBES: dict[str, Probe] = {
 
 
 def find_probe(name: str) -> Probe:
-    """The probe of this name.
+    """Return the classifier with this name.
 
     Raises:
-        InputError: there is none.
+        InputError: the name is unknown.
     """
     if name not in PROBES:
         close = difflib.get_close_matches(str(name), PROBES, n=1)

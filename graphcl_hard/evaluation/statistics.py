@@ -1,13 +1,13 @@
-"""Intervals and tests for scores: over cross-validation folds, whose training parts overlap, and over seeds.
+"""Confidence intervals and tests for scores over cross-validation folds, whose training parts overlap, or over seeds.
 
-The corrected resampled t (Nadeau & Bengio, "Inference for the Generalization Error", Machine Learning 52, 2003; for k
-folds repeated r times Bouckaert & Frank, "Evaluating the Replicability of Significance Tests for Comparing Learning
-Algorithms", PAKDD 2004): with the J = k r scores' mean m and variance s^2 (ddof=1),
+The corrected resampled t-test (Nadeau & Bengio, "Inference for the Generalization Error", Machine Learning 52, 2003;
+for k folds repeated r times Bouckaert & Frank, "Evaluating the Replicability of Significance Tests for Comparing
+Learning Algorithms", PAKDD 2004) uses the mean m and the variance s^2 (ddof=1) of the J = k r scores:
 
     t = m / sqrt((1 / J + n_test / n_train) s^2),    J - 1 degrees of freedom.
 
-The plain t test leaves n_test / n_train out, as if the J trainings shared no data, and finds differences that are not
-there.
+The ordinary t-test omits n_test / n_train, as if the J training parts were independent, and so reports too many
+significant differences.
 """
 
 import math
@@ -21,38 +21,40 @@ from graphcl_hard.exceptions import InputError
 
 
 class PairedDifference(NamedTuple):
-    """The mean of first - second over the folds, and how sure it is."""
+    """The mean difference of paired scores with its confidence interval and test."""
 
     difference: float
-    """The mean."""
+    """Mean of first - second over the folds."""
     low: float
-    """Of its interval."""
+    """Lower end of the confidence interval."""
     high: float
-    """Its other end."""
+    """Upper end of the confidence interval."""
     t: float
-    """0 where all differences are 0, +-inf where they are all the same and not 0."""
+    """t statistic; 0 if all differences are 0, +-inf if all are equal and not 0."""
     p: float
-    """Two-sided."""
+    """Two-sided p-value."""
     degrees_of_freedom: int
-    """Folds of all repeats, less one."""
+    """Number of folds of all repeats, minus 1."""
 
 
 def corrected_interval(scores: npt.ArrayLike, test_train_ratio: float, confidence: float = 0.95) -> tuple[float, float]:
-    r"""Interval of the mean :math:`m` of J scores of repeated cross-validation, with the variance :math:`s^2`.
+    r"""Return the confidence interval of the mean of J scores of repeated cross-validation.
 
     .. math::
         m \;\pm\; t_{J-1} \sqrt{(1 / J + n_\mathrm{test} / n_\mathrm{train}) \, s^2}
 
+    where :math:`m` is the mean and :math:`s^2` the variance of the scores.
+
     Args:
-        scores: finite, at least 2, of any shape (such as (repeats, folds)).
+        scores: at least 2 finite scores, of any shape, such as (repeats, folds).
         test_train_ratio: n_test / n_train of one split, 1 / (k - 1) for k folds.
-        confidence: in (0, 1).
+        confidence: confidence level in (0, 1).
 
     Returns:
-        (low, high); not cut to the range of the score.
+        (low, high), not clipped to the range of the score.
 
     Raises:
-        InputError: for fewer than 2 scores, scores that are not finite, a ratio <= 0, a confidence out of (0, 1).
+        InputError: there are fewer than 2 scores, a score is not finite, or the ratio or confidence is out of range.
     """
     values = _check_values("scores", scores, least=2)
     error = _corrected_error(values, test_train_ratio)
@@ -62,20 +64,20 @@ def corrected_interval(scores: npt.ArrayLike, test_train_ratio: float, confidenc
 def paired_difference(
     first: npt.ArrayLike, second: npt.ArrayLike, test_train_ratio: float, confidence: float = 0.95
 ) -> PairedDifference:
-    """Corrected resampled t test of first - second, two arrays of scores on the same folds in the same order.
+    """Return the corrected resampled t-test of first - second, two arrays of scores on the same folds.
 
     Args:
-        first: finite, at least 2, of any shape; for instance the trained embeddings' accuracies.
-        second: of the same shape; for instance the untrained embeddings' accuracies.
+        first: at least 2 finite scores, of any shape; for example accuracies of trained embeddings.
+        second: scores of the same shape and order; for example accuracies of untrained embeddings.
         test_train_ratio: n_test / n_train of one split, 1 / (k - 1) for k folds.
-        confidence: of the interval, in (0, 1).
+        confidence: confidence level of the interval, in (0, 1).
 
     Returns:
-        The mean difference, its interval, t, the two-sided p and the degrees of freedom. Without any variance, p is 1
-        where all differences are 0, and 0 with t = +-inf where they are all the same other number.
+        The mean difference, its interval, t, the two-sided p-value and the degrees of freedom. If all differences are
+        0, p is 1; if all are equal and not 0, p is 0 and t is +-inf.
 
     Raises:
-        InputError: as `corrected_interval`, and for shapes that differ.
+        InputError: the shapes differ, or `corrected_interval` raises it.
     """
     if np.shape(first) != np.shape(second):
         raise InputError(
@@ -93,17 +95,17 @@ def paired_difference(
 
 
 def t_interval(values: npt.ArrayLike, confidence: float = 0.95) -> tuple[float, float] | None:
-    """Student's interval of the mean of independent values, such as one score for each training seed.
+    """Return Student's confidence interval of the mean of independent values, such as one score for each seed.
 
     Args:
-        values: finite, at least 1, of any shape.
-        confidence: in (0, 1).
+        values: at least 1 finite value, of any shape.
+        confidence: confidence level in (0, 1).
 
     Returns:
-        (low, high), or None with one value, which says nothing about its own spread.
+        (low, high), or None for a single value, which has no standard deviation.
 
     Raises:
-        InputError: for no values, values that are not finite, a confidence out of (0, 1).
+        InputError: there is no value, a value is not finite, or the confidence is out of range.
     """
     checked = _check_values("values", values, least=1)
     if checked.size == 1:
@@ -121,7 +123,7 @@ def _corrected_error(values: npt.NDArray[np.float64], test_train_ratio: float) -
 
 
 def _standard_deviation(values: npt.NDArray[np.float64]) -> float:
-    # equal values differ from their own rounded mean by an ulp or so, which would make a huge t out of nothing
+    # Equal values may differ from their rounded mean in the last bit, which would give a huge t.
     return float(values.std(ddof=1)) if np.ptp(values) > 0 else 0.0
 
 
@@ -136,7 +138,9 @@ def _around_mean(values: npt.NDArray[np.float64], error: float, confidence: floa
 def _check_values(name: str, values: npt.ArrayLike, least: int) -> npt.NDArray[np.float64]:
     array = np.asarray(values, dtype=np.float64).ravel()
     if array.size < least:
-        raise InputError(f"{name} must hold at least {least} number(s), got {array.size}; give every fold's score.")
+        raise InputError(
+            f"{name} must contain at least {least} number(s), got {array.size}; give the score of every fold."
+        )
     if not np.isfinite(array).all():
         position = int(np.flatnonzero(~np.isfinite(array))[0])
         raise InputError(f"{name} must be finite, got {array[position]} at position {position}; leave failed runs out.")

@@ -1,4 +1,4 @@
-"""What a person sees of a run: a progress bar while it works, and a table at its end."""
+"""The terminal output of a run: progress bars while it works, and a table at the end."""
 
 import os
 import sys
@@ -21,18 +21,18 @@ PROBE_NAMES = {
 
 DIFFERENCES = {"difference": "over untrained", "learnt": "over batch norm"}
 CONTROL = (
-    "batch norm only: the initial weights after as many epochs in which only the running statistics of batch norm "
-    "move; what training adds to that row, it has learnt."
+    "batch norm only: the initial weights after the same number of epochs in which only the running statistics of "
+    "batch norm change; a gain over this row is what training has learnt."
 )
 
 
 def silence_stdout() -> None:
-    """Let what is still printed, and the interpreter's last flush, go nowhere: nobody reads this pipe any more."""
+    """Discard all further output, also that of the interpreter's last flush, after the reader closed the pipe."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 class _Console(Console):
-    """A console that falls silent, and does not end the process, where nobody reads its pipe any more."""
+    """A console that becomes silent, instead of ending the process, when the reader closes the pipe."""
 
     def on_broken_pipe(self) -> None:
         self.quiet = True
@@ -40,14 +40,16 @@ class _Console(Console):
 
 
 class Display:
-    """The terminal of a run.
+    """The terminal output of a run.
+
+    Progress bars are shown only on a terminal, tables also in a file or pipe.
 
     Args:
-        quiet: show nothing but warnings. The bars show on a terminal only, the tables also in a file or pipe.
+        quiet: show only warnings.
     """
 
     def __init__(self, quiet: bool = False) -> None:
-        # A pipe has no width: 100 columns keep the tables whole there.
+        # A pipe has no width; 100 columns fit the tables.
         width = None if sys.stdout.isatty() else 100
         self.console = _Console(quiet=quiet, highlight=False, width=width)
         self._warned: set[str] = set()
@@ -57,23 +59,23 @@ class Display:
         self._show(text, markup=False, soft_wrap=True)
 
     def warn(self, text: str) -> None:
-        """Print a line on stderr, also when quiet: what a person should know, though nothing failed; each text once."""
+        """Print a warning on stderr, also when quiet; each text is printed only once."""
         if text not in self._warned:
             self._warned.add(text)
             with suppress(OSError):
                 print(f"warning: {text}", file=sys.stderr)
 
     def _show(self, *objects: Any, **options: Any) -> None:
-        # A run of hours does not end because its table cannot be shown.
+        # A run of hours must not end because its table cannot be shown.
         try:
             self.console.print(*objects, **options)
         except OSError as error:
             self.console.quiet = True
-            print(f"The table cannot be shown: {error.strerror}; it is in the run's folder.", file=sys.stderr)
+            print(f"The table cannot be shown: {error.strerror}; it is saved in the run's folder.", file=sys.stderr)
 
     @contextmanager
     def bar(self, name: str, total: int | None) -> Iterator[Callable[..., None]]:
-        """A progress bar; call what it gives with the number done, and a note or a total that became known."""
+        """Show a progress bar; call the yielded function with the number done, and with a note or a new total."""
         columns = (
             TextColumn("{task.description}"),
             BarColumn(bar_width=24),
@@ -91,7 +93,7 @@ class Display:
 
     @contextmanager
     def download(self, name: str) -> Iterator[Callable[[int, int | None], None]]:
-        """A progress bar that appears with the first bytes; call what it gives with the bytes done and in all."""
+        """Show a progress bar from the first bytes on; call the yielded function with the bytes done and in total."""
         with ExitStack() as stack:
             bars: list[Callable[..., None]] = []
 
@@ -103,10 +105,10 @@ class Display:
             yield on_bytes
 
     def result(self, result: Mapping[str, Any]) -> None:
-        """The end of one run: untrained and trained beside each other, with the paired difference."""
+        """Print the table of one run: untrained and trained scores with their paired difference."""
         data = result["dataset"]
         if not result["scores"]:
-            self.say(f"{data['name']}: {data['graphs']} graphs, seed {result['seed']}: trained, and not evaluated.")
+            self.say(f"{data['name']}: {data['graphs']} graphs, seed {result['seed']}: trained, not evaluated.")
             return
         table = _table(f"{data['name']}: {data['graphs']} graphs, {data['classes']} classes, seed {result['seed']}")
         epoch = f"best epoch, {result['epoch']}" if result["optimistic"] else f"trained, epoch {result['epoch']}"
@@ -134,12 +136,12 @@ class Display:
         shown = next(iter(result["scores"].values()))
         first = shown.get("trained") or shown["untrained"]
         self._optimistic(result)
-        self.say(_protocol(first, "[95% intervals] and the p of the accuracy's difference"))
+        self.say(_protocol(first, "[95% intervals] and the p-value of the difference in accuracy"))
         if "batch_norm" in shown:
             self.say(CONTROL)
 
     def scores(self, title: str, scores: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> None:
-        """What each probe, by name, reads from each set of vectors, by name; on the same folds."""
+        """Print the scores of each probe, by name, on each array of vectors, by name."""
         table = _table(escape(title), "vectors", with_p=False)
         for probe, by_name in scores.items():
             table.add_section()
@@ -151,7 +153,7 @@ class Display:
         self.say(_protocol(first, "[95% intervals]"))
 
     def summary(self, summary: Mapping[str, Any]) -> None:
-        """The end of a run over several seeds."""
+        """Print the table of a run over several seeds."""
         data, seeds = summary["dataset"], summary["seeds"]
         if not summary["scores"]:
             return
@@ -174,12 +176,12 @@ class Display:
         self._show(table)
         self._optimistic(summary)
         self.say(
-            "± and [95% intervals] (Student's t) are over seeds: initial weights, batches and folds of the same graphs."
+            "± and [95% intervals] (Student's t) are over seeds, which change the initial weights, batches and folds."
         )
 
     def _optimistic(self, result: Mapping[str, Any]) -> None:
         if result["optimistic"]:
-            self._show("OPTIMISTIC: the epoch was picked on the test folds (--protocol best-epoch).", style="red")
+            self._show("OPTIMISTIC: the epoch was selected on the test folds (--protocol best-epoch).", style="red")
 
 
 def _untrained(result: Mapping[str, Any]) -> str:
@@ -189,8 +191,8 @@ def _untrained(result: Mapping[str, Any]) -> str:
 def _protocol(scored: Mapping[str, Any], corrected: str) -> str:
     return (
         f"{scored['repeats']} x {scored['folds']}-fold cross-validation, parameters chosen inside the training folds. "
-        f"± is the deviation over repeats; {corrected} are corrected for overlapping training folds (Nadeau and "
-        "Bengio)."
+        f"± is the standard deviation over repeats; {corrected} are corrected for overlapping training folds (Nadeau "
+        "and Bengio)."
     )
 
 
@@ -216,5 +218,5 @@ def _difference(difference: Mapping[str, Any]) -> str:
 
 
 def _interval(low: float | None, high: float | None, sign: str) -> str:
-    # The backslash keeps rich from reading the bracket as markup.
+    # The backslash keeps rich from parsing the bracket as markup.
     return "" if low is None or high is None else f" \\[{100 * low:{sign}.1f}, {100 * high:{sign}.1f}]"

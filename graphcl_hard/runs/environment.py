@@ -1,4 +1,4 @@
-"""What a run was made with: versions, platform and commit."""
+"""The environment of a run: versions, platform and commit."""
 
 import importlib.metadata
 import os
@@ -20,7 +20,7 @@ PACKAGES = (
 
 
 def environment() -> dict[str, Any]:
-    """Versions of the packages, the platform, the cores, and the git commit of the package's own checkout."""
+    """Return the versions of the packages, the platform, the number of cores and the git commit of the checkout."""
     versions = {"python": platform.python_version()}
     for package in PACKAGES:
         try:
@@ -36,15 +36,15 @@ def environment() -> dict[str, Any]:
 
 
 def git_commit(folder: Path) -> str | None:
-    """The commit of the checkout that tracks `folder`, with "-dirty" where tracked files differ; None outside one."""
+    """Return the commit of the checkout that tracks `folder`, with "-dirty" if tracked files differ, or None."""
 
     def git(*words: str) -> str:
-        # Without a lock on the index, which a status would rewrite and, killed, leave locked.
+        # `git status` would lock the index to refresh it, and leave the lock behind if it is killed.
         command = ["git", "--no-optional-locks", "-C", str(folder), *words]
         return subprocess.run(command, capture_output=True, text=True, check=True, timeout=20).stdout.strip()
 
     try:
-        # An installed package may lie inside somebody else's repository, which does not track it.
+        # An installed package may be inside an unrelated repository, which does not track it.
         git("ls-files", "--error-unmatch", "__init__.py")
         return git("rev-parse", "HEAD") + ("-dirty" if git("status", "--porcelain", "--untracked-files=no") else "")
     except (OSError, subprocess.SubprocessError):

@@ -1,7 +1,7 @@
-"""The values of each epoch through Fabric's loggers, for those who follow many runs in one place.
+"""Log the values of each epoch with Fabric's loggers, to follow many runs in one place.
 
-A run's own metrics.csv has them too. What is written here is never read back: where a run goes on from a checkpoint,
-the folder `logs` is made anew from the epochs that the checkpoint holds, so that none is there twice and none is lost.
+The metrics.csv of a run contains the same values. Log files are never read back: when a run continues from a
+checkpoint, the folder `logs` is written again from the epochs in the checkpoint, so no epoch is missing or repeated.
 """
 
 import importlib.util
@@ -20,7 +20,7 @@ from graphcl_hard.training.state import Epoch
 
 
 def check_logger(kind: config.Logger) -> None:
-    """Raise `InputError` where the logger's package is not installed."""
+    """Raise `InputError` if the logger's package is not installed."""
     if kind == "tensorboard" and importlib.util.find_spec("tensorboard") is None:
         raise InputError(
             "`logger=tensorboard` needs the package tensorboard, which is not installed; install the extra "
@@ -29,11 +29,11 @@ def check_logger(kind: config.Logger) -> None:
 
 
 class EpochLog:
-    """What a run tells a logger: its epochs, and in the end the scores of those that were scored.
+    """A logger of a run's epochs and, at the end, of the scores of the evaluated epochs.
 
     Args:
         kind: "none" logs nothing; "csv" writes logs/metrics.csv, "tensorboard" an event file in logs/.
-        folder: the run's folder. What its `logs` holds goes with the first epoch that is logged.
+        folder: the run's folder. Earlier content of its `logs` is deleted when the first epoch is logged.
 
     Raises:
         InputError: the logger's package is not installed.
@@ -46,13 +46,13 @@ class EpochLog:
         self._logger: Logger | None = None
 
     def epoch(self, epoch: Epoch, lr: float) -> None:
-        """Log an epoch's values by the names of metrics.csv, and `lr`, the learning rate; the step is the epoch."""
+        """Log the values of an epoch under their names in metrics.csv, and the learning rate `lr`, at this epoch."""
         values = epoch._asdict()
         step = values.pop("epoch")
         self._log({"lr": lr, **values}, step)
 
     def scores(self, scores: Mapping[str, Mapping[str, Any]], best: int) -> None:
-        """Log the scores of result.json as svm/accuracy and so on, at the epochs that were scored."""
+        """Log the scores of result.json, as svm/accuracy and so on, at the epochs that were evaluated."""
         for probe, found in scores.items():
             by_epoch = {int(epoch): scored for epoch, scored in found.get("by_epoch", {}).items()}
             by_epoch |= {epoch: found[name] for name, epoch in (("untrained", 0), ("trained", best)) if name in found}
@@ -69,8 +69,8 @@ class EpochLog:
         if self.kind == "none":
             return
         if self._logger is None:
-            # Who has an `EpochLog` writes the run; by SLURM's variables Fabric takes all tasks of a job but the first
-            # for followers, and its loggers would then write nothing, without a word.
+            # Only the process that writes the run has an `EpochLog`. From SLURM's variables Fabric would assign every
+            # task of a job but the first a non-zero rank, and its loggers would silently write nothing.
             rank_zero_only.rank = 0  # type: ignore[attr-defined]
             shutil.rmtree(self.folder / LOGS, ignore_errors=True)
             where: dict[str, Any] = {"root_dir": self.folder, "name": LOGS, "version": ""}

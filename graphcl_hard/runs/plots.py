@@ -1,4 +1,4 @@
-"""The pictures of a run: its training curves, and a map of its embedding."""
+"""The plots of a run: its training curves and a map of its embedding."""
 
 import warnings
 from collections.abc import Mapping, Sequence
@@ -16,16 +16,16 @@ from threadpoolctl import threadpool_limits
 
 from graphcl_hard.io.atomic_write import atomic_write
 
-MAX_TSNE_GRAPHS = 3000  # beyond it t-SNE takes minutes, and a map by PCA shows as much
+MAX_TSNE_GRAPHS = 3000  # for more graphs t-SNE takes minutes, and PCA shows as much
 
 
 def training_curves(losses: Sequence[float], effective_negatives: Sequence[float], title: str, path: Path) -> None:
-    """Draw the loss and the effective share of negatives over the epochs into a PNG file.
+    """Plot the loss and the share of effective negatives over the epochs into a PNG file.
 
     Args:
-        losses: one a finished epoch.
-        effective_negatives: one an epoch, in (0, 1].
-        title: above the picture.
+        losses: the loss of each finished epoch.
+        effective_negatives: the share in (0, 1] of each finished epoch.
+        title: title of the figure.
         path: the file to write.
     """
     figure = Figure(figsize=(9, 3.6), layout="constrained")
@@ -48,13 +48,13 @@ def training_curves(losses: Sequence[float], effective_negatives: Sequence[float
 def embedding_map(
     embeddings: Mapping[str, npt.NDArray[np.floating]], labels: npt.NDArray[np.integer], path: Path, seed: int = 0
 ) -> None:
-    """Draw the graphs in two dimensions, coloured by class, one panel an embedding, into a PNG file.
+    """Plot the graphs in two dimensions, coloured by class, into a PNG file with one panel for each embedding.
 
     Args:
-        embeddings: title of the panel -> (G, D).
+        embeddings: title of the panel -> (G, D) embedding.
         labels: (G,) class indices.
         path: the file to write.
-        seed: of t-SNE.
+        seed: seed of t-SNE.
     """
     figure = Figure(figsize=(0.4 + 5.6 * len(embeddings), 5.2), layout="constrained")
     panels = figure.subplots(1, len(embeddings), squeeze=False)[0]
@@ -63,7 +63,7 @@ def embedding_map(
         points, method = _in_two_dimensions(embedding, seed)
         for k, label in enumerate(classes):
             x, y = points[labels == label].T
-            # The first classes of tab10 are told apart by people who do not see red and green.
+            # People with red-green colour blindness can distinguish the first colours of tab10.
             axes.scatter(x, y, s=18, alpha=0.75, color=f"C{k % 10}", linewidths=0, label=f"class {label}")
         axes.set(xticks=[], yticks=[], title=f"{title} ({method})")
         axes.title.set_fontsize(11)
@@ -73,23 +73,24 @@ def embedding_map(
 
 
 def _in_two_dimensions(embedding: npt.NDArray[np.floating], seed: int) -> tuple[npt.NDArray[np.floating], str]:
-    """(G, D) to (G, 2), and how; both ways start from standardised columns.
+    """Return (G, 2) coordinates of an embedding (G, D), and the name of the method.
 
-    By t-SNE, or PCA for fewer than 5 or more than 3000 graphs, or where all fall on one point.
+    The method is t-SNE, or PCA for fewer than 5 or more than 3000 graphs or if all graphs coincide; both are applied to
+    standardised columns.
     """
     graphs = len(embedding)
     columns = StandardScaler().fit_transform(embedding)
     with warnings.catch_warnings():
-        # PCA divides by the variance, which is 0 where all graphs fall on one point.
+        # PCA divides by the variance, which is 0 if all graphs coincide.
         warnings.simplefilter("ignore", RuntimeWarning)
         found = PCA(min(2, *columns.shape), random_state=seed).fit_transform(columns)
     points = np.zeros((graphs, 2))
     points[:, : found.shape[1]] = found
     spread = points[:, 0].std()
-    if not 5 <= graphs <= MAX_TSNE_GRAPHS or not spread > 0:  # t-SNE crashes where there is no spread
+    if not 5 <= graphs <= MAX_TSNE_GRAPHS or not spread > 0:  # t-SNE fails without variance
         return points, "PCA"
     tsne = TSNE(perplexity=min(30.0, (graphs - 1) / 3), init=points / spread * 1e-4, random_state=seed)
-    # One thread: beside other work, t-SNE's short parallel loops wait for each other longer than they run.
+    # One thread, since on a busy machine the short parallel loops of t-SNE wait longer for each other than they run.
     with threadpool_limits(1):
         return tsne.fit_transform(columns), "t-SNE"
 

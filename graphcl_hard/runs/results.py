@@ -1,4 +1,4 @@
-"""Scores as result.json and summary.json hold them: encoders beside each other, with the differences between them."""
+"""The scores in result.json and summary.json: those of each encoder, and the differences between encoders."""
 
 import math
 import statistics as plain_statistics
@@ -14,13 +14,13 @@ from graphcl_hard.runs.display import Display
 
 SCORES = ("accuracy", "macro_f1")
 ENCODERS = ("untrained", "batch_norm", "trained")
-DIFFERENCES = {"difference": "untrained", "learnt": "batch_norm"}  # of trained and this
+DIFFERENCES = {"difference": "untrained", "learnt": "batch_norm"}  # trained minus this encoder
 
 
 def evaluate_vectors(
     vectors: Mapping[str, npt.ArrayLike], y: npt.ArrayLike, config: Config, display: Display
 ) -> Iterator[tuple[Probe, dict[str, CrossValidation]]]:
-    """Each probe with the scores of all vectors, (G, D) each, on the same folds; a bar shows how far it is."""
+    """Yield each probe with its scores on all arrays of vectors (G, D), on the same folds; a bar shows the progress."""
     for probe in config.probes:
         with display.bar(f"evaluating, {probe}", len(vectors) * config.folds * config.repeats) as show:
             found = cross_validate(
@@ -37,16 +37,16 @@ def evaluate_vectors(
 
 
 def compare(by_epoch: Mapping[int, CrossValidation], control: CrossValidation | None, best: int) -> dict[str, Any]:
-    """One probe's scores for result.json.
+    """Return the scores of one probe for result.json.
 
     Args:
-        by_epoch: epoch -> scores; 0 is the untrained encoder.
-        control: scores of the encoder in which only batch norm moved, where it was scored.
-        best: the epoch that "trained" is.
+        by_epoch: epoch -> scores; epoch 0 is the untrained encoder.
+        control: scores of the encoder in which only batch norm changed; None if it was not evaluated.
+        best: the epoch to be called "trained".
 
     Returns:
-        As far as they were scored: untrained, batch_norm, trained, the paired differences, and other epochs under
-        by_epoch.
+        The scores of untrained, batch_norm and trained, and their paired differences, as far as they were evaluated;
+        scores of other epochs under by_epoch.
     """
     others = dict(by_epoch)
     untrained, trained = others.pop(0, None), others.pop(best, None)
@@ -63,12 +63,12 @@ def compare(by_epoch: Mapping[int, CrossValidation], control: CrossValidation | 
 
 def _difference(trained: CrossValidation, other: CrossValidation, score: str) -> dict[str, Any]:
     pair = paired_difference(getattr(trained, score), getattr(other, score), trained.test_train_ratio)
-    # JSON has no infinity: t is null where all differences are the same number other than 0.
+    # JSON has no infinity: t becomes null if all differences are equal and not 0.
     return {**pair._asdict(), "t": pair.t if math.isfinite(pair.t) else None}
 
 
 def summarise(results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Several seeds' results in one: for each probe and score the mean, deviation and Student's interval over seeds."""
+    """Return the mean, standard deviation and Student's interval over seeds of each probe's scores and differences."""
     scores: dict[str, Any] = {}
     for probe, first_scores in results[0]["scores"].items():
         rows: dict[str, Any] = {}
@@ -82,7 +82,7 @@ def summarise(results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         scores[probe] = {key: {s: _over_seeds(values[s]) for s in SCORES} for key, values in rows.items()}
     first = results[0]
     shared = {key: first[key] for key in ("dataset", "method", "protocol", "optimistic")}
-    shared["encoder"] = first.get("encoder", "gin")  # which runs of earlier versions do not say
+    shared["encoder"] = first.get("encoder", "gin")  # missing in runs of earlier versions
     return {**shared, "seeds": [result["seed"] for result in results], "scores": scores}
 
 

@@ -1,4 +1,4 @@
-"""The C library's allocator, told that this process trains."""
+"""Settings of the C library's memory allocator for training."""
 
 import ctypes
 import sys
@@ -8,11 +8,11 @@ LARGEST = 2**30
 
 
 def keep_freed_memory() -> bool:
-    """Let freed memory stay with the process, on Linux with glibc; returns whether that was possible.
+    """Make the process keep freed memory, on Linux with glibc; return whether that was possible.
 
-    Every step of a training frees tensors of megabytes and asks for as many again. By default glibc hands such memory
-    back to the system, which clears each page of it anew at its next use: about a tenth of a step. The setting is the
-    whole process's, so that it is for programs to choose, and not for a library's functions.
+    Every training step frees tensors of megabytes and allocates them again. By default glibc returns such memory to the
+    system, which has to clear each page at its next use; this takes about a tenth of a step. The setting applies to the
+    whole process, so programs should call this function, not libraries.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
     if mallopt is None:

@@ -1,4 +1,4 @@
-"""Where a training runs: the device, the precision, and the processes that torchrun started."""
+"""The device, the precision and the processes of training."""
 
 import logging
 import os
@@ -16,22 +16,24 @@ from graphcl_hard.exceptions import InputError
 
 @contextmanager
 def training_device(config: Config, together: bool = False) -> Iterator[Fabric]:
-    """The devices and precision that the settings ask for, and deterministic operations where they do.
+    """Yield a Fabric with the device and precision of the settings; operations are deterministic if they say so.
 
-    With `together` the processes that torchrun started are joined; the first call waits for all of them.
+    With `together`, the process joins the others that torchrun started; the first call waits for all of them.
 
     Raises:
-        InputError: the accelerator is not there, or not for each process.
+        InputError: the accelerator is not available, or not for every process.
     """
     available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if not available.get(config.accelerator, True):
         raise InputError(
-            f"`accelerator={config.accelerator}` needs such a device and PyTorch sees none; give cpu or auto, or "
-            "install a PyTorch build for the device."
+            f"`accelerator={config.accelerator}` needs such a device, but PyTorch finds none; give cpu or auto, "
+            "or install a PyTorch build for the device."
         )
     before = torch.are_deterministic_algorithms_enabled()
     if config.deterministic:
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS repeats only with a fixed workspace
+        os.environ.setdefault(
+            "CUBLAS_WORKSPACE_CONFIG", ":4096:8"
+        )  # cuBLAS is deterministic only with a fixed workspace
         torch.use_deterministic_algorithms(True)
     try:
         with warnings.catch_warnings():
@@ -39,17 +41,17 @@ def training_device(config: Config, together: bool = False) -> Iterator[Fabric]:
             if together:
                 fabric = _join(config)
             else:
-                # Without it Fabric looks for SLURM or MPI around it, and refuses a job of several tasks, though this
-                # process trains alone in it.
-                alone = LightningEnvironment()
-                fabric = Fabric(accelerator=config.accelerator, devices=1, precision=config.precision, plugins=[alone])
+                # Otherwise Fabric would detect SLURM or MPI and refuse a job of several tasks, although this process
+                # trains on its own.
+                single = LightningEnvironment()
+                fabric = Fabric(accelerator=config.accelerator, devices=1, precision=config.precision, plugins=[single])
         yield fabric
     finally:
         torch.use_deterministic_algorithms(before)
 
 
 def place(fabric: Fabric, config: Config) -> tuple[torch.device, torch.dtype]:
-    """Where the set's tensors live, and in which floating-point type."""
+    """Return the device and the floating-point type of the data set's tensors."""
     return fabric.device, torch.float64 if config.precision == "64-true" else torch.float32
 
 
@@ -61,15 +63,15 @@ def _join(config: Config) -> Fabric:
     devices = torch.cuda.device_count() if accelerator == "cuda" else 0
     if accelerator != "cpu" and devices < on_machine:
         raise InputError(
-            f"Each process of a machine needs a CUDA device of its own, got {on_machine} processes and {devices} "
+            f"Each process on a machine needs its own CUDA device, got {on_machine} processes and {devices} "
             "devices; lower torchrun's --nproc-per-node, or give `accelerator=cpu`."
         )
     if size % on_machine:
         raise InputError(
-            f"torchrun must start as many processes on each machine, got {size} in all and {on_machine} on one; give "
-            "the same --nproc-per-node everywhere."
+            f"torchrun must start the same number of processes on each machine, got {size} in total and {on_machine} "
+            "on one; give the same --nproc-per-node everywhere."
         )
-    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it tells of every process that it starts
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it reports every process that it starts
     fabric = Fabric(
         accelerator=accelerator,
         strategy="ddp",

@@ -97,12 +97,12 @@ def test_t_interval_matches_scipy_and_says_nothing_about_one_value():
     ("call", "message"),
     [
         (lambda: paired_difference([1, 2], [1, 2, 3], 0.1), r"same shape, got \(2,\) and \(3,\)"),
-        (lambda: paired_difference([1], [2], 0.1), r"first must hold at least 2 number\(s\), got 1"),
+        (lambda: paired_difference([1], [2], 0.1), r"first must contain at least 2 number\(s\), got 1"),
         (lambda: paired_difference([1, 2], [math.nan, 2], 0.1), "second must be finite, got nan at position 0"),
         (lambda: corrected_interval([1, 2], 0), "test_train_ratio must be above 0 and finite, got 0"),
         (lambda: corrected_interval([1, 2], math.inf), "test_train_ratio must be above 0 and finite, got inf"),
         (lambda: corrected_interval([1, 2], 0.1, confidence=95), r"confidence must lie in \(0, 1\), got 95"),
-        (lambda: t_interval([]), r"values must hold at least 1 number\(s\), got 0"),
+        (lambda: t_interval([]), r"values must contain at least 1 number\(s\), got 0"),
     ],
 )
 def test_bad_input_is_one_clear_sentence(call, message):

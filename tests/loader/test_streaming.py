@@ -195,7 +195,7 @@ def test_runs_over_the_disk_train_embed_and_evaluate(tmp_path, small_windows, to
     write_shards(tmp_path / "set", [toy] * 3, "three")
     words = ["--dataset", str(tmp_path / "set"), "--hidden-channels", "4", "--epochs", "2", "--batch-size", "10"]
     assert main([*words, "--no-evaluate", "--out", str(tmp_path / "run"), "--seeds", "2"]) == 0
-    assert "trained, and not evaluated" in capsys.readouterr().out
+    assert "trained, not evaluated" in capsys.readouterr().out
     folder = tmp_path / "run" / "seed-1"
     result = json.loads((folder / "result.json").read_text())
     assert (result["status"], result["scores"], result["dataset"]["graphs"]) == ("finished", {}, 72)

@@ -102,7 +102,7 @@ def test_a_summary_shows_each_number_in_its_row(shown):
 def test_best_epoch_is_called_optimistic(shown, method, content):
     display, text = shown
     getattr(display, method)({**content, "optimistic": True})
-    assert "OPTIMISTIC: the epoch was picked on the test folds" in text()
+    assert "OPTIMISTIC: the epoch was selected on the test folds" in text()
 
 
 @pytest.mark.parametrize("terminal", [True, False])

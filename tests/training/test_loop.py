@@ -216,7 +216,7 @@ def test_a_weight_that_is_not_finite_is_noticed(toy):
 
 
 def test_an_accelerator_that_is_not_there_is_refused():
-    message = "`accelerator=mps` needs such a device and PyTorch sees none"
+    message = "`accelerator=mps` needs such a device, but PyTorch finds none"
     with pytest.raises(InputError, match=message), training_device(dataclasses.replace(SMALL, accelerator="mps")):
         pass
 
