@@ -208,7 +208,10 @@ def test_path_of_a_folder(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("/no/such/folder", "'/no/such/folder' cannot be read .*; give a folder in TU format, or the name of a set"),
+        (
+            "/no/such/folder",
+            "'/no/such/folder' cannot be read .*; give a folder in TU format, or the name",
+        ),
         ("a/\0b", "cannot be read"),
         ("x/" * 5000, "cannot be read"),
         ("", "The data set name '' must be 1 to 100 letters"),
@@ -245,7 +248,7 @@ def test_folders_with_no_set_or_two(tmp_path):
     (tmp_path / "none").mkdir()
     write(write(tmp_path / "two"), prefix="OTHER")
     for folder, count in (("none", 0), ("two", 2)):
-        with pytest.raises(InputError, match=f"holds {count} files \\*_graph_indicator.txt, must hold exactly 1"):
+        with pytest.raises(InputError, match=f"contains {count} files \\*_graph_indicator.txt, must contain exactly 1"):
             load_graphs(str(tmp_path / folder))
 
 

@@ -1,1 +1,1 @@
-"""TU data sets: names and paths, download, archive, reader, cache and PyG dataset."""
+"""TU data sets: names and paths, download, archives, reader, cache and PyG dataset."""

@@ -1,4 +1,4 @@
-"""A TU folder's arrays in a cache file beside it, which is much faster to read than the text."""
+"""Cache the arrays of a TU folder in a file that is much faster to read than the text files."""
 
 import json
 from pathlib import Path
@@ -12,13 +12,23 @@ from graphcl_hard.data.tu.reader import TuArrays, read_tu_folder, tu_digest
 from graphcl_hard.exceptions import InputError
 from graphcl_hard.io.checksum import read_checksummed, write_checksummed
 
-CACHE_FORMAT = 3  # raise when TuArrays or the meaning of a field changes
+CACHE_FORMAT = 3  # increase when TuArrays or the meaning of a field changes
 
 
 def read_cached(raw_dir: Path, name: str, processed_dir: Path | None, force_reload: bool = False) -> TuArrays:
-    """`read_tu_folder` with a cache in ``processed_dir``, valid for exactly the present content of the files.
+    """Read a TU folder as `read_tu_folder` does, through a cache file in ``processed_dir``.
 
-    A damaged or outdated cache file is replaced. Where it cannot be written, or for None, there is no cache.
+    The cache is valid only for the current content of the files; a damaged or outdated cache file is replaced. There is
+    no cache if ``processed_dir`` is None or cannot be written.
+
+    Args:
+        raw_dir: folder with the files.
+        name: name of the data set.
+        processed_dir: folder for the cache file.
+        force_reload: whether to ignore an existing cache file.
+
+    Raises:
+        InputError: as in `read_tu_folder`.
     """
     if processed_dir is None:
         return read_tu_folder(raw_dir, name)
@@ -36,7 +46,7 @@ def read_cached(raw_dir: Path, name: str, processed_dir: Path | None, force_relo
         processed_dir.mkdir(parents=True, exist_ok=True)
         with FileLock(processed_dir / ".lock", timeout=LOCK_SECONDS):
             write_checksummed(path, tensors, "set", text)
-    except OSError:  # also the time-out of the lock
+    except OSError:  # including a timeout of the lock
         pass
     return arrays
 

@@ -1,4 +1,4 @@
-"""TU data sets as PyTorch Geometric's dataset class, and as the flat tensors that the package uses."""
+"""TU data sets as a PyTorch Geometric dataset, and as the flat tensors of this package."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -22,14 +22,14 @@ from graphcl_hard.data.tu.reader import TuArrays, one_hot_columns, tu_file
 
 
 class TUDataset(torch_geometric.datasets.TUDataset):
-    """PyG's `TUDataset` with the same arguments and the same data, over this package's sources, reader and cache.
+    """PyG's `TUDataset`, with the same arguments and the same data, but this package's sources, reader and cache.
 
-    Unlike PyG's, it finds the sources that `load_graphs` does, says what is wrong with a file, never unpickles
-    objects, notices edited files, prints nothing, and lets processes share a ``root``. ``pre_transform`` and
-    ``pre_filter`` run at each start, never out of a cache that was made with others.
+    Unlike PyG's, it uses the sources of `load_graphs`, reports what is wrong with a file, never unpickles objects,
+    notices edited files, prints nothing, and lets processes share a ``root``. ``pre_transform`` and ``pre_filter`` run
+    every time, so a cache made with other ones is never used.
 
     Raises:
-        InputError: as for `load_graphs`.
+        InputError: as in `load_graphs`.
     """
 
     def __init__(
@@ -44,10 +44,10 @@ class TUDataset(torch_geometric.datasets.TUDataset):
         use_edge_attr: bool = False,
         cleaned: bool = False,
     ) -> None:
-        """Fetch and read the set, or take it from the cache; the arguments are PyG's."""
+        """Download and read the data set, or read it from the cache; the arguments are PyG's."""
         self.name = check_name(name)
         self.cleaned = cleaned
-        # Past PyG's own __init__, which loads its cache file and falls back to unpickling.
+        # Bypasses PyG's own __init__, which loads its cache file and falls back to unpickling.
         InMemoryDataset.__init__(self, str(root), transform, pre_transform, pre_filter, False, force_reload)
         self.data, self.slices, self.sizes = _pyg_data(self.name, self.__dict__.pop("_arrays"))
         if pre_filter is not None or pre_transform is not None:
@@ -61,36 +61,36 @@ class TUDataset(torch_geometric.datasets.TUDataset):
             self._data.edge_attr = self._data.edge_attr[:, self.num_edge_attributes :]
 
     def download(self) -> None:
-        """Put the raw files into ``raw_dir``, from the embedded copy, a mirror or the official address."""
+        """Fetch the raw files into ``raw_dir``, from the embedded copy, a mirror or the official address."""
         if not Path(self.root, f"{self.name}.zip").is_file():
             check_spelling(self.name)
         url = self.cleaned_url if self.cleaned else self.url
         fetch_dataset(self.name, Path(self.raw_dir), Path(self.root), url, None, cleaned=self.cleaned)
 
     def process(self) -> None:
-        """Read the raw files, or the cache of exactly these files."""
+        """Read the raw files, or a cache of their current content."""
         cache = None if self._is_flat else Path(self.processed_dir)
         self._arrays = read_cached(Path(self.raw_dir), self.name, cache, self.force_reload)
 
     @property
     def raw_dir(self) -> str:
-        """PyG's ``root/name/raw``, or ``root/name`` if that is a TU folder of the user's, where nothing is written."""
+        """PyG's ``root/name/raw``, or ``root/name`` if that is a TU folder of the user, to which nothing is written."""
         return str(Path(self.root, self.name)) if self._is_flat else super().raw_dir
 
     @property
     def _is_flat(self) -> bool:
         return not self.cleaned and any(Path(self.root, self.name).glob(f"{self.name}_*.txt"))
 
-    def _download(self) -> None:  # PyG's makes raw_dir first, and leaves it behind when the download fails.
+    def _download(self) -> None:  # PyG's creates raw_dir first and leaves it behind if the download fails.
         if not self._is_flat and not tu_file(Path(self.raw_dir), self.name, "A").is_file():
             self.download()
 
-    def _process(self) -> None:  # PyG's unpickles, prints and warns; the cache of `process` needs none of it.
+    def _process(self) -> None:  # PyG's unpickles, prints and warns, which the cache of `process` does not need.
         self.process()
 
 
 def _pyg_data(name: str, arrays: TuArrays) -> tuple[Data, dict[str, Tensor], dict[str, int]]:
-    """What PyG's ``read_tu_data`` returns: one `Data` over the whole set, nodes numbered within each graph."""
+    """Return what PyG's ``read_tu_data`` returns: one `Data` of all graphs, with nodes numbered within each graph."""
     graphs = graph_data(name, arrays)
     parts = [] if arrays.node_attr is None else [arrays.node_attr]
     if arrays.node_label is not None:
@@ -102,7 +102,7 @@ def _pyg_data(name: str, arrays: TuArrays) -> tuple[Data, dict[str, Tensor], dic
         data.x = torch.from_numpy(np.concatenate(parts, axis=1))
         slices["x"] = graphs.node_ptr
     else:
-        data._num_nodes = graphs.node_ptr.diff().tolist()  # where PyG looks for each graph's number
+        data._num_nodes = graphs.node_ptr.diff().tolist()  # where PyG looks up the number of each graph
         data.num_nodes = graphs.num_nodes
     if arrays.edge_attr is not None:
         data.edge_attr = torch.from_numpy(arrays.edge_attr)
@@ -120,12 +120,12 @@ def _pyg_data(name: str, arrays: TuArrays) -> tuple[Data, dict[str, Tensor], dic
 
 
 def graph_data(name: str, arrays: TuArrays) -> GraphData:
-    """The flat tensors of what was read from a TU folder."""
+    """Convert the arrays of a TU folder to flat tensors."""
     num_graphs = len(arrays.graph_label)
     node_label, values = renumbered(arrays.node_label)
     edge_label, edge_values = renumbered(arrays.edge_label)
     edge_attr = arrays.edge_attr
-    if edge_attr is not None:  # the labels stand behind the attributes there
+    if edge_attr is not None:  # the one-hot labels follow the attributes
         edge_attr = edge_attr[:, : arrays.num_edge_attributes] if arrays.num_edge_attributes else None
     return GraphData(
         name=name,
@@ -143,5 +143,5 @@ def graph_data(name: str, arrays: TuArrays) -> GraphData:
 
 
 def _group_offsets(index: NDArray[np.int64], size: int) -> Tensor:
-    """(size + 1,) int64: where each of ``size`` groups begins, for the group of each element, in order."""
+    """Return the (size + 1,) int64 offsets of ``size`` groups, for the group of each element, ascending."""
     return torch.from_numpy(np.append(0, np.cumsum(np.bincount(index, minlength=size))).astype(np.int64))

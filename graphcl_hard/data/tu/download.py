@@ -1,8 +1,4 @@
-"""TU sets by name or path, as flat tensors over the whole set, and where their files come from.
-
-`load_graphs` is what the rest of the package uses; `TUDataset` is PyG's class over the same files, for those who
-want PyG's `Data` objects.
-"""
+"""Fetch the files of TU data sets from mirrors or from the official address."""
 
 import contextlib
 import hashlib
@@ -28,12 +24,12 @@ from graphcl_hard.exceptions import InputError
 from graphcl_hard.io.atomic_write import sync_file, sync_folder
 
 ATTEMPTS = 3
-BACKOFF_SECONDS = 1.0  # before the second try; doubles for each further one
+BACKOFF_SECONDS = 1.0  # before the second attempt; doubles with each further one
 TIMEOUT_SECONDS = (10.0, 60.0)  # to connect, and between two pieces of the body
-ABSENT = (403, 404, 410)  # some stores forbid to ask for what they do not have
-LOCK_SECONDS = 1800.0  # longer than any set takes; a process that hangs must not hold the others for ever
+ABSENT = (403, 404, 410)  # some stores answer 403 for files that they do not have
+LOCK_SECONDS = 1800.0  # longer than any download takes; a process that hangs must not block the others forever
 
-# Sums of the official files as of 2024, for the sets of the paper whose originals were at hand.
+# Checksums of the official files as of 2024, for the data sets of the paper whose original files were available.
 KNOWN_SHA256 = {
     "MUTAG": "20f52db82d6d85d5f67d2fa42c3fb705d05934be44329314ab17b05d0c012f7e",
     "PTC_MR": "2f935126a9ec684e13ed9ff5ea389f62c4c70f41dcedb3e1114c0b0947103200",
@@ -47,19 +43,19 @@ Progress = Callable[[int, int | None], None]
 
 
 class NotFetchedError(InputError):
-    """None of the places has the set, or none can be reached."""
+    """No source has the data set, or none can be reached."""
 
 
-class _NotThereError(Exception):
-    """This place does not have the file, or does not give it; the next may."""
+class _UnavailableError(Exception):
+    """This source does not have the file or cannot provide it; the next one may."""
 
 
-class _AbsentError(_NotThereError):
-    """This place says that it does not have the file."""
+class _AbsentError(_UnavailableError):
+    """This source reports that it does not have the file."""
 
 
 class _TransientError(Exception):
-    """This try failed in a way that another may not."""
+    """This attempt failed, but another one may succeed."""
 
 
 def fetch(
@@ -71,20 +67,20 @@ def fetch(
     progress: Progress | None = None,
     known_sha256: dict[str, str] = KNOWN_SHA256,
 ) -> None:
-    """Put the files of the set ``name`` into ``raw_dir``, unless ``raw_dir`` already holds them.
+    """Fetch the files of the data set ``name`` into ``raw_dir``, unless ``raw_dir`` already contains them.
 
     Args:
-        name: the set's name; the caller has checked that it is safe in a path.
-        raw_dir: where ``NAME_*.txt`` go; the work is done, under a lock, in its parent folder.
+        name: name of the data set; the caller has checked that it is safe in a path.
+        raw_dir: folder for ``NAME_*.txt``; its parent folder holds a lock and temporary files meanwhile.
         mirrors: folders or http(s) addresses, tried in this order.
-        official_url: the address under which the original ``NAME.zip`` lies, tried last; None to leave it out.
-        progress: called with the bytes done and the bytes in all (None if unknown) while a file is downloaded.
-        known_sha256: sums of the original zip files. What a mirror's own ``SHA256SUMS`` file has for the set comes
-            before them, since a mirror may have packed it again.
+        official_url: address of the folder with the original ``NAME.zip``, tried last; None: not tried.
+        progress: called during a download with the number of bytes received and the total (None if unknown).
+        known_sha256: checksums of the original zip files. An entry in the ``SHA256SUMS`` file of a mirror takes
+            precedence, as a mirror may have packed the files again.
 
     Raises:
-        NotFetchedError: no place has the set; the message lists each with its reason.
-        InputError: a zip file is damaged, unsafe or not the expected one, or the folder cannot be written.
+        NotFetchedError: no source has the data set; the message lists all sources with reasons.
+        InputError: a zip file is damaged, unsafe or does not match its checksum; or the folder cannot be written.
     """
     base = raw_dir.parent
     lock = base.parent / ".locks" / f"{name}.lock"  # never deleted: a process may be waiting for it
@@ -95,7 +91,7 @@ def fetch(
             try:
                 if (raw_dir / f"{name}_A.txt").is_file():
                     return
-                for stale in base.glob(".partial-*"):  # left by a killed process: nobody else can be at work here
+                for stale in base.glob(".partial-*"):  # left by a killed process, as this one has the lock
                     shutil.rmtree(stale, ignore_errors=True)
                 with tempfile.TemporaryDirectory(prefix=".partial-", dir=base) as partial:
                     files = Path(partial) / "files"
@@ -103,7 +99,7 @@ def fetch(
                     _obtain(name, files, mirrors, official_url, progress, known_sha256)
                     _move_into_place(name, files, raw_dir)
             finally:
-                with contextlib.suppress(OSError):  # not empty: the set came
+                with contextlib.suppress(OSError):  # not empty if the files were fetched
                     base.rmdir()
     except Timeout:
         raise InputError(
@@ -132,22 +128,22 @@ def _obtain(
             else:
                 _from_folder(name, Path(place).expanduser(), files, known_sha256)
             return
-        except _NotThereError as reason:
+        except _UnavailableError as reason:
             tried.append(f"{_printable(place)} ({reason})")
     raise NotFetchedError(
-        f"{name} could not be fetched: tried {' and '.join(tried) or 'no place'}; set GRAPHCL_HARD_MIRROR to a folder "
+        f"{name} could not be fetched: tried {' and '.join(tried) or 'no source'}; set GRAPHCL_HARD_MIRROR to a folder "
         f"or address that holds {name}.zip, or `data_dir` to a folder that holds {name}"
     )
 
 
 def _from_folder(name: str, mirror: Path, files: Path, known_sha256: dict[str, str]) -> None:
     if not mirror.is_dir():
-        raise _NotThereError("no such folder")
+        raise _UnavailableError("no such folder")
     archive = mirror / f"{name}.zip"
     if archive.is_file():
         sums = mirror / "SHA256SUMS"
         listed = sums.read_text(encoding="utf-8", errors="replace") if sums.is_file() else None
-        _check_sum(name, archive, str(archive), listed, known_sha256)
+        _check_sha256(name, archive, str(archive), listed, known_sha256)
         extract(archive, name, files)
         return
     for folder in (mirror / name, mirror / name / "raw"):
@@ -155,7 +151,7 @@ def _from_folder(name: str, mirror: Path, files: Path, known_sha256: dict[str, s
             for path in [*folder.glob(f"{name}_*.txt"), *folder.glob("README.txt")]:
                 shutil.copyfile(path, files / path.name)
             return
-    raise _NotThereError(f"no {name}.zip and no {name}/{name}_A.txt in it")
+    raise _UnavailableError(f"no {name}.zip and no {name}/{name}_A.txt in it")
 
 
 def _from_url(
@@ -171,14 +167,14 @@ def _from_url(
             listed = (files.parent / "SHA256SUMS").read_text(encoding="utf-8", errors="replace")
         except _AbsentError:
             pass
-        except _NotThereError as error:
-            raise _NotThereError(f"its SHA256SUMS: {error}") from error
-    _check_sum(name, archive, f"{_printable(url)}/{name}.zip", listed, known_sha256)
+        except _UnavailableError as error:
+            raise _UnavailableError(f"its SHA256SUMS: {error}") from error
+    _check_sha256(name, archive, f"{_printable(url)}/{name}.zip", listed, known_sha256)
     extract(archive, name, files)
 
 
 def _download(url: str, target: Path, progress: Progress | None) -> None:
-    # urllib3's Retry begins again only before the body; a body that breaks off needs this loop, so it does all of it.
+    # urllib3's Retry does not cover a body that breaks off, so this loop does all the retrying.
     for attempt in range(ATTEMPTS):
         if attempt:
             time.sleep(BACKOFF_SECONDS * 2 ** (attempt - 1))
@@ -186,13 +182,13 @@ def _download(url: str, target: Path, progress: Progress | None) -> None:
             return _download_once(url, target, progress)
         except _TransientError as error:
             reason = str(error)
-    raise _NotThereError(f"{reason}, {ATTEMPTS} tries")
+    raise _UnavailableError(f"{reason}, {ATTEMPTS} attempts")
 
 
 def _download_once(url: str, target: Path, progress: Progress | None) -> None:
     done = 0
     try:
-        # Without compression on the way, Content-Length is the length of the file.
+        # Without compression, Content-Length is the length of the file.
         headers = {"Accept-Encoding": "identity"}
         with _Session() as session, session.get(url, stream=True, timeout=TIMEOUT_SECONDS, headers=headers) as response:
             if response.status_code == 429 or response.status_code >= 500:
@@ -200,7 +196,7 @@ def _download_once(url: str, target: Path, progress: Progress | None) -> None:
             if response.status_code in ABSENT:
                 raise _AbsentError(f"HTTP status {response.status_code}")
             if response.status_code != 200:
-                raise _NotThereError(f"HTTP status {response.status_code}")
+                raise _UnavailableError(f"HTTP status {response.status_code}")
             length = response.headers.get("Content-Length", "")
             total = int(length) if length.isdecimal() else None
             with target.open("wb") as file:
@@ -215,24 +211,24 @@ def _download_once(url: str, target: Path, progress: Progress | None) -> None:
         cause = getattr(error.args[0], "reason", error) if error.args else error
         raise _TransientError(str(cause).rsplit(": ", 1)[-1]) from error
     except (requests.RequestException, urllib3.exceptions.HTTPError, UnicodeError) as error:
-        raise _NotThereError(str(error)) from error  # of an address that is none, requests lets urllib3's through
+        raise _UnavailableError(str(error)) from error  # for an invalid address requests passes on urllib3's error
     if total is not None and done != total:
         raise _TransientError(f"the body broke off after {done} of {total} bytes")
 
 
 class _Session(requests.Session):
-    """One that is not led from TLS to an address without."""
+    """A session that does not follow redirects from TLS to an address without it."""
 
     def get_redirect_target(self, resp: requests.Response) -> str | None:
-        """Where an answer leads, before anything is asked there."""
+        """Return the target of a redirect, before it is requested."""
         target = super().get_redirect_target(resp)
         hops = [] if target is None else [resp.url.lower(), urljoin(resp.url, target).lower()]
         if hops and hops[0].startswith("https:") and not hops[1].startswith("https:"):
-            raise _NotThereError("it leads to an address without TLS")
+            raise _UnavailableError("it redirects to an address without TLS")
         return target
 
 
-def _check_sum(name: str, archive: Path, place: str, listed: str | None, known_sha256: dict[str, str]) -> None:
+def _check_sha256(name: str, archive: Path, place: str, listed: str | None, known_sha256: dict[str, str]) -> None:
     line = rf"^([0-9a-fA-F]{{64}}) [ *](?:\./)?{re.escape(name)}\.zip\s*$"
     match = re.search(line, listed or "", re.MULTILINE)
     expected = match[1].lower() if match else known_sha256.get(name)
@@ -245,13 +241,13 @@ def _check_sum(name: str, archive: Path, place: str, listed: str | None, known_s
     found = digest.hexdigest()
     if found != expected:
         raise InputError(
-            f"{place} has the SHA-256 sum {found}, must have {expected}; fetch the file again, or, if it was packed "
-            "anew on purpose, list its sum in a SHA256SUMS file beside it."
+            f"{place} has the SHA-256 checksum {found}, must have {expected}; fetch the file again, or, if it was "
+            "repacked on purpose, list its checksum in a SHA256SUMS file beside it."
         )
 
 
 def _move_into_place(name: str, files: Path, raw_dir: Path) -> None:
-    # One file at a time, since raw_dir may exist; NAME_A.txt last, since everyone takes it for the sign of a whole set.
+    # One file at a time, as raw_dir may exist; NAME_A.txt last, as its presence marks a complete data set.
     raw_dir.mkdir(exist_ok=True)
     last = f"{name}_A.txt"
     for path in sorted(files.iterdir(), key=lambda path: path.name == last):
@@ -267,18 +263,18 @@ def _is_url(place: str) -> bool:
 
 
 def _printable(place: str) -> str:
-    """The place without the password that an address may carry."""
-    # It ends at the last @ of the host; where it holds a slash, what follows the colon is no port.
+    """Return the place without the password that an address may contain."""
+    # A password ends at the last @ of the host; if it contains a slash, what follows the colon is not a port.
     return re.sub(r"(?<=://)(?:[^/]*@|[^/:]*:(?!\d*(?:/|$)).*@)", "", place)
 
 
 def fetch_dataset(
     name: str, raw_dir: Path, root: Path, url: str, progress: Progress | None = None, cleaned: bool = False
 ) -> None:
-    """Fill ``raw_dir`` from a zip file in ``root``, the embedded copy, the mirror, or the address ``url``."""
+    """Fetch a data set into ``raw_dir`` from a zip file in ``root``, the embedded copy, the mirror or ``url``."""
     embedded = embedded_folder(name)
     places = (root if (root / f"{name}.zip").is_file() else None, embedded and embedded.parent, mirror())
-    # The cleaned sets are other graphs under the same names: no mirror has them, and no sum of ours is theirs.
+    # The cleaned data sets are other graphs under the same names: no mirror has them, and the checksums differ.
     mirrors = [] if cleaned else [str(place) for place in places if place is not None]
     known_sha256 = {} if cleaned else KNOWN_SHA256
     try:

@@ -1,4 +1,4 @@
-"""The names of TU sets, and the folders where this machine may hold them."""
+"""Names of TU data sets, and the folders where they are looked up."""
 
 import difflib
 import os
@@ -15,7 +15,7 @@ from graphcl_hard.exceptions import InputError
 SHARDS_INDEX = "graphs.json"
 MIRROR_VARIABLE = "GRAPHCL_HARD_MIRROR"
 
-# For suggestions only: any other name is looked up as it is.
+# Only for suggestions: any other name is looked up as it is.
 _NAMES = """
 MUTAG PTC_MR ENZYMES IMDB-BINARY IMDB-MULTI DD REDDIT-BINARY PROTEINS
 AIDS BZR BZR_MD COIL-DEL COIL-RAG COLLAB COLORS-3 COX2 COX2_MD Cuneiform DBLP_v1 DHFR DHFR_MD ER_MD FIRSTMM_DB
@@ -36,24 +36,21 @@ def check_name(name: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name) or name.endswith("."):
         raise InputError(
             f"The data set name {name[:100]!r} must be 1 to 100 letters, digits, '.', '_' and '-', beginning with a "
-            "letter or digit and not ending with '.'; rename the set, or give a path that contains a '/' for a folder."
+            "letter or digit and not ending with '.'; rename the data set, or, for a folder, give a path that contains "
+            "a '/'."
         )
     return name
 
 
 def check_spelling(name: str) -> None:
-    """Refuse another spelling of a known set, such as ``mutag``, before any place is asked for it.
-
-    Raises:
-        InputError: the name is one; the message has the right spelling.
-    """
+    """Raise `InputError` for a misspelt name of a known data set, such as ``mutag``, before any source is queried."""
     known, same = suggest(name)
     if same and known != name:
         raise InputError(f"There is no data set {name!r}; did you mean {known}?")
 
 
 def suggest(name: str) -> tuple[str | None, bool]:
-    """The known set that ``name`` comes nearest to, and whether only capitals, '-', '_' and '.' set them apart."""
+    """Return the known name closest to ``name``, or None, and whether they differ only in case, '-', '_' and '.'."""
     known = {_plain(candidate): candidate for candidate in KNOWN_NAMES}
     if _plain(name) in known:
         return known[_plain(name)], True
@@ -62,18 +59,18 @@ def suggest(name: str) -> tuple[str | None, bool]:
 
 
 def is_path(name_or_path: str) -> bool:
-    """Whether a set is given by its folder: there is a separator in it, or it is a folder that holds a set."""
+    """Return whether a data set is given by its folder: a path with a separator, or a folder with a data set."""
     if any(separator in name_or_path for separator in ("/", os.sep, os.altsep) if separator):
         return True
     try:
         folder = Path(name_or_path)
         return name_or_path != "" and (any(folder.glob("*_graph_indicator.txt")) or is_shards(folder))
-    except (OSError, ValueError):  # too long for a path, or a NUL in it
+    except (OSError, ValueError):  # too long for a path, or with a null character
         return False
 
 
 def is_shards(folder: Path) -> bool:
-    """Whether a folder holds a set of shards."""
+    """Return whether a folder contains a data set in shards."""
     try:
         return (folder / SHARDS_INDEX).is_file()
     except (OSError, ValueError):
@@ -81,10 +78,10 @@ def is_shards(folder: Path) -> bool:
 
 
 def dataset_in_folder(folder: Path) -> str:
-    """The name of the one set in TU format that a folder holds, as its files have it.
+    """Return the name, taken from its files, of the only data set in TU format in a folder.
 
     Raises:
-        InputError: the folder cannot be read, or holds no set or several.
+        InputError: the folder cannot be read, or contains no data set or several.
     """
     try:
         found = sorted(path.name for path in folder.iterdir() if path.name.endswith("_graph_indicator.txt"))
@@ -92,18 +89,18 @@ def dataset_in_folder(folder: Path) -> str:
         reason = getattr(error, "strerror", None) or error
         raise InputError(
             f"The data folder {str(folder)[:200]!r} cannot be read ({reason}); give a folder in TU format, or the name "
-            "of a set."
+            "of a data set."
         ) from None
     if len(found) != 1:
         raise InputError(
-            f"The data folder {folder} holds {len(found)} files *_graph_indicator.txt, must hold exactly 1, or a "
-            f"{SHARDS_INDEX}; give a folder with one set in TU format, or one that graphcl_hard.convert made."
+            f"The data folder {folder} contains {len(found)} files *_graph_indicator.txt, must contain exactly 1, or a "
+            f"{SHARDS_INDEX}; give a folder with one data set in TU format, or one that graphcl_hard.convert wrote."
         )
     return check_name(found[0].removesuffix("_graph_indicator.txt"))
 
 
 def default_data_dir() -> Path:
-    """The checkout's ``datasets`` folder if the package runs from a writable checkout, else the user's cache folder."""
+    """Return ``datasets/`` of the checkout if the package runs from a writable one, else the user's cache folder."""
     checkout = Path(__file__).resolve().parents[3] / "datasets"
     if (checkout / "MUTAG" / "MUTAG_A.txt").is_file() and os.access(checkout, os.W_OK):
         return checkout
@@ -111,7 +108,7 @@ def default_data_dir() -> Path:
 
 
 def embedded_folder(name: str) -> Path | None:
-    """The read-only folder of a set that comes with the package (MUTAG), in a wheel or a checkout; else None."""
+    """Return the read-only folder of a data set that comes with the package (MUTAG), or None."""
     if name != "MUTAG":
         return None
     package = Path(__file__).resolve().parents[2]
@@ -120,13 +117,13 @@ def embedded_folder(name: str) -> Path | None:
 
 
 def mirror() -> str | None:
-    """The folder or http(s) address that the environment variable GRAPHCL_HARD_MIRROR names, or None."""
+    """Return the folder or http(s) address in the environment variable GRAPHCL_HARD_MIRROR, or None."""
     return os.environ.get(MIRROR_VARIABLE) or None
 
 
 @contextmanager
 def writable_folder(folder: Path) -> Iterator[Path]:
-    """The folder itself if files can be made in it or it holds the set already, else a temporary one."""
+    """Yield the folder itself if it is writable or already contains the data set, else a temporary folder."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):

@@ -1,7 +1,7 @@
-"""Read a folder in TU format into NumPy arrays, and say by file and line what is wrong with it.
+"""Read a folder in TU format into NumPy arrays, and report errors by file and line.
 
-A set called DS is a folder of comma-separated text: ``DS_A.txt`` (one edge a line), ``DS_graph_indicator.txt``
-(one node a line), ``DS_graph_labels.txt`` (one graph a line), and optionally node and edge labels and attributes.
+A data set DS is a folder of comma-separated text: ``DS_A.txt`` (one edge per line), ``DS_graph_indicator.txt``
+(one node per line), ``DS_graph_labels.txt`` (one graph per line), and optionally node and edge labels and attributes.
 
 Source of the format: Morris et al., "TUDataset: A collection of benchmark datasets for learning with graphs", 2020,
 https://arxiv.org/abs/2007.08663.
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from graphcl_hard.data.adjacency import clean_edges
 from graphcl_hard.exceptions import InputError
 
-# More than any real set needs (4 GiB of float32); one mistyped label would otherwise ask for terabytes.
+# More than any real data set needs (4 GiB of float32); one mistyped label could otherwise take terabytes.
 MAX_ONE_HOT_ENTRIES = 2**30
 
 KINDS = ("A", "graph_indicator", "graph_labels", "node_labels", "node_attributes", "edge_labels", "edge_attributes")
@@ -29,18 +29,18 @@ _INT64 = np.iinfo(np.int64)
 
 
 class TuArrays(NamedTuple):
-    """One TU set: N nodes numbered over the whole set, E directed edges, G graphs.
+    """A TU data set of G graphs, with N nodes numbered over all graphs and E directed edges.
 
     Attributes:
-        node_graph: (N,) int64, the graph of each node, from 0, never decreasing.
-        graph_label: (G,) int64, the class labels as the file has them.
-        edge_index: (2, E) int64, no self-loops, no duplicates, sorted by row then column, hence by graph.
-        node_label: (N, K) int64 as the file has them, or None.
+        node_graph: (N,) int64, the graph of each node, from 0, ascending.
+        graph_label: (G,) int64, the class labels in the file.
+        edge_index: (2, E) int64, without self-loops and duplicates, sorted by source and then target, hence by graph.
+        node_label: (N, K) int64, the labels in the file, or None.
         node_attr: (N, A) float32, finite, or None.
-        edge_attr: (E, D) float32, or None: first the edge attributes, then the one-hot edge labels; the rows of
-            a duplicated edge are summed, as PyG does.
-        num_edge_attributes: how many of the D columns are attributes.
-        edge_label: (E, K) int64 as the file has them, or None; of a duplicated edge, those of its first line.
+        edge_attr: (E, D) float32, or None: the edge attributes, followed by the one-hot edge labels; the rows of a
+            duplicated edge are summed, as in PyG.
+        num_edge_attributes: the number of the D columns that are attributes.
+        edge_label: (E, K) int64, the labels in the file, or None; a duplicated edge has those of its first line.
     """
 
     node_graph: NDArray[np.int64]
@@ -56,18 +56,19 @@ class TuArrays(NamedTuple):
 def read_tu_folder(folder: Path, prefix: str) -> TuArrays:
     """Read and check the files ``prefix_*.txt`` in ``folder``.
 
-    The result holds what PyG's ``read_tu_data`` makes of a sound folder: self-loops dropped, duplicates merged.
-    Unlike it, a last line without a newline counts, one-line files and sets without edges are read, and a graph id
-    that ``graph_indicator`` leaves out is a graph without nodes.
+    The result is that of PyG's ``read_tu_data`` for a valid folder: self-loops are dropped and duplicates merged.
+    Unlike PyG, this function reads a last line without a newline, one-line files and data sets without edges, and takes
+    a graph id that ``graph_indicator`` skips for a graph without nodes.
 
     Raises:
-        InputError: a file is missing, unreadable, malformed or at odds with another; the message names file and line.
+        InputError: a file is missing, unreadable, malformed or inconsistent with another one; the message gives the
+            file and the line.
     """
     a_path, indicator_path, labels_path = (tu_file(folder, prefix, kind) for kind in KINDS[:3])
     if not labels_path.is_file() and indicator_path.is_file():
         raise InputError(
             f"{labels_path} is missing, and evaluation needs a class label for every graph; add the file with one "
-            "integer a line."
+            "integer per line."
         )
     indicator = _read_table(indicator_path, np.int64, columns=1)[:, 0]
     graph_label = _read_table(labels_path, np.int64, columns=1)[:, 0]
@@ -95,12 +96,12 @@ def read_tu_folder(folder: Path, prefix: str) -> TuArrays:
 
 
 def tu_file(folder: Path, prefix: str, kind: str) -> Path:
-    """Path of one file of a set, for a kind among `KINDS`."""
+    """Return the path of a file of a data set, for one of `KINDS`."""
     return folder / f"{prefix}_{kind}.txt"
 
 
 def tu_digest(folder: Path, prefix: str) -> str:
-    """SHA-256 over names and contents of the files that `read_tu_folder` would read, as 64 hexadecimal digits."""
+    """Return the SHA-256, in hexadecimal, of the names and contents of the files that `read_tu_folder` reads."""
     digest = hashlib.sha256()
     for kind in KINDS:
         path = tu_file(folder, prefix, kind)
@@ -112,24 +113,24 @@ def tu_digest(folder: Path, prefix: str) -> str:
 
 
 def one_hot_columns(labels: NDArray[np.int64], source: Path | str) -> NDArray[np.float32]:
-    """One-hot each label column from its smallest to its largest value, side by side, as PyG does.
+    """Encode each label column one-hot, from its smallest to its largest value, and concatenate them, as PyG does.
 
     Args:
         labels: (R, K) int64, R >= 1.
-        source: what to call the labels in an error.
+        source: name of the labels in an error message.
 
     Returns:
-        (R, sum of the K ranges) float32.
+        (R, W) float32, with W the sum of the K ranges.
 
     Raises:
-        InputError: the range of the labels is so wide that the result would not fit in memory.
+        InputError: the range of the labels is so wide that the result would not fit into memory.
     """
     low = labels.min(axis=0)
     widths = [int(high) - int(least) + 1 for high, least in zip(labels.max(axis=0), low, strict=True)]
     if sum(widths) * len(labels) > MAX_ONE_HOT_ENTRIES:
         raise InputError(
             f"{source}: labels from {labels.min()} to {labels.max()} would need {sum(widths)} one-hot columns for "
-            f"{len(labels)} lines, more than {MAX_ONE_HOT_ENTRIES} entries; renumber the labels from 0 up."
+            f"{len(labels)} lines, more than {MAX_ONE_HOT_ENTRIES} entries; renumber the labels from 0."
         )
     offsets = np.cumsum([0, *widths[:-1]])
     out = np.zeros((len(labels), sum(widths)), dtype=np.float32)
@@ -151,7 +152,7 @@ def _check_indicator(indicator: NDArray[np.int64], num_graphs: int, path: Path, 
         row = int(np.argmax(indicator > num_graphs))
         raise InputError(
             f"{path}, line {row + 1}: graph id {indicator[row]} is above {num_graphs}, the number of lines in "
-            f"{labels_path.name}; one of the two files is cut short or wrong."
+            f"{labels_path.name}; correct the file that is truncated or wrong."
         )
 
 
@@ -163,7 +164,7 @@ def _check_edges(edges: NDArray[np.int64], node_graph: NDArray[np.int64], path: 
         value = edges[row][outside[row]][0]
         raise InputError(
             f"{path}, line {row + 1}: node id {value} is outside 1..{num_nodes}, the number of lines in "
-            f"{indicator_path.name}; one of the two files is cut short or wrong."
+            f"{indicator_path.name}; correct the file that is truncated or wrong."
         )
     graphs = node_graph[edges - 1]
     across = graphs[:, 0] != graphs[:, 1]
@@ -171,22 +172,22 @@ def _check_edges(edges: NDArray[np.int64], node_graph: NDArray[np.int64], path: 
         row = int(np.argmax(across))
         raise InputError(
             f"{path}, line {row + 1}: the edge {edges[row, 0]}, {edges[row, 1]} joins graphs {graphs[row, 0] + 1} and "
-            f"{graphs[row, 1] + 1}, must stay in one; correct it or {indicator_path.name}."
+            f"{graphs[row, 1] + 1}, must join nodes of one graph; correct it or {indicator_path.name}."
         )
 
 
 def _read_optional(
     folder: Path, prefix: str, kind: str, dtype: Any, num_lines: int, reference: Path
 ) -> NDArray[Any] | None:
-    """Read a file that may be missing; when it is there, it has as many lines as ``reference``."""
+    """Read an optional file, which must have as many lines as ``reference`` if it exists."""
     path = tu_file(folder, prefix, kind)
     if not path.is_file():
         return None
     table = _read_table(path, dtype, may_be_empty=num_lines == 0)
     if len(table) != num_lines:
         raise InputError(
-            f"{path} has {len(table)} lines, must have {num_lines} like {reference.name}; one of the two files is "
-            "cut short or wrong."
+            f"{path} has {len(table)} lines, must have {num_lines} like {reference.name}; correct the file that is "
+            "truncated or wrong."
         )
     return table if num_lines else None
 
@@ -203,7 +204,7 @@ def _read_table(path: Path, dtype: Any, columns: int | None = None, may_be_empty
         return np.empty((0, columns or 0), dtype=dtype)
     number_type = np.int64 if dtype is np.int64 else np.float64
     try:
-        # NumPy's parser takes a path much faster than lines; warnings are its way to say "not quite an integer".
+        # NumPy parses a path much faster than lines. It only warns of numbers that are not quite integers.
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             table = np.loadtxt(
@@ -211,7 +212,7 @@ def _read_table(path: Path, dtype: Any, columns: int | None = None, may_be_empty
             )
     except (ValueError, Warning):
         table = None
-    # NumPy skips blank lines, also before a lone \r: then, and to place an error, read line by line.
+    # NumPy skips blank lines, also before a lone \r. In that case, or to locate an error, read line by line.
     if table is None or len(table) != body.count(b"\n") + 1 or body.count(b"\r") != body.count(b"\r\n"):
         table = _read_lines(path, body.decode("ascii"), number_type)
     if columns is not None and table.shape[1] != columns:
@@ -231,11 +232,11 @@ def _read_table(path: Path, dtype: Any, columns: int | None = None, may_be_empty
 
 
 def _read_lines(path: Path, text: str, number_type: Any) -> NDArray[Any]:
-    """Read the numbers one line at a time: slow, complete, and knows where it is."""
+    """Read the numbers one line at a time, which is slow but gives the line of an error."""
     rows: list[list[float]] = []
     for number, line in enumerate(re.split(r"\r\n|\r|\n", text), start=1):
         if not line.strip():
-            raise InputError(f"{path}, line {number} is blank, must hold numbers; remove it or fill it in.")
+            raise InputError(f"{path}, line {number} is blank, must contain numbers; remove it or fill it in.")
         tokens = [token.strip() for token in line.split(",")]
         rows.append([_number(token, number_type, f"{path}, line {number}") for token in tokens])
         if len(tokens) != len(rows[0]):
@@ -252,7 +253,7 @@ def _number(token: str, number_type: Any, place: str) -> float:
             raise InputError(f"{place}: {token[:40]!r} is not an integer of at most 64 bits; correct the line.")
         return int(token)
     try:
-        if "_" in token:  # Python's own digit separator, which no data file means.
+        if "_" in token:  # Python's digit separator, which is not meant in a data file
             raise ValueError
         return float(token)
     except ValueError:
@@ -263,7 +264,7 @@ def _read_bytes(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except FileNotFoundError:
-        raise InputError(f"{path} is missing, and a TU folder must hold it; add the file.") from None
+        raise InputError(f"{path} is missing, but a TU folder must contain it; add the file.") from None
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror}); check the file and its permissions.") from None
 
@@ -273,4 +274,4 @@ def _reject_bytes(path: Path, content: bytes) -> None:
     line = content.count(b"\n", 0, start) + 1
     marked = content.startswith((b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff"))
     what = "a byte order mark" if marked else f"byte 0x{content[start]:02x}"
-    raise InputError(f"{path}, line {line}: {what} is not plain ASCII text; save the file as ASCII without a mark.")
+    raise InputError(f"{path}, line {line}: {what} is not ASCII text; save the file as plain ASCII.")
