@@ -27,16 +27,16 @@ test-all: test test-slow  ## run the fast tests and the slow ones
 record = $(if $(RECORDS),--record=$(RECORDS)/$(1).json)
 
 # Three hours and more: two hours of soak, sixty more moments of kill -9 and what else is marked `long`, and a fuzz
-# campaign of ten times the cases. Each leaves its record under experiments/results/.
+# campaign of ten times the cases. Each leaves its record under benchmarks/results/.
 SOAK_MINUTES ?= 60
 test-long: export OMP_NUM_THREADS ?= 1
 test-long: export GRAPHCL_HARD_FUZZ_TIMES ?= 10
 test-long: .venv/installed  ## run the tests that take hours, and record them
-	$(PY) experiments/soak.py --kind sweep --minutes $(SOAK_MINUTES)
-	$(PY) experiments/soak.py --kind estimator --minutes $(SOAK_MINUTES)
-	$(PY) -m pytest -m long --record=experiments/results/long/long.json
+	$(PY) -m benchmarks.soak --kind sweep --minutes $(SOAK_MINUTES)
+	$(PY) -m benchmarks.soak --kind estimator --minutes $(SOAK_MINUTES)
+	$(PY) -m pytest -m long --record=benchmarks/results/long/long.json
 	$(PY) -m pytest tests/fuzz tests/data/tu/test_reader.py \
-		tests/data/test_shards.py --record=experiments/results/long/fuzz.json
+		tests/data/test_shards.py --record=benchmarks/results/long/fuzz.json
 
 # The lowest versions that setup.cfg allows, but PyTorch's, in an environment of their own. Old packages call what new
 # ones deprecate, so warnings are no errors here.
@@ -65,7 +65,7 @@ docs: .venv/installed  ## build the site into site/
 
 # Tens of minutes; nothing else should run on the machine.
 bench: .venv/installed  ## measure speed and memory, on an idle machine
-	$(PY) experiments/speed.py
+	$(PY) -m benchmarks.speed
 
 lint: .venv/installed  ## run linter, formatter and type checker
 	$(PY) -m ruff check .

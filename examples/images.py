@@ -16,7 +16,7 @@ import time
 import torch
 import torch.nn.functional as F
 import tyro
-from judging import OBJECTIVES, TEST_SHARE, Arguments, Scores, add, classify, write
+from scoring import OBJECTIVES, TEST_SHARE, Arguments, Scores, add, classify, write
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 from torch import Tensor, nn

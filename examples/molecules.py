@@ -18,9 +18,9 @@ from pathlib import Path
 
 import numpy as np
 import tyro
-from judging import Scores, add, write
 from rdkit import Chem, RDConfig
 from rdkit.Chem.rdFingerprintGenerator import GetMorganGenerator
+from scoring import Scores, add, write
 from sklearn.linear_model import RidgeCV
 from sklearn.model_selection import RepeatedKFold
 from sklearn.pipeline import make_pipeline

@@ -21,7 +21,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 import tyro
-from judging import OBJECTIVES, TEST_SHARE, Arguments, Scores, add, classify, write
+from scoring import OBJECTIVES, TEST_SHARE, Arguments, Scores, add, classify, write
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.model_selection import GroupShuffleSplit
 from torch import Tensor, nn

@@ -136,5 +136,5 @@ class _NeighbourSum(torch.autograd.Function):
 
 def _sum_rows(x: Tensor, ptr: Tensor, index: Tensor) -> Tensor:
     # A bag of embeddings is the row of a CSR product whose values are all one, and faster than PyTorch's product, which
-    # reads those ones (experiments/speed.py compares).
+    # reads those ones (benchmarks/speed compares).
     return F.embedding_bag(index, x, ptr, mode="sum", include_last_offset=True)

@@ -6,17 +6,15 @@ import subprocess
 import sys
 
 import pytest
-from helpers.paths import BENCHMARKS
-
-SOAK = BENCHMARKS / "soak.py"
+from helpers.paths import ROOT
 
 
 def soaked(kind, out, *words):
     """The record of so much work in a process of its own, with one thread."""
-    command = [sys.executable, str(SOAK), "--kind", kind, "--out", str(out), "--datasets", "MUTAG", *words]
+    command = [sys.executable, "-m", "benchmarks.soak", "--kind", kind, "--out", str(out), *words]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
-        command, env=environment, capture_output=True, text=True, check=False
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
     )  # 1 where it is not flat
     assert (out / f"{kind}.json").exists(), done.stderr
     return json.loads((out / f"{kind}.json").read_text())
@@ -29,7 +27,7 @@ def test_rounds_of_work_leave_nothing_open_and_nothing_in_memory(kind, rounds, b
 
     A round of the sweep is four runs. Two blocks for each tensor that is loaded, as safe_open keeps, are past it.
     """
-    record = soaked(kind, tmp_path, "--rounds", str(rounds))
+    record = soaked(kind, tmp_path, "--rounds", str(rounds), "--datasets", "MUTAG")
     before, after = record["before"], record["after"]
     for name in ("files", "threads", "children"):
         assert after[name] <= before[name], record

@@ -8,25 +8,16 @@ from pathlib import Path
 
 import pytest
 import torch
-from helpers.paths import BENCHMARKS
+from helpers.paths import ROOT
 from lightning_fabric import Fabric
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch_geometric.data import Batch
 
+from benchmarks.speed import __main__ as speed
+from benchmarks.speed import floor, memory, neighbours, report, textbook, workloads
 from graphcl_hard.loader.in_memory import GraphBatches
 from graphcl_hard.losses.local_global import local_global_jsd
 from graphcl_hard.training.build import build_model
-
-sys.path.insert(0, str(BENCHMARKS))
-import floor
-import speed
-import speed_memory
-import speed_neighbours
-import speed_report
-import speed_workloads
-import textbook
-
-sys.path.remove(str(BENCHMARKS))
 
 # PyTorch says so of every sparse tensor, PyG's own too.
 pytestmark = pytest.mark.filterwarnings("ignore:Sparse (CSR|CSC|invariant)")
@@ -34,8 +25,8 @@ EXACT = {"rtol": 1e-9, "atol": 1e-9}
 
 
 def run(*words):
-    command = [sys.executable, str(BENCHMARKS / "speed.py"), *words]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    command = [sys.executable, "-m", "benchmarks.speed", *words]
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
 
 
 def fabric():
@@ -62,14 +53,14 @@ def both_models(workload, one_hot):
 @pytest.mark.parametrize("one_hot", [True, False])
 @pytest.mark.parametrize("name", ["MUTAG", "synthetic-24"])
 def test_textbook_computes_the_packages_loss(name, one_hot):
-    ours, theirs, batch, data = both_models(speed_workloads.load(name, "cpu"), one_hot)
+    ours, theirs, batch, data = both_models(workloads.load(name, "cpu"), one_hot)
     torch.testing.assert_close(theirs(data), ours(batch, 10.0)[0], **EXACT)
 
 
 @pytest.mark.parametrize("one_hot", [True, False])
 @pytest.mark.parametrize("name", ["MUTAG", "synthetic-24"])
 def test_textbook_computes_the_packages_gradients(name, one_hot):
-    ours, theirs, batch, data = both_models(speed_workloads.load(name, "cpu"), one_hot)
+    ours, theirs, batch, data = both_models(workloads.load(name, "cpu"), one_hot)
     with torch.no_grad():
         # F.softplus's derivative is 1 from 20 on and so off by 2e-9 there; with small summaries no score gets so far.
         for model in (ours, theirs):
@@ -98,7 +89,7 @@ def test_textbook_objective_is_the_packages_where_the_correction_is_bounded():
 
 
 def test_textbook_trains():
-    graphs, _, config = workload = speed_workloads.load("synthetic-24", "cpu")
+    graphs, _, config = workload = workloads.load("synthetic-24", "cpu")
     run = textbook.prepare(graphs, workload.dense_x(), config, torch.device("cpu"))
     assert run() > 0
     model = textbook.Textbook(8, config)
@@ -109,7 +100,7 @@ def test_textbook_trains():
 
 
 def test_synthetic_sets_are_simple_undirected_graphs_that_a_seed_fixes():
-    graphs = speed_workloads.synthetic(300)
+    graphs = workloads.synthetic(300)
     source, target = graphs.edge_index
     sizes = graphs.node_ptr.diff()
     assert (sizes.min(), sizes.max()) == (20, 40)
@@ -122,7 +113,7 @@ def test_synthetic_sets_are_simple_undirected_graphs_that_a_seed_fixes():
     assert torch.equal(torch.bincount(owner[source], minlength=300), graphs.edge_ptr.diff())
     assert 3.5 < graphs.num_edges / graphs.num_nodes < 4.1
     assert graphs.node_label.unique().tolist() == list(range(8))
-    again, other = speed_workloads.synthetic(300), speed_workloads.synthetic(300, seed=1)
+    again, other = workloads.synthetic(300), workloads.synthetic(300, seed=1)
     assert torch.equal(again.edge_index, graphs.edge_index)
     assert not torch.equal(other.node_ptr, graphs.node_ptr)
 
@@ -150,7 +141,7 @@ class Products(TorchDispatchMode):
 
 @pytest.mark.parametrize("one_hot", [True, False])
 def test_floor_does_the_products_that_it_names(one_hot):
-    cuts = speed_workloads.cut_epoch(speed_workloads.load("synthetic-24", "cpu"), fabric())
+    cuts = workloads.cut_epoch(workloads.load("synthetic-24", "cpu"), fabric())
     (cut,) = cuts
     n, g, f, h, d = cut.nodes, cut.graphs, 5, 32, 96
     bottom = floor.Floor(cuts, floor.Sizes(f, one_hot), torch.device("cpu"))
@@ -169,7 +160,7 @@ def test_floor_does_the_products_that_it_names(one_hot):
 
 
 def test_floors_sparse_products_are_sums_over_neighbours():
-    (cut,) = speed_workloads.cut_epoch(speed_workloads.load("synthetic-24", "cpu"), fabric())
+    (cut,) = workloads.cut_epoch(workloads.load("synthetic-24", "cpu"), fabric())
     x, out = torch.randn(2, cut.nodes, 7)
     expected = torch.zeros_like(x).index_add(0, cut.edge_index[1], x[cut.edge_index[0]])
     matrix = floor.csr_matrix(cut.edge_index, cut.nodes, torch.int32)
@@ -178,9 +169,9 @@ def test_floors_sparse_products_are_sums_over_neighbours():
 
 
 def test_every_way_to_sum_neighbours_agrees_or_says_why_not():
-    (cut,) = speed_workloads.cut_epoch(speed_workloads.load("synthetic-24", "cpu"), fabric())
-    found = speed_neighbours.measure(cut, 4, 2)
-    assert found.keys() == speed_neighbours.WAYS.keys()
+    (cut,) = workloads.cut_epoch(workloads.load("synthetic-24", "cpu"), fabric())
+    found = neighbours.measure(cut, 4, 2)
+    assert found.keys() == neighbours.WAYS.keys()
     assert {key for key in found if "skipped" in found[key]} <= {"gather + segment_csr (torch-scatter)"}
     assert all(len(times) == 2 for ways in found.values() if "skipped" not in ways for times in ways.values())
 
@@ -188,28 +179,28 @@ def test_every_way_to_sum_neighbours_agrees_or_says_why_not():
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="resets the peak as Linux does")
 def test_peak_sees_memory_that_is_given_back():
     device = torch.device("cpu")
-    mebibytes = speed_memory.peak_over(lambda: torch.ones(64, 2**18).sum(), device)["extra_mib"]
+    mebibytes = memory.peak_over(lambda: torch.ones(64, 2**18).sum(), device)["extra_mib"]
     assert 60 < mebibytes < 80
-    assert speed_memory.peak_over(lambda: None, device)["extra_mib"] < 5  # the earlier peak is forgotten
+    assert memory.peak_over(lambda: None, device)["extra_mib"] < 5  # the earlier peak is forgotten
 
 
 def test_power_law_recovers_exponent_and_error():
     sizes = [500, 2000, 8000, 32000]
-    exact = speed_report.power_law(sizes, [0.003 * size**1.25 for size in sizes])
+    exact = report.power_law(sizes, [0.003 * size**1.25 for size in sizes])
     assert exact["exponent"] == pytest.approx(1.25)
     assert exact["factor"] == pytest.approx(0.003)
     assert exact["standard_error"] == pytest.approx(0, abs=1e-9)
     # By hand: logarithms 0, 1, 2 against 0, 2, 2 have the slope 1, residuals 1/3 (-1, 2, -1) and the error 1/sqrt(3).
-    rough = speed_report.power_law([1, torch.e, torch.e**2], [1, torch.e**2, torch.e**2])
+    rough = report.power_law([1, torch.e, torch.e**2], [1, torch.e**2, torch.e**2])
     assert rough["exponent"] == pytest.approx(1)
     assert rough["standard_error"] == pytest.approx(3**-0.5)
-    assert speed_report.power_law([1, 2], [1, 2])["standard_error"] is None
+    assert report.power_law([1, 2], [1, 2])["standard_error"] is None
 
 
 def test_ratios_are_of_the_same_repeat():
-    assert speed_report.ratio([2.0, 8.0, 3.0], [1.0, 2.0, 3.0]) == {"median": 2.0, "min": 1.0, "max": 4.0}
-    assert speed_report.digits(1234.5) == "1,234"
-    assert [speed_report.digits(value) for value in (12.34, 0.01234, 0.0)] == ["12.3", "0.0123", "0"]
+    assert report.ratio([2.0, 8.0, 3.0], [1.0, 2.0, 3.0]) == {"median": 2.0, "min": 1.0, "max": 4.0}
+    assert report.digits(1234.5) == "1,234"
+    assert [report.digits(value) for value in (12.34, 0.01234, 0.0)] == ["12.3", "0.0123", "0"]
 
 
 @pytest.mark.slow
@@ -219,7 +210,7 @@ def test_quick_run_writes_everything_and_a_section_made_again_replaces_its_own_r
     assert not done.stderr
     record = json.loads((tmp_path / "speed.json").read_text())
     assert list(record) == ["epochs", "neighbours", "memory", "evaluation", "trials", "views"]
-    for name in speed_report.TABLES:
+    for name in report.TABLES:
         assert (tmp_path / f"{name}.md").read_text() in done.stdout
         assert (tmp_path / f"{name}.csv").read_text().count("\n") > 1
     assert (tmp_path / "speed.png").read_bytes().startswith(b"\x89PNG")

@@ -19,20 +19,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tyro
-from helpers.paths import DOCS, EXPERIMENTS, MUTAG, RESULTS, ROOT
+from helpers.paths import DOCS, MUTAG, RESULTS, ROOT
 from sybil.document import Document, PythonDocStringDocument
 from sybil.evaluators.python import PythonEvaluator
 from sybil.parsers.markdown.lexers import FencedCodeBlockLexer
 from sybil.parsers.rest import DocTestParser
 
+from experiments.tu import __main__ as tu
+from experiments.tu.plan import narrow, read_plan
 from graphcl_hard import InputError, embed, run
 from graphcl_hard import evaluate as evaluate_command
-
-sys.path.insert(0, str(EXPERIMENTS))
-import tu
-from study.plan import narrow, read_plan
-
-sys.path.remove(str(EXPERIMENTS))
 
 README = ROOT / "README.md"
 PAGES = [README, *sorted(DOCS.rglob("*.md"))]
@@ -48,7 +44,7 @@ NOT_RUN = {
     "python -m pip install --no-index --find-links wheels 'graphcl_hard[study]'": INSTALLS,
     "python -m graphcl_hard.run --dataset PROTEINS --seeds 5": "the web, a folder of the reader's, and minutes",
     "python -m graphcl_hard.run --dataset MUTAG --accelerator cuda": "a GPU",
-    "python experiments/tu.py --dry-run": "all of the study: hours",
+    "python -m experiments.tu --dry-run": "all of the study: hours",
     "dask scheduler": "several machines",
     "torchrun --nnodes 2 --nproc-per-node 4 \\": "several machines",
     "#!/bin/bash": "SLURM",
@@ -67,7 +63,7 @@ NO_CODE = ("text", "yaml", "math", "latex", "bibtex", "mermaid")
 def checkout(tmp_path, monkeypatch):
     """A fresh checkout to stand in, the test's `python` and `torchrun`, and a mirror with PTC_MR for the web."""
     shutil.copytree(ROOT / "graphcl_hard", tmp_path / "graphcl_hard", ignore=shutil.ignore_patterns("__pycache__"))
-    for part in ("datasets/MUTAG", "experiments", "examples"):
+    for part in ("datasets/MUTAG", "benchmarks", "experiments", "examples"):
         shutil.copytree(ROOT / part, tmp_path / part, ignore=shutil.ignore_patterns("results", "runs", "__pycache__"))
     commands = tmp_path / ".bin"
     commands.mkdir()
@@ -151,7 +147,7 @@ def check(language, text):
         match [Path(word).name if number == 0 else word for number, word in enumerate(words)]:
             case ["make", target]:
                 assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
-            case ["python", "experiments/tu.py", *rest]:
+            case ["python", "-m", "experiments.tu", *rest]:
                 given = tyro.cli(tu.Arguments, args=rest)
                 narrow(plan(), given.datasets, given.methods, given.seeds)
 
@@ -213,7 +209,7 @@ def test_what_is_not_run_is_there():
         ("python\nlisted\n1 +", SyntaxError),
         ("shell\nlisted\npython -m graphcl_hard.run --betta 2", InputError),
         ("shell\nlisted\npython -m graphcl_hard.embed runs/mine --data MUTAG --format csv", SystemExit),
-        ("shell\nlisted\npython experiments/tu.py --methods softer", InputError),
+        ("shell\nlisted\npython -m experiments.tu --methods softer", InputError),
         ("shell\nlisted\npython -m pip install '.[rain]'", AssertionError),
         ("shell\nlisted\nmake tea", AssertionError),
     ],
@@ -225,7 +221,7 @@ def test_a_block_can_fail(block, error, tmp_path, monkeypatch, capsys):
         run_blocks(tmp_path / "page.md")
 
 
-@pytest.mark.parametrize("name", ["main_table/times.md", "speed/epochs.md", "speed/scores.md"])
+@pytest.mark.parametrize("name", ["runs/times.md", "runs/scores.md", "speed/epochs.md"])
 def test_the_tables_are_the_committed_ones(name):
     text = (RESULTS / name).read_text()
     table = "".join(line + "\n" for line in text.splitlines() if line.startswith("|"))

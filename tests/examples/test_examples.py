@@ -14,8 +14,8 @@ from graphcl_hard.evaluation.statistics import paired_difference
 
 sys.path.insert(0, str(EXAMPLES))
 import images
-import judging
 import molecules
+import scoring
 import text
 
 sys.path.remove(str(EXAMPLES))
@@ -28,7 +28,7 @@ def read(path):
     scores = {}
     with path.open() as file:
         for row in csv.DictReader(file):
-            judging.add(scores, row["encoder"], {row["probe"]: float(row["score"])})
+            scoring.add(scores, row["encoder"], {row["probe"]: float(row["score"])})
     return scores
 
 
@@ -70,7 +70,7 @@ def test_help_says_what_it_is(name):
 
 @pytest.mark.parametrize("name", BASELINE)
 def test_the_committed_table_is_that_of_the_committed_scores(name):
-    table = judging.table(read(EXAMPLES / "results" / f"{name}.csv"))
+    table = scoring.table(read(EXAMPLES / "results" / f"{name}.csv"))
     assert (EXAMPLES / "results" / f"{name}.md").read_text().startswith(table + "\n")
     assert table in (ROOT / "docs" / "examples.md").read_text()
 
@@ -80,7 +80,7 @@ def test_the_page_says_how_many_differences_from_uniform_are_left():
     for name in BASELINE:
         scores = read(EXAMPLES / "results" / f"{name}.csv")
         pairs = [(scores[row][probe], scores["uniform"][probe]) for row in ("debiased", "hard") for probe in PROBES]
-        found += [paired_difference(*pair, judging.TEST_SHARE / (1 - judging.TEST_SHARE)) for pair in pairs]
+        found += [paired_difference(*pair, scoring.TEST_SHARE / (1 - scoring.TEST_SHARE)) for pair in pairs]
     assert len(found) == 12
     assert sum(each.low > 0 or each.high < 0 for each in found) == 3
     assert 12 * min(each.p for each in found) > 0.05  # Holm's first step
@@ -89,7 +89,7 @@ def test_the_page_says_how_many_differences_from_uniform_are_left():
 def test_a_table_by_hand():
     """Two seeds; the corrected error of a mean is sqrt((1/2 + 1/3) s^2), and t of 0.975 with 1 degree is 12.706."""
     rows = {"untrained": [50.0, 52.0], "uniform": [60.0, 60.0], "debiased": [61.0, 63.0], "hard": [60.0, 60.0]}
-    table = judging.table({row: {"linear": values} for row, values in rows.items()}).splitlines()
+    table = scoring.table({row: {"linear": values} for row, values in rows.items()}).splitlines()
     half = 12.7062 * (5 / 6 * 2) ** 0.5  # s^2 is 2
     assert table[2] == f"| untrained | 51.0 [{51 - half:.1f}, {51 + half:.1f}] |"
     assert table[6:] == [
@@ -101,8 +101,8 @@ def test_a_table_by_hand():
 
 
 def test_the_objectives_are_what_their_names_say():
-    arguments = judging.Arguments(seeds=2, epochs=1, beta=3.0, tau_plus=0.2)
-    assert {row: tuple(arguments.of(row).values()) for row in judging.OBJECTIVES} == {
+    arguments = scoring.Arguments(seeds=2, epochs=1, beta=3.0, tau_plus=0.2)
+    assert {row: tuple(arguments.of(row).values()) for row in scoring.OBJECTIVES} == {
         "uniform": (0, 0),
         "debiased": (0, 0.2),
         "hard": (3, 0.2),
@@ -249,7 +249,7 @@ def test_an_outlying_molecule_does_not_blow_up_the_regression():
 
 
 def test_the_committed_table_of_molecules_is_that_of_its_scores():
-    table = judging.table(read(EXAMPLES / "results" / "molecules.csv"))
+    table = scoring.table(read(EXAMPLES / "results" / "molecules.csv"))
     assert (EXAMPLES / "results" / "molecules.md").read_text().startswith(table + "\n")
 
 

@@ -5,7 +5,6 @@ import itertools
 import json
 import math
 import shutil
-import sys
 from collections import Counter
 
 import networkx as nx
@@ -14,7 +13,6 @@ import pytest
 import torch
 from grakel.kernels import WeisfeilerLehman
 from helpers.graphs import graph_data
-from helpers.paths import EXPERIMENTS
 from joblib.externals.loky import get_reusable_executor
 from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression
@@ -24,17 +22,13 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
+from experiments.tu import few_labels, kernels
+from experiments.tu.cell import Cell
 from graphcl_hard import cross_validate, load_graphs
 from graphcl_hard.evaluation.probes import C_GRID, NEIGHBOURS_GRID
 from graphcl_hard.exceptions import InputError
 from graphcl_hard.run import main
 from graphcl_hard.runs.config_file import to_flags
-
-sys.path.insert(0, str(EXPERIMENTS))
-from study import few_labels, kernels
-from study.cell import Cell
-
-sys.path.remove(str(EXPERIMENTS))
 
 SMALL = {"folds": 3, "repeats": 2}
 
@@ -441,8 +435,6 @@ def test_processes_give_the_same_files_as_one(runs, tmp_path, monkeypatch):
         (folder / "result.json").write_bytes((runs / cell.path / "result.json").read_bytes())
         with np.load(runs / cell.path / "embeddings.npz") as arrays:
             np.savez(folder / "embeddings.npz", **{name: array[:36] for name, array in arrays.items()})
-    get_reusable_executor().shutdown(wait=True)  # one of another test would not know the folder of the study
-    monkeypatch.syspath_prepend(EXPERIMENTS)
     for jobs in (1, 2):
         few_labels.run(cells, tmp_path / "runs", tmp_path / str(jobs), jobs=jobs)
     get_reusable_executor().shutdown(wait=True)

@@ -1,19 +1,14 @@
 """Tables of the report inside of the pages of docs/."""
 
 import re
-import sys
 
 import pytest
-from helpers.paths import EXPERIMENTS, RESULTS, ROOT
+from helpers.paths import EXPERIMENTS, ROOT
 
+from experiments.tu.documents import PLACE, fill_tables
 from graphcl_hard.exceptions import InputError
 
-sys.path.insert(0, str(EXPERIMENTS))
-from study.documents import PLACE, fill_tables
-
-sys.path.remove(str(EXPERIMENTS))
-
-TABLES = RESULTS / "tu" / "tables"
+TABLES = EXPERIMENTS / "tu" / "results" / "tables"
 TABLE = "**Title**\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\nA note.\n"
 
 

@@ -11,19 +11,15 @@ import time
 import psutil
 import pytest
 from filelock import FileLock
-from helpers.paths import EXPERIMENTS
 from joblib import effective_n_jobs
 from threadpoolctl import threadpool_info
 
-sys.path.insert(0, str(EXPERIMENTS))
-import tu
-from study import engine, worker
-from study.cell import Cell
-from study.cell_records import read_records
-from study.outlook import estimate
-from study.plan import read_plan
-
-sys.path.remove(str(EXPERIMENTS))
+from experiments.records import read_records
+from experiments.tu import __main__ as tu
+from experiments.tu import engine, worker
+from experiments.tu.cell import Cell
+from experiments.tu.outlook import estimate
+from experiments.tu.plan import read_plan
 
 EPOCHS = 30
 CELLS = 5
@@ -38,12 +34,6 @@ methods:
   - {{family: uniform, settings: {{beta: 0, tau_plus: 0}}}}
   - {{family: hard, grid: {{beta: [1, 5]}}}}
 """
-
-
-@pytest.fixture(autouse=True)
-def path_of_workers(monkeypatch):
-    """They are given the path of the process that starts them."""
-    monkeypatch.syspath_prepend(EXPERIMENTS)
 
 
 def write_toy(folder):
@@ -71,7 +61,7 @@ def plan(tmp_path_factory):
 
 
 def command(plan, out, *words):
-    return [sys.executable, str(EXPERIMENTS / "tu.py"), "--config", str(plan), "--out", str(out), *words]
+    return [sys.executable, "-m", "experiments.tu", "--config", str(plan), "--out", str(out), *words]
 
 
 @pytest.fixture(scope="module")
@@ -132,13 +122,14 @@ def test_killed_twice_it_ends_with_the_same_records_and_report(plan, undisturbed
         assert process.wait() == -signal.SIGKILL
         assert (halfway[0] / "checkpoint.safetensors").exists()
     (tmp_path / "records" / ".part-torn.json").write_text("{")  # what a writer leaves that is killed
-    finished = {path: path.stat().st_mtime_ns for path in tmp_path.glob("records/*/*/seed-?.json")}
+    finished = read_records(tmp_path / "records")
     assert 3 <= len(finished) < CELLS
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert psutil.wait_procs(workers, timeout=20)[1] == []  # they ended by themselves
     assert done.stdout.count("to do)") == CELLS - len(finished)
-    assert all(path.stat().st_mtime_ns == when for path, when in finished.items())
+    assert [record for record in read_records(tmp_path / "records") if record in finished] == finished
+    assert [path.name for path in (tmp_path / "records").iterdir()] == ["TOY.parquet"]
     results = [json.loads(path.read_text()) for path in tmp_path.glob("runs/*/*/*/result.json")]
     assert any(result.get("resumed_after_epoch", 0) > 0 for result in results)
     assert records_of(tmp_path) == records_of(undisturbed)
@@ -259,7 +250,7 @@ def test_a_failed_cell_is_recorded_and_tried_again_on_request_only(tmp_path, mon
     data = tmp_path / "data"
     plan = tmp_path / "plan.yaml"
     plan.write_text(PLAN.replace("FOLDER", str(data)).replace(f"epochs: {EPOCHS}, score_epochs: [1, 15]", "epochs: 1"))
-    words = [*command(plan, tmp_path / "out", "--seeds", "0", "--methods", "majority", "uniform", "--jobs", "1")[2:]]
+    words = [*command(plan, tmp_path / "out", "--seeds", "0", "--methods", "majority", "uniform", "--jobs", "1")[3:]]
     assert tu.main(words) == 1
     records = read_records(tmp_path / "out" / "records")
     assert [record["status"] for record in records] == ["failed", "failed"]
@@ -282,29 +273,29 @@ def test_a_failed_cell_is_recorded_and_tried_again_on_request_only(tmp_path, mon
 def test_a_second_sweep_on_the_same_folder_is_refused(plan, tmp_path, capsys):
     (tmp_path / "runs").mkdir()
     with FileLock(tmp_path / "runs" / ".tu.lock"):
-        assert tu.main(command(plan, tmp_path)[2:]) == 2
-    assert f"error: Another tu.py is at work on {tmp_path / 'runs'}; wait for its end" in capsys.readouterr().err
+        assert tu.main(command(plan, tmp_path)[3:]) == 2
+    assert f"error: Another sweep is at work on {tmp_path / 'runs'}; wait for its end" in capsys.readouterr().err
 
 
 def test_a_record_of_other_settings_is_not_taken_for_the_cells(plan, undisturbed, tmp_path, capsys):
     changed = tmp_path / "plan.yaml"
     changed.write_text(plan.read_text().replace("beta: [1, 5]", "beta: [1, 5], batch_size: [8]"))
-    assert tu.main(command(changed, undisturbed, "--dry-run")[2:]) == 0  # other names, other methods
+    assert tu.main(command(changed, undisturbed, "--dry-run")[3:]) == 0  # other names, other methods
     capsys.readouterr()
     for old, new, sentence in [
         ("batch_size: 8", "batch_size: 9", "has a record with batch_size 8, now 9; choose another --out"),
         ("folds: 3", "folds: 4", "TOY majority seed 0 has a record with folds 3, now 4"),
     ]:
         changed.write_text(plan.read_text().replace(old, new))
-        assert tu.main(command(changed, undisturbed)[2:]) == 2
+        assert tu.main(command(changed, undisturbed)[3:]) == 2
         assert sentence in capsys.readouterr().err
 
 
 def test_a_dry_run_lists_cells_and_the_time_that_they_may_take(plan, undisturbed, tmp_path, capsys):
-    assert tu.main(command(plan, tmp_path, "--dry-run")[2:]) == 0
+    assert tu.main(command(plan, tmp_path, "--dry-run")[3:]) == 0
     assert f"{CELLS} of {CELLS} cells to do; unknown time, " in capsys.readouterr().out
     assert list(tmp_path.iterdir()) == []
-    assert tu.main(command(plan, undisturbed, "--dry-run", "--methods", "hard")[2:]) == 0
+    assert tu.main(command(plan, undisturbed, "--dry-run", "--methods", "hard")[3:]) == 0
     assert "0 of 2 cells to do\n" in capsys.readouterr().out
 
 
@@ -325,10 +316,10 @@ def test_the_time_left_is_that_of_like_cells(plan):
 
 
 def test_jobs_and_addresses_out_of_range_are_refused(plan, tmp_path, monkeypatch, capsys):
-    assert tu.main(command(plan, tmp_path, "--jobs", "0")[2:]) == 2
+    assert tu.main(command(plan, tmp_path, "--jobs", "0")[3:]) == 2
     assert "--jobs must be at least 1, got 0" in capsys.readouterr().err
-    assert tu.main(command(plan, tmp_path, "--method", "hard")[2:]) == 2
+    assert tu.main(command(plan, tmp_path, "--method", "hard")[3:]) == 2
     assert re.fullmatch("error: .*--method.* did you mean --methods.*\n", capsys.readouterr().err)
     monkeypatch.setattr(engine, "CONNECT_SECONDS", 0.2)
-    assert tu.main(command(plan, tmp_path, "--scheduler", "tcp://127.0.0.1:9")[2:]) == 2
+    assert tu.main(command(plan, tmp_path, "--scheduler", "tcp://127.0.0.1:9")[3:]) == 2
     assert "--scheduler tcp://127.0.0.1:9 cannot be reached" in capsys.readouterr().err

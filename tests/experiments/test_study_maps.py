@@ -1,16 +1,11 @@
 """Maps of the study's embeddings."""
 
 import os
-import sys
 
 import matplotlib.image
 import numpy as np
-from helpers.paths import EXPERIMENTS
 
-sys.path.insert(0, str(EXPERIMENTS))
-from study.maps import draw_maps
-
-sys.path.remove(str(EXPERIMENTS))
+from experiments.tu.maps import draw_maps
 
 
 def run_folder(folder, **arrays):

@@ -1,16 +1,10 @@
 """A plan says which cells there are, and what is wrong with it before anything runs."""
 
-import sys
-
 import pytest
-from helpers.paths import EXPERIMENTS
 
+from experiments.tu import __main__ as tu
+from experiments.tu.plan import narrow, read_plan
 from graphcl_hard.exceptions import InputError
-
-sys.path.insert(0, str(EXPERIMENTS))
-from study.plan import narrow, read_plan
-
-sys.path.remove(str(EXPERIMENTS))
 
 SOUND = {
     "datasets": "[MUTAG, DD]",
@@ -70,7 +64,7 @@ def test_a_cell_has_its_own_settings_and_the_shared_ones(plan):
 
 @pytest.mark.slow
 def test_the_study_itself_is_sound_and_names_uniform_once():
-    cells = read_plan(EXPERIMENTS / "tu.yaml")
+    cells = read_plan(tu.Arguments.config)
     plain = {cell.method: cell.settings for cell in cells if cell.family in ("uniform", "hard")}
     settings = [(one["beta"], one["tau_plus"]) for one in plain.values()]
     assert sorted(settings) == [(b, t) for b in (0, 0.5, 1, 2, 5, 10) for t in (0, 0.1)]

@@ -9,16 +9,12 @@ import sys
 
 import numpy as np
 import pytest
-from helpers.paths import EXPERIMENTS
+from helpers.paths import ROOT
 from scipy import stats
 
-from graphcl_hard.config import Config
-from graphcl_hard.exceptions import InputError
-
-sys.path.insert(0, str(EXPERIMENTS))
-from study import (
+from experiments import records
+from experiments.tu import (
     analysis,
-    cell_records,
     comparisons,
     figures,
     inner_search,
@@ -27,9 +23,9 @@ from study import (
     tables,
     two_views,
 )
-from study.label_shares import label_shares_table, read_label_shares
-
-sys.path.remove(str(EXPERIMENTS))
+from experiments.tu.label_shares import label_shares_table, read_label_shares
+from graphcl_hard.config import Config
+from graphcl_hard.exceptions import InputError
 
 SETS = ("MUTAG", "PTC_MR", "ENZYMES")
 GRAPHS, REPEATS, FOLDS = 600, 2, 5
@@ -77,7 +73,7 @@ class Synthetic:
             "embedding": {} if baseline else {str(epoch): {"effective_rank": 9.0 - 0.2 * epoch} for epoch in epochs},
             "test_sizes": sizes.tolist(), "scores": {"svm": scores}, "last_epoch": epochs[-1],
         }  # fmt: skip
-        cell_records.write_record(self.folder / dataset / method / f"seed-{seed}.json", record | changes)
+        records.write_record(self.folder, record | changes)
 
     def study(self, sets=SETS, seeds=3, gain=0.08, betas=(0.0, 2.0, 10.0)):
         """A whole study in which hard is `gain` above uniform, which is as good as untrained and released."""
@@ -119,7 +115,7 @@ def write_few_labels(folder, sets=SETS):
 
 
 def frame_of(folder):
-    return analysis.score_frame(cell_records.read_records(folder))
+    return analysis.score_frame(records.read_records(folder))
 
 
 def accuracies(folder, dataset, method, seed, epoch):
@@ -254,7 +250,7 @@ def test_ties_go_to_the_smallest_beta_and_the_earliest_epoch(tmp_path):
         record = json.loads(path.read_text())
         for scored in record["scores"]["svm"].values():
             scored["inner_accuracy"] = np.full((REPEATS, FOLDS), 0.75).tolist()
-        cell_records.write_record(path, record)
+        records.write_record(tmp_path, record)
     results, choices = selection.selected(frame_of(tmp_path), "hard")
     assert choices[["method", "epoch", "share"]].to_numpy().tolist() == [["hard-beta2", 1, 1.0]]
     np.testing.assert_array_equal(results["MUTAG"][0], accuracies(tmp_path, "MUTAG", "hard-beta2", 0, 1)[0])
@@ -266,7 +262,7 @@ def test_the_test_accuracy_has_no_say_in_what_is_selected(study, tmp_path):
         record = json.loads(path.read_text())
         for scored in record["scores"]["svm"].values():
             scored["correct"] = np.random.default_rng(1).integers(0, 120, (REPEATS, FOLDS)).tolist()
-        cell_records.write_record(path, record)
+        records.write_record(changed, record)
     before, after = (selection.selected(frame_of(folder), "hard")[1] for folder in (study, changed))
     assert before.equals(after)
 
@@ -331,7 +327,7 @@ def test_files_that_are_still_being_written_are_not_read(tmp_path):
     cells = Synthetic(tmp_path)
     cells.cell("MUTAG", "uniform", "uniform", 0, (0.7, 0.7))
     (tmp_path / "MUTAG" / "uniform" / ".part-abc.json").write_text('{"torn')
-    assert len(cell_records.read_records(tmp_path)) == 1
+    assert len(records.read_records(tmp_path)) == 1
     write_few_labels(tmp_path / "few", sets=("MUTAG",))
     (tmp_path / "few" / ".part-abc.json").write_text("[")
     assert set(read_label_shares(tmp_path / "few")["dataset"]) == {"MUTAG"}
@@ -347,7 +343,7 @@ def test_published_figures_are_compared_as_they_are_printed(tmp_path):
         record["test_sizes"] = np.full((REPEATS, FOLDS), 10000).tolist()
         for scored in record["scores"]["svm"].values():
             scored["correct"] = np.full((REPEATS, FOLDS), round(10000 * accuracy)).tolist()
-        cell_records.write_record(path, record)
+        records.write_record(tmp_path, record)
     shown = comparisons.aim_table(frame_of(tmp_path)).shown.set_index("criterion")
     assert shown.loc["hard, last epoch, at or above InfoGraph's published figure", "sets"] == "PTC_MR, DD"
 
@@ -398,11 +394,10 @@ def test_the_same_records_give_the_same_bytes(written, tmp_path):
     out, paths = written
     for name in ("few_labels", "maps"):
         shutil.copytree(out / name, tmp_path / name)
-    code = (
-        "import sys; from pathlib import Path; from study.report import write_report as w; w(*map(Path, sys.argv[1:]))"
-    )
+    code = "import sys; from pathlib import Path; from experiments.tu import report; "
+    code += "report.write_report(*map(Path, sys.argv[1:]))"
     # another process with another order of sets and other times
-    environment = {**os.environ, "PYTHONPATH": str(EXPERIMENTS), "PYTHONHASHSEED": "5", "TZ": "Asia/Tokyo"}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONHASHSEED": "5", "TZ": "Asia/Tokyo"}
     command = [sys.executable, "-c", code, str(out / "records"), str(tmp_path)]
     subprocess.run(command, check=True, env=environment)
     for path in paths:
@@ -525,14 +520,14 @@ def test_a_click_sorts_a_table_and_leaves_its_last_row(opened):
 def test_graphcl_stands_beside_infograph(tmp_path):
     study = Synthetic(tmp_path / "records")
     study.study()
-    scores = analysis.score_frame(cell_records.read_records(study.folder))
+    scores = analysis.score_frame(records.read_records(study.folder))
     assert two_views.two_views_tables(scores) == []
     for seed in range(2):  # fewer seeds than InfoGraph's, and no cell on the third set
         for dataset in SETS[:2]:
             study.cell(dataset, "graphcl-bn-only", "graphcl", seed, (0.7, 0.7), {"method": "graphcl", "lr": 0.0})
             study.cell(dataset, "graphcl-uniform", "graphcl", seed, (0.7, 0.7), {"method": "graphcl", "beta": 0.0})
             study.cell(dataset, "graphcl-hard", "graphcl", seed, (0.7, 0.8), {"method": "graphcl", "beta": 1.0})
-    scores = analysis.score_frame(cell_records.read_records(study.folder))
+    scores = analysis.score_frame(records.read_records(study.folder))
     accuracies, tests = two_views.two_views_tables(scores)
     assert list(accuracies.shown.columns) == [
         "data set", "untrained", "batch norm only", "InfoGraph, uniform", "InfoGraph, hard", "batch norm only, views",

@@ -1,0 +1,1 @@
+"""Benchmarks of the package: speed, memory, scale and soak; the index is in experiments/README.md."""

@@ -1,0 +1,1 @@
+"""The experiments behind the documentation's tables and figures; the index is README.md."""

@@ -1,0 +1,1 @@
+"""More negatives than a batch holds: `python -m experiments.more_negatives`."""

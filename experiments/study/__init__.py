@@ -1,1 +1,0 @@
-"""The parts of the study: `experiments/tu.py` puts them together."""

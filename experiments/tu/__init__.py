@@ -1,0 +1,1 @@
+"""The study of the eight TU data sets: `python -m experiments.tu`."""

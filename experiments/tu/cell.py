@@ -1,0 +1,83 @@
+"""A cell of the study, and the settings of its run."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from graphcl_hard.config import EARLIER, Config, Scope, names_in
+from graphcl_hard.run import parse
+from graphcl_hard.runs.config_file import to_flags
+
+BASELINES: dict[str, tuple[str, ...]] = {"majority": (), "wl": ("iterations",)}
+"""The families of `experiments.tu.kernels`, which train no encoder, and the settings of their own."""
+
+Settings = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One run of the study: a method with one seed on one data set."""
+
+    dataset: str
+    method: str
+    family: str
+    settings: Settings  # the method's own
+    seed: int
+    given: Settings  # with those that the plan's methods share
+
+    @property
+    def key(self) -> tuple[str, str, int]:
+        """What tells the cell from all others."""
+        return self.dataset, self.method, self.seed
+
+    @property
+    def path(self) -> Path:
+        """Its folder under the run folders; its record has the same path, with .json."""
+        return Path(self.dataset, self.method, f"seed-{self.seed}")
+
+    @property
+    def label(self) -> str:
+        """How a person calls it."""
+        return f"{self.dataset} {self.method} seed {self.seed}"
+
+    def identity(self) -> dict[str, Any]:
+        """The part of its record that is known before it runs."""
+        names = ("dataset", "method", "family", "settings", "seed")
+        return {name: getattr(self, name) for name in names}
+
+    def config(self) -> Settings:
+        """All settings of its run, as the record has them; empty for a baseline."""
+        if self.family in BASELINES:
+            return {}
+        plain = {**_plain(json.dumps(self.given)), "dataset": self.dataset, "seed": self.seed}
+        return {name: value for name, value in plain.items() if name not in (*names_in(Scope.OUTPUT), "data_dir")}
+
+    def difference(self, record: Mapping[str, Any]) -> str | None:
+        """How a record's settings differ from the cell's, for a person; None where they do not."""
+        ours: Settings = {"family": self.family, "settings": self.settings}
+        held = {name: record[name] for name in ours}
+        if self.family not in BASELINES:
+            ours |= {name: value for name, value in self.config().items() if name != "dataset"}  # may be its path
+            held |= Config().to_dict() | EARLIER | record["config"]  # it may be older than a setting
+        elif record["test_sizes"]:
+            names = ("repeats", "folds")
+            ours |= {name: self.given.get(name, getattr(Config, name)) for name in names}
+            held |= dict(zip(names, (len(record["test_sizes"]), len(record["test_sizes"][0])), strict=True))
+        return next((f"{n} {held[n]!r}, now {value!r}" for n, value in ours.items() if held[n] != value), None)
+
+
+def parsed(settings: Settings) -> Config:
+    """The settings as the command line's parser reads them.
+
+    Raises:
+        InputError: one is of the wrong type.
+    """
+    return parse(to_flags(settings)).settings
+
+
+@lru_cache  # the parser is slow, and all cells of a method have the same settings
+def _plain(given: str) -> Settings:
+    return parsed(json.loads(given)).to_dict()

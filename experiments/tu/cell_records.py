@@ -1,0 +1,64 @@
+"""The record of a cell: what the tables need of one run, small enough to be committed (`experiments.records`).
+
+Scores are probe -> epoch ("0" is untrained) -> arrays (repeats, folds): "correct", how many test graphs, of
+"test_sizes", were classified correctly; "inner_accuracy", by which settings can be chosen inside the training folds, to
+six digits; "chosen", the probe's parameter; and the mean "macro_f1".
+"""
+
+import csv
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from graphcl_hard.config import Scope, names_in
+from graphcl_hard.io.file_names import METRICS, RESULT
+
+CURVES = ("loss", "effective_negatives", "positive_score", "negative_score")
+TAKEN_OVER = ("config", "versions", "git_commit", "platform", "threads", "seconds", "embedding", "error")
+
+
+def record_of_run(folder: Path, cell: Mapping[str, Any]) -> dict[str, Any]:
+    """The record of a run's folder; `cell` holds dataset, method, family, settings and seed.
+
+    A run that did not finish has a record without scores, which says how it ended.
+    """
+    result = json.loads((folder / RESULT).read_text(encoding="utf-8"))
+    record = {**cell, "status": result["status"], "error": None}
+    record |= {key: result[key] for key in TAKEN_OVER if key in result}
+    for name in (*names_in(Scope.OUTPUT), "data_dir"):  # of the machine, not of the method
+        record["config"].pop(name, None)
+    record["data"] = result["dataset"]
+    record["training"] = _curves(folder / METRICS)
+    record |= {"last_epoch": record["config"]["epochs"], "scores": {}, "test_sizes": []}
+    if result["status"] != "finished":
+        return record
+    for probe, scored in result["scores"].items():
+        by_epoch = {**scored.get("by_epoch", {})}
+        if "untrained" in scored:
+            by_epoch["0"] = scored["untrained"]
+        if "trained" in scored:
+            by_epoch[str(result["epoch"])] = scored["trained"]
+        record["scores"][probe] = {epoch: _compact(by_epoch[epoch]) for epoch in sorted(by_epoch, key=int)}
+        record["test_sizes"] = next(iter(by_epoch.values()))["test_sizes"]
+    return record
+
+
+def _compact(scored: Mapping[str, Any]) -> dict[str, Any]:
+    correct = np.rint(np.multiply(scored["accuracy"], scored["test_sizes"])).astype(int)
+    return {
+        "correct": correct.tolist(),
+        "inner_accuracy": np.round(scored["inner_accuracy"], 6).tolist(),
+        "chosen": scored["chosen"],
+        "macro_f1": round(scored["summary"]["macro_f1"]["mean"], 6),
+    }
+
+
+def _curves(path: Path) -> dict[str, list[float]]:
+    if not path.exists():
+        return {name: [] for name in CURVES}
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    return {name: [float(f"{float(row[name]):.6g}") for row in rows] for name in CURVES}

@@ -1,0 +1,83 @@
+"""What the study's tables rest on: cells, failures, versions and times."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from experiments.tu.analysis import SETS, ordered
+from experiments.tu.table import Table
+
+Record = Mapping[str, Any]
+
+
+def coverage_table(records: Sequence[Record]) -> Table:
+    """The data sets, with the cells that finished and those that did not, and the time that they took."""
+    rows = []
+    for dataset in ordered((record["dataset"] for record in records), SETS):
+        cells = [record for record in records if record["dataset"] == dataset]
+        finished = [record for record in cells if record["scores"]]
+        data: Mapping[str, Any] = next((record["data"] for record in cells if record.get("data")), {})
+        hours = sum(record.get("seconds", {}).get("total", 0) for record in finished) / 3600
+        rows.append(
+            {
+                "data set": dataset,
+                **{key: data.get(key, np.nan) for key in ("graphs", "classes", "nodes")},
+                "methods": len({record["method"] for record in finished}),
+                "seeds": len({record["seed"] for record in finished}),
+                "cells finished": len(finished),
+                "not finished": len(cells) - len(finished),
+                "hours": hours,
+            }
+        )
+    values = pd.DataFrame(rows)
+    shown = values.assign(hours=values["hours"].map("{:.2f}".format))
+    for name in ("graphs", "classes", "nodes"):
+        shown[name] = ["" if np.isnan(value) else f"{value:,.0f}" for value in values[name]]
+    absent = [name for name in SETS if name not in set(values["data set"])]
+    note = "A cell is one method with one seed on one data set; hours are the sum over its cells."
+    if 0 < len(absent) < len(SETS):
+        note += f" Without any record: {', '.join(absent)}."
+    return Table("coverage", "Data sets and cells", note, shown.astype(str), values)
+
+
+def failures_table(records: Iterable[Record]) -> Table | None:
+    """The cells that did not finish, with their errors."""
+    keys = ["dataset", "method", "seed", "status", "error"]
+    rows = [{key: record[key] for key in keys} for record in records if not record["scores"]]
+    if not rows:
+        return None
+    values = pd.DataFrame(rows).fillna("")
+    note = "These cells are in no other table; every comparison takes the seeds that both sides have."
+    return Table(
+        "failures",
+        "Cells that did not finish",
+        note,
+        values.astype(str).rename(columns={"dataset": "data set"}),
+        values,
+    )
+
+
+def provenance_table(records: Sequence[Record]) -> Table:
+    """Versions, commits, platforms and threads that the records name, and the time of all cells."""
+    found: dict[str, Counter[str]] = {}
+    for record in records:
+        for name, version in record.get("versions", {}).items():
+            found.setdefault(name, Counter())[str(version)] += 1
+        for name in ("git_commit", "platform", "threads"):
+            if record.get(name) is not None:
+                found.setdefault(name.replace("_", " "), Counter())[str(record[name])] += 1
+    hours = sum(record.get("seconds", {}).get("total", 0) for record in records) / 3600
+    rows = [("records", str(len(records))), ("hours of all cells", f"{hours:.2f}")]
+    rows += [(name, _with_counts(values)) for name, values in found.items()]
+    frame = pd.DataFrame(rows, columns=["what", "value"])
+    return Table("provenance", "Versions and time", "As the records name them.", frame, frame)
+
+
+def _with_counts(values: Mapping[str, int]) -> str:
+    """Such as 1.0, or 1.0 (3 records), 1.1 (5 records)."""
+    if len(values) == 1:
+        return next(iter(values))
+    return ", ".join(f"{value} ({count} records)" for value, count in sorted(values.items()))

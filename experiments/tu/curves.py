@@ -1,0 +1,162 @@
+"""The figures over epochs and over shares of the labels."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.ticker import PercentFormatter
+
+from experiments.tu.analysis import (
+    NAMES,
+    OVER_EPOCHS,
+    SETS,
+    at_epoch,
+    default_methods,
+    estimate,
+    ordered,
+    without_others,
+)
+from experiments.tu.canvas import COLOURS, epoch_axis, error_bars, panels, style
+from experiments.tu.figures import Picture
+from experiments.tu.tables import main_lines
+from graphcl_hard.config import Config
+
+Record = Mapping[str, Any]
+
+
+def effective_negatives(records: Iterable[Record], scores: pd.DataFrame) -> Picture | None:
+    """The effective share of negatives over the epochs, a line for each beta, at hard's default tau_plus."""
+    rows = without_others(scores, "hard")
+    rows = rows[rows["tau_plus"] == Config().tau_plus]
+    methods = dict(rows[["method", "beta"]].drop_duplicates().sort_values("beta").itertuples(index=False))
+    lines = _curves(
+        records, methods, lambda record: list(enumerate(record["training"]["effective_negatives"], start=1))
+    )
+    if not lines:
+        return None
+    shades = colormaps["viridis"](np.linspace(0.0, 0.75, len(methods)))  # its light end is lost on white
+
+    def draw(axes: Axes, dataset: str) -> None:
+        for (method, beta), shade in zip(methods.items(), shades, strict=True):
+            if (dataset, method) in lines:
+                epochs, values = lines[dataset, method]
+                axes.plot(epochs, values.mean(axis=0), color=shade, linewidth=1.6, label=f"beta {beta:g}")
+        axes.set_ylim(0, 1.05)
+        axes.yaxis.set_major_formatter(PercentFormatter(1.0))
+        epoch_axis(axes)
+
+    datasets = ordered({dataset for dataset, _ in lines}, SETS)
+    figure = panels(datasets, draw, "epoch", "effective negatives, share of all")
+    alt = f"Effective share of negatives over the epochs for each beta on {', '.join(datasets)}."
+    note = f"hard at tau_plus {Config().tau_plus:g}; mean over seeds. 100% means that all negatives weigh alike."
+    return Picture("effective_negatives", "Effective negatives over epochs", alt, note, figure)
+
+
+def effective_rank(records: Iterable[Record], scores: pd.DataFrame) -> Picture | None:
+    """The effective rank of the embedding over the epochs, for the trained methods at their default settings."""
+    methods = _over_epochs(scores)
+    lines = _curves(
+        records,
+        methods,
+        lambda record: sorted((int(epoch), found["effective_rank"]) for epoch, found in record["embedding"].items()),
+    )
+    if not lines:
+        return None
+
+    def draw(axes: Axes, dataset: str) -> None:
+        for method, family in methods.items():
+            if (dataset, method) in lines:
+                epochs, values = lines[dataset, method]
+                drawn = style(family) | {"markersize": 5, "linewidth": 1.4, "label": NAMES.get(family, family)}
+                axes.plot(epochs, values.mean(axis=0), **drawn)
+                axes.fill_between(
+                    epochs, values.min(axis=0), values.max(axis=0), color=drawn["color"], alpha=0.12, linewidth=0
+                )
+        axes.set_ylim(bottom=0)
+        epoch_axis(axes)
+
+    datasets = ordered({dataset for dataset, _ in lines}, SETS)
+    figure = panels(datasets, draw, "epoch (0: untrained)", "effective rank")
+    alt = f"Effective rank of the embedding over the epochs on {', '.join(datasets)}."
+    note = "Settings of the main table; mean over seeds, band from the least to the largest."
+    return Picture("effective_rank", "Effective rank of the embedding", alt, note, figure)
+
+
+def _over_epochs(scores: pd.DataFrame) -> dict[str, str]:
+    return {method: family for family, method in default_methods(scores).items() if family in OVER_EPOCHS}
+
+
+def _curves(
+    records: Iterable[Record], methods: Iterable[str], read: Any
+) -> dict[tuple[str, str], tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]]:
+    """(data set, method) -> epochs (E,) and values (seeds, E), over the epochs that all seeds have."""
+    found: dict[tuple[str, str], list[dict[int, float]]] = {}
+    for record in records:
+        if record["method"] in methods and record["scores"]:
+            curve = dict(read(record))
+            if curve:
+                found.setdefault((record["dataset"], record["method"]), []).append(curve)
+    lines = {}
+    for key, curves in found.items():
+        epochs = sorted(set.intersection(*(set(curve) for curve in curves)))
+        lines[key] = np.array(epochs), np.array([[curve[epoch] for epoch in epochs] for curve in curves])
+    return lines
+
+
+def accuracy_epochs(scores: pd.DataFrame) -> Picture | None:
+    """Accuracy over the scored epochs, for the trained methods at their default settings."""
+    methods = _over_epochs(scores)
+    if not methods:
+        return None
+    rows = scores[scores["method"].isin(methods)]
+    epochs = sorted(int(epoch) for epoch in rows["epoch"].unique())
+    found = {(method, epoch): at_epoch(scores, method, epoch) for method in methods for epoch in epochs}
+    untrained = main_lines(scores).get("untrained", {})
+
+    def draw(axes: Axes, dataset: str) -> None:
+        for number, (method, family) in enumerate(methods.items()):
+            here = [place for place, epoch in enumerate(epochs) if dataset in found[method, epoch]]
+            each = [estimate(found[method, epochs[place]][dataset]) for place in here]
+            if each:
+                error_bars(axes, np.array(here) + 0.13 * (number - 1), each, family, label=NAMES.get(family, family))
+        if dataset in untrained:
+            mean = 100 * estimate(untrained[dataset]).mean
+            axes.axhline(mean, color=COLOURS["untrained"], linestyle="--", linewidth=1.2, label="untrained")
+        axes.set_xticks(range(len(epochs)), [str(epoch) for epoch in epochs])
+
+    datasets = ordered(rows["dataset"], SETS)
+    figure = panels(datasets, draw, "epoch (0: untrained)", "accuracy, %")
+    alt = f"Accuracy over the epochs with intervals on {', '.join(datasets)}."
+    note = "Settings of the main table, 95% intervals. The epochs are evenly spaced on the axis, though not in time."
+    return Picture("accuracy_epochs", "Accuracy over epochs", alt, note, figure)
+
+
+def label_shares(frame: pd.DataFrame, probe: str) -> Picture:
+    """Accuracy against the share of the training labels, with one probe."""
+    rows = frame[frame["probe"] == probe]
+    lines = rows[["line", "family"]].drop_duplicates().itertuples(index=False)
+    fractions: Sequence[float] = sorted(rows["fraction"].unique())
+    named = list(lines)
+
+    def draw(axes: Axes, dataset: str) -> None:
+        for number, (line, family) in enumerate(named):
+            here = rows[(rows["dataset"] == dataset) & (rows["line"] == line)]
+            points = {
+                fraction: estimate(dict(zip(group["seed"], group["accuracy"], strict=True)))
+                for fraction, group in here.groupby("fraction")
+            }
+            if points:
+                places = np.array([fractions.index(fraction) for fraction in points])
+                offset = 0.1 * (number - (len(named) - 1) / 2)
+                error_bars(axes, places + offset, list(points.values()), family, number, label=line)
+        axes.set_xticks(range(len(fractions)), [f"{fraction:.0%}" for fraction in fractions])
+
+    datasets = ordered(rows["dataset"], SETS)
+    figure = panels(datasets, draw, "share of the training labels", "accuracy, %", legend=2)
+    alt = f"Accuracy against the share of the training labels with the {probe} probe on {', '.join(datasets)}."
+    note = f"Probe: {probe}. Last epoch, 95% intervals; the shares are evenly spaced on the axis."
+    return Picture(f"few_labels_{probe}", f"Few labels: {probe}", alt, note, figure)

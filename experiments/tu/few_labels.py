@@ -1,0 +1,233 @@
+"""Few labels: the saved embeddings of runs, judged by probes that see only a share of the training labels.
+
+The encoder has seen no label, so what changes from one share to the next is the probe alone.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from joblib import Parallel, delayed
+from sklearn import config_context
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import RepeatedStratifiedKFold, StratifiedKFold
+from sklearn.preprocessing import StandardScaler
+from threadpoolctl import threadpool_limits
+
+from experiments.tu.cell import Cell
+from graphcl_hard.config import Scale
+from graphcl_hard.evaluation.checks import check_embeddings, check_folds, rescale
+from graphcl_hard.evaluation.cross_validation import INNER_FOLDS
+from graphcl_hard.evaluation.probes import PROBES
+from graphcl_hard.io.atomic_write import atomic_write
+from graphcl_hard.io.file_names import EMBEDDINGS, RESULT
+
+FRACTIONS = (0.01, 0.05, 0.1, 1.0)
+LABEL_PROBES = ("logistic", "svm", "knn")
+DEFAULTS = {"C": 1.0, "n_neighbors": 1}  # where there are too few labels to choose by
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+Entry = dict[str, Any]
+
+
+def run(
+    cells: Iterable[Cell],
+    runs: Path,
+    out: Path,
+    progress: Callable[[int, int, str], object] | None = None,
+    jobs: int = 1,
+) -> None:
+    """Score the embeddings of all finished runs among the cells, and write one file for each data set.
+
+    The file `<dataset>.json` is a list of entries: "dataset", "method", "family", "settings", "seed", "probe",
+    "fraction" (of the training labels), "epoch" (the run's last, 0 of an untrained encoder), "accuracy" (repeats,
+    folds) to six digits, "defaulted", the number of folds that had too few labels to choose the parameter, and
+    "source", a digest of what was scored. What a file already holds of these very embeddings is kept, and it is written
+    anew after each run, so a call that was stopped goes on with the next one. Cells without a finished run of their
+    settings are left out.
+
+    Args:
+        cells: of the study.
+        runs: folder of the run folders.
+        out: folder of the files.
+        progress: called as progress(done, total, name) when a run has been scored.
+        jobs: processes, each with one thread.
+    """
+    cells = list(cells)
+    files = {name: _read(out / f"{name}.json") for name in {cell.dataset for cell in cells}}
+    missing = [
+        cell for cell in cells if _is_finished(runs / cell.path, cell) and not _is_done(files[cell.dataset], cell, runs)
+    ]
+    work = Parallel(n_jobs=jobs, return_as="generator_unordered")(delayed(score_run)(cell, runs) for cell in missing)
+    for done, (cell, entries) in enumerate(work, start=1):
+        kept = [entry for entry in files[cell.dataset] if (entry["method"], entry["seed"]) != (cell.method, cell.seed)]
+        files[cell.dataset] = kept + entries
+        _write(out / f"{cell.dataset}.json", files[cell.dataset])
+        if progress is not None:
+            progress(done, len(missing), cell.label)
+
+
+def score_run(cell: Cell, runs: Path) -> tuple[Cell, list[Entry]]:
+    """The cell and the entries of its run's last epoch, for each probe and fraction."""
+    embedding, labels, source = _read_run(cell, runs)
+    settings = {name: cell.config()[name] for name in ("folds", "repeats", "scale", "seed")}
+    with threadpool_limits(1):
+        scored = score(embedding, labels, **settings)
+    fixed = {**cell.identity(), "epoch": cell.config()["epochs"]}
+    return cell, [{**fixed, **entry, "source": source} for entry in scored]
+
+
+def _read_run(cell: Cell, runs: Path) -> tuple[Floats, Ints, str]:
+    """The embedding of the last epoch, the labels, and a digest of them and of the settings that scores depend on."""
+    config = cell.config()
+    # "trained" is another epoch where it was picked on the test folds
+    names = (f"epoch_{config['epochs']}", "trained") if config["epochs"] else ("untrained",)
+    with np.load(runs / cell.path / EMBEDDINGS) as arrays:
+        embedding, labels = next(arrays[name] for name in names if name in arrays), arrays["y"]
+    digest = hashlib.sha256(" ".join(str(config[name]) for name in ("scale", "folds", "repeats")).encode())
+    for array in (embedding, labels):
+        digest.update(array.tobytes())
+    return embedding, labels, digest.hexdigest()[:16]
+
+
+def score(
+    embedding: npt.ArrayLike,
+    labels: npt.ArrayLike,
+    *,
+    folds: int,
+    repeats: int,
+    seed: int,
+    scale: Scale = "linear",
+    probes: Sequence[str] = LABEL_PROBES,
+    fractions: Sequence[float] = FRACTIONS,
+) -> list[Entry]:
+    """Cross-validated accuracy of probes that are fitted on a share of each training part's labels.
+
+    The outer folds are those of `graphcl_hard.cross_validate`; `labelled_rows` says which labels are seen.
+    Where every class has at least 2 of them, C or k is chosen by stratified inner folds among the labelled rows, 5 or
+    as many as the smallest class has rows, on a tie the first of the grid; elsewhere it is C = 1 or k = 1.
+    Features are standardised over the whole training part: its embeddings are there without labels, and a few labelled
+    rows alone would give a poor scale (two of them: -1 and +1 in every column).
+
+    Args:
+        embedding: (G, D) numbers.
+        labels: (G,), one class a graph.
+        folds: of the outer cross-validation.
+        repeats: of the outer cross-validation.
+        seed: of all folds and of the choice of labels.
+        scale: of the features, as for `cross_validate`.
+        probes: names of `graphcl_hard.evaluation.probes.PROBES`.
+        fractions: shares of the training labels, in (0, 1].
+
+    Returns:
+        For each probe and fraction "probe", "fraction", "accuracy" (repeats, folds) as nested lists, "defaulted".
+
+    Raises:
+        InputError: for embeddings or labels that cannot be scored.
+    """
+    y = check_folds(labels, folds)
+    x = rescale(check_embeddings("embeddings", embedding, len(y)), scale)
+    splitter = RepeatedStratifiedKFold(n_splits=folds, n_repeats=repeats, random_state=seed)
+    accuracy = {(probe, fraction): np.empty((repeats, folds)) for probe in probes for fraction in fractions}
+    defaulted = dict.fromkeys(accuracy, 0)
+    for index, (train, test) in enumerate(splitter.split(x, y)):
+        place = divmod(index, folds)
+        scaler = StandardScaler().fit(x[train])
+        x_train, x_test = scaler.transform(x[train]), scaler.transform(x[test])
+        for (probe, fraction), values in accuracy.items():
+            rows = labelled_rows(y[train], fraction, (seed, *place))
+            # the embeddings are finite, and looking again at every fit would take longer than short fits
+            with config_context(assume_finite=True, skip_parameter_validation=True):
+                predicted, chosen = _predict(probe, x_train[rows], y[train][rows], x_test, seed)
+            values[place] = np.mean(predicted == y[test])
+            defaulted[probe, fraction] += not chosen
+    return [
+        {
+            "probe": probe,
+            "fraction": fraction,
+            "accuracy": np.round(values, 6).tolist(),
+            "defaulted": defaulted[probe, fraction],
+        }
+        for (probe, fraction), values in accuracy.items()
+    ]
+
+
+def labelled_rows(labels: Ints, fraction: float, seed: Sequence[int]) -> Ints:
+    """The rows whose labels are seen: that fraction of each class, rounded, at least one row of each; rising.
+
+    A smaller fraction's rows are among those of a larger one.
+
+    Args:
+        labels: (N,) classes of the training part.
+        fraction: in (0, 1].
+        seed: of the random order of each class.
+    """
+    random = np.random.default_rng(seed)
+    parts = []
+    for label in np.unique(labels):
+        rows = random.permutation(np.flatnonzero(labels == label))
+        parts.append(rows[: max(1, round(fraction * len(rows)))])
+    return np.sort(np.concatenate(parts))
+
+
+def _predict(name: str, x: Floats, y: Ints, x_test: Floats, seed: int) -> tuple[Ints, bool]:
+    """The classes of the test rows, and whether the parameter could be chosen."""
+    probe = PROBES[name]
+    predictor = _logistic if name == "logistic" else probe.predictor
+    best: float = DEFAULTS[probe.parameter]
+    inner_folds = min(INNER_FOLDS, int(np.bincount(y)[np.unique(y)].min()))
+    if inner_folds > 1:
+        inner = list(StratifiedKFold(inner_folds, shuffle=True, random_state=seed).split(x, y))
+        most = min(len(fitted) for fitted, _ in inner)  # knn cannot ask for more neighbours than there are rows
+        grid = [value for value in probe.grid if probe.parameter != "n_neighbors" or value <= most]
+        accuracy = np.empty((len(grid), inner_folds))
+        for column, (fitted, held_out) in enumerate(inner):
+            predictions = predictor(x[fitted], y[fitted], x[held_out], grid)
+            accuracy[:, column] = [np.mean(predicted == y[held_out]) for predicted in predictions]
+        best = grid[int(np.argmax(np.average(accuracy, axis=1)))]
+    (predicted,) = predictor(x, y, x_test, [best])
+    return predicted, inner_folds > 1
+
+
+def _logistic(train: Floats, labels: Ints, test: Floats, grid: Sequence[float]) -> Iterator[Ints]:
+    # the optimum that the package's "logistic" goes to, in tens of Newton steps and not thousands of gradient steps
+    for c in grid:
+        yield LogisticRegression(C=c, solver="newton-cholesky", max_iter=1000).fit(train, labels).predict(test)
+
+
+def _is_finished(folder: Path, cell: Cell) -> bool:
+    """Whether the folder holds a finished run with the cell's settings; baselines have none."""
+    path = folder / RESULT
+    if not (path.is_file() and (folder / EMBEDDINGS).is_file()):
+        return False
+    result = json.loads(path.read_text(encoding="utf-8"))
+    return result["status"] == "finished" and cell.difference({**result, **cell.identity()}) is None
+
+
+def _is_done(entries: Iterable[Entry], cell: Cell, runs: Path) -> bool:
+    """Whether all scores of the run's present embedding are there."""
+    expected = {**cell.identity(), "source": _read_run(cell, runs)[2]}
+    found = {
+        (entry["probe"], entry["fraction"])
+        for entry in entries
+        if all(entry[key] == value for key, value in expected.items())
+    }
+    return found >= {(probe, fraction) for probe in LABEL_PROBES for fraction in FRACTIONS}
+
+
+def _read(path: Path) -> list[Entry]:
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
+
+
+def _write(path: Path, entries: list[Entry]) -> None:
+    """Write a data set's entries, one a line, in an order that does not depend on which run was ready first."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    places = {probe: place for place, probe in enumerate(LABEL_PROBES)}
+    entries.sort(key=lambda entry: (entry["method"], entry["seed"], places[entry["probe"]], entry["fraction"]))
+    with atomic_write(path) as partial:
+        partial.write_text("[\n" + ",\n".join(json.dumps(entry) for entry in entries) + "\n]\n", encoding="utf-8")

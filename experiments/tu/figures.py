@@ -1,0 +1,187 @@
+"""The figures over data sets and settings: accuracy against beta, gains over uniform, ranks."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import scikit_posthocs
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from scipy import stats
+
+from experiments.tu.analysis import (
+    LEVEL,
+    NAMES,
+    SETS,
+    Estimate,
+    Folds,
+    at_epoch,
+    estimate,
+    ordered,
+    paired,
+    rank_table,
+    without_others,
+)
+from experiments.tu.canvas import COLOURS, error_bars, finish, new_figure, panels, shared_legend, style
+from experiments.tu.tables import main_lines
+from graphcl_hard.config import Config
+
+GAINS = ("untrained", "bn-only", "wl", "hard", "released")
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure with the stem of its file, its title, what a reader who does not see it is told, and a note."""
+
+    name: str
+    title: str
+    alt: str
+    note: str
+    figure: Figure
+
+
+def accuracy_beta(scores: pd.DataFrame) -> Picture | None:
+    """Accuracy against beta on each data set: hard at each tau_plus, released, and the two that have no beta."""
+    rows = without_others(scores, "hard", "released")
+    if rows.empty:
+        return None
+    lines = _beta_lines(scores, rows)
+    betas = sorted({beta for line in lines.values() for points in line.values() for beta in points})
+    datasets = ordered(rows["dataset"], SETS)
+    constant = {name: results for name, results in main_lines(scores).items() if name in ("untrained", "uniform")}
+
+    def draw(axes: Axes, dataset: str) -> None:
+        # Seeds that not all points have would show as a difference between the points.
+        curves = [points for curve in lines.values() for points in curve.get(dataset, {}).values()]
+        everywhere = [*curves, *(results[dataset] for results in constant.values() if dataset in results)]
+        seeds = set.intersection(*(set(folds) for folds in everywhere))
+        axes.annotate(f"seeds: {len(seeds)}", (0.02, 0.02), xycoords="axes fraction", fontsize=8, color="#555555")
+        axes.set_xlim(-0.5, len(betas) - 0.5)
+        axes.set_xticks(range(len(betas)), [f"{beta:g}" for beta in betas])
+        if not seeds:
+            return
+        for family, results in constant.items():
+            if dataset in results:
+                found = _estimate_over(results[dataset], seeds)
+                axes.axhspan(100 * found.low, 100 * found.high, color=COLOURS[family], alpha=0.09, linewidth=0)
+                label = f"{family} (band: interval)"
+                line = "--" if family == "untrained" else ":"
+                axes.axhline(100 * found.mean, color=COLOURS[family], linestyle=line, linewidth=1.4, label=label)
+        for number, ((family, tau_plus), curve) in enumerate(lines.items()):
+            points = curve.get(dataset, {})
+            each = [_estimate_over(points[beta], seeds) for beta in sorted(points)]
+            places = np.array([betas.index(beta) for beta in sorted(points)]) + 0.13 * (number - (len(lines) - 1) / 2)
+            dashed = family == "hard" and tau_plus != Config().tau_plus
+            options: dict[str, Any] = {"linestyle": "--", "markerfacecolor": "white"} if dashed else {}
+            label = family if family == "released" else f"{family}, tau_plus {tau_plus:g}"
+            if each:
+                error_bars(axes, places, each, family, label=label, **options)
+
+    figure = panels(datasets, draw, "beta (hardness)", "accuracy, %", legend=2)
+    alt = f"Accuracy against beta with intervals on {', '.join(datasets)}, for hard and released negatives."
+    note = (
+        "Last epoch, 95% intervals, over the seeds that all points of a data set have. At beta 0 and tau_plus 0 the "
+        "point is uniform. Intervals are of the accuracy itself; those of differences on the same folds are narrower."
+    )
+    return Picture("accuracy_beta", "Accuracy against beta", alt, note, figure)
+
+
+def _estimate_over(folds: Folds, seeds: Collection[int]) -> Estimate:
+    return estimate({seed: folds[seed] for seed in seeds})
+
+
+def _beta_lines(scores: pd.DataFrame, rows: pd.DataFrame) -> dict[tuple[str, float], dict[str, dict[float, Folds]]]:
+    """(family, tau_plus) -> data set -> beta -> results; released is one line, and uniform the start of tau_plus 0."""
+    lines: dict[tuple[str, float], dict[str, dict[float, Folds]]] = {}
+    uniform = main_lines(scores).get("uniform", {})
+    keys = rows[["family", "beta", "tau_plus", "method"]].drop_duplicates()
+    for family, beta, tau_plus, method in keys.sort_values(["family", "tau_plus", "beta"]).itertuples(index=False):
+        line = lines.setdefault((family, tau_plus if family == "hard" else 0.5), {})
+        for dataset, folds in at_epoch(scores, method).items():
+            points = line.setdefault(dataset, {})
+            points[beta] = folds
+            if (family, tau_plus) == ("hard", 0) and dataset in uniform:
+                points.setdefault(0.0, uniform[dataset])
+    return lines
+
+
+def gains(scores: pd.DataFrame) -> Picture | None:
+    """What each method adds to uniform on each data set, with intervals."""
+    lines = main_lines(scores)
+    shown = {family: lines[family] for family in GAINS if family in lines}
+    tests = {family: paired(results, lines.get("uniform", {})) for family, results in shown.items()}
+    tests = {family: frame for family, frame in tests.items() if len(frame)}
+    datasets = ordered({dataset for frame in tests.values() for dataset in frame.index}, SETS)
+    if not datasets:
+        return None
+    figure = new_figure(8.5, 0.72 * len(datasets) + 1.4)
+    axes = figure.subplots()
+    for number, (family, frame) in enumerate(tests.items()):
+        offset = 0.18 * (number - (len(tests) - 1) / 2)
+        places = np.array([datasets.index(dataset) for dataset in frame.index]) + offset
+        points = 100 * frame["difference"].to_numpy()
+        bars = [points - 100 * frame["low"].to_numpy(), 100 * frame["high"].to_numpy() - points]
+        drawn = style(family) | {"linestyle": "none", "capsize": 2, "markersize": 6}
+        axes.errorbar(points, places, xerr=bars, label=NAMES.get(family, family), **drawn)
+    axes.axvline(0, color=COLOURS["uniform"], linewidth=1.4, label="uniform")
+    for place in range(len(datasets) - 1):
+        axes.axhline(place + 0.5, color="#cccccc", linewidth=0.6)
+    axes.set_yticks(range(len(datasets)), datasets)
+    axes.set_ylim(len(datasets) - 0.5, -0.5)
+    axes.set_xlabel("accuracy - accuracy of uniform, points")
+    finish(axes)
+    axes.grid(axis="y", visible=False)
+    shared_legend(figure)
+    alt = f"Differences from uniform with 95% intervals on {', '.join(datasets)}."
+    note = "Fixed settings, last epoch, same folds; each interval holds 95% for itself, without Holm's correction."
+    return Picture("gain_over_uniform", "Gain over uniform", alt, note, figure)
+
+
+def critical_difference(scores: pd.DataFrame) -> Picture | None:
+    """Average ranks, with bars over the methods that Nemenyi's test does not tell apart."""
+    lines = {family: results for family, results in main_lines(scores).items() if results}
+    ranks = rank_table(lines)
+    if len(ranks) < 3 or len(lines) < 3:
+        return None
+    # Nemenyi's test ranks within each set, and ranks of ranks are the same ranks
+    p = scikit_posthocs.posthoc_nemenyi_friedman(ranks)
+    count, distance = len(lines), nemenyi_distance(len(lines), len(ranks))
+    figure = new_figure(8.5, 3.2)
+    axes = figure.subplots()
+    labels = {family: NAMES.get(family, family) for family in lines}
+    means = ranks.mean().rename(labels)
+    drawn = scikit_posthocs.critical_difference_diagram(
+        means,
+        p.rename(index=labels, columns=labels),
+        ax=axes,
+        label_fmt_left="{label} ({rank:.2f})  ",
+        label_fmt_right="  ({rank:.2f}) {label}",
+        color_palette={labels[family]: COLOURS[family] for family in lines},
+        elbow_props={"linewidth": 1.2},
+    )
+    for (bar,) in drawn["crossbars"]:
+        # the points of a bar come in the order of a set, which is another one in each process
+        x, y = bar.get_data()
+        bar.set_data([min(x), max(x)], y[:2])
+    axes.set_xlim(0.9, count + 0.1)  # the markers at the ends stay whole
+    axes.set_xlabel("average rank (1 is the best)")
+    axes.xaxis.set_label_position("top")
+    alt = "Critical-difference diagram: " + ", ".join(
+        f"{name} {rank:.2f}" for name, rank in means.sort_values().items()
+    )
+    note = (
+        f"Ranks over {', '.join(ranks.index)}. Bars join methods that Nemenyi's test does not tell apart at {LEVEL:g}; "
+        f"two average ranks must lie {distance:.2f} apart."
+    )
+    return Picture("critical_difference", "Average ranks", alt, note, figure)
+
+
+def nemenyi_distance(methods: int, sets: int) -> float:
+    """How far apart two average ranks must lie for Nemenyi's test to tell them apart at 0.05.
+
+    Demsar, "Statistical Comparisons of Classifiers over Multiple Data Sets", JMLR 7, 2006, section 3.2.2.
+    """
+    q = stats.studentized_range.ppf(1 - LEVEL, methods, np.inf) / np.sqrt(2)
+    return float(q * np.sqrt(methods * (methods + 1) / (6 * sets)))

@@ -1,0 +1,69 @@
+"""Accuracy with few labels: what `few_labels` wrote, as one frame and one table."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from experiments.records import whole_files
+from experiments.tu.analysis import FAMILIES, SETS, Folds, estimate, ordered
+from experiments.tu.table import INTERVAL, Table, shown_estimate, value_row
+
+KEYS = ["dataset", "probe", "line", "family"]
+
+
+def read_label_shares(folder: Path) -> pd.DataFrame:
+    """The scores with few labels, one row for each (dataset, probe, line, fraction, seed).
+
+    A line is a method at its last epoch, or "untrained" for epoch 0 of a method that is trained: its initial weights
+    are those of the seed.
+
+    Returns:
+        Columns dataset, probe, line, family, fraction, seed and the array accuracy (repeats, folds); empty where the
+        folder has no files.
+    """
+    files = [json.loads(path.read_text(encoding="utf-8")) for path in whole_files(folder, "*.json")]
+    frame = pd.DataFrame([entry for entries in files for entry in entries])
+    if frame.empty:
+        return frame
+    last = frame.groupby(["dataset", "method"])["epoch"].transform("max")
+    untrained = (frame["epoch"] == 0) & (last > 0)  # of a method that goes on from there
+    frame["line"] = frame["method"].mask(untrained, "untrained")
+    frame["family"] = frame["family"].mask(untrained, "untrained")
+    frame["accuracy"] = frame["accuracy"].map(lambda folds: np.asarray(folds, dtype=np.float64))
+    frame = frame[untrained | (frame["epoch"] == last)]
+    places = {name: {one: place for place, one in enumerate(order)} for name, order in _orders(frame).items()}
+    frame = frame.sort_values(
+        [*KEYS, "fraction", "seed"],
+        key=lambda column: column.map(places[column.name]) if column.name in places else column,
+        kind="stable",
+    )
+    frame = frame.drop_duplicates([*KEYS, "fraction", "seed"])
+    return frame[[*KEYS, "fraction", "seed", "accuracy"]].reset_index(drop=True)
+
+
+def _orders(frame: pd.DataFrame) -> dict[str, list[str]]:
+    families = frame.drop_duplicates("line").set_index("line")["family"]
+    ranked = ordered(families, FAMILIES)
+    lines = sorted(families.index, key=lambda line: (ranked.index(families[line]), line))
+    return {"dataset": ordered(frame["dataset"], SETS), "line": lines}
+
+
+def label_shares_table(frame: pd.DataFrame) -> Table:
+    """Accuracy for each share of the training labels."""
+    shown, values = [], []
+    for keys, group in frame.groupby(KEYS, sort=False):
+        label = dict(zip(KEYS, keys, strict=True))
+        row = {"data set": label["dataset"], "probe": label["probe"], "method": label["line"]}
+        for fraction, rows in group.groupby("fraction"):
+            folds: Folds = dict(zip(rows["seed"], rows["accuracy"], strict=True))
+            found = estimate(folds)
+            row[f"{fraction:.0%} of the labels"] = shown_estimate(found)
+            values.append({**label, "fraction": fraction, **value_row(found)})
+        shown.append(row)
+    note = (
+        f"{INTERVAL} The probe is fitted on a share of the labels of each training part, at least one a class (on "
+        "small sets 1% is one a class); the encoder needs none."
+    )
+    return Table("few_labels", "Few labels", note, pd.DataFrame(shown).fillna(""), pd.DataFrame(values))

@@ -1,0 +1,190 @@
+"""A plan in YAML to cells: data sets x methods x seeds, everything checked before anything runs."""
+
+import difflib
+import itertools
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from experiments.tu.cell import BASELINES, Cell, Settings, parsed
+from experiments.tu.plan_checks import check_known, check_once, is_whole, label, listed, mapping
+from graphcl_hard.config import Config
+from graphcl_hard.data.tu.names import check_name, check_spelling
+from graphcl_hard.exceptions import InputError
+
+OWNED = ("dataset", "seed", "seeds", "out", "overwrite", "resume", "quiet")  # each cell's own
+SETTINGS = tuple(field.name for field in fields(Config) if field.name not in OWNED)
+PLAN_KEYS = ("datasets", "seeds", "seeds_of", "settings", "methods")
+METHOD_KEYS = ("name", "family", "settings", "grid", "without", "datasets")
+SHORT = {"tau_plus": "tau"}  # in generated names
+
+
+@dataclass(frozen=True)
+class _Method:
+    name: str
+    family: str
+    settings: Settings
+    given: Settings
+    datasets: tuple[str, ...]
+
+
+def read_plan(path: Path) -> list[Cell]:
+    """The cells that a YAML file plans, data set by data set, and seed by seed within one.
+
+    The file holds `datasets`, a list of names; `seeds`, a number or a list; `seeds_of`, data set -> seeds where they
+    differ; `settings` (of `graphcl_hard.config.Config`) for all methods; and `methods`. A method has a `family`, a
+    `name` (the family's, where there is none), `settings` of its own, which win over the shared ones, `datasets` where
+    it is not for all, and perhaps a `grid`, setting -> values: then each combination is a method, its values added to
+    the name, but for those that `without` lists.
+
+    Raises:
+        InputError: the file cannot be read, or anything in it is unknown, out of range or there twice.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        reason = error.strerror if isinstance(error, OSError) else re.sub(r"\s+", " ", str(error))
+        raise InputError(f"--config {path} cannot be read: {reason}; experiments/tu/plan.yaml is one.") from error
+    try:
+        return _cells(content)
+    except InputError as error:
+        raise InputError(f"--config {path}: {error}") from None
+
+
+def narrow(
+    cells: Sequence[Cell], datasets: Collection[str] = (), methods: Collection[str] = (), seeds: Collection[int] = ()
+) -> list[Cell]:
+    """The cells of these data sets, methods (names or families) and seeds; an empty collection takes all.
+
+    Raises:
+        InputError: the plan lacks one of them.
+    """
+    known_methods = dict.fromkeys(name for cell in cells for name in (cell.method, cell.family))
+    check_known(datasets, dict.fromkeys(cell.dataset for cell in cells), "--datasets", "data set")
+    check_known(methods, known_methods, "--methods", "method")
+    check_known(seeds, dict.fromkeys(cell.seed for cell in cells), "--seeds", "seed")
+    return [
+        cell
+        for cell in cells
+        if (not datasets or cell.dataset in datasets)
+        and (not methods or {cell.method, cell.family} & set(methods))
+        and (not seeds or cell.seed in seeds)
+    ]
+
+
+def _cells(content: Any) -> list[Cell]:
+    plan = mapping(content, "the plan", PLAN_KEYS)
+    datasets = _datasets(plan)
+    seeds = {name: _seeds(plan.get("seeds", 1), "seeds") for name in datasets}
+    for name, given in mapping(plan.get("seeds_of"), "seeds_of", datasets).items():
+        seeds[name] = _seeds(given, f"seeds_of {name}")
+    shared = _checked(mapping(plan.get("settings"), "settings", SETTINGS), "settings")
+    entries = listed(plan.get("methods"), "methods", "methods such as {family: hard, settings: {beta: 2}}")
+    methods = [method for entry in entries for method in _methods(entry, shared, datasets)]
+    check_once([method.name for method in methods], "methods", "give one of them another name")
+    return [
+        Cell(dataset, method.name, method.family, method.settings, seed, method.given)
+        for dataset in datasets
+        for seed in seeds[dataset]
+        for method in methods
+        if dataset in method.datasets
+    ]
+
+
+def _datasets(plan: Mapping[str, Any]) -> tuple[str, ...]:
+    datasets = listed(plan.get("datasets"), "datasets", "names such as [MUTAG, PROTEINS]")
+    for name in datasets:
+        check_spelling(check_name(str(name)))
+    check_once(datasets, "datasets", "name it once")
+    return tuple(str(name) for name in datasets)
+
+
+def _seeds(given: Any, where: str) -> tuple[int, ...]:
+    if is_whole(given) and 1 <= given <= 10_000:
+        return tuple(range(given))
+    if not isinstance(given, list) or not given or not all(is_whole(s) and 0 <= s < 2**32 for s in given):
+        raise InputError(
+            f"{where} must be their number, from 1 to 10000, or a list of whole numbers from 0 to 2**32 - 1, got "
+            f"{given!r}; 5 is usual."
+        )
+    check_once(given, where, "name it once")
+    return tuple(given)
+
+
+def _methods(entry: Any, shared: Settings, datasets: Sequence[str]) -> Iterator[_Method]:
+    """The methods that one entry of the list stands for."""
+    entry = mapping(entry, "methods", METHOD_KEYS)
+    family = label(entry.get("family"), "family")
+    close = difflib.get_close_matches(family.lower(), BASELINES, n=1, cutoff=0.8)
+    if close and family not in BASELINES:  # as a family of encoders it would silently be another method
+        raise InputError(f"methods has the unknown family {family!r}; did you mean {close[0]!r}?")
+    prefix = label(entry.get("name", family), "name")
+    where = f"method {prefix}"
+    allowed = BASELINES.get(family, SETTINGS)
+    settings = mapping(entry.get("settings"), f"{where}, settings", allowed)
+    grid = mapping(entry.get("grid"), f"{where}, grid", [name for name in allowed if name not in settings])
+    for name, values in grid.items():
+        check_once(listed(values, f"{where}, grid {name}", "values"), f"{where}, grid {name}", "name it once")
+    chosen = tuple(listed(entry.get("datasets", list(datasets)), f"{where}, datasets", "names of the plan's data sets"))
+    check_known(chosen, datasets, f"{where}, datasets", "data set")
+    without = listed(entry["without"], f"{where}, without", "points of the grid") if "without" in entry else []
+    left_out = [_checked(mapping(point, f"{where}, without", grid), f"{where}, without") for point in without]
+    unused = list(left_out)
+    for values in itertools.product(*grid.values()):
+        point = _checked(dict(zip(grid, values, strict=True)), where)
+        matching = [one for one in left_out if one.items() <= point.items()]
+        unused = [one for one in unused if one not in matching]
+        if not matching:
+            name = label("-".join([prefix, *itertools.starmap(_short, point.items())]), "name")
+            own = {**_checked(settings, where), **point}
+            yield _Method(name, family, own, _merged(shared, own, f"method {name}", family), chosen)
+    if unused:
+        raise InputError(f"{where}, without: the grid has no point {unused[0]}; name values that it has.")
+
+
+def _merged(shared: Settings, own: Settings, where: str, family: str) -> Settings:
+    given = {**shared, **own}
+    if family in BASELINES:
+        iterations = own.get("iterations", [0])
+        if not listed(iterations, f"{where}, iterations", "numbers such as [0, 1, 2]") or not all(
+            is_whole(number) and number >= 0 for number in iterations
+        ):
+            raise InputError(f"{where}: iterations must be a list of whole numbers of at least 0, got {iterations!r}.")
+        return given
+    if "score_epochs" in shared and "score_epochs" not in own:  # a method that trains for less has fewer to score
+        last = given.get("epochs", Config.epochs)
+        given["score_epochs"] = [epoch for epoch in shared["score_epochs"] if epoch <= last] or [last]
+    try:
+        parsed(given).check()
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from None
+    return given
+
+
+def _checked(settings: Settings, where: str) -> Settings:
+    """The settings with the types of `Config`: 2 is 2.0 for beta, and "1e-3" a number."""
+    known = {name: value for name, value in settings.items() if name in SETTINGS}
+    for name, value in known.items():
+        if isinstance(value, dict):
+            raise InputError(f"{where}: {name} must be one value or a list of them, got {value!r}; mend that line.")
+    try:
+        plain = parsed(known).to_dict()
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from None
+    if plain["data_dir"] is not None:
+        plain["data_dir"] = str(Path(plain["data_dir"]).expanduser().resolve())  # workers may stand elsewhere
+    return {name: plain[name] if name in known else value for name, value in settings.items()}
+
+
+def _short(name: str, value: Any) -> str:
+    """A value of the grid in a method's name: beta10, tau0.1, critic-cosine."""
+    name = SHORT.get(name, name).replace("_", "-")
+    if isinstance(value, bool):
+        return name if value else f"no-{name}"
+    if isinstance(value, (int, float)):
+        return f"{name}{value:g}"
+    return f"{name}-" + ("-".join(map(str, value)) if isinstance(value, list) else str(value))

@@ -1,0 +1,84 @@
+"""What a table of the study is, and how its cells are written."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import pandas as pd
+
+from experiments.tu.analysis import SETS, Estimate, Results, estimate, ordered
+
+INTERVAL = "Mean accuracy in % [95% interval]."
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table under a name that is also its files' stem.
+
+    Attributes:
+        name: of the files.
+        title: a few words.
+        note: what the reader must know to read it.
+        shown: strings, the first column names the row.
+        values: numbers, one fact a row, for the CSV file.
+        summary_rows: how many of the last rows sum up those above.
+    """
+
+    name: str
+    title: str
+    note: str
+    shown: pd.DataFrame
+    values: pd.DataFrame
+    summary_rows: int = field(default=0)
+
+
+def shown_estimate(found: Estimate | None) -> str:
+    """Such as 87.8 [82.5, 93.1], in per cent."""
+    if found is None:
+        return ""
+    return f"{100 * found.mean:.1f} [{100 * found.low:.1f}, {100 * found.high:.1f}]"
+
+
+def shown_seeds(counts: Iterable[int]) -> str:
+    """Such as 5, or 3 to 5."""
+    values = sorted(set(counts))
+    return "" if not values else str(values[0]) if len(values) == 1 else f"{values[0]} to {values[-1]}"
+
+
+def value_row(found: Estimate | None) -> dict[str, float]:
+    """An estimate as the columns of a CSV file, in per cent; nothing where there is none."""
+    if found is None:
+        return {}
+    return {"accuracy": 100 * found.mean, "low": 100 * found.low, "high": 100 * found.high, "seeds": found.seeds}
+
+
+def estimates(results: Results) -> dict[str, Estimate]:
+    """The estimate of each data set."""
+    return {dataset: estimate(folds) for dataset, folds in results.items()}
+
+
+def sets_of(scores: pd.DataFrame) -> list[str]:
+    """The data sets to show: all eight of the study where any of them has a record, and others that have one."""
+    found = set(scores["dataset"])
+    return ordered(found | set(SETS) if found & set(SETS) else found, SETS)
+
+
+def by_set(name: str, title: str, note: str, labels: pd.DataFrame, lines: list[Results]) -> Table:
+    """A table with one row for each of several results, and a column for each data set.
+
+    Args:
+        name: as in `Table`.
+        title: as in `Table`.
+        note: as in `Table`.
+        labels: the leading columns, a row for each of the lines.
+        lines: the results.
+    """
+    datasets = ordered({dataset for results in lines for dataset in results}, SETS)
+    shown, values = [], []
+    for label, results in zip(labels.to_dict("records"), lines, strict=True):
+        found = estimates(results)
+        shown.append({**label, **{dataset: shown_estimate(found.get(dataset)) for dataset in datasets}})
+        values += [
+            {**label, "dataset": dataset, **value_row(found[dataset])} for dataset in datasets if dataset in found
+        ]
+    columns = [*labels.columns, "dataset", "accuracy", "low", "high", "seeds"]
+    return Table(name, title, note, pd.DataFrame(shown), pd.DataFrame(values).reindex(columns=columns))
