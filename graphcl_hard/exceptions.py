@@ -23,8 +23,12 @@ class InputError(ValueError):
 
 
 def first_line(error: BaseException) -> str:
-    """Return the first line of an exception's message, at most 200 characters, or its type if the message is empty."""
-    return str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+    """Return the message of an exception in one line of at most 200 characters, or its type if it has none.
+
+    The message of an OSError is its reason, without the number and the file's name.
+    """
+    message = (isinstance(error, OSError) and error.strerror) or str(error)
+    return message.splitlines()[0][:200] if message else type(error).__name__
 
 
 def short_repr(value: object) -> str:

@@ -127,7 +127,7 @@ def _rows(path: Path, columns: list[str]) -> Iterator[tuple[Any, ...]]:
     except InputError:
         raise
     except (csv.Error, EOFError, OSError, ValueError, zlib.error) as error:
-        reason = (isinstance(error, OSError) and error.strerror) or first_line(error)
+        reason = first_line(error)
         raise InputError(f"{path} cannot be read: {reason.rstrip('.')}; give a table of molecules.") from error
 
 

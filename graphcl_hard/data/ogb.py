@@ -214,5 +214,5 @@ class _Table:
             )
 
     def _unreadable(self, error: Exception) -> InputError:
-        reason = (isinstance(error, OSError) and error.strerror) or first_line(error)
+        reason = first_line(error)
         return InputError(f"{self._path} cannot be read: {reason.rstrip('.')}; fetch it again.")

@@ -83,9 +83,9 @@ class GraphShards:
         except InputError:
             raise
         except (OSError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
-            reason = error.strerror if isinstance(error, OSError) else first_line(error)
             raise InputError(
-                f"{self.path / INDEX} cannot be read ({reason}), so the folder has no complete data set; {REMEDY}."
+                f"{self.path / INDEX} cannot be read ({first_line(error)}), so the folder has no complete data "
+                f"set; {REMEDY}."
             ) from error
         self._files: dict[int, TensorRows] = {}
         self._checked: set[int] = set()
@@ -193,8 +193,7 @@ class GraphShards:
         except InputError as error:
             raise InputError(f"{error}; {REMEDY}.") from error
         except (OSError, LookupError, RecursionError, TypeError, ValueError) as error:
-            reason = error.strerror if isinstance(error, OSError) else first_line(error)
-            raise InputError(f"{path} cannot be read: {reason}; {REMEDY}.") from error
+            raise InputError(f"{path} cannot be read: {first_line(error)}; {REMEDY}.") from error
 
     def _joined(self, name: str, tensors: list[Tensor]) -> Tensor | None:
         """Return a column of all parts; label numbers are converted to positions among the values of the data set."""

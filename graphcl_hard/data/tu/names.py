@@ -10,7 +10,7 @@ from pathlib import Path
 
 from platformdirs import user_cache_path
 
-from graphcl_hard.exceptions import InputError
+from graphcl_hard.exceptions import InputError, first_line
 
 SHARDS_INDEX = "graphs.json"
 MIRROR_VARIABLE = "GRAPHCL_HARD_MIRROR"
@@ -86,10 +86,9 @@ def dataset_in_folder(folder: Path) -> str:
     try:
         found = sorted(path.name for path in folder.iterdir() if path.name.endswith("_graph_indicator.txt"))
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
         raise InputError(
-            f"The data folder {str(folder)[:200]!r} cannot be read ({reason}); give a folder in TU format, or the name "
-            "of a data set."
+            f"The data folder {str(folder)[:200]!r} cannot be read ({first_line(error)}); give a folder in TU format, "
+            "or the name of a data set."
         ) from None
     if len(found) != 1:
         raise InputError(
