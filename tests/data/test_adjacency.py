@@ -1,4 +1,4 @@
-"""Sums over neighbours against a dense matrix product."""
+"""Adjacency and sums over neighbours, compared with a dense matrix product."""
 
 import pytest
 import torch
@@ -9,7 +9,7 @@ from graphcl_hard.nn.functional import neighbour_sum
 
 
 def graph(nodes=7, edges=20, seed=0):
-    """Directed, with repeated edges, self-loops and a node without any."""
+    """Return a directed graph with repeated edges, self-loops and an isolated node."""
     generator = torch.Generator().manual_seed(seed)
     edge_index = torch.randint(nodes - 1, (2, edges), generator=generator)
     dense = torch.zeros(nodes, nodes, dtype=torch.float64)
@@ -38,7 +38,7 @@ def test_sums_equal_the_dense_product(dtype, own_weight, with_bias):
 
 @pytest.mark.parametrize("in_order", [False, True])
 def test_many_edges_are_sorted_as_few_are(in_order):
-    """By source and by target, those alike in the order in which they came."""
+    """Edges are sorted by source and by target, and stably."""
     edge_index, _ = graph(nodes=1000, edges=MANY_EDGES + 5)
     if in_order:
         edge_index = edge_index[:, edge_index[0].argsort(stable=True)]

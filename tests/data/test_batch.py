@@ -1,4 +1,4 @@
-"""Sampled nodes: different ones, all with the same chance, and an estimate without bias."""
+"""Sampled nodes are distinct and equally likely, and give an unbiased estimate."""
 
 import functools
 
@@ -44,7 +44,7 @@ def test_a_draw_that_rounds_up_stays_in_its_graph(monkeypatch):
 
 
 def test_the_largest_score_is_that_of_the_sample():
-    """What the estimate's lack of bias does not cover: `score_scale="max"` scales by the sample's own largest score."""
+    """`score_scale="max"` scales by the largest score of the sample, so its estimate need not be unbiased."""
     local, summary, batch = pairs(24, 3)
     index, weight = sample_nodes(torch.bincount(batch, minlength=3), 2, torch.Generator().manual_seed(0))
     scores = local[index] @ summary.T
@@ -58,7 +58,7 @@ def test_the_largest_score_is_that_of_the_sample():
 
 
 def test_every_node_has_the_same_chance():
-    """The position of u decides alone: a fine grid of u meets each of 12 nodes alike, whatever K is."""
+    """A fine grid of u draws each of 12 nodes equally often, whatever K is."""
     for nodes_per_graph in (1, 3, 5, 7):
         hits = torch.zeros(12)
         for seed in range(3000):
@@ -69,7 +69,7 @@ def test_every_node_has_the_same_chance():
 
 @pytest.mark.parametrize("objective", LOCAL_GLOBAL)
 def test_the_sampled_objective_is_an_unbiased_estimate(monkeypatch, objective):
-    """The mean over all values of u, of which a fine grid is taken, is the objective over all nodes; gradients too."""
+    """The mean over a fine grid of u is the objective over all nodes, and so is its gradient."""
     local, summary, _ = pairs(24, 3)
     sizes = torch.tensor([12, 8, 4])
     batch = torch.arange(3).repeat_interleave(sizes)

@@ -1,4 +1,4 @@
-"""Graphs of PyG, networkx and SciPy become the same flat tensors, or are refused by name and number."""
+"""Graphs of PyG, networkx and SciPy are collated to the same flat tensors, or refused by name and index."""
 
 import dataclasses
 
@@ -80,7 +80,7 @@ def test_labels_and_attributes_of_data():
 
 
 def bonded():
-    """Graphs whose edges have a label and two attributes; one without edges, one without nodes."""
+    """Return graphs whose edges have a label and two attributes, including one without edges and one without nodes."""
     graphs = [nx.cycle_graph(4), nx.star_graph(3), nx.empty_graph(2), nx.empty_graph(0), nx.path_graph(3)]
     for number, graph in enumerate(graphs):
         for u, v, values in graph.edges(data=True):
@@ -202,7 +202,7 @@ EDGES = torch.tensor([[0], [1]])
 
 
 def bond(value):
-    """Two nodes, and an edge with this value."""
+    """Return a graph of two nodes joined by an edge with this value."""
     return nx.Graph([(0, 1, {"bond": value})])
 
 

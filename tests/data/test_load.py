@@ -1,4 +1,4 @@
-"""Names, places, caches, and the agreement with PyG's own TUDataset."""
+"""Names, sources and caches of data sets, and agreement with PyG's own TUDataset."""
 
 import dataclasses
 import hashlib
@@ -55,7 +55,7 @@ TINY = {
 
 @pytest.fixture(autouse=True)
 def _no_network(monkeypatch, tmp_path):
-    """No test reaches the web, and none writes into the checkout or the user's cache."""
+    """Keep every test off the web, and from writing to the checkout or the user's cache."""
     monkeypatch.delenv(sources.MIRROR_VARIABLE, raising=False)
     monkeypatch.setattr(torch_geometric.datasets.TUDataset, "url", "http://127.0.0.1:9")
     monkeypatch.setattr(download, "BACKOFF_SECONDS", 0.01)
@@ -66,7 +66,7 @@ def _no_network(monkeypatch, tmp_path):
 
 @pytest.fixture
 def mirror(monkeypatch):
-    """The folder of the eight sets."""
+    """Return the folder of the eight data sets."""
     monkeypatch.setenv(sources.MIRROR_VARIABLE, MIRROR)
     return MIRROR
 
@@ -292,7 +292,7 @@ class TestCache:
 
     @pytest.fixture
     def reads(self, monkeypatch):
-        """Folders whose text files are read."""
+        """Collect the folders whose text files are read."""
         seen = []
         read = tu_cache.read_tu_folder
         monkeypatch.setattr(tu_cache, "read_tu_folder", lambda *args: (seen.append(args), read(*args))[1])
@@ -365,7 +365,7 @@ if child:
 
 
 def assert_like_pyg(name, root, source, **options):
-    """Ours, and PyG's own over a copy of the same files, hold the same data."""
+    """This package's data set and PyG's own, over a copy of the same files, have the same data."""
     shutil.copytree(source, root / "pyg" / name / "raw")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -1,4 +1,4 @@
-"""A set on the disk is the set that was written, whichever of its graphs are read."""
+"""Data sets on disk: any range of graphs is read as it was written."""
 
 import dataclasses
 import json
@@ -26,7 +26,7 @@ COLUMNS = ("node_label", "node_attr", "edge_label", "edge_attr")
 
 
 def named_graphs(count=40):
-    """Labels that appear late and out of order, graphs without nodes, and without edges."""
+    """Return graphs with labels that appear late and out of order, some without nodes and some without edges."""
     graphs = [nx.gnp_random_graph(i % 7, 0.5, seed=i, directed=i % 3 == 0) for i in range(count)]
     for i, graph in enumerate(graphs):
         nx.set_node_attributes(graph, {v: "zyxwvu"[(i // 9 + v) % 6] for v in graph}, "kind")
@@ -47,7 +47,7 @@ def same(first, second):
 
 
 def joined(whole, runs):
-    """The graphs of some runs, one by one."""
+    """Return the graphs of some ranges, joined one by one."""
     parts = [whole[graph] for start, stop in runs for graph in range(start, stop)]
     shifts = np.cumsum([0] + [part.num_nodes for part in parts])
     columns = {name: torch.cat([getattr(part, name) for part in parts]) for name in COLUMNS}
@@ -63,7 +63,7 @@ def joined(whole, runs):
 
 @pytest.mark.parametrize("size", [1, 7, 16, 100])
 def test_every_run_of_graphs_is_what_was_written(tmp_path, size):
-    """With the labels of the whole set in the order that they have in memory, in whatever chunks they came."""
+    """Label values are in the same order as in memory, whatever the chunks."""
     graphs = named_graphs()
     shards = write_shards(tmp_path / "set", to_chunks(graphs, size=size, **NAMES))
     whole = to_graph_data(graphs, **NAMES)
@@ -112,7 +112,7 @@ def test_classes_are_numbered_by_their_order(tmp_path, toy):
 
 @pytest.mark.parametrize("keep_binary", [False, True])
 def test_features_are_those_of_the_set_in_memory(tmp_path, keep_binary):
-    """Attributes up to rounding: their moments are put together from those of the chunks."""
+    """Attributes agree up to rounding, as their moments are combined from those of the chunks."""
     graphs = named_graphs()
     for graph in graphs:
         nx.set_node_attributes(graph, {v: [v % 2, 1e4 + v, 0.1] for v in graph}, "size")
@@ -246,7 +246,7 @@ def written(tmp_path_factory):
 
 @campaign("shards, damaged", CHANCE, st.sampled_from([SHARDS_INDEX, "000000.safetensors", "000002.safetensors"]))
 def test_any_bytes_in_a_folder_of_shards(written, tmp_path_factory, chance, name):
-    """The set, or a sentence."""
+    """A damaged index is either read correctly or refused in one sentence."""
     folder = tmp_path_factory.getbasetemp() / "damaged-shards"
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(written, folder)
@@ -257,7 +257,7 @@ def test_any_bytes_in_a_folder_of_shards(written, tmp_path_factory, chance, name
 
 
 def test_every_flipped_bit_of_an_index_is_found(written, tmp_path):
-    """One of a shard's name gives one shard twice, one of a label another label."""
+    """A changed byte in the name of a shard repeats another shard; one in a label gives another label."""
     shutil.copytree(written, tmp_path / "set")
     content, right = (written / SHARDS_INDEX).read_bytes(), GraphShards(written)
     for bit in range(8 * len(content)):

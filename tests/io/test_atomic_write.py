@@ -1,4 +1,4 @@
-"""Files on the disk itself: none takes another's place before its content is there, and a run ends with all synced."""
+"""Syncing: no file replaces another before its content is on the disk, and a run ends with all files synced."""
 
 import errno
 import os
@@ -21,7 +21,7 @@ EACH_EPOCH = (*ENCODER, METRICS)  # written anew each epoch, without waiting for
 
 @pytest.fixture
 def calls(monkeypatch):
-    """What was done, in order: ("sync", inode) and ("rename", inode, old path, new path)."""
+    """Record operations in order: ("sync", inode) and ("rename", inode, old path, new path)."""
     done, fsync, replace = [], os.fsync, os.replace
 
     def syncing(handle):
@@ -38,7 +38,7 @@ def calls(monkeypatch):
 
 
 def renamings(calls):
-    """Of each renaming: the new name, whether the content was synced before, and the folder's names right after."""
+    """Return, for each rename, the new name and whether the content was synced before and the folder right after."""
     for number, (what, inode, *paths) in enumerate(calls):
         if what == "rename":
             old, new = paths

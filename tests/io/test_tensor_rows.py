@@ -1,4 +1,4 @@
-"""Rows of tensors in safetensors files, against the library's own reading."""
+"""Rows of tensors in safetensors files, compared with the library's own reader."""
 
 import pytest
 import torch

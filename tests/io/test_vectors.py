@@ -1,4 +1,4 @@
-"""Files of vectors and labels: what is written is read back, and what cannot be used is refused in a sentence."""
+"""Files of vectors and labels are read as they were written, and invalid ones are refused in one sentence."""
 
 import os
 import sys
@@ -181,7 +181,7 @@ def test_a_missing_file_and_a_folder(tmp_path):
 
 
 class Trap:
-    """Unpickled, it leaves a file."""
+    """Creates a file if it is unpickled."""
 
     def __reduce__(self):
         return os.mkdir, ("unpickled",)

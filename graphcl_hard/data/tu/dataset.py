@@ -14,10 +14,7 @@ from torch_geometric.data import Data, InMemoryDataset
 from graphcl_hard.data.graph_data import GraphData, renumbered
 from graphcl_hard.data.tu.cache import read_cached
 from graphcl_hard.data.tu.download import fetch_dataset
-from graphcl_hard.data.tu.names import (
-    check_name,
-    check_spelling,
-)
+from graphcl_hard.data.tu.names import check_name, check_spelling
 from graphcl_hard.data.tu.reader import TuArrays, one_hot_columns, tu_file
 
 

@@ -15,11 +15,7 @@ import urllib3
 from filelock import FileLock, Timeout
 
 from graphcl_hard.data.tu.archive import NEEDED, extract
-from graphcl_hard.data.tu.names import (
-    embedded_folder,
-    mirror,
-    suggest,
-)
+from graphcl_hard.data.tu.names import embedded_folder, mirror, suggest
 from graphcl_hard.exceptions import InputError
 from graphcl_hard.io.atomic_write import sync_file, sync_folder
 

@@ -1,4 +1,4 @@
-"""Fetching and unpacking: flaky servers, mirrors, sums, unsafe zip files. The network is 127.0.0.1 only."""
+"""Fetching and unpacking: flaky servers, mirrors, checksums, unsafe zip files. Only 127.0.0.1 is contacted."""
 
 import hashlib
 import http.server
@@ -28,7 +28,7 @@ CLOSED = "http://127.0.0.1:9"  # the discard port, which nothing serves
 
 
 class Server:
-    """Serves ``replies[path]``: a list of (status, body, declared length or None), the last of them for ever."""
+    """Serve ``replies[path]``, a list of (status, body, declared length or None), and repeat the last of them."""
 
     def __init__(self):
         self.replies, self.asked, self.delay = {}, [], 0.0
@@ -123,7 +123,7 @@ def test_truncated_body_is_an_error_and_leaves_nothing(server, raw):
 
 
 def test_short_body_that_the_http_library_lets_through(server, raw, monkeypatch):
-    """As urllib3 before 2.0 does."""
+    """Emulate urllib3 before 2.0."""
     good = zip_bytes()
     server.replies["/TINY.zip"] = [(200, good, None)]
     monkeypatch.setattr(download.requests.Response, "iter_content", lambda _self, _size: iter([good[:50]]))
@@ -311,7 +311,7 @@ def link():
 
 
 def encrypted():
-    """The flag is bit 0 of the general flags, at offset 8 of the central header."""
+    """Return a zip file whose members are flagged as encrypted: bit 0 at offset 8 of the central header."""
     content = bytearray(zip_bytes())
     for signature, offset in ((b"PK\x01\x02", 8), (b"PK\x03\x04", 6)):
         at = content.index(signature) + offset
@@ -320,7 +320,7 @@ def encrypted():
 
 
 def broken():
-    """The first member's compressed bytes are wrong, the directory is sound."""
+    """Return a zip file whose first member has damaged bytes, but whose directory is valid."""
     content = bytearray(zip_bytes())
     at = content.index(b"TINY//TINY_A.txt") + len(b"TINY//TINY_A.txt")
     content[at] ^= 0xFF
@@ -458,7 +458,7 @@ def test_an_address_that_no_host_can_have(raw, address):
 
 
 def test_a_zip_file_that_calls_a_member_by_two_long_names(tmp_path):
-    """zipfile quotes both."""
+    """zipfile quotes both in its messages."""
     content = zip_bytes({f"TINY/{name}": text * 300 for name, text in FILES.items()})
     first = content.index(b"TINY/")
     (tmp_path / "TINY.zip").write_bytes(content[: first - 4] + b"\xff\x0f" + content[first - 2 :])  # a length
@@ -481,7 +481,7 @@ def test_an_encrypted_member_is_refused_before_any_is_unpacked(tmp_path):
 
 @pytest.mark.parametrize("member", [".", "./", "TINY/.", "TINY//"])
 def test_a_member_without_a_name_is_passed_over(tmp_path, member):
-    """ "." was an IndexError."""
+    """ "." once raised an IndexError."""
     archive, out = tmp_path / "TINY.zip", tmp_path / "out"
     out.mkdir()
     archive.write_bytes(zip_bytes([*GOOD, (member, "")]))
@@ -491,7 +491,7 @@ def test_a_member_without_a_name_is_passed_over(tmp_path, member):
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
 def test_damage_is_damage_whatever_a_zip_file_was_packed_by(tmp_path, method):
-    """The standard library has an exception of its own for each, and LZMA's was a traceback."""
+    """The standard library has its own exception for each; that of LZMA was once a traceback."""
     archive, out = tmp_path / "TINY.zip", tmp_path / "out"
     out.mkdir()
     with zipfile.ZipFile(archive, "w", method) as zipped:

@@ -1,4 +1,4 @@
-"""The TU reader: round trips, corner cases, damage, and the errors' places."""
+"""The TU reader: round trips, corner cases, damaged files, and the file and line of each error."""
 
 import random
 from unittest import mock
@@ -184,7 +184,7 @@ def test_slow_path_reads_the_same_numbers(tmp_path):
 
 @st.composite
 def tu_sets(draw):
-    """Random sets as (arrays, files): undirected graphs of 0-5 nodes, the first of them not empty."""
+    """Draw data sets as (arrays, files): undirected graphs of 0 to 5 nodes, the first of them not empty."""
     sizes = [draw(st.integers(1, 5)), *draw(st.lists(st.integers(0, 5), max_size=4))]
     labels = [draw(st.integers(-3, 3)) for _ in sizes]
     num_nodes, first, edges = sum(sizes), 0, []
