@@ -5,6 +5,7 @@ import json
 import os
 import shlex
 import shutil
+from collections import Counter
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -28,6 +29,10 @@ def pytest_terminal_summary(terminalreporter, exitstatus, config):
         return
     outcomes = ("passed", "failed", "error", "skipped")
     found = [(kind, report) for kind in outcomes for report in terminalreporter.stats.get(kind, [])]
+    seconds = Counter()  # with what comes before and after each test
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            seconds[getattr(report, "nodeid", "")] += getattr(report, "duration", 0)
     record = {
         "command": shlex.join(["python", "-m", "pytest", *config.invocation_params.args]),
         "ended": datetime.now(timezone.utc).isoformat(timespec="seconds"),
@@ -36,7 +41,7 @@ def pytest_terminal_summary(terminalreporter, exitstatus, config):
         "fuzz_times": TIMES,
         "threads": torch.get_num_threads(),
         **environment(),
-        "tests": {report.nodeid: [kind, round(report.duration, 1)] for kind, report in found},
+        "tests": {report.nodeid: [kind, round(seconds[report.nodeid], 1)] for kind, report in found},
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_write(path) as partial:

@@ -4,6 +4,7 @@ import ast
 import itertools
 import re
 
+from helpers import slowest
 from helpers.paths import ROOT
 
 PACKAGE = ROOT / "graphcl_hard"
@@ -65,3 +66,9 @@ def test_every_test_is_of_one_tier():
 def evaluate(words, marks):
     """Return the value of an expression of marks as `-m` takes it."""
     return all(marks[word.removeprefix("not ")] != word.startswith("not ") for word in words.split(" and "))
+
+
+def test_the_slowest_tests_have_reasons():
+    """The table is the one of the records; to make it raises KeyError where a reason is missing."""
+    assert slowest.TABLE.read_text() == slowest.table()
+    assert slowest.TABLE.read_text().count("\n| ") == slowest.COUNT + 1
