@@ -145,7 +145,8 @@ def _run(config: Config) -> None:
     from graphcl_hard.runs.loggers import check_logger
     from graphcl_hard.training.allocator import keep_freed_memory
     from graphcl_hard.training.devices import training_device
-    from graphcl_hard.training.distributed import Processes, follow
+    from graphcl_hard.training.distributed import Processes
+    from graphcl_hard.training.loop import follow
 
     if handle_signals():
         keep_freed_memory()

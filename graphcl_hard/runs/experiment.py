@@ -52,7 +52,7 @@ def run_seeds(
     """Run all seeds of the settings; show the results and write them into the folder `config.out`.
 
     The files of a single seed lie in the folder itself. Several seeds have a subfolder each, beside a summary. If
-    several processes train together, the first one calls this, and the others call `training.distributed.follow`.
+    several processes train together, the first one calls this, and the others call `training.loop.follow`.
     """
     assert config.out is not None
     with RunFolder(config.out, config.overwrite, config.resume) as folder:

@@ -4,7 +4,6 @@ torchrun starts them, Fabric joins them, and PyTorch's DistributedDataParallel t
 cuts the same whole batch from the same random numbers, and takes a run of its graphs.
 """
 
-import dataclasses
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from datetime import timedelta
@@ -16,15 +15,9 @@ from torch import Tensor
 from torch.nn import Module
 
 from graphcl_hard._tensor import refuse_second_derivatives
-from graphcl_hard.config import Config
 from graphcl_hard.data.batch import GraphBatch
-from graphcl_hard.data.graph_data import GraphSource
 from graphcl_hard.exceptions import InputError, first_line
-from graphcl_hard.loader.features import FeatureMap
 from graphcl_hard.nn.synced_batch_norm import collect, synchronised
-from graphcl_hard.training.build import prepare
-from graphcl_hard.training.devices import training_device
-from graphcl_hard.training.loop import TrainingDiverged, train
 
 # How long the others wait while the first evaluates and writes. That a process died is seen at once, and not by this.
 PATIENCE = timedelta(days=30)
@@ -163,18 +156,3 @@ class _Gather(torch.autograd.Function):
         grad = grad.clone(memory_format=torch.contiguous_format)
         dist.all_reduce(grad)
         return grad[ctx.share.start : ctx.share.stop], None
-
-
-def follow(config: Config, graphs: GraphSource, features: FeatureMap, processes: Processes) -> None:
-    """Take this process's share of each training that the first one starts, until that has no more to start."""
-    while (message := processes.tell()) is not None:
-        seed, epoch, tensors = message
-        one = dataclasses.replace(config, seed=seed, seeds=1)
-        with training_device(one, together=True) as fabric:
-            batches, state = prepare(one, graphs, features, fabric)
-            if epoch:
-                state.load_tensors(tensors, epoch)
-            try:
-                train(state, batches, one, fabric, lambda _: None, processes)
-            except TrainingDiverged:
-                return  # in all processes; the first writes it down and says so

@@ -1,9 +1,9 @@
 """The training loop: from a model and a set of graphs to a trained encoder and its embeddings."""
 
+import dataclasses
 import time
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -13,14 +13,16 @@ from torch.nn import Module
 
 from graphcl_hard.config import Config
 from graphcl_hard.data.batch import GraphBatch
+from graphcl_hard.data.graph_data import GraphSource
 from graphcl_hard.exceptions import InputError
 from graphcl_hard.loader.augment import with_views
+from graphcl_hard.loader.features import FeatureMap
 from graphcl_hard.loader.streaming import Batches
 from graphcl_hard.losses.weights import beta_schedule
+from graphcl_hard.training.build import prepare
+from graphcl_hard.training.devices import training_device
+from graphcl_hard.training.distributed import Processes
 from graphcl_hard.training.state import Epoch, Model, TrainingState
-
-if TYPE_CHECKING:
-    from graphcl_hard.training.distributed import Processes
 
 
 class TrainingDiverged(InputError):
@@ -42,7 +44,7 @@ def train(
     config: Config,
     fabric: Fabric,
     on_epoch: Callable[[Epoch], object],
-    processes: "Processes | None" = None,
+    processes: Processes | None = None,
 ) -> None:
     """Train a model in place, from the state's epoch to the last.
 
@@ -65,13 +67,28 @@ def train(
         _train(state, batches, config, fabric, on_epoch, processes)
 
 
+def follow(config: Config, graphs: GraphSource, features: FeatureMap, processes: Processes) -> None:
+    """Take this process's share of each training that the first process starts, until it starts no more."""
+    while (message := processes.tell()) is not None:
+        seed, epoch, tensors = message
+        one = dataclasses.replace(config, seed=seed, seeds=1)
+        with training_device(one, together=True) as fabric:
+            batches, state = prepare(one, graphs, features, fabric)
+            if epoch:
+                state.load_tensors(tensors, epoch)
+            try:
+                train(state, batches, one, fabric, lambda _: None, processes)
+            except TrainingDiverged:
+                return  # in all processes; the first writes it down and says so
+
+
 def _train(
     state: TrainingState,
     batches: Batches,
     config: Config,
     fabric: Fabric,
     on_epoch: Callable[[Epoch], object],
-    processes: "Processes | None",
+    processes: Processes | None,
 ) -> None:
     model = state.model
     stepping, optimizer = fabric.setup(model, state.optimizer)
