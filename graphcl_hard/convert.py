@@ -1,8 +1,8 @@
-"""Convert graphs, in any number, to a folder of shards, from which graphcl_hard.run trains without holding them all.
+"""Convert any number of graphs to a folder of shards, from which graphcl_hard.run trains without loading all of them.
 
 SOURCE is a table of molecules (.csv, .csv.gz or .parquet with a column of SMILES), a folder of the Open Graph Benchmark
-(such as ogbg_molhiv, with its raw/edge.csv.gz), or a TU set by name or path. Graphs of Python are written by
-graphcl_hard.write_shards.
+(such as ogbg_molhiv, with its raw/edge.csv.gz), or the name or path of a TU data set. Use graphcl_hard.write_shards for
+graphs in Python.
 
 Examples:
   python -m graphcl_hard.convert molecules.csv --out data/molecules
@@ -38,18 +38,18 @@ PROG = "python -m graphcl_hard.convert"
 
 @dataclass(frozen=True)
 class Arguments:
-    """What the command line holds.
+    """The arguments of the command.
 
     Attributes:
-        source: A table of SMILES, a folder of OGB, or a TU set by name or path.
+        source: Table of SMILES, folder of OGB, or name or path of a TU data set.
         out: Folder to make; it must be new or empty.
-        smiles: Name of the table's column with the SMILES.
-        label: The classes; a table's column by name, or one of OGB's tasks by number, from 0. The default is none, and
-            the set is trained on with --no-evaluate. A TU set has its own.
-        skip_invalid: Leave rows out that RDKit cannot read, and say how many.
-        name: Name of the set; the default is that of the source.
-        data_dir: Folder that holds TU sets, as in graphcl_hard.run.
-        quiet: Print nothing but the folder that was written, warnings and errors.
+        smiles: Name of the column with the SMILES.
+        label: The classes: name of a column, or number of an OGB task, from 0. The default is none; train on such a
+            data set with --no-evaluate. A TU data set has its own classes.
+        skip_invalid: Leave out rows that RDKit cannot read, and print how many.
+        name: Name of the data set; the default is that of the source.
+        data_dir: Folder that holds TU data sets, as in graphcl_hard.run.
+        quiet: Print only the folder that was written, warnings and errors.
     """
 
     source: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="SOURCE")]
@@ -63,7 +63,7 @@ class Arguments:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; returns the exit status, see `exit_status`."""
+    """Run the command and return its exit status, see `exit_status`."""
     words = list(sys.argv[1:] if argv is None else argv)
 
     def action() -> None:
@@ -79,13 +79,13 @@ def _convert(arguments: Arguments) -> None:
     handle_signals()
     check_empty(arguments.out)
     display = Display(arguments.quiet)
-    # A file may be called what a set may not.
+    # A file may have a name that a data set may not have.
     stem = re.sub(r"[^A-Za-z0-9_-]+", "-", Path(arguments.source).name.partition(".")[0]).strip("-_")[:100]
     name = check_name(arguments.name or stem or "graphs")
     skipped: list[str] = []
 
     def skip(sentence: str) -> None:
-        skipped.append("" if skipped else sentence)  # the first is shown, the others are counted
+        skipped.append("" if skipped else sentence)  # the first one is shown, the others are counted
 
     with display.bar("converting", None) as show:
         shards = write_shards(arguments.out, _chunks(arguments, display, skip), name, show)
@@ -119,9 +119,11 @@ def _chunks(arguments: Arguments, display: "Display", skip: Callable[[str], obje
         yield from ogb_chunks(raw, arguments.label)
         return
     if is_shards(path):
-        raise InputError(f"{path} is a folder of shards already; give it to graphcl_hard.run.")
+        raise InputError(f"{path} is already a folder of shards; pass it to graphcl_hard.run.")
     if arguments.label is not None:
-        raise InputError(f"--label must be left out for a TU set, which has its classes, got {arguments.label!r}.")
+        raise InputError(
+            f"--label must be left out for a TU data set, which has its own classes, got {arguments.label!r}."
+        )
     source = str(path.resolve()) if path.is_dir() and is_path(arguments.source) else arguments.source
     with display.download(arguments.source) as progress:
         graphs = load_graphs(source, data_dir=arguments.data_dir, progress=progress)

@@ -1,7 +1,8 @@
-"""Embed graphs by the encoder of a run: vectors of graphs that it has seen, or of new ones.
+"""Embed graphs with the encoder of a run, those that it was trained on or new ones.
 
-Nodes, and the edges of a gine, become inputs as in the run: its labels have their columns, its attributes its mean and
-deviation. A label that the run's data lacks has no column, with a warning; a larger degree counts as the largest there.
+Node features, and for gine edge features, are made as in the run: labels have the same columns, and attributes are
+standardised by the same mean and standard deviation. A label that the data of the run did not have has no column and
+causes a warning; a degree above the largest one there counts as the largest.
 
 Examples:
   python -m graphcl_hard.embed runs/mine --data MUTAG
@@ -44,18 +45,18 @@ WRITTEN = (".npz", ".csv", ".parquet")
 
 @dataclass(frozen=True)
 class Arguments:
-    """What the command line holds.
+    """The arguments of the command.
 
     Attributes:
         run: Folder of a run of graphcl_hard.run.
-        data: TU data set by name, or the path of a folder in TU format or of one that graphcl_hard.convert made.
-        data_dir: Folder that holds data sets, and to which downloads go; as in graphcl_hard.run.
+        data: Name of a TU data set, or path of a folder in TU format or of a folder that graphcl_hard.convert made.
+        data_dir: Folder that holds data sets and receives downloads, as in graphcl_hard.run.
         out: File to write: .npz (arrays vectors, G x D, and y), .csv or .parquet (columns v0, v1, ... and y). y is
             the class of each graph, 0, 1, ..., which graphcl_hard.evaluate reads.
-        scale: linear is the embedding as it is; log is sign(x) log(1 + |x|) of it, which a run's probes see.
-        batch_size: Graphs in a batch; it changes the memory, and not the vectors.
+        scale: linear: the embedding itself; log: sign(x) log(1 + |x|) of it, the input of a run's probes.
+        batch_size: Number of graphs in a batch; it changes the memory, and not the vectors.
         overwrite: Replace the file --out.
-        quiet: Print nothing but the file that was written, warnings and errors.
+        quiet: Print only the file that was written, warnings and errors.
     """
 
     run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
@@ -69,7 +70,7 @@ class Arguments:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; returns the exit status, see `exit_status`."""
+    """Run the command and return its exit status, see `exit_status`."""
     words = list(sys.argv[1:] if argv is None else argv)
 
     def action() -> None:
@@ -79,7 +80,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def read_features(folder: Path) -> "FeatureMap":
-    """The map from nodes and edges to inputs that a run left in its folder.
+    """Return the map from nodes and edges to inputs in the folder of a run.
 
     Raises:
         InputError: there is none, or it is damaged.
@@ -97,7 +98,7 @@ def read_features(folder: Path) -> "FeatureMap":
     except (OSError, ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else f"{type(error).__name__}: {error}"
         raise InputError(
-            f"{path} cannot be read ({reason}); name the folder of a run, made by this version."
+            f"{path} cannot be read ({reason}); give the folder of a run that this version made."
         ) from error
 
 
@@ -120,8 +121,8 @@ def _embed(arguments: Arguments) -> None:
     features = read_features(arguments.run)
     if encoder.edge_channels is not None and features.edges is None:
         raise InputError(
-            f"{arguments.run} has the encoder gine and no map of the edges' features, which an earlier version did not "
-            "keep; run it again by its config.yaml."
+            f"{arguments.run} has the encoder gine but no map of the edge features, which an earlier version did not "
+            "keep; run it again with its config.yaml."
         )
     with display.download(arguments.data) as progress:
         graphs = open_dataset(arguments.data, data_dir=arguments.data_dir, progress=progress)

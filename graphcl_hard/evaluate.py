@@ -1,7 +1,7 @@
-"""Judge saved vectors of graphs, by how well probes read the labels from them.
+"""Score saved vectors of graphs by how well probes predict the labels from them.
 
-The probes, folds and intervals are those of graphcl_hard.run: nested, stratified, repeated cross-validation. All sets
-of vectors of a file are judged on the same folds. With a run's settings, its vectors have the run's scores.
+The probes, folds and intervals are those of graphcl_hard.run: nested, stratified, repeated cross-validation. All arrays
+of vectors in a file are scored on the same folds. With the settings of a run, its vectors have the scores of the run.
 
 Examples:
   python -m graphcl_hard.evaluate vectors.npz      (of graphcl_hard.embed)
@@ -45,23 +45,23 @@ SETTINGS = names_in(Scope.EVALUATION)
 
 @dataclass(frozen=True)
 class Arguments:
-    """What the command line holds.
+    """The arguments of the command.
 
     Attributes:
-        vectors: File of vectors, a graph a row: .npz (each array of two dimensions is a set of vectors), .npy, .csv
-            with a line of names, or .parquet (all columns but the labels, and but y, are vectors).
-        labels: Array or column of the labels, or a file of them: .npz, .npy, .csv, .parquet, or .txt with a label a
-            line. The default is y, or in an .npz without y the only array of one dimension.
-        only: Arrays or columns to take as vectors; the default is all.
-        probes: Classifiers that judge the vectors; svm has an RBF kernel.
-        folds: Folds of the stratified cross-validation.
-        repeats: Repeats of the cross-validation with other shuffles.
+        vectors: File of vectors with one row per graph: .npz (all two-dimensional arrays are scored), .npy, .csv with a
+            header, or .parquet (all columns except the labels and y are vectors).
+        labels: Array or column of the labels, or a file of labels: .npz, .npy, .csv, .parquet, or .txt with one label
+            per line. The default is y, or the only one-dimensional array of an .npz file without y.
+        only: Arrays or columns to use as vectors; the default is all.
+        probes: Classifiers that score the vectors; svm has an RBF kernel.
+        folds: Number of folds of the stratified cross-validation.
+        repeats: Number of times that the cross-validation is repeated with other shuffles.
         seed: Seed of the shuffles.
-        scale: What the probes see: the vectors, or sign(x) log(1 + |x|) of them. Take linear for vectors that
-            graphcl_hard.embed --scale log wrote, or where the log scale has no sense.
-        out: File to write the result to, with every fold's score: .json.
+        scale: Input of the probes: the vectors, or sign(x) log(1 + |x|) of them. Use linear for vectors that
+            graphcl_hard.embed --scale log wrote, or where a log scale makes no sense.
+        out: JSON file to write the result to, with the scores of every fold.
         overwrite: Replace the file --out.
-        quiet: Print nothing but the file that was written, and errors.
+        quiet: Print only the file that was written, and errors.
     """
 
     vectors: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="VECTORS")]
@@ -78,7 +78,7 @@ class Arguments:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; returns the exit status, see `exit_status`."""
+    """Run the command and return its exit status, see `exit_status`."""
     words = list(sys.argv[1:] if argv is None else argv)
 
     def action() -> None:
@@ -117,8 +117,8 @@ def _evaluate(arguments: Arguments) -> None:
         with atomic_write(arguments.out) as partial:
             partial.write_text(json.dumps(result, indent=2, allow_nan=False) + "\n", encoding="utf-8")
     display.scores(f"{arguments.vectors.name}: {len(y)} graphs, {classes} classes, seed {arguments.seed}", scores)
-    seen = "sign(x) log(1 + |x|) of the vectors" if arguments.scale == "log" else "the vectors as they are"
-    display.say(f"The probes saw {seen} (--scale {arguments.scale}).")
+    seen = "sign(x) log(1 + |x|) of the vectors" if arguments.scale == "log" else "the vectors themselves"
+    display.say(f"The input of the probes was {seen} (--scale {arguments.scale}).")
     if arguments.out is not None:
         display.say(f"written: {arguments.out}")
         if arguments.quiet:
@@ -126,7 +126,7 @@ def _evaluate(arguments: Arguments) -> None:
 
 
 def _check(arguments: Arguments) -> Config:
-    """The settings of a run that would be judged so."""
+    """Return the settings of a run that would be scored in the same way."""
     config = dataclasses.replace(Config(), **{name: getattr(arguments, name) for name in SETTINGS})
     config.check()
     if len(set(arguments.only)) < len(arguments.only):

@@ -1,12 +1,12 @@
-"""Train an encoder without labels, with hard, debiased negatives, on a TU data set, and judge its embedding.
+"""Train an encoder without labels, with hard, debiased negatives, on a TU data set, and score its embedding.
 
-The same encoder is judged before and after training, on the same folds, since an untrained GIN is a strong baseline.
-The run leaves a folder: config.yaml (run it again with --config), metrics.csv, result.json, encoder.safetensors,
-embeddings.npz and two pictures. graphcl_hard.embed embeds other graphs by it.
+The encoder is scored before and after training on the same folds, since an untrained GIN is a strong baseline. The run
+writes a folder with config.yaml (run it again with --config), metrics.csv, result.json, encoder.safetensors,
+embeddings.npz and two pictures. graphcl_hard.embed embeds other graphs with its encoder.
 
-Exit status: 0 done; 2 bad input, or a file that cannot be read or written; 130 Ctrl-C; 141 nobody reads the output; 143
-SIGTERM, which a scheduler sends before it kills: the last whole epoch is saved first, and the same command with --out
-and --resume goes on.
+Exit status: 0 done; 2 bad input, or a file that cannot be read or written; 130 Ctrl-C; 141 the reader of the output is
+gone; 143 SIGTERM, which a scheduler sends before it kills: the last complete epoch is saved first, and the same command
+with --out and --resume continues.
 
 Examples:
   python -m graphcl_hard.run --dataset MUTAG
@@ -53,11 +53,11 @@ MANY_GRAPHS = 20_000
 
 @dataclass(frozen=True)
 class Arguments:
-    """What the command line holds beside the settings.
+    """The arguments of the command: the settings, and two of its own.
 
     Attributes:
-        config: YAML file with settings, such as a run's config.yaml; flags that are given too win over it.
-        print_config: Print the settings as YAML and end.
+        config: YAML file with settings, such as the config.yaml of a run; flags take precedence over it.
+        print_config: Print the settings as YAML and exit.
     """
 
     settings: Annotated[Config, tyro.conf.arg(name="")]
@@ -66,10 +66,10 @@ class Arguments:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; returns the exit status, see `exit_status`."""
+    """Run the command and return its exit status, see `exit_status`."""
     words = list(sys.argv[1:] if argv is None else argv)
     rank, _ = _launched()
-    if rank:  # the first process speaks for all
+    if rank:  # only the first process prints
         silence_stdout()
 
     def action() -> None:
@@ -90,7 +90,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def parse(words: Sequence[str]) -> Arguments:
-    """The command line's words to settings: defaults, then the file that --config names, then the flags.
+    """Return the settings of a command line: defaults, then the file of --config, then the flags.
 
     Raises:
         InputError: an unknown flag or setting, or a value of the wrong type.
@@ -98,7 +98,7 @@ def parse(words: Sequence[str]) -> Arguments:
     default = Config()
     path = _config_path(words)
     if path is not None:
-        # The file's values go through the flags' own parser, which checks their types.
+        # The values in the file go through the parser of the flags, which checks their types.
         flags = to_flags(read_yaml(path))
         default = one_sentence(f"--config {path}: ", lambda: tyro.cli(Config, args=flags, default=default))
     arguments = Arguments(default, config=path)
@@ -117,14 +117,14 @@ def _config_path(words: Sequence[str]) -> Path | None:
 
 
 def _absolute(config: Config) -> Config:
-    """The settings with whole paths to the data, so that config.yaml runs from any folder."""
+    """Return the settings with absolute paths to the data, so that config.yaml works from any folder."""
     dataset = str(Path(config.dataset).expanduser().resolve()) if is_path(config.dataset) else config.dataset
     data_dir = config.data_dir and config.data_dir.expanduser().resolve()
     return dataclasses.replace(config, dataset=dataset, data_dir=data_dir, out=config.out and config.out.expanduser())
 
 
 def _launched() -> tuple[int, int]:
-    """This process's number among those that torchrun started, from 0, and how many they are; (0, 1) without."""
+    """Return the rank of this process, from 0, and the number of processes that torchrun started, or (0, 1)."""
     if "TORCHELASTIC_RUN_ID" not in os.environ:
         return 0, 1
     return int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
@@ -132,7 +132,7 @@ def _launched() -> tuple[int, int]:
 
 def _run(config: Config) -> None:
     rank, size = _launched()
-    # What can be refused is, before a folder is made or replaced; what is quick, before the heavy imports.
+    # Everything is checked before a folder is made or replaced, and quick checks come before the slow imports.
     if not rank:
         check_out(config)
     if not is_path(config.dataset) and not rank:
@@ -184,10 +184,10 @@ def _check_evaluation(config: Config, graphs: "GraphSource", display: "Display")
     from graphcl_hard.evaluation.checks import check_folds
 
     if graphs.num_classes < 2:
-        raise InputError(f"{graphs.name} has no classes to evaluate by; give --no-evaluate to train alone.")
+        raise InputError(f"{graphs.name} has no classes to evaluate with; give --no-evaluate to only train.")
     check_folds(graphs.y, config.folds)
     if graphs.num_graphs > MANY_GRAPHS:
-        display.warn(f"The evaluation of {graphs.num_graphs} graphs takes long; --no-evaluate trains alone.")
+        display.warn(f"The evaluation of {graphs.num_graphs} graphs takes long; --no-evaluate only trains.")
 
 
 if __name__ == "__main__":

@@ -221,7 +221,7 @@ def test_a_tu_set(tmp_path):
         (["m.csv", "--label", "pIC50"], r"Row 2 of m.csv \(from 1\) has the pIC50 '0.14.*', must be a class"),
         (["m.txt"], "m.txt must end in .csv, .csv.gz, .parquet"),
         (["set"], "set is a folder of shards already"),
-        (["MUTAG", "--label", "0"], "--label must be left out for a TU set"),
+        (["MUTAG", "--label", "0"], "--label must be left out for a TU data set"),
         (["MUTAG", "--out", "m.csv"], "The folder m.csv is a file, must be new or empty"),
         (["MUTAG", "--out", "."], r"The folder \. contains"),
         (["m.csv", "--name", "../x"], "The data set name '../x' must be"),

@@ -101,7 +101,7 @@ def test_a_gine_of_an_earlier_version_is_refused(gine, tmp_path, capsys):
     del features["edges"]
     (folder / "features.json").write_text(json.dumps(with_checksum(features)))
     assert main([str(folder), "--data", "MUTAG", "--out", str(tmp_path / "v.npz")]) == 2
-    assert "has the encoder gine and no map of the edges' features" in capsys.readouterr().err
+    assert "has the encoder gine but no map of the edge features" in capsys.readouterr().err
     assert not (tmp_path / "v.npz").exists()
 
 
@@ -148,7 +148,7 @@ def test_a_run_without_its_features_is_refused(finished, tmp_path, capsys):
     (folder / "features.json").write_text("{}")
     assert main([str(folder), "--data", "MUTAG", "--out", str(tmp_path / "v.npz")]) == 2
     assert (
-        "features.json cannot be read (ValueError: it has no checksum); name the folder of a run"
+        "features.json cannot be read (ValueError: it has no checksum); give the folder of a run"
         in capsys.readouterr().err
     )
     (folder / "features.json").unlink()

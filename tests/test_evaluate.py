@@ -93,7 +93,7 @@ def test_the_table(toy, capsys):
     for text in ("toy.npz: 40 graphs, 2 classes, seed 0", "vectors", "noise", "SVM (RBF)", "nearest neighbours"):
         assert text in shown
     assert "2 x 3-fold cross-validation" in shown
-    assert "The probes saw sign(x) log(1 + |x|) of the vectors (--scale log)." in shown
+    assert "The input of the probes was sign(x) log(1 + |x|) of the vectors (--scale log)." in shown
     assert "100.0" in shown
     assert "━" not in shown  # no progress bar off a terminal
 

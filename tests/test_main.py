@@ -115,7 +115,7 @@ def test_a_signal_while_training_leaves_a_readable_folder(caller, tmp_path, numb
     process.send_signal(number)
     _, error = process.communicate(timeout=60)
     assert process.returncode == 128 + number
-    assert error == f"{sentence}: {out} holds what was finished.\n"
+    assert error == f"{sentence}: {out} has the results so far.\n"
     assert json.loads((out / "result.json").read_text())["status"] == "interrupted"
 
 

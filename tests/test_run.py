@@ -305,7 +305,7 @@ def test_quiet_prints_the_folder_alone(tmp_path, capsys):
 def test_overwrite_replaces_a_run_and_without_it_nothing_is_lost(finished, tmp_path, capsys):
     before = {p.name: p.read_bytes() for p in finished.iterdir()}
     assert main([*SMALL, "--out", str(finished)]) == 2
-    assert "holds a run; give --resume" in capsys.readouterr().err
+    assert "has a run in it; give --resume" in capsys.readouterr().err
     assert main([*SMALL, "--out", str(finished), "--overwrite", "--dataset", "MUTAGG"]) == 2
     assert {p.name: p.read_bytes() for p in finished.iterdir()} == before
     out = tmp_path / "run"
@@ -413,9 +413,9 @@ def test_a_gpu_that_is_not_there_is_refused(tmp_path, monkeypatch, capsys):
     ("text", "sentence"),
     [
         ("betta: 2\n", "has the unknown setting 'betta'; did you mean 'beta'?"),
-        ("- beta\n", "must hold one setting a line"),
+        ("- beta\n", "must have one setting per line"),
         ("beta: [\n", "cannot be read"),
-        ("beta: true\n", "beta must be a number, got True; mend that line"),
+        ("beta: true\n", "beta must be a number, got True; fix that line"),
         ("beta: [1, 2]\n", "beta must be a number, got [1, 2]"),
         ("use_node_attr: 1\n", "use_node_attr must be true or false, got 1"),
         ("dataset: no\n", "dataset must be a name, got False"),
@@ -426,7 +426,7 @@ def test_a_gpu_that_is_not_there_is_refused(tmp_path, monkeypatch, capsys):
         ("beta: !!python/object/apply:os.system ['true']\n", "cannot be read"),
         ("seed: 2001-99-99\n", "cannot be read: month must be in 1..12"),  # these three were tracebacks
         ("beta: !!int x\n", "cannot be read: invalid literal for int"),
-        ("beta: 1\nseed: 3\nbeta: 2\n", "cannot be read: 'beta' comes twice"),
+        ("beta: 1\nseed: 3\nbeta: 2\n", "cannot be read: 'beta' occurs twice"),
         ("[" * 2000, "cannot be read: maximum recursion depth exceeded"),
     ],
 )
@@ -471,7 +471,7 @@ def test_ctrl_c_leaves_a_readable_folder(tmp_path):
     process.send_signal(signal.SIGINT)
     _, error = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert error == f"interrupted: {tmp_path / 'run'} holds what was finished.\n"
+    assert error == f"interrupted: {tmp_path / 'run'} has the results so far.\n"
     result = load(tmp_path / "run")
     assert result["status"] == "interrupted"
     rows = list(csv.DictReader(metrics.read_text().splitlines()))
@@ -665,7 +665,7 @@ def test_node_attributes_are_used_on_request(tmp_path):
     [
         (["--batch-size", "8"], "A batch has 8 graphs, so 7 negatives; 128 graphs are usual."),
         (["--beta", "1e6", "--batch-size", "16"], "of 15 negatives effective; lower beta."),
-        (["--beta", "1e-6"], "The weights of the negatives are all alike; a larger beta would tell them apart."),
+        (["--beta", "1e-6"], "The weights of the negatives are all alike; a larger beta would distinguish them."),
     ],
 )
 def test_a_pointless_training_is_a_warning_of_one_line_and_no_error(tmp_path, capsys, words, sentence):

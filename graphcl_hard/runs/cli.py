@@ -1,4 +1,4 @@
-"""What the commands share: errors of one sentence, exit statuses, Ctrl-C and SIGTERM."""
+"""The behaviour that all commands share: errors of one sentence, exit statuses, Ctrl-C and SIGTERM."""
 
 import contextlib
 import io
@@ -16,21 +16,21 @@ from graphcl_hard.exceptions import InputError
 from graphcl_hard.runs.display import silence_stdout
 from graphcl_hard.runs.early_signals import end_process
 
-# Of a process that a signal ends, a shell says 128 and the signal's number; schedulers look for these.
+# For a process that a signal ends, a shell reports 128 plus the number of the signal; schedulers look for these.
 BAD_INPUT, INTERRUPTED, NOBODY_READS, TERMINATED = 2, 130, 141, 143
 T = TypeVar("T")
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM came, as a scheduler sends it before it kills."""
+    """SIGTERM arrived, which a scheduler sends before it kills a process."""
 
 
 def exit_status(action: Callable[[], None]) -> int:
-    """Do what a command does; returns its exit status.
+    """Run the action of a command and return its exit status.
 
-    0: done. 2: bad input, or a file that cannot be read or written. 130: Ctrl-C. 141: nobody reads the output. 143:
-    SIGTERM; what was trained is saved. What went wrong is one sentence on stderr. A KeyboardInterrupt may carry the
-    folder that holds what was finished.
+    0: done. 2: bad input, or a file that cannot be read or written. 130: Ctrl-C. 141: the reader of the output is gone.
+    143: SIGTERM, with the training saved. An error is one sentence on stderr. A KeyboardInterrupt may carry the folder
+    with the results so far.
     """
     try:
         action()
@@ -49,7 +49,7 @@ def exit_status(action: Callable[[], None]) -> int:
             raise
         return _fail("The memory is too small for this; lower --hidden-channels, --num-layers or --batch-size.")
     except KeyboardInterrupt as interrupt:
-        what = f"{interrupt.args[0]} holds what was finished" if interrupt.args else "nothing was written"
+        what = f"{interrupt.args[0]} has the results so far" if interrupt.args else "nothing was written"
         terminated = isinstance(interrupt, Terminated)
         print(f"{'stopped by SIGTERM' if terminated else 'interrupted'}: {what}.", file=sys.stderr)
         return TERMINATED if terminated else INTERRUPTED
@@ -57,7 +57,7 @@ def exit_status(action: Callable[[], None]) -> int:
 
 
 def one_sentence(prefix: str, parser: Callable[[], T]) -> T:
-    """What tyro's parser gives, or its boxed complaint as an `InputError` of one sentence."""
+    """Return the result of a tyro parser; turn its error message into an `InputError` of one sentence."""
     box = io.StringIO()
     try:
         with contextlib.redirect_stderr(box):
@@ -75,13 +75,13 @@ def one_sentence(prefix: str, parser: Callable[[], T]) -> T:
 
 
 def interrupt_once(*_: object) -> None:
-    """A handler of SIGINT: the first is a KeyboardInterrupt, and the next must not break the tidying up."""
+    """Handle SIGINT: raise KeyboardInterrupt once, and ignore further signals during the clean-up."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     raise KeyboardInterrupt
 
 
 def terminate_once(*_: object) -> None:
-    """A handler of SIGTERM: the first is a `Terminated`, and the next must not break the tidying up."""
+    """Handle SIGTERM: raise `Terminated` once, and ignore further signals during the clean-up."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     raise Terminated
 
@@ -100,13 +100,13 @@ def handle_signals() -> bool:
 
 @contextmanager
 def termination_waits(saved: Callable[[], bool]) -> Iterator[Callable[[], bool]]:
-    """Where SIGTERM has the handler `terminate_once`, it ends the block at once only if all is saved.
+    """Let SIGTERM, if its handler is `terminate_once`, end the block at once only if everything is saved.
 
     Args:
-        saved: whether all is saved, at any moment.
+        saved: function that returns whether everything is saved at the moment.
 
     Yields:
-        Whether a SIGTERM waits; the block then saves, and raises `Terminated`.
+        A function that returns whether a SIGTERM is pending; the block then saves and raises `Terminated`.
     """
     waits = False
 
@@ -137,11 +137,11 @@ def as_called(prog: str) -> str:
 
 
 def prepare_stdout() -> None:
-    """Make the output one that can be written to."""
-    if sys.stdout is None:  # closed by whoever started this
+    """Make sure that stdout can be written to."""
+    if sys.stdout is None:  # closed by the parent process
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")  # a table with a sign that the locale lacks is still a table
+        sys.stdout.reconfigure(errors="replace")  # print a table even if the locale lacks some characters
 
 
 def _fail(sentence: str) -> int:
@@ -150,11 +150,11 @@ def _fail(sentence: str) -> int:
 
 
 def check_new_file(out: Path, suffixes: Iterable[str], overwrite: bool) -> None:
-    """Raise `InputError` where --out is no file that a command may write."""
+    """Raise `InputError` if --out is not a file that a command may write."""
     suffixes = tuple(suffixes)
     if out.suffix not in suffixes:
         raise InputError(f"--out must end in {', '.join(suffixes)}, got {str(out)!r}; choose one of them.")
     if out.exists() and not overwrite:
         raise InputError(f"The file {out} exists; give --overwrite to replace it, or another --out.")
     if not out.parent.is_dir():
-        raise InputError(f"The folder {out.parent} for --out does not exist; make it, or choose another --out.")
+        raise InputError(f"The folder {out.parent} for --out does not exist; create it, or choose another --out.")

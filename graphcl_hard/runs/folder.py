@@ -1,4 +1,4 @@
-"""What a run leaves on disk: a folder whose files are each written whole or not at all."""
+"""The folder of a run, whose files are each written completely or not at all."""
 
 import csv
 import io
@@ -30,10 +30,10 @@ from graphcl_hard.io.file_names import (
 
 
 def check_vacant(path: Path, overwrite: bool, resume: bool = False) -> None:
-    """Raise `InputError` unless a run may be written to the folder; touches nothing.
+    """Raise `InputError` unless a run may be written to the folder; touch nothing.
 
-    It may where there is no such folder, or an empty one, or, with `overwrite`, one that holds a run and nothing else,
-    or, with `resume`, what a run may leave when it is killed.
+    The folder must be missing or empty; with `overwrite` it may have a run in it and nothing else, and with `resume`
+    what a run leaves when it is killed.
     """
     try:
         entries = [entry for entry in path.iterdir() if entry.name != LOCK] if path.exists() else []
@@ -44,27 +44,27 @@ def check_vacant(path: Path, overwrite: bool, resume: bool = False) -> None:
     strange = _strange(path)
     if strange is not None or not (_is_stopped_run(path) if resume else _is_run(path)):
         raise InputError(
-            f"The folder {path} holds something other than a run ({strange or entries[0].name}), which --overwrite "
-            "and --resume do not touch either; choose another --out."
+            f"The folder {path} has something other than a run in it ({strange or entries[0].name}), which "
+            "--overwrite and --resume do not touch either; choose another --out."
         )
     if not (overwrite or resume):
         raise InputError(
-            f"The folder {path} holds a run; give --resume to go on with it, --overwrite to replace it, or another "
+            f"The folder {path} has a run in it; give --resume to continue it, --overwrite to replace it, or another "
             "--out."
         )
 
 
 class RunFolder:
-    """The folder of one run, locked while it is being written; a context manager.
+    """The folder of one run, locked while the run writes to it; a context manager.
 
     Args:
-        path: the folder; it must not exist, or be empty, unless `overwrite` is set.
-        overwrite: replace the run that the folder holds. It is set aside in the subfolder replaced-run until the new
-            run has ended well, and stays there if it does not.
-        resume: go on with what the folder holds.
+        path: the folder, see `check_vacant`.
+        overwrite: whether to replace the run in the folder. It is moved to the subfolder replaced-run until the new run
+            has finished, and stays there if the new run fails.
+        resume: whether to continue the run in the folder.
 
     Raises:
-        InputError: the folder is taken, holds something else, cannot be made, or another run is writing to it.
+        InputError: the folder is not vacant, cannot be made, or another run is writing to it.
     """
 
     def __init__(self, path: Path, overwrite: bool = False, resume: bool = False) -> None:
@@ -75,14 +75,16 @@ class RunFolder:
             self._lock = FileLock(path / LOCK)
             self._lock.acquire(timeout=0)
         except Timeout as error:
-            raise InputError(f"Another run is writing to {path}; wait for its end or choose another --out.") from error
+            raise InputError(
+                f"Another run is writing to {path}; wait until it ends or choose another --out."
+            ) from error
         except OSError as error:
             raise InputError(f"The folder {path} cannot be written: {error.strerror}; choose another --out.") from error
         try:
             check_vacant(path, overwrite, resume)
             if resume:
                 self._put_back()
-                for partial in path.glob(PARTIAL + "*"):  # left by a writer that was killed
+                for partial in path.glob(PARTIAL + "*"):  # of a process that was killed
                     partial.unlink()
             else:
                 self._set_aside()
@@ -93,7 +95,7 @@ class RunFolder:
     def _set_aside(self) -> None:
         old, moving = self.path / REPLACED, self.path / MOVING
         entries = [entry for entry in self.path.iterdir() if entry.name not in (LOCK, REPLACED, MOVING)]
-        if old.exists():  # what is here failed to replace that run
+        if old.exists():  # the files here are of a run that failed to replace it
             for entry in entries:
                 shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
         elif entries or moving.exists():
@@ -103,7 +105,7 @@ class RunFolder:
             moving.rename(old)
 
     def _put_back(self) -> None:
-        """The run that a killed process was setting aside, as it was."""
+        """Restore the run that a process was setting aside when it was killed."""
         moving = self.path / MOVING
         if moving.exists():
             for entry in moving.iterdir():
@@ -130,14 +132,14 @@ class RunFolder:
             partial.write_text(text, encoding="utf-8")
 
     def write_json(self, name: str, content: Mapping[str, Any]) -> None:
-        """Write a JSON file; numbers that JSON lacks (nan, infinity) are refused."""
+        """Write a JSON file; raise ValueError for numbers that JSON does not have (nan, infinity)."""
         self.write_text(name, json.dumps(content, indent=2, allow_nan=False) + "\n")
 
     def read_json(self, name: str) -> dict[str, Any] | None:
-        """What a JSON file holds, or None where there is no such file.
+        """Return the content of a JSON file, or None if there is no such file.
 
         Raises:
-            InputError: it cannot be read, or holds no object.
+            InputError: the file cannot be read, or does not contain an object.
         """
         path = self.path / name
         if not path.exists():
@@ -145,23 +147,25 @@ class RunFolder:
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, RecursionError, ValueError) as error:
-            raise InputError(f"{path} cannot be read: {first_line(error)}; remove it to make it anew.") from error
+            raise InputError(f"{path} cannot be read: {first_line(error)}; remove it, and it is made again.") from error
         if not isinstance(content, dict):
-            raise InputError(f"{path} must hold an object, got {short_repr(content)}; remove it to make it anew.")
+            raise InputError(
+                f"{path} must contain an object, got {short_repr(content)}; remove it, and it is made again."
+            )
         return content
 
     def add_rows(self, name: str, rows: Iterable[Mapping[str, Any]]) -> None:
-        """Add lines to the run's CSV file; the first row names the columns."""
+        """Add rows to the run's CSV file; the first row determines the columns."""
         self._rows += [dict(row) for row in rows]
         text = io.StringIO()
         writer = csv.DictWriter(text, fieldnames=list(self._rows[0]), lineterminator="\n")
         writer.writeheader()
         writer.writerows(self._rows)
-        # The file is written anew each time: it is small, and no reader ever sees half a line.
+        # The whole file is written each time: it is small, and no reader ever sees half a line.
         self.write_text(name, text.getvalue(), sync=False)
 
     def sync(self) -> None:
-        """Wait until the disk has the run's files, also those that were written without waiting."""
+        """Wait until all files of the run are on disk, including those written without waiting."""
         for name in RUN_FILES:
             if (self.path / name).exists():
                 sync_file(self.path / name)
@@ -169,12 +173,14 @@ class RunFolder:
 
 
 def default_folder(dataset: str, now: datetime) -> Path:
-    """Make a new folder under runs/, named by data set and time; no two processes get the same."""
+    """Make a new folder under runs/, named after the data set and the time; no two processes get the same one."""
     stem, runs = f"{Path(dataset).name}-{now:%Y%m%d-%H%M%S}", Path("runs")
     try:
         runs.mkdir(exist_ok=True)
     except FileExistsError:
-        raise InputError("runs must be a folder, for the runs without --out, and is none; remove it.") from None
+        raise InputError(
+            "runs must be a folder, for runs without --out, got a file; remove it or give --out."
+        ) from None
     for number in itertools.count(1):
         folder = runs / (stem if number == 1 else f"{stem}-{number}")
         try:
@@ -194,13 +200,13 @@ def _is_run(folder: Path) -> bool:
 
 
 def _is_stopped_run(folder: Path) -> bool:
-    """Whether a killed run may have left this: it names its settings first."""
+    """Return whether a killed run may have left the folder like this: it writes its settings first."""
     others = [entry.name for entry in folder.iterdir() if not entry.name.startswith((LOCK, PARTIAL))]
     return not others or not {CONFIG, REPLACED, MOVING}.isdisjoint(others)
 
 
 def _strange(folder: Path) -> str | None:
-    """The first thing in a folder that no run writes, or None."""
+    """Return the first entry of a folder that no run writes, or None."""
     for entry in sorted(folder.iterdir()):
         if entry.is_dir() and not entry.is_symlink():
             if entry.name not in (REPLACED, MOVING, LOGS) and not re.fullmatch(r"seed-\d+", entry.name):

@@ -1,4 +1,4 @@
-"""A model, and a training that has not begun, from the settings."""
+"""Build a model, and a training that has not begun, from the settings."""
 
 import copy
 import functools
@@ -25,21 +25,21 @@ from graphcl_hard.training.state import Model, TrainingState
 def build_model(
     config: Config, in_channels: int, batches: Batches | None = None, encoder: GraphEncoder | None = None
 ) -> Model:
-    """The model with the initial weights that the seed fixes.
+    """Build the model, with initial weights that depend only on the seed.
 
     Args:
         config: the settings.
         in_channels: F, width of the node features.
-        batches: the set, which tells `gine` the width of the edges' features and `pna` the degrees; the other encoders
-            need none.
-        encoder: takes the place of the one that the settings name.
+        batches: the data set, from which gine takes the width of the edge features and pna the degrees; other encoders
+            do not need it.
+        encoder: the encoder to use instead of the one that the settings name.
     """
     options: dict[str, Any] = {
         "tau_plus": config.tau_plus,
         "temperature": config.temperature,
         "detach_weights": config.detach_weights,
     }
-    # The seed holds inside this block alone, so that a caller's random numbers go on as they were.
+    # The seed is only set inside this block, so that a caller's random numbers continue as they were.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         encoder = encoder or _build_encoder(config, in_channels, batches)
@@ -51,7 +51,7 @@ def build_model(
         model = InfoGraph(encoder, objective, negative_queue=config.negative_queue)
         if config.method == "infograph":
             return model
-        # Whatever the method, a seed has one untrained encoder, by which all methods are judged.
+        # A seed has the same untrained encoder for all methods, so that they are compared with the same baseline.
         weights = copy.deepcopy(encoder.state_dict())
         other = GraphCL(encoder, functools.partial(nt_xent, **options), negative_queue=config.negative_queue)
         encoder.load_state_dict(weights)
@@ -71,7 +71,7 @@ def _build_encoder(config: Config, in_channels: int, batches: Batches | None) ->
 
 
 def prepare(config: Config, graphs: GraphSource, features: FeatureMap, fabric: Fabric) -> tuple[Batches, TrainingState]:
-    """The set on the device, and a training that has not begun."""
+    """Return the batches of a data set on the device, and the state of a training that has not begun."""
     device, dtype = place(fabric, config)
     batches = make_batches(graphs, features, device, dtype)
     model = build_model(config, features.channels, batches)

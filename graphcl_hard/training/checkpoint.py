@@ -1,4 +1,4 @@
-"""How far a run's training has come, on disk: the last checkpoint and the one before it, each with its own sum."""
+"""Checkpoints of a training: the last one and the one before it, each with its own checksum."""
 
 import json
 from dataclasses import dataclass, field
@@ -18,21 +18,21 @@ from graphcl_hard.training.state import Epoch, TrainingState
 
 @dataclass
 class Progress:
-    """What a training has left so far beside its state."""
+    """The results of a training so far, in addition to its state."""
 
     epochs: list[Epoch] = field(default_factory=list)
     embeddings: dict[int, npt.NDArray[np.floating]] = field(default_factory=dict)
-    """Of the scored epochs, (G, L*H) each; 0 is untrained."""
+    """Embeddings of the scored epochs, (G, L*H) each; epoch 0 is untrained."""
     encoders: dict[int, dict[str, Tensor]] = field(default_factory=dict)
-    """Weights by epoch, where the best epoch's are wanted."""
+    """Weights of each epoch, if those of the best epoch are needed."""
     complaint: str | None = None
-    """What was wrong with the last checkpoint, where the one before it was used."""
+    """Why the last checkpoint was not used, if the one before it was."""
 
 
 def write_checkpoint(folder: Path, state: TrainingState, progress: Progress) -> None:
-    """Write the folder's checkpoint, in safetensors with a SHA-256 of the content; the one that was there is kept too.
+    """Write a checkpoint into the folder, in safetensors with a SHA-256 checksum, and keep the previous one.
 
-    A process killed at any moment leaves at least one of the two whole.
+    A process that is killed at any moment leaves at least one of the two complete.
     """
     tensors = state.to_tensors()
     tensors |= {f"embedding.{epoch}": torch.from_numpy(array) for epoch, array in progress.embeddings.items()}
@@ -47,12 +47,12 @@ def write_checkpoint(folder: Path, state: TrainingState, progress: Progress) -> 
 
 
 def read_checkpoint(folder: Path, state: TrainingState) -> Progress | None:
-    """Put the folder's last whole checkpoint into `state`; None, and an untouched state, where there is none.
+    """Load the folder's last complete checkpoint into `state`; return None, and leave `state`, if there is none.
 
-    A checkpoint that is damaged is removed where the one before it is whole, and `Progress.complaint` says so.
+    A damaged checkpoint is removed if the one before it is complete, and `Progress.complaint` says so.
 
     Raises:
-        InputError: none can be read, or is what was written.
+        InputError: no checkpoint can be read, or all are damaged.
     """
     complaints: list[str] = []
     paths = [path for path in (folder / name for name in CHECKPOINTS) if path.exists()]
@@ -64,7 +64,7 @@ def read_checkpoint(folder: Path, state: TrainingState) -> Progress | None:
             continue
         if complaints:
             progress.complaint = f"The checkpoint {complaints[0]}; the one before it is used, of epoch {state.epoch}."
-            paths[0].unlink()  # the next one written must not push a damaged one into this one's place
+            paths[0].unlink()  # otherwise the next write would move it into the place of the good one
         return progress
     if complaints:
         raise InputError(f"The checkpoint {' and '.join(complaints)}; remove it to start again.")
@@ -72,7 +72,7 @@ def read_checkpoint(folder: Path, state: TrainingState) -> Progress | None:
 
 
 def remove_checkpoints(folder: Path) -> None:
-    """Remove what a finished run needs no more."""
+    """Remove the checkpoints, which a finished run does not need."""
     for name in CHECKPOINTS:
         (folder / name).unlink(missing_ok=True)
 

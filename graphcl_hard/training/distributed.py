@@ -1,7 +1,7 @@
-"""The processes that train one model together: their shares of a batch, and what they tell each other.
+"""Processes that train one model together: their shares of a batch, and their communication.
 
-torchrun starts them, Fabric joins them, and PyTorch's DistributedDataParallel takes the mean of their gradients. Each
-cuts the same whole batch from the same random numbers, and takes a run of its graphs.
+torchrun starts them, Fabric connects them, and PyTorch's DistributedDataParallel averages their gradients. Each process
+selects the same batch from the same random numbers, and takes a contiguous share of its graphs.
 """
 
 from collections.abc import Iterator
@@ -19,25 +19,25 @@ from graphcl_hard.data.batch import GraphBatch
 from graphcl_hard.exceptions import InputError, first_line
 from graphcl_hard.nn.synced_batch_norm import collect, synchronised
 
-# How long the others wait while the first evaluates and writes. That a process died is seen at once, and not by this.
+# How long the others wait while the first evaluates and writes. A dead process is noticed at once, without it.
 PATIENCE = timedelta(days=30)
 
 
 class ProcessLost(InputError):
-    """Another process of the training has ended, or cannot be reached any more."""
+    """Another process of the training has ended or cannot be reached."""
 
 
 class Processes:
-    """This process among all of a training; made by every one of them, once they are joined.
+    """This process and the others of a training; created in every process, once they are connected.
 
     Attributes:
-        rank: this one's number, from 0; the first embeds, evaluates and writes.
-        size: how many they are.
+        rank: number of this process, from 0; the first one embeds, evaluates and writes.
+        size: number of processes.
     """
 
     def __init__(self) -> None:
         self.rank, self.size = dist.get_rank(), dist.get_world_size()
-        # The steps keep the usual timeout, of minutes; this group is for what may take hours.
+        # Steps keep the usual timeout of minutes; this group is for work that may take hours.
         self._patient = dist.new_group(timeout=PATIENCE, backend="gloo")
 
     @property
@@ -46,12 +46,12 @@ class Processes:
         return self.rank == 0
 
     def wait(self) -> None:
-        """Return when all processes have come here."""
+        """Return when all processes have called this."""
         self.total(torch.zeros(1))
 
     @contextmanager
     def first_alone(self) -> Iterator[None]:
-        """The block is done by the first process, and after that by the others."""
+        """Let the first process run the block, and then the others."""
         with self.seeing_losses():
             if not self.is_first:
                 self.wait()
@@ -60,34 +60,34 @@ class Processes:
                 self.wait()
 
     def leave(self) -> None:
-        """The last act of each: end what joins them.
+        """Disconnect; the last call in each process.
 
-        While the interpreter ends, a thread of gloo that still lets go of a tensor would abort the process.
+        Otherwise a gloo thread that releases a tensor while the interpreter exits would abort the process.
         """
         dist.destroy_process_group()
 
     def tell(self, message: Any = None) -> Any:
-        """What the first process passes here, for all; pickled, from process to process."""
+        """Return the message that the first process passes, in all processes; it is pickled between them."""
         messages = [message]
         with self.seeing_losses():
             dist.broadcast_object_list(messages, src=0, group=self._patient)
         return messages[0]
 
     def total(self, value: Tensor) -> Tensor:
-        """The sum of all processes' values, tensors on the CPU of one shape."""
+        """Return the sum over all processes of a CPU tensor, which has the same shape in each."""
         value = value.clone()
         dist.all_reduce(value, group=self._patient)
         return value
 
     @contextmanager
     def training(self, model: Module, sync_batch_norm: bool) -> Iterator[None]:
-        """Around the steps: batch norm sees the whole batch, and a process that is lost is told in one sentence."""
+        """Synchronise batch norm over the whole batch inside the block, and raise `ProcessLost` as `seeing_losses`."""
         with self.seeing_losses(), synchronised(model) if sync_batch_norm else nullcontext():
             yield
 
     @contextmanager
     def seeing_losses(self) -> Iterator[None]:
-        """Where an exchange fails, raise `ProcessLost`."""
+        """Raise `ProcessLost` if a communication inside the block fails."""
         try:
             yield
         except RuntimeError as error:
@@ -96,15 +96,15 @@ class Processes:
                 raise
             reason = first_line(error).rpartition("] ")[2].rstrip(".")
             raise ProcessLost(
-                f"Process {self.rank} of {self.size} (from 0) cannot reach another one any more ({reason}); see what "
-                "that one said last, and continue with `resume=True`."
+                f"Process {self.rank} of {self.size} (from 0) can no longer reach another one ({reason}); see the "
+                "last message of that one, and continue with `resume=True`."
             ) from error
 
     def divide(self, batch: GraphBatch, sync_batch_norm: bool) -> tuple[GraphBatch, "Share"]:
-        """This process's graphs of a whole batch, whose numbers differ by at most 1, and its place among all.
+        """Return this process's part of a batch, and its share; shares differ by at most one graph.
 
         Raises:
-            InputError: batch norm is not synchronised and a process has too few nodes; in all processes alike.
+            InputError: batch norm is not synchronised and a process has too few nodes; raised in all processes.
         """
         share = Share(self.rank, self.size, batch.num_graphs)
         for seen in () if sync_batch_norm else batch.views or (batch,):
@@ -122,12 +122,12 @@ class Share:
     """A process's run of a batch's graphs; what `context.Parts` asks for."""
 
     def __init__(self, rank: int, size: int, num_graphs: int) -> None:
-        # Rounded up, so that of a batch with fewer graphs than processes the first still gets one.
+        # Rounded up, so that the first process gets a graph even if there are fewer graphs than processes.
         self.bounds = [-(-number * num_graphs // size) for number in range(size + 1)]
         self.start, self.stop, self.num_graphs = self.bounds[rank], self.bounds[rank + 1], num_graphs
 
     def gather(self, rows: Tensor) -> Tensor:
-        """(R, D), a row for each graph of the share, to (G, D), those of the whole batch, with their gradients."""
+        """Return the rows (G, D) of the whole batch from those of each share, (R, D), with gradients."""
         whole: Tensor = _Gather.apply(rows, self)
         return whole
 
@@ -137,9 +137,9 @@ class Share:
 
 
 class _Gather(torch.autograd.Function):
-    """All rows to everyone; backward, the sum of everyone's gradients, of which each takes its own rows.
+    """Gather the rows of all processes; backward, sum the gradients of all and take the own rows.
 
-    Both are sums: shares differ in size, which an all-gather does not take, and gloo has no reduce-scatter.
+    Both use all-reduce: shares differ in size, which all-gather does not allow, and gloo has no reduce-scatter.
     """
 
     @staticmethod

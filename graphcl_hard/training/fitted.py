@@ -1,4 +1,4 @@
-"""What fitting an estimator leaves: an encoder and its training, how nodes become inputs, and how it came about."""
+"""The fitted part of an estimator: a model in training, its input features and its history."""
 
 import copy
 import dataclasses
@@ -26,20 +26,20 @@ from graphcl_hard.training.devices import place, training_device
 from graphcl_hard.training.loop import embed, train
 from graphcl_hard.training.state import Epoch, Model, TrainingState
 
-# What building a model from a damaged file's content may raise.
+# Exceptions that building a model from a damaged file may raise.
 DAMAGED = (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
-# PyTorch's generator, which draws the initial weights, is the process's: one model at a time, so that a seed holds.
+# PyTorch's generator, which draws the initial weights, belongs to the process: one model at a time, or seeds mix.
 _one_at_a_time = threading.Lock()
 
 
 class Fitted:
-    """A model in training, and what belongs to it.
+    """A model in training, with its settings, input features and history.
 
     Args:
-        config: the settings that it was built with.
+        config: the settings that the model was built with.
         features: how nodes, and edges for gine, become inputs.
-        state: the model, and how far its training is.
-        history: an `Epoch` for each that is behind it.
+        state: the model and the state of its training.
+        history: an `Epoch` for each epoch so far.
     """
 
     def __init__(self, config: Config, features: FeatureMap, state: TrainingState, history: list[Epoch]) -> None:
@@ -50,18 +50,18 @@ class Fitted:
 
     @classmethod
     def start(cls, data: GraphSource, config: Config) -> "Fitted":
-        """A model with its initial weights, and the features of a set.
+        """Build a model with initial weights, and fit the features of a data set.
 
         Raises:
-            InputError: fewer than 2 graphs, or no inputs at all.
+            InputError: there are fewer than 2 graphs, or no inputs.
         """
         if data.num_graphs < 2:
             raise InputError(f"fit needs at least 2 graphs, got {data.num_graphs}: the others are the negatives.")
         with_edges = config.encoder == "gine"
         if with_edges and (data.num_edges == 0 or data.columns.isdisjoint(PER_EDGE)):
             raise InputError(
-                "The graphs of fit must have edges with labels or attributes, which encoder gine reads, got none; name "
-                "them by edge_label or edge_attr, or take another encoder, such as gin."
+                "The graphs of fit must have edges with labels or attributes, which `encoder=gine` reads, got none; "
+                "name them by `edge_label` or `edge_attr`, or take another encoder, such as gin."
             )
         features = FeatureMap.fit(data, "node_attr" in data.columns, keep_binary=True, with_edges=with_edges)
         if features.channels == 0:
@@ -79,23 +79,23 @@ class Fitted:
         return self.state.model.encoder
 
     def train(self, data: GraphSource, config: Config, epochs: int, on_epoch: Callable[[Epoch], object]) -> None:
-        """Go on for some epochs over a set; what fails leaves all as it was.
+        """Train for more epochs on a data set; if it fails, everything is left as it was.
 
         Raises:
-            InputError: a setting differs that is built into the model, or the graphs have other attributes.
-            TrainingDiverged: the loss, or a weight, is not finite any more.
+            InputError: a setting that is built into the model differs, or the graphs have other attributes.
+            TrainingDiverged: the loss or a weight is no longer finite.
         """
         for name, rule in RULES.items():
             built, given = getattr(self.config, name), getattr(config, name)
             if not rule.refit and built != given:
                 raise InputError(
-                    f"`{name}` cannot change from {built!r} to {given!r} once a model is fitted; fit anew, without "
-                    "warm_start."
+                    f"`{name}` cannot change from {built!r} to {given!r} once a model is fitted; fit again without "
+                    "`warm_start`."
                 )
         before = {name: tensor.clone() for name, tensor in self.state.to_tensors().items()}, self.state.epoch
         history = copy.copy(self.history)
         if self.state.model.queue is not None:
-            self.state.model.queue.clear()  # the numbers of these graphs may mean others than before
+            self.state.model.queue.clear()  # these may be other graphs, with the same numbers
         for group in self.state.optimizer.param_groups:
             group["lr"] = config.lr
 
@@ -113,13 +113,13 @@ class Fitted:
             raise
 
     def embed(self, data: GraphSource, batch_size: int) -> npt.NDArray[np.floating]:
-        """The graph embeddings of a set, (G, L*H)."""
+        """Return the graph embeddings of a data set, (G, L*H)."""
         parameter = next(self.encoder.parameters())
         batches = make_batches(data, self.features, parameter.device, parameter.dtype)
         return embed(self.encoder, batches, batch_size)
 
     def save(self, path: Path, params: Mapping[str, Any]) -> None:
-        """Write all of it, and the estimator's parameters, into one file, atomically.
+        """Write everything, with the parameters of the estimator, into one file, atomically.
 
         Raises:
             InputError: a label of the graphs is neither a string nor a number.
@@ -138,7 +138,7 @@ class Fitted:
 
     @classmethod
     def load(cls, path: Path) -> tuple["Fitted", dict[str, Any]]:
-        """What `save` wrote, on the CPU, and the estimator's parameters."""
+        """Load from a file of `save`, on the CPU; return the parameters of the estimator too."""
         tensors, text = read_checksummed(path, "estimator")
         content = json.loads(text)
         features = FeatureMap.from_dict(content["features"])
@@ -153,7 +153,7 @@ class Fitted:
             with torch.device("meta"):  # so that sizes in a damaged file ask for no memory
                 wanted = {f"model.{name}": tensor.shape for name, tensor in make().state_dict().items()}
             if wanted != {name: tensor.shape for name, tensor in tensors.items() if name.startswith("model.")}:
-                raise ValueError("its weights are not of the sizes that its settings say")
+                raise ValueError("its weights do not have the sizes of its settings")
             model = make()
         model.to(torch.float64 if config.precision == "64-true" else torch.float32)
         fitted = cls(config, features, TrainingState(model, config), [Epoch(**row) for row in content["history"]])
@@ -162,5 +162,5 @@ class Fitted:
 
 
 def _tuples(plain: Mapping[str, Any]) -> dict[str, Any]:
-    """Lists are tuples that went through JSON."""
+    """Return the values with tuples in place of lists, into which JSON turned them."""
     return {name: tuple(value) if isinstance(value, list) else value for name, value in plain.items()}

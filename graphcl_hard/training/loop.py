@@ -1,4 +1,4 @@
-"""The training loop: from a model and a set of graphs to a trained encoder and its embeddings."""
+"""The training loop, and the embeddings of a trained encoder."""
 
 import dataclasses
 import time
@@ -26,11 +26,11 @@ from graphcl_hard.training.state import Epoch, Model, TrainingState
 
 
 class TrainingDiverged(InputError):
-    """The loss, or a weight, stopped being a finite number."""
+    """The loss or a weight is no longer finite."""
 
 
 def epoch_batches(batches: Batches, config: Config, generator: torch.Generator) -> Iterator[GraphBatch]:
-    """The batches of an epoch, with what the method needs of each: a sample of nodes, or two views."""
+    """Yield the batches of an epoch, with a sample of nodes or two views if the method needs them."""
     for batch in batches.shuffled(config.batch_size, generator, config.nodes_per_graph):
         if config.method == "graphcl":
             yield with_views(batch, config.views, config.view_strengths, generator)
@@ -48,19 +48,19 @@ def train(
 ) -> None:
     """Train a model in place, from the state's epoch to the last.
 
-    With `processes` each calls this with the same state, whole set and settings, and each ends with the same weights:
-    those of a single process, up to rounding.
+    With `processes`, each process calls this with the same state, data set and settings, and each ends with the same
+    weights: those of a single process, up to rounding.
 
     Args:
-        state: the model and how far it is; its `epoch` counts up.
-        batches: the set, on the fabric's device.
+        state: the model and its state; its `epoch` counts up.
+        batches: the data set, on the fabric's device.
         config: epochs, batch size, views, beta and its schedule.
         fabric: device and precision.
-        on_epoch: called at the end of each epoch, when the model holds that epoch's weights.
-        processes: that train together; None: this one alone.
+        on_epoch: function that is called at the end of each epoch, when the model has that epoch's weights.
+        processes: the processes that train together; None: only this one.
 
     Raises:
-        TrainingDiverged: a loss or a weight is not finite; names the epoch and the step.
+        TrainingDiverged: a loss or a weight is not finite; the message names the epoch and the step.
         ProcessLost: another process has ended.
     """
     with nullcontext() if processes is None else processes.training(state.model, config.sync_batch_norm):
@@ -79,7 +79,7 @@ def follow(config: Config, graphs: GraphSource, features: FeatureMap, processes:
             try:
                 train(state, batches, one, fabric, lambda _: None, processes)
             except TrainingDiverged:
-                return  # in all processes; the first writes it down and says so
+                return  # in all processes; the first one records and reports it
 
 
 def _train(
@@ -95,7 +95,7 @@ def _train(
     for epoch in range(state.epoch + 1, config.epochs + 1):
         beta = beta_schedule(epoch - 1, config.epochs, config.beta, config.beta_schedule)
         if processes is not None:
-            processes.wait()  # for the first, which embeds and writes between epochs
+            processes.wait()  # for the first process, which embeds and writes between epochs
         start = time.perf_counter()
         model.train()
         rows, anchors = [], []
@@ -108,12 +108,12 @@ def _train(
                 model.check(batch)
                 part, share = processes.divide(batch, config.sync_batch_norm)
                 loss, diagnostics = stepping(part, beta, share)
-                # The batch's loss is the sum of the processes'; DDP takes the mean of their gradients.
+                # The loss of the batch is the sum over processes, but DDP takes the mean of their gradients.
                 fabric.backward(loss * processes.size)
             optimizer.step()
             rows.append(torch.stack([loss.detach(), *diagnostics]))  # (4,)
             anchors.append(batch.batch.numel() if batch.views is None else batch.num_graphs)
-        # One look at the numbers an epoch: a look at each step would make a GPU wait.
+        # The numbers are read once per epoch: reading them in each step would synchronise the GPU.
         table = torch.stack(rows).double().cpu()  # (steps, 4)
         if processes is not None:
             table = processes.total(table)
@@ -127,11 +127,12 @@ def _train(
 
 @torch.no_grad()
 def calibrate(encoder: Module, batches: Batches, config: Config, fabric: Fabric) -> None:
-    """Move the running statistics of batch norm as `train` moves them, and nothing else.
+    """Update the running statistics of batch norm as `train` does, and nothing else.
 
-    An encoder that was never trained has the statistics 0 and 1, which fit no data. Training moves them in passing, and
-    scores rise or fall without anything being learnt; this is the control that tells the two apart. It sees the batches
-    of a training with the same settings, or their views, in the same order, so it equals one with a learning rate of 0.
+    An encoder that was never trained has the statistics 0 and 1, which fit no data. Training updates them on the way,
+    so that scores rise or fall without anything being learnt; this control separates the two effects. It sees the
+    batches, or their views, of a training with the same settings, in the same order, so it equals a training with a
+    learning rate of 0.
     """
     generator = torch.Generator().manual_seed(config.seed)
     encoder.train()
@@ -146,7 +147,7 @@ def calibrate(encoder: Module, batches: Batches, config: Config, fabric: Fabric)
 def embeddings(
     encoder: Module, batches: Batches, batch_size: int, progress: Callable[[int], object] | None = None
 ) -> Iterator[npt.NDArray[np.floating]]:
-    """The graph embeddings of the whole set in evaluation mode, batch by batch, (B, L*H), in the order of the set.
+    """Yield the graph embeddings of a data set in evaluation mode, batch by batch, (B, L*H), in its order.
 
     `progress` is called with the number of graphs done.
     """
@@ -163,7 +164,7 @@ def embeddings(
 
 
 def embed(encoder: Module, batches: Batches, batch_size: int) -> npt.NDArray[np.floating]:
-    """Those of `embeddings` in one array, (G, L*H)."""
+    """Return the graph embeddings of a data set in one array, (G, L*H)."""
     return np.concatenate(list(embeddings(encoder, batches, batch_size)))
 
 

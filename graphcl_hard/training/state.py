@@ -14,30 +14,30 @@ Model = InfoGraph | GraphCL
 
 
 class Epoch(NamedTuple):
-    """One line of metrics.csv."""
+    """The results of one epoch, a line of metrics.csv."""
 
     epoch: int
     """From 1."""
     beta: float
-    """The hardness in it, as `beta_schedule` gives it."""
+    """Hardness in this epoch, from `beta_schedule`."""
     loss: float
-    """Mean over the nodes of the epoch's batches; GraphCL's over the graphs."""
+    """Mean loss over the nodes of all batches; for GraphCL over the graphs."""
     effective_negatives: float
-    """Mean, over the same, of the effective number of negatives as a share of all, in [0, 1]."""
+    """Mean effective number of negatives, as a share of all negatives, in [0, 1]."""
     positive_score: float
-    """Mean score of the positives."""
+    """Mean score of the positive pairs."""
     negative_score: float
-    """Unweighted mean score of the negatives."""
+    """Unweighted mean score of the negative pairs."""
     seconds: float
-    """Wall time of the epoch's steps."""
+    """Wall time of the steps in seconds."""
 
 
 class TrainingState:
-    """All that the next epoch depends on: the model, Adam, the random numbers of the batches, and the epoch.
+    """Everything that the next epoch depends on: model, optimizer, generator of the batches, and epoch.
 
     Args:
-        model: on the device that it is trained on; trained in place.
-        config: learning rate and seed.
+        model: the model, on the device on which it is trained in place.
+        config: the settings, of which the learning rate and the seed are used.
     """
 
     def __init__(self, model: Model, config: Config) -> None:
@@ -49,7 +49,7 @@ class TrainingState:
         self.epoch = 0
 
     def to_tensors(self) -> dict[str, Tensor]:
-        """The state but the epoch, name -> tensor on the CPU; the tensors are shared where they lie there."""
+        """Return the state without the epoch, by name, on the CPU; tensors that are there already are shared."""
         tensors = {f"model.{name}": tensor for name, tensor in self.model.state_dict().items()}
         for index, moments in self.optimizer.state_dict()["state"].items():
             tensors |= {f"adam.{index}.{name}": tensor for name, tensor in moments.items()}
@@ -57,7 +57,7 @@ class TrainingState:
         return {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
 
     def load_tensors(self, tensors: Mapping[str, Tensor], epoch: int) -> None:
-        """Take the state that `to_tensors` gave after an epoch; training goes on with the next."""
+        """Load the state that `to_tensors` returned after an epoch; training continues with the next one."""
         weights: dict[str, Tensor] = {}
         moments: dict[int, dict[str, Tensor]] = {}
         for key, tensor in tensors.items():

@@ -1,4 +1,4 @@
-"""What a person should know of a training that did not fail, and whose line of code a warning points at."""
+"""Warnings about a training that did not fail."""
 
 from collections.abc import Iterable
 from typing import Protocol
@@ -7,7 +7,7 @@ FEW_GRAPHS = 16
 
 
 class _Epoch(Protocol):
-    """What is looked at of a `training.Epoch`."""
+    """The attributes of `training.state.Epoch` that are used."""
 
     @property
     def beta(self) -> float: ...
@@ -17,21 +17,23 @@ class _Epoch(Protocol):
 
 
 def caution(graphs: int, batch_size: int, method: str, epochs: Iterable[_Epoch], queue: int = 0) -> str | None:
-    """A sentence on what makes a training pointless without making it fail, or None; the first that holds of:
+    """Return a sentence about what makes a training pointless without making it fail, or None.
 
-    - a batch has fewer than 16 graphs, and no queue as many others, so that there are few negatives;
-    - a queue was asked for, and the whole set is one batch, so that there is nothing to keep;
-    - the weights leave fewer than 2 negatives effective;
-    - the weights are all alike though beta is not 0.
+    The first condition that holds counts:
 
-    What concerns the weights is of the epoch with the largest beta, of several the last.
+    - a batch has fewer than 16 graphs, and no queue makes up for it, so that there are few negatives;
+    - a queue is used and the whole data set is one batch, so that the queue is empty;
+    - the weights leave fewer than 2 effective negatives;
+    - the weights are all alike although beta is not 0.
+
+    The weights are those of the epoch with the largest beta, or of the last of these.
 
     Args:
-        graphs: in the set.
-        batch_size: graphs in a batch.
-        method: "infograph", whose negatives are the other graphs of the batch, or "graphcl", their two views each.
-        epochs: those of the training; without any there is nothing to be cautious of.
-        queue: how many summaries of earlier batches are more negatives at most.
+        graphs: number of graphs in the data set.
+        batch_size: number of graphs in a batch.
+        method: "infograph", whose negatives are the other graphs of the batch, or "graphcl": two views of each.
+        epochs: the epochs of the training; without any there is no warning.
+        queue: largest number of summaries of earlier batches that serve as additional negatives.
     """
     hardest = max(reversed(list(epochs)), key=lambda epoch: epoch.beta, default=None)
     if hardest is None:
@@ -48,5 +50,5 @@ def caution(graphs: int, batch_size: int, method: str, epochs: Iterable[_Epoch],
     if hardest.beta > 0 and share * negatives < 2:
         return f"The weights leave {share * negatives:.2g} of {negatives} negatives effective; lower beta."
     if hardest.beta > 0 and share > 1 - 1e-4:
-        return "The weights of the negatives are all alike; a larger beta would tell them apart."
+        return "The weights of the negatives are all alike; a larger beta would distinguish them."
     return None

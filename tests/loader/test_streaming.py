@@ -216,7 +216,7 @@ def test_a_set_without_classes_needs_no_evaluation(tmp_path, toy, capsys):
     write_shards(tmp_path / "set", [dataclasses.replace(toy, y=toy.y * 0)], "bare")
     words = ["--dataset", str(tmp_path / "set"), "--hidden-channels", "4", "--epochs", "1", "--quiet"]
     assert main([*words, "--out", str(tmp_path / "run")]) == 2
-    assert capsys.readouterr().err == "error: bare has no classes to evaluate by; give --no-evaluate to train alone.\n"
+    assert capsys.readouterr().err == "error: bare has no classes to evaluate with; give --no-evaluate to only train.\n"
     assert not (tmp_path / "run").exists()
     assert main([*words, "--no-evaluate", "--out", str(tmp_path / "run")]) == 0
     assert main([*words, "--no-evaluate", "--protocol", "best-epoch"]) == 2

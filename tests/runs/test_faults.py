@@ -352,7 +352,7 @@ def test_sigterm_saves_the_last_whole_epoch_and_ends_with_143(tmp_path):
         process.send_signal(signal.SIGTERM)
     _, error = process.communicate(timeout=300)
     assert process.returncode == 143
-    assert error == f"stopped by SIGTERM: {out} holds what was finished.\n"
+    assert error == f"stopped by SIGTERM: {out} has the results so far.\n"
     done = rows(out)
     assert 5 <= done < 60
     result = json.loads((out / "result.json").read_text())

@@ -59,7 +59,7 @@ def test_a_run_is_replaced_only_when_asked(tmp_path):
         folder.write_text(file_names.CONFIG, "beta: 1\n")
         folder.write_text(file_names.RESULT, "{}")
         (folder.path / "seed-0").mkdir()
-    with pytest.raises(InputError, match=r"run holds a run; give --resume"):
+    with pytest.raises(InputError, match=r"run has a run in it; give --resume"):
         RunFolder(tmp_path / "run")
     assert (tmp_path / "run" / file_names.CONFIG).read_text() == "beta: 1\n"
     with RunFolder(tmp_path / "run", overwrite=True) as folder:
@@ -110,7 +110,7 @@ def test_a_run_that_is_set_aside_survives_a_kill_at_any_renaming(tmp_path, monke
     assert len(calls) == min(stop + 1, 4)
     monkeypatch.undo()
     assert stop == 4 or {entry.read_text() for entry in path.rglob("*") if entry.is_file()} == set(before.values())
-    with pytest.raises(InputError, match="holds a run; give --resume"):
+    with pytest.raises(InputError, match="has a run in it; give --resume"):
         RunFolder(path)
     if resume and stop < 4:
         with RunFolder(path, resume=True):
@@ -146,7 +146,7 @@ def test_a_config_file_alone_is_no_run(tmp_path):
 @pytest.mark.parametrize("overwrite", [False, True])
 def test_a_folder_with_other_things_is_never_touched(tmp_path, overwrite):
     (tmp_path / "thesis.tex").write_text("years of work")
-    with pytest.raises(InputError, match=r"holds something other than a run \(thesis.tex\)"):
+    with pytest.raises(InputError, match=r"has something other than a run in it \(thesis.tex\)"):
         RunFolder(tmp_path, overwrite)
     assert os.listdir(tmp_path) == ["thesis.tex"]
 
@@ -191,7 +191,7 @@ def test_default_folders_are_new_each_time(tmp_path, monkeypatch):
 def test_a_default_folder_that_cannot_be_is_refused(tmp_path, monkeypatch, link):
     monkeypatch.chdir(tmp_path)
     Path("runs").symlink_to("gone/far") if link else Path("runs").write_text("mine")
-    with pytest.raises(InputError, match="runs must be a folder, for the runs without --out"):
+    with pytest.raises(InputError, match="runs must be a folder, for runs without --out"):
         run_folder.default_folder("MUTAG", datetime(2026, 1, 2))
 
 

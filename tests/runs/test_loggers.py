@@ -134,7 +134,7 @@ def test_what_is_no_log_is_not_replaced(tmp_path, capsys):
     assert main([*SMALL, "--logger", "csv", "--out", str(out)]) == 0
     (out / "logs" / "thesis.tex").write_text("mine")
     assert main([*SMALL, "--overwrite", "--out", str(out)]) == 2
-    assert "holds something other than a run (logs/thesis.tex)" in capsys.readouterr().err
+    assert "has something other than a run in it (logs/thesis.tex)" in capsys.readouterr().err
 
 
 def test_a_run_goes_on_with_its_logger(tmp_path, capsys):

@@ -175,7 +175,7 @@ def test_a_finished_run_is_left_alone_and_other_settings_are_refused(tmp_path, c
     assert {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in out.iterdir()} == before
     (out / "thesis.tex").write_text("mine")
     assert main(words) == 2
-    assert "holds something other than a run (thesis.tex)" in capsys.readouterr().err
+    assert "has something other than a run in it (thesis.tex)" in capsys.readouterr().err
 
 
 @pytest.mark.slow
@@ -205,7 +205,7 @@ def test_what_no_run_left_is_refused_in_a_sentence(tmp_path, capsys):
     out.mkdir()
     (out / "result.json").write_text('{"accuracy": 1}')
     assert main(words) == 2
-    assert "holds something other than a run (result.json)" in capsys.readouterr().err
+    assert "has something other than a run in it (result.json)" in capsys.readouterr().err
     (out / "result.json").unlink()
     assert main(words) == 0
     for text, sentence in (("", "result.json cannot be read"), ("[1]", "result.json must hold an object, got [1]")):

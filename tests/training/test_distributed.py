@@ -149,7 +149,7 @@ def work(rank, size, folder, port):
     processes.wait()
     if rank == 1:
         os._exit(0)  # without a word
-    with pytest.raises(ProcessLost, match=rf"Process {rank} of {size} \(from 0\) cannot reach another one any more"):
+    with pytest.raises(ProcessLost, match=rf"Process {rank} of {size} \(from 0\) can no longer reach another one"):
         a_training(BASE, processes)
     os._exit(0)  # what joined them is broken, and cannot be left as `Processes.leave` does
 
