@@ -16,7 +16,7 @@ from graphcl_hard.losses.local_global import local_global_jsd
 from graphcl_hard.losses.weights import effective_negatives, hard_negative_weights
 
 FOLDER = Path(__file__).parent / "pictures"
-# Okabe and Ito's colours, told apart whatever colours a reader sees; the dashes say it again.
+# Okabe and Ito's colours, which colour-blind readers can distinguish; the dashes repeat the distinction.
 LINES = (("#000000", "-"), ("#0072B2", "--"), ("#D55E00", "-."), ("#009E73", ":"), ("#CC79A7", (0, (6, 2, 1, 2, 1, 2))))
 POSITIVE = 2.0
 
@@ -44,7 +44,7 @@ def debiasing(axes: Axes, beta: float) -> None:
     false = torch.full((10,), POSITIVE, dtype=torch.float64)
     hard = {"beta": beta, "score_scale": "none"}
     curves: Mapping[str, tuple[Tensor, float]] = {
-        "true negatives alone": (false[:0], 0.0),
+        "true negatives": (false[:0], 0.0),
         "with a tenth false, tau_plus 0": (false, 0.0),
         "with a tenth false, tau_plus 0.1": (false, 0.1),
     }

@@ -1,13 +1,13 @@
-"""Images: a small CNN learns handwritten digits without labels from two random views of each, under `nt_xent`.
+"""Images: train a small CNN on handwritten digits without labels, with two random views of each digit and `nt_xent`.
 
-    python examples/images.py              writes examples/results/images.md and .csv; 11 minutes on a busy core
+    python examples/images.py              write examples/results/images.md and .csv; 11 minutes on a busy core
 
-What it shows: the same objective that takes graphs takes images. *uniform* is SimCLR's (Chen, Kornblith, Norouzi,
-Hinton, ICML 2020), *debiased* corrects for negatives of the anchor's own class (Chuang et al., NeurIPS 2020), *hard*
-also weights the negatives by their hardness (Robinson et al., ICLR 2021, which has images, sentences and graphs). The
-data are scikit-learn's digits, 1,797 images of 8 x 8 pixels. Each seed draws a split, an initial CNN and the order of
-batches, the same for all objectives. Training sees the training images alone, and no label; probes on the frozen
-embedding do. Beta 1 and prior 0.1, a class in ten, were set beforehand; nothing was tuned.
+The objective for graphs also works for images. *uniform* is SimCLR's objective (Chen, Kornblith, Norouzi, Hinton, ICML
+2020), *debiased* corrects for negatives of the anchor's own class (Chuang et al., NeurIPS 2020), and *hard* also
+weights the negatives by their hardness (Robinson et al., ICLR 2021, on images, sentences and graphs). The data are
+scikit-learn's digits, 1,797 images of 8 x 8 pixels. Each seed draws a split, an initial CNN and the order of batches,
+the same for all objectives. Training sees only the training images and no labels; probes on the frozen embedding use
+labels. Beta 1 and prior 0.1, one class in ten, were set beforehand; nothing was tuned.
 """
 
 import math

@@ -1,14 +1,14 @@
-"""Molecules: SMILES to graphs to vectors, learnt without labels, to an activity (the extra [molecules]: RDKit).
+"""Molecules: predict an activity from SMILES, with vectors learnt without labels (the extra [molecules]: RDKit).
 
-    python examples/molecules.py           writes examples/results/molecules.md and .csv; 6 minutes on a busy core
+    python examples/molecules.py           write examples/results/molecules.md and .csv; 6 minutes on a busy core
 
-What it shows: `HardInfoGraph` (InfoGraph: Sun et al., ICLR 2020; hard, debiased negatives: Robinson et al., ICLR 2021)
-as a step before any regression. The molecules are those of RDKit's Free-Wilson example: 1,017, nearly all sulfonamides,
-with an activity from ChEMBL (CHEMBL2321810, CC BY-SA 3.0), 4.3 to 9.2 on the log scale; RDKit tells no more of it.
-Atoms are what PyTorch Geometric's `from_smiles` says of them, one-hot; kinds of bonds are not used. In every fold,
-encoder and regression see the training molecules alone, and the encoder no activity.
-Beside the trained encoders: the untrained one; *batch norm only*, in which nothing but batch norm's statistics moves;
-and counts of Morgan fragments. Settings are the package's defaults; nothing was tuned.
+`HardInfoGraph` (InfoGraph: Sun et al., ICLR 2020; hard, debiased negatives: Robinson et al., ICLR 2021) serves as a
+step before a regression. The molecules are those of RDKit's Free-Wilson example: 1,017, nearly all sulfonamides, with
+an activity from ChEMBL (CHEMBL2321810, CC BY-SA 3.0), 4.3 to 9.2 on the log scale; RDKit does not describe it further.
+Atom features are those of PyTorch Geometric's `from_smiles`, one-hot; bond types are not used. In every fold, encoder
+and regression see only the training molecules, and the encoder sees no activity. Baselines are the untrained encoder,
+*batch norm only*, in which only batch norm's statistics are updated, and counts of Morgan fragments. Settings are the
+package's defaults; nothing was tuned.
 """
 
 import csv

@@ -1,10 +1,10 @@
-"""Your own graphs: networkx graphs to clusters in 20 lines, without a label anywhere.
+"""Your own graphs: cluster networkx graphs in 20 lines, without any labels.
 
     python examples/own_graphs.py          a few seconds
 
-What it shows: `HardInfoGraph` (InfoGraph: Sun et al., ICLR 2020; hard, debiased negatives: Robinson et al., ICLR 2021)
-takes any list of networkx graphs. Here they are of three kinds, 40 each: preferential attachment, small world, random.
-Nothing but the adjusted Rand index at the end, 1 for the kinds themselves and about 0 for chance, knows the kinds.
+`HardInfoGraph` (InfoGraph: Sun et al., ICLR 2020; hard, debiased negatives: Robinson et al., ICLR 2021) accepts any
+list of networkx graphs. Here there are three kinds with 40 graphs each: preferential attachment, small world, random.
+Only the adjusted Rand index at the end (1 for a perfect clustering, about 0 for chance) uses the kinds.
 """
 
 import networkx as nx
@@ -17,10 +17,10 @@ from graphcl_hard import HardInfoGraph
 
 
 def main(seed: int = 0) -> None:
-    """Make graphs, learn vectors, cluster them.
+    """Make graphs, learn vectors, and cluster them.
 
     Args:
-        seed: Of the graphs, the encoder and the clusters.
+        seed: Seed of the graphs, the encoder and the clusters.
     """
     kinds = {
         "preferential": lambda s: nx.barabasi_albert_graph(30, 2, seed=s),

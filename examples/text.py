@@ -1,14 +1,14 @@
-"""Sentences: a bag of word vectors learns from two dropout views of each sentence, under `nt_xent`.
+"""Sentences: train a bag of word vectors with two dropout views of each sentence and `nt_xent`.
 
-    python examples/text.py                writes examples/results/text.md and .csv; 7 minutes on a busy core
+    python examples/text.py                write examples/results/text.md and .csv; 7 minutes on a busy core
 
-What it shows: the same objective that takes graphs takes sentences, with dropout, here of whole words, as the only
-augmentation (SimCSE: Gao, Yao, Chen, EMNLP 2021). *uniform* is SimCSE's objective, *debiased* and *hard* are those of
-Robinson et al. (ICLR 2021, which has images, sentences and graphs). The corpus is there already: the prose of SciPy's
-docstrings (BSD licence), of eight modules; the probes tell the module from a frozen vector. Training and test part have
-no function in common, and a sentence that two functions have is left out. Each seed draws a split, initial words and
-the order of batches, the same for all objectives; training sees the training sentences alone, and no label. Rates,
-epochs and dropout were chosen for *uniform* on another seed (100); beta and prior were not chosen on these data.
+The objective for graphs also works for sentences, with dropout, here of whole words, as the only augmentation (SimCSE:
+Gao, Yao, Chen, EMNLP 2021). *uniform* is SimCSE's objective, *debiased* and *hard* are those of Robinson et al. (ICLR
+2021, on images, sentences and graphs). The corpus needs no download: it is the prose of SciPy's docstrings (BSD
+licence) in eight modules, and the probes predict the module from a frozen vector. The training and test parts share no
+function, and a sentence that occurs in two functions is left out. Each seed draws a split, initial words and the order
+of batches, the same for all objectives. Training sees only the training sentences and no labels. Rates, epochs and
+dropout were chosen for *uniform* on another seed (100); beta and prior were not chosen on these data.
 """
 
 import importlib

@@ -57,7 +57,10 @@ def released_jsd(
     positive = scores.gather(1, own).squeeze(1)  # (N,)
     masked = scores.scatter(1, own, 0.0)  # (N, G)
 
-    largest = masked.abs().amax() if masked.numel() else masked.sum()  # (); a part may be empty
+    largest = masked.sum()  # (), 0 where a part is empty
+    if masked.numel():
+        low, high = masked.aminmax()
+        largest = torch.where(high >= -low, high, -low)  # as in max(max, |min|), the first takes the gradient of a tie
     if parts is not None:
         # A row for each of the part's graphs, as `gather` takes them: so every part's loss moves the largest score.
         largest = parts.gather(largest.expand(parts.stop - parts.start, 1)).amax()
