@@ -21,14 +21,12 @@ from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
 from graphcl_hard.config import Scale
-from graphcl_hard.evaluation.checks import check_embeddings, check_folds, check_settings, rescale
+from graphcl_hard.evaluation.checks import Floats, Ints, check_embeddings, check_folds, check_settings, rescale
 from graphcl_hard.evaluation.probes import Probe, find_probe
 from graphcl_hard.evaluation.statistics import corrected_interval
 from graphcl_hard.exceptions import InputError
 
 INNER_FOLDS = 5  # fewer if the smallest class of the training part has fewer graphs
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 
 
 class Summary(NamedTuple):

@@ -5,16 +5,13 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 from sklearn import config_context
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.svm import SVC, LinearSVC
 
+from graphcl_hard.evaluation.checks import Floats, Ints
 from graphcl_hard.exceptions import InputError
-
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 
 
 def svm_predictions(train: Floats, labels: Ints, test: Floats, grid: Sequence[float]) -> Iterator[Ints]:
