@@ -21,7 +21,7 @@ from sklearn.svm import SVC, LinearSVC
 from graphcl_hard.evaluation import cross_validation as evaluation
 from graphcl_hard.evaluation import statistics
 from graphcl_hard.evaluation.cross_validation import cross_validate
-from graphcl_hard.evaluation.probes import C_GRID, NEIGHBOURS_GRID
+from graphcl_hard.evaluation.probes import C_GRID, NEIGHBOURS_GRID, PROBES
 from graphcl_hard.exceptions import InputError
 
 REFERENCES = {
@@ -33,7 +33,7 @@ REFERENCES = {
 
 
 def blobs(graphs, columns=4, classes=2, signal=4.0, seed=0):
-    """Classes along the first column, `signal` standard deviations apart; all classes of about the same size."""
+    """Return points with classes `signal` standard deviations apart in the first column, of about the same size."""
     rng = np.random.default_rng(seed)
     y = rng.permutation(np.arange(graphs) % classes)
     x = rng.normal(size=(graphs, columns))
@@ -42,7 +42,7 @@ def blobs(graphs, columns=4, classes=2, signal=4.0, seed=0):
 
 
 def sum_pooled(graphs, columns=24, classes=2, seed=0):
-    """Like sum-pooled ReLU features: heavy-tailed, non-negative, collinear, a dead column and repeated graphs."""
+    """Return features like sum-pooled ReLU: heavy-tailed, non-negative, collinear, a dead column, repeated graphs."""
     rng = np.random.default_rng(seed)
     size = np.exp(rng.normal(3, 0.8, graphs))
     latent = rng.dirichlet(np.ones(4), graphs) * size[:, None]
@@ -50,7 +50,7 @@ def sum_pooled(graphs, columns=24, classes=2, seed=0):
     x[:, 0] = 0
     score = np.log(size) + 3 * latent[:, 0] / size + rng.logistic(size=graphs)
     y = np.digitize(score, np.quantile(score, np.arange(1, classes) / classes))
-    x[: graphs // 4] = x[-(graphs // 4) :]  # repeats, half of them with other labels
+    x[: graphs // 4] = x[-(graphs // 4) :]  # repeated rows, half of them with different labels
     return x.astype(np.float32), y
 
 
@@ -58,7 +58,7 @@ X, Y = blobs(40)
 
 
 def grid_search(x, y, folds, repeats, seed, probe="svm"):
-    """What scikit-learn alone gives for each fold: lists of accuracy, macro-F1, chosen parameter, inner accuracy."""
+    """Return accuracy, macro-F1, chosen parameter and inner accuracy of each fold, from scikit-learn only."""
     model, parameter, grid = REFERENCES[probe]
     x = np.asarray(x, dtype=np.float64)
     rows = []
@@ -105,7 +105,7 @@ def test_shared_kernel_svm_equals_plain_grid_search(data, folds, repeats, seed):
 
 def test_ties_go_to_the_smallest_c_as_in_grid_search():
     chosen = assert_equal_to_grid_search(*blobs(60, columns=2, signal=30.0), 3, 1, 0)
-    assert max(chosen) < 1e3  # every C from some point on is right everywhere, so a last-best rule would take 1e3
+    assert max(chosen) < 1e3  # all large C are right everywhere, so choosing the last best would give 1e3
 
 
 def test_constant_embedding_equals_grid_search():
@@ -130,7 +130,7 @@ def test_inner_folds_follow_the_smallest_class():
 def test_knn_never_asks_for_more_neighbours_than_rows():
     x, y = blobs(16, signal=8.0)
     result = cross_validate(x, y, probe="knn", folds=4, repeats=1)["embeddings"]
-    assert result.chosen.max() <= 9  # of 12 rows a training part, inner folds fit on 9 or 10
+    assert result.chosen.max() <= 9  # inner folds fit on 9 or 10 of the 12 rows of a training part
 
 
 def test_planted_signal_is_found_and_shuffled_labels_give_chance():
@@ -145,9 +145,9 @@ def test_planted_signal_is_found_and_shuffled_labels_give_chance():
 
 @pytest.mark.parametrize("probe", ["svm", "knn"])
 def test_scaler_and_kernel_see_only_the_rows_that_are_fitted(probe, monkeypatch):
-    """Every StandardScaler.fit gets a part of a training part: never a row that it will be judged on."""
+    """Every StandardScaler is fitted on part of a training part, never on a row of the test fold."""
     x, y = blobs(60)
-    x[:, 3] = np.arange(60)  # names the row
+    x[:, 3] = np.arange(60)  # identifies the row
     fitted = []
     plain_fit = StandardScaler.fit
 
@@ -166,7 +166,7 @@ def test_scaler_and_kernel_see_only_the_rows_that_are_fitted(probe, monkeypatch)
 
 
 def test_huge_test_rows_do_not_move_the_scores_of_the_others():
-    """With the scaler fitted on test rows, one far outlier would squash all columns and lose the signal."""
+    """If the scaler were fitted on test rows, one far outlier would squash all columns and hide the signal."""
     x, y = blobs(60, columns=2, signal=6.0)
     outlier = 5
     x[outlier] = 1e9
@@ -177,12 +177,12 @@ def test_huge_test_rows_do_not_move_the_scores_of_the_others():
 
 
 def test_parameter_is_chosen_without_the_test_labels():
-    """Flipping every test label of a fold turns its accuracy round and leaves its chosen C where it was."""
+    """Flipping every test label of a fold inverts its accuracy and does not change its chosen C."""
     x, y = sum_pooled(150, seed=4)
     train, test = next(RepeatedStratifiedKFold(n_splits=5, n_repeats=1, random_state=0).split(x, y))
     flipped = y.copy()
     flipped[test] = 1 - y[test]
-    arguments = (train, test, evaluation.PROBES["svm"], 0, threading.Event())
+    arguments = (train, test, PROBES["svm"], 0, threading.Event())
     accuracy, _, *chosen = evaluation._score_split(x.astype(float), y, *arguments)
     other_accuracy, _, *other_chosen = evaluation._score_split(x.astype(float), flipped, *arguments)
     assert chosen == other_chosen  # with its inner accuracy
@@ -269,7 +269,7 @@ def test_progress_counts_every_fold_in_the_callers_thread():
 
 
 def test_interrupt_stops_between_two_fits(monkeypatch):
-    """After an interrupt each thread ends the fit that it is in, not its fold of 36 fits, and starts no other fold."""
+    """After an interrupt each thread ends its current fit, not its fold of 36 fits, and starts no other fold."""
     fits, at_interrupt = [], []
 
     def slow(train, labels, test, grid):
@@ -282,7 +282,7 @@ def test_interrupt_stops_between_two_fits(monkeypatch):
         at_interrupt.append(len(fits))
         raise KeyboardInterrupt
 
-    monkeypatch.setitem(evaluation.PROBES, "svm", evaluation.PROBES["svm"]._replace(predictor=slow))
+    monkeypatch.setitem(PROBES, "svm", evaluation.PROBES["svm"]._replace(predictor=slow))
     others = set(threading.enumerate())
     with pytest.raises(KeyboardInterrupt):
         cross_validate(X, Y, n_jobs=2, progress=interrupt)

@@ -9,11 +9,11 @@ from graphcl_hard.evaluation.effective_rank import effective_rank
 
 
 def test_equal_directions_count_whole():
-    """Orthogonal columns of equal length: as many dimensions as columns, whatever their scales and means."""
+    """Orthogonal columns have as many dimensions as columns, whatever their scales and means."""
     columns, _ = np.linalg.qr(np.concatenate([np.ones((40, 1)), np.random.default_rng(0).normal(size=(40, 5))], axis=1))
     scaled = columns[:, 1:] * [1, 10, 1e-3, 7, 2] + [5, 0, 1, -3, 2]
     assert effective_rank(scaled) == pytest.approx(5)
-    # A column twice: its direction has twice the variance, so singular values sqrt(2), 1, 1, 1, 1.
+    # The direction of a repeated column has twice the variance, so the singular values are sqrt(2), 1, 1, 1, 1.
     share = np.array([math.sqrt(2), 1, 1, 1, 1]) / (math.sqrt(2) + 4)
     twice = np.concatenate([scaled, scaled[:, :1] * 3], axis=1)
     assert effective_rank(twice) == pytest.approx(math.exp(-sum(p * math.log(p) for p in share)))

@@ -11,7 +11,7 @@ from graphcl_hard.exceptions import InputError
 
 
 def overlapping(graphs, classes=2, columns=3, repeated=0, seed=0):
-    """Classes that no C can tell apart, unequal in size; the last `repeated` points are the first ones again."""
+    """Return inseparable classes of unequal size; the last `repeated` points repeat the first ones."""
     rng = np.random.default_rng(seed)
     y = np.sort(rng.integers(0, classes, graphs) * rng.integers(0, 2, graphs))[rng.permutation(graphs)]
     y[:classes] = np.arange(classes)

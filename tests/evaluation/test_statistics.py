@@ -9,7 +9,7 @@ from graphcl_hard.exceptions import InputError
 
 
 def paired_by_loops(first, second, ratio):
-    """Nadeau & Bengio's equation written out, the t distribution from SciPy's plain one-sample test."""
+    """Return Nadeau & Bengio's statistic written out, with the t distribution from SciPy's one-sample test."""
     differences = [a - b for row_a, row_b in zip(first, second, strict=True) for a, b in zip(row_a, row_b, strict=True)]
     count = len(differences)
     mean = sum(differences) / count
@@ -43,7 +43,7 @@ def test_paired_difference_matches_the_formula_in_loops():
 
 
 def test_interval_and_p_value_agree():
-    """A p of exactly 1 - confidence is where the interval ends at 0."""
+    """The interval ends at 0 where p is exactly 1 - confidence."""
     rng = np.random.default_rng(1)
     first, second = rng.normal(0.7, 0.03, (2, 30))
     p = paired_difference(first, second, 1 / 9).p
@@ -52,7 +52,7 @@ def test_interval_and_p_value_agree():
 
 
 def test_correction_holds_the_level_where_the_plain_test_does_not():
-    """Simulated folds share a part of their noise, as overlapping training sets do: correlation 1 / k between them."""
+    """Simulated folds share part of their noise, as overlapping training parts do, with correlation 1 / k."""
     rng = np.random.default_rng(2)
     runs, folds, repeats = 2000, 10, 10
     correlation = 1 / folds
@@ -69,7 +69,7 @@ def test_correction_holds_the_level_where_the_plain_test_does_not():
     ("shift", "t", "p"), [(0.0, 0.0, 1.0), (0.25, math.inf, 0.0), (-0.25, -math.inf, 0.0), (0.1, math.inf, 0.0)]
 )
 def test_differences_without_variance(shift, t, p):
-    # 0.1 thirty times over has a rounded mean that is not 0.1: a spread of an ulp must not count as a spread
+    # The rounded mean of thirty times 0.1 is not 0.1; a spread of one ulp must not count as variance.
     result = paired_difference(np.full(30, shift), np.zeros(30), 1 / 9)
     assert (result.t, result.p) == (t, p)
     assert result.difference == result.low == result.high == pytest.approx(shift)

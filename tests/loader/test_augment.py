@@ -1,4 +1,4 @@
-"""The views of a batch against networkx and plain loops: sizes, shares, edges both ways, connectedness, chances."""
+"""The views of a batch against networkx and plain loops: sizes, shares, directions, connectivity, probabilities."""
 
 import dataclasses
 
@@ -15,7 +15,7 @@ from graphcl_hard.loader.in_memory import GraphBatches
 from graphcl_hard.loader.random_walks import NEVER, PATIENCE, STEPS, first_visits
 
 STRENGTHS = [0.0, 0.2, 0.5, 0.95]
-NODES = ["node-drop", "subgraph"]  # what leaves nodes out
+NODES = ["node-drop", "subgraph"]  # views that drop nodes
 
 
 def seeded(seed=0):
@@ -23,7 +23,7 @@ def seeded(seed=0):
 
 
 def batch_of(graphs, directed=False):
-    """A batch whose x is the number of each node in it; a directed one keeps the edges to larger numbers and a few."""
+    """Return a batch whose x is the index of each node; if directed, with edges to larger indices and a few others."""
     data = graph_data(graphs, [0] * len(graphs))
     if directed:
         source, target = data.edge_index
@@ -37,14 +37,14 @@ def batch_of(graphs, directed=False):
 
 
 def mixed():
-    """Connected and disconnected graphs, a complete one, one without edges, one of one node, two without nodes."""
+    """Return connected, disconnected and complete graphs, one without edges, one of one node, two without nodes."""
     graphs = [nx.gnp_random_graph(n, 0.3, seed=n) for n in (5, 12, 20, 31)]
     graphs += [nx.empty_graph(0), nx.complete_graph(6), nx.empty_graph(4), nx.empty_graph(1), nx.star_graph(12)]
     return [*graphs, nx.path_graph(40), nx.path_graph(2), nx.empty_graph(0)]
 
 
 def edges_of(batch):
-    """The directed edges as pairs of the batch's numbers; both matrices must hold the same ones."""
+    """Return the directed edges as pairs of node indices; both matrices must contain the same edges."""
     adjacency = batch.adjacency
     nodes = batch.batch.numel()
     pairs = set()
@@ -64,7 +64,7 @@ def edges_of(batch):
 
 
 def split(batch, pairs):
-    """(nodes, edges) of each graph."""
+    """Return (nodes, edges) of each graph."""
     nodes = torch.bincount(batch.batch, minlength=batch.num_graphs).tolist()
     edges = [set() for _ in nodes]
     for i, j in pairs:
@@ -78,7 +78,7 @@ def split(batch, pairs):
 def test_what_is_kept_is_the_induced_subgraph_with_its_features(view, strength, directed):
     batch = batch_of(mixed(), directed)
     found = augment(batch, view, strength, seeded())
-    old = found.x.squeeze(1).long().tolist()  # the old number of each kept node
+    old = found.x.squeeze(1).long().tolist()  # the old index of each kept node
     assert old == sorted(set(old))
     assert torch.equal(found.batch, batch.batch[old])
     assert found.num_graphs == batch.num_graphs
@@ -110,7 +110,7 @@ def test_as_many_edges_come_as_go_and_no_pair_twice(strength, directed):
         assert torch.equal(found.x, batch.x)
         assert torch.equal(found.batch, batch.batch)
         for n, old, new in zip(sizes, before, split(found, edges_of(found))[1], strict=True):
-            unit = 1 if directed else 2  # directed edges that go or come together
+            unit = 1 if directed else 2  # directed edges that are removed or added together
             absent = n * (n - 1) - len(old)
             gone, come = len(old - new), len(new - old)
             assert abs(gone - strength * len(old)) < unit
@@ -126,7 +126,7 @@ def test_every_edge_goes_and_every_pair_comes_with_the_same_chance(directed):
     number, generator = batch.batch * 7, seeded()
 
     def counts(found):
-        """(7, 7) how often each edge is there."""
+        """Return (7, 7), how often each edge occurs."""
         source, target = found.adjacency.edge_index
         assert torch.equal(number[source], number[target])
         return torch.bincount((source - number[source]) * 7 + target - number[target], minlength=49)
@@ -141,7 +141,7 @@ def test_every_edge_goes_and_every_pair_comes_with_the_same_chance(directed):
 
 
 def test_every_node_is_dropped_with_the_chance_that_is_the_strength():
-    """Neither the place in a graph decides nor its size; and subsets are alike, not only nodes."""
+    """The choice depends neither on the position nor on the graph's size; all subsets are equally likely."""
     copies = 4000
     batch = batch_of([nx.path_graph(7), nx.path_graph(2), nx.path_graph(1)] * copies)
     kept = torch.zeros(10 * copies, dtype=torch.bool)
@@ -150,7 +150,7 @@ def test_every_node_is_dropped_with_the_chance_that_is_the_strength():
     bound = 4.5 * (copies * 0.3 * 0.7) ** 0.5
     assert ((kept[:, :9].sum(dim=0) - 0.7 * copies).abs() < bound).all()
     assert kept[:, 9].all()
-    # 2 or 3 of 7 go, as 0.3 * 7 = 2.1: a pair with the chance (0.9 * 2 * 1 + 0.1 * 3 * 2) / (7 * 6)
+    # 2 or 3 of 7 are dropped, as 0.3 * 7 = 2.1: a pair with probability (0.9 * 2 * 1 + 0.1 * 3 * 2) / (7 * 6)
     chance = (0.9 * 2 + 0.1 * 6) / 42
     bound = 4.5 * (copies * chance * (1 - chance)) ** 0.5
     for first, second in ((0, 1), (2, 6), (3, 5)):
@@ -225,7 +225,7 @@ def test_walks_end_at_the_bound_and_where_nothing_is_left_to_find(monkeypatch):
     pairs = batch_of([nx.disjoint_union_all([nx.path_graph(2)] * 4)])
     visit = first_visits(pairs.adjacency, pairs.batch, torch.tensor([0, 8]), torch.tensor([8]), seeded())
     assert (visit < NEVER).sum() == 2
-    assert len(calls) == 1 + 1 + PATIENCE  # the first node, the round that finds the other, those that find none
+    assert len(calls) == 1 + 1 + PATIENCE  # the first node, the round that finds the other, those that find no node
 
 
 @pytest.mark.parametrize("view", [*AUGMENTATIONS, *POOLS])
@@ -243,7 +243,7 @@ def test_a_generator_fixes_the_view_and_goes_on(view):
     expected = torch.rand(1)
     torch.manual_seed(0)
     augment(batch, view, 0.4, seeded(1))
-    assert torch.equal(torch.rand(1), expected)  # nobody else's random numbers are taken
+    assert torch.equal(torch.rand(1), expected)  # the global generator is not used
 
 
 @pytest.mark.parametrize(
@@ -307,14 +307,14 @@ def test_edges_that_are_not_known_to_be_undirected_go_one_by_one():
 
 
 def with_edge_attr(batch):
-    """Each directed edge has the numbers of its ends in the batch, and a third number of its own."""
+    """Each directed edge has the indices of its ends in the batch and a unique third number as features."""
     edges = batch.adjacency.edge_index
     number = torch.arange(edges.size(1))
     return batch._replace(edge_attr=torch.cat([edges, number.unsqueeze(0)]).T.double())
 
 
 def features_of(batch):
-    """(source, target) -> the features of the edge, read off the batch edge by edge."""
+    """Return (source, target) -> features of the edge, read from the batch edge by edge."""
     assert batch.edge_attr.size(0) == batch.adjacency.edge_index.size(1)
     edges = [tuple(edge) for edge in batch.adjacency.edge_index.T.tolist()]
     return dict(zip(edges, [tuple(row) for row in batch.edge_attr.tolist()], strict=True))
@@ -336,7 +336,7 @@ def test_edges_that_are_kept_keep_their_features(view, strength, directed):
 @pytest.mark.parametrize("directed", [False, True])
 @pytest.mark.parametrize("strength", STRENGTHS)
 def test_an_edge_that_moves_takes_its_features_along(strength, directed):
-    """Kept edges have their own; a new one has those of one removed from its graph, direction by direction."""
+    """Kept edges keep their features; a new edge has those of an edge removed from its graph, in each direction."""
     batch = with_edge_attr(batch_of(mixed(), directed))
     before, owner = features_of(batch), batch.batch.tolist()
     for seed in range(10):
@@ -359,7 +359,7 @@ def test_an_edge_that_moves_takes_its_features_along(strength, directed):
 
 @pytest.mark.parametrize("directed", [False, True])
 def test_every_removed_edge_moves_to_every_pair_with_the_same_chance(directed):
-    """Also where a graph has fewer pairs to join than edges that go, so that some edges are lost."""
+    """Also if a graph has fewer unconnected pairs than removed edges, so that some edges are lost."""
     copies, draws = 300, 10
     nearly_complete = nx.complete_graph(6)
     nearly_complete.remove_edges_from([(0, 3), (2, 4)])
@@ -399,7 +399,7 @@ def test_features_of_edges_change_nothing_else_and_repeat(view):
 
 @pytest.mark.parametrize("directed", [False, True])
 def test_a_view_of_a_view_keeps_features_and_edges_together(directed):
-    """The rows of a perturbed view are not sorted within a node, so that no order may be taken for granted."""
+    """The edges of a node are not sorted in a perturbed view, so no order may be assumed."""
     batch = with_edge_attr(batch_of(mixed(), directed))
     once = augment(batch, "edge-perturb", 0.5, seeded(1))
     before = features_of(once)

@@ -1,4 +1,4 @@
-"""The map from edges to inputs: attributes standardised, labels one-hot, by the set that it was made for."""
+"""The map from edges to inputs: standardised attributes and one-hot labels of the data set that it was fitted on."""
 
 import dataclasses
 import json
@@ -17,14 +17,14 @@ from graphcl_hard.loader.features import EdgeFeatureMap
 
 @pytest.fixture
 def both(toy):
-    """The toy set with two columns of labels and one attribute an edge."""
+    """Return the toy data set with two label columns and one attribute of the edges."""
     number = torch.arange(toy.num_edges)
     label = torch.stack([number % 3, number % 2], dim=1)
     return dataclasses.replace(toy, edge_label=label, edge_attr=number.float().unsqueeze(1) * 1000)
 
 
 def bonds(*labels):
-    """A path whose edges have these labels."""
+    """Return a path whose edges have these labels."""
     graph = nx.path_graph(len(labels) + 1)
     nx.set_edge_attributes(graph, {(i, i + 1): label for i, label in enumerate(labels)}, "bond")
     return to_graph_data([graph], edge_label="bond")

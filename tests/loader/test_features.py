@@ -75,7 +75,7 @@ def test_attributes_on_request_are_standardised_and_stand_first(toy):
 
 
 def test_bad_attributes_are_refused(toy):
-    with pytest.raises(InputError, match="TOY has no node attributes; leave --use-node-attr out"):
+    with pytest.raises(InputError, match="TOY has no node attributes; leave `use_node_attr=True` out"):
         node_features(toy, use_node_attr=True)
     attributes = torch.zeros(toy.num_nodes, 1)
     attributes[int(toy.node_ptr[2]) + 1] = float("nan")
@@ -134,7 +134,7 @@ def test_attributes_that_are_one_hot_become_their_column(toy):
     features = FeatureMap.fit(graphs, use_node_attr=True, keep_binary=True)
     assert features.channels == 9
     assert torch.equal(features.apply(graphs), toy.node_label)
-    dense[0] = 0  # one node without a 1, and the numbers go in as they are
+    dense[0] = 0  # one node without a 1, and the numbers are used unchanged
     assert torch.equal(features.apply(dataclasses.replace(graphs, node_attr=dense)), dense)
 
 

@@ -1,4 +1,4 @@
-"""Batches cut from the flat set against PyG's collation."""
+"""Batches sliced from flat tensors against PyG's collation."""
 
 import dataclasses
 
@@ -23,7 +23,7 @@ def pyg_graph(graphs, x, edge_attr, g):
 
 
 def without_some_edges(graphs, generator):
-    """The set with about half of its directed edges."""
+    """Return the data set with about half of its directed edges."""
     keep = torch.rand(graphs.num_edges, generator=generator) < 0.5
     edge_ptr = torch.cat([torch.zeros(1, dtype=torch.int64), keep.long().cumsum(0)])[graphs.edge_ptr]
     return dataclasses.replace(graphs, edge_index=graphs.edge_index[:, keep], edge_ptr=edge_ptr)
@@ -58,7 +58,7 @@ def test_a_batch_equals_pygs(sizes, seed, directed, data):
     directed=st.booleans(),
 )
 def test_a_part_is_the_batch_of_its_graphs(sizes, bounds, directed):
-    """With its share of the sampled nodes and of the views, which are those of the whole batch."""
+    """A part has its share of the sampled nodes and of the views of the whole batch."""
     start, stop = sorted(min(bound, len(sizes)) for bound in bounds)
     graphs = graph_data([nx.gnp_random_graph(n, 0.5, seed=n) for n in sizes], [0] * len(sizes))
     if directed:
@@ -88,7 +88,7 @@ def test_a_part_is_the_batch_of_its_graphs(sizes, bounds, directed):
 
 
 def test_a_batch_of_directed_graphs_equals_the_sorted_edges():
-    """Every node sends to the one before it; nothing comes back."""
+    """Every node has an edge to the one before it, and no edge back."""
     graphs = graph_data([nx.path_graph(4), nx.empty_graph(2), nx.path_graph(3)], [0, 1, 0])
     back = graphs.edge_index[0] > graphs.edge_index[1]
     directed = dataclasses.replace(graphs, edge_index=graphs.edge_index[:, back], edge_ptr=torch.tensor([0, 3, 3, 5]))
@@ -107,13 +107,13 @@ def test_features_of_edges_follow_their_edges_where_the_set_is_not_sorted():
     batch = GraphBatches(moved, torch.zeros(6, 1), dtype=torch.float64, edge_attr=name[back].unsqueeze(1))
     batch = batch.select(torch.tensor([1, 0]))
     source, target = batch.adjacency.edge_index
-    whole = torch.tensor([3, 4, 5, 0, 1, 2])  # the nodes of the batch in the set
+    whole = torch.tensor([3, 4, 5, 0, 1, 2])  # indices in the data set of the batch's nodes
     assert torch.equal(batch.edge_attr[:, 0], (whole[source] * 10 + whole[target]).double())
     assert batch.encoder_inputs[-1] is batch.edge_attr
 
 
 def test_a_directed_cycle_is_not_taken_for_undirected():
-    """Every node sends to one and receives from one, so that the degrees alone do not tell."""
+    """Every node has one edge in each direction, so the degrees do not show that edges are directed."""
     graphs = graph_data([nx.cycle_graph(3), nx.path_graph(2)], [0, 1])
     edge_index = torch.tensor([[0, 1, 2], [1, 2, 0]])
     directed = dataclasses.replace(graphs, edge_index=edge_index, edge_ptr=torch.tensor([0, 3, 3]))

@@ -1,4 +1,4 @@
-"""Batches from the disk are those of the set in memory, each graph once, and a training from them repeats."""
+"""Batches from disk equal those of the data set in memory, contain each graph once, and training is reproducible."""
 
 import dataclasses
 import functools
@@ -36,14 +36,14 @@ from graphcl_hard.training.loop import train
 
 @pytest.fixture
 def small_windows(monkeypatch):
-    """24 graphs in memory at a time, in runs of 5."""
+    """Limit windows to 24 graphs, in blocks of 5."""
     for module in (streaming, load):
         monkeypatch.setattr(module, "WINDOW", 24)
     monkeypatch.setattr(streaming, "BLOCK", 5)
 
 
 def graphs_with_numbers(count):
-    """Every node's label is the number of its graph, by which a batch's graphs are known."""
+    """Return graphs whose node labels are the index of the graph, which identifies the graphs of a batch."""
     graphs = [nx.gnp_random_graph(2 + i % 5, 0.5, seed=i) for i in range(count)]
     for i, graph in enumerate(graphs):
         nx.set_node_attributes(graph, i, "number")
@@ -56,7 +56,7 @@ NAMES = {"node_label": "number", "edge_label": "bond"}
 
 @pytest.fixture
 def both(tmp_path, small_windows):
-    """109 graphs on the disk and in memory, with their features."""
+    """Return 109 graphs on disk and in memory, with their features."""
     graphs = graphs_with_numbers(109)
     shards = write_shards(tmp_path / "set", to_chunks(graphs, size=30, **NAMES), "numbers")
     whole = to_graph_data(graphs, **NAMES)
@@ -65,7 +65,7 @@ def both(tmp_path, small_windows):
 
 
 def numbers(batch):
-    """Of a batch's graphs, in their order."""
+    """Return the indices of a batch's graphs, in order."""
     return batch.x[torch.searchsorted(batch.batch, torch.arange(batch.num_graphs)), 0]
 
 
@@ -78,7 +78,7 @@ def same_batch(first, second):
 
 @pytest.mark.parametrize("batch_size", [2, 9, 12, 36, 54, 108, 200])
 def test_an_epoch_has_every_graph_once_in_full_batches(both, batch_size):
-    """A last batch of one graph joins the one before it; each batch is what is cut from the set in memory."""
+    """A single last graph joins the batch before it; each batch equals that of the data set in memory."""
     shards, whole, features = both
     memory = GraphBatches(whole, features.apply(whole), edge_attr=features.apply_edges(whole))
     batches = list(make_batches(shards, features).shuffled(batch_size, torch.Generator().manual_seed(3)))
@@ -104,7 +104,7 @@ def test_epochs_differ_seeds_repeat_and_a_batch_mixes_far_places(both):
     assert epochs[0] != epochs[1]
     assert torch.equal(first.get_state(), second.get_state())
     blocks = [{number // 5 for number in epochs[0][start : start + 12]} for start in range(0, 96, 12)]
-    assert np.mean([len(found) for found in blocks]) > 3.5  # of the five or six of a window
+    assert np.mean([len(found) for found in blocks]) > 3.5  # of the five or six blocks of a window
     assert all(max(found) - min(found) > 3 for found in blocks)
 
 
@@ -180,7 +180,7 @@ def test_a_training_goes_on_where_it_stopped_bit_for_bit(both, change):
 
 
 def test_a_set_no_larger_than_a_window_is_trained_on_as_in_memory(tmp_path, toy):
-    """Bit for bit, with all that a run writes."""
+    """Both runs are equal bit for bit, in everything that a run writes."""
     write_shards(tmp_path / "set", [toy], "TOY")
     whole = load_graphs(str(tmp_path / "set"))
     words = ["--hidden-channels", "4", "--epochs", "2", "--folds", "3", "--repeats", "1", "--no-pictures", "--quiet"]
@@ -206,9 +206,9 @@ def test_runs_over_the_disk_train_embed_and_evaluate(tmp_path, small_windows, to
     with np.load(out) as arrays:
         assert arrays["vectors"].shape == (72, 12)
         np.testing.assert_allclose(arrays["vectors"][:24], arrays["vectors"][48:], rtol=1e-5, atol=1e-5)
-    judged = ["--folds", "3", "--repeats", "1", "--no-pictures"]
-    assert main([*words, *judged, "--out", str(tmp_path / "judged")]) == 0
-    with np.load(tmp_path / "judged" / "embeddings.npz") as arrays:
+    evaluated = ["--folds", "3", "--repeats", "1", "--no-pictures"]
+    assert main([*words, *evaluated, "--out", str(tmp_path / "evaluated")]) == 0
+    with np.load(tmp_path / "evaluated" / "embeddings.npz") as arrays:
         assert set(arrays) == {"untrained", "trained", "batch_norm", "y"}
 
 
@@ -225,7 +225,7 @@ def test_a_set_without_classes_needs_no_evaluation(tmp_path, toy, capsys):
 
 @pytest.fixture
 def temporary(tmp_path, monkeypatch):
-    """The folder for temporary sets."""
+    """Return the folder for temporary data sets."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
     (tmp_path / "temporary").mkdir()
     return tmp_path / "temporary"
@@ -235,7 +235,7 @@ SETTINGS = {"hidden_channels": 4, "num_layers": 2, "epochs": 2, "batch_size": 20
 
 
 def test_fit_and_transform_take_an_iterable_of_any_length(both, temporary):
-    """As the set on the disk; what was written goes with the last use of it."""
+    """The result is that of the data set on disk; temporary files are deleted after their last use."""
     shards, whole, _ = both
     graphs = graphs_with_numbers(109)
     on_disk = HardInfoGraph(**SETTINGS).fit(shards)

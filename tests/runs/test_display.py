@@ -1,4 +1,4 @@
-"""What a person sees: the numbers in their places, the warning, the bar on a terminal alone."""
+"""The terminal output: numbers in their rows, warnings, and progress bars only on a terminal."""
 
 import io
 
@@ -40,7 +40,7 @@ SUMMARY = {**RESULT, "seeds": [3, 4], "scores": {"knn": ROWS}}
 
 @pytest.fixture
 def shown():
-    """A display at 80 columns and a function that gives what it has shown."""
+    """Return a display of 80 columns and a function that returns its output."""
     display, stream = Display(), io.StringIO()
     display.console = Console(file=stream, width=80, highlight=False)
     return display, stream.getvalue
@@ -106,7 +106,7 @@ def test_best_epoch_is_called_optimistic(shown, method, content):
 
 
 @pytest.mark.parametrize("terminal", [True, False])
-def test_the_bar_shows_on_a_terminal_alone(terminal):
+def test_the_bar_shows_only_on_a_terminal(terminal):
     display, stream = Display(), io.StringIO()
     display.console = Console(file=stream, force_terminal=terminal, width=100)
     with display.bar("training", 4) as show:

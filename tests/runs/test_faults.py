@@ -1,4 +1,4 @@
-"""Faults: whatever ends a run, and whenever, its folder goes on to the numbers of a run that nothing ended."""
+"""Faults: whenever and however a run ends, resuming its folder gives the numbers of an uninterrupted run."""
 
 import ctypes
 import errno
@@ -34,7 +34,7 @@ KINDS = {
 MOMENTS = 20
 SEED = 20260
 
-# One process loads the modules, and each run is a fork of it: seconds less for each.
+# One process loads the modules and each run is a fork of it, which saves seconds per run.
 processes = multiprocessing.get_context("forkserver")
 processes.set_forkserver_preload(["graphcl_hard.run", "graphcl_hard.runs.experiment", "graphcl_hard.data.load"])
 
@@ -44,7 +44,7 @@ def words(out, *more):
 
 
 def in_fork(log, argv, dies_at=None):
-    """Run the command; with `dies_at`, until the renaming of a file of that number, from 0."""
+    """Run the command; with `dies_at`, only until the rename with this number, counted from 0."""
     sys.stdout = sys.stderr = log.open("a", buffering=1)
     if dies_at is not None:
         renamings, replace = iter(range(10**9)), Path.replace
@@ -66,7 +66,7 @@ def started(log, argv, **options):
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory):
-    """Of each kind: what it leaves, and how long it takes."""
+    """Return the folder and the duration of a run of each kind."""
     folder, found = tmp_path_factory.mktemp("undisturbed"), {}
     started(folder / "log", ["--print-config"]).join()  # the modules are loaded
     for kind, more in KINDS.items():
@@ -79,7 +79,7 @@ def undisturbed(tmp_path_factory):
 
 
 def random_moments():
-    """The first are for each change; those after them, twenty more of each kind, for `make test-long`."""
+    """Return the cases: the first for every change, twenty more of each kind for `make test-long`."""
     chance = random.Random(SEED)
     kinds = list(KINDS)
     for number in range(MOMENTS + MOMENTS * len(kinds)):
@@ -100,7 +100,7 @@ def test_killed_at_a_random_moment_it_goes_on_to_the_same_numbers(undisturbed, t
         if process.exitcode == -signal.SIGKILL:
             break
         assert process.exitcode == 0, log.read_text()
-        shutil.rmtree(out)  # it was quicker this time
+        shutil.rmtree(out)  # the run ended before the signal
         moment *= 0.8
     if out.exists():
         assert_whole(out)
@@ -110,12 +110,12 @@ def test_killed_at_a_random_moment_it_goes_on_to_the_same_numbers(undisturbed, t
     assert left_by(out) == expected
 
 
-RENAMINGS = 16  # of a run of 2 epochs
+RENAMINGS = 16  # renames in a run of 2 epochs
 
 
 @pytest.mark.slow
 def test_killed_at_any_renaming_of_a_file_it_goes_on_to_the_same_numbers(tmp_path):
-    """Also between the two that make a new checkpoint the last, and the last the one before it."""
+    """This includes the time between the two renames that rotate the checkpoints."""
     short, log = ["--epochs", "2"], tmp_path / "log"
     assert main(words(tmp_path / "whole", *short)) == 0
     expected = left_by(tmp_path / "whole")
@@ -130,7 +130,7 @@ def test_killed_at_any_renaming_of_a_file_it_goes_on_to_the_same_numbers(tmp_pat
         shutil.rmtree(out)
     process = started(log, words(out, *short), dies_at=RENAMINGS)
     process.join()
-    assert process.exitcode == 0  # these were all
+    assert process.exitcode == 0  # there were no more renames
 
 
 @pytest.mark.slow
@@ -174,7 +174,7 @@ def run(argv, **options):
 
 @pytest.mark.slow
 def test_a_disk_that_fills_up_leaves_the_checkpoint_before(tmp_path, monkeypatch):
-    """Each scored epoch makes the checkpoint longer; files may not grow past the size of the third."""
+    """Each evaluated epoch makes the checkpoint longer; the file size is limited to that of the third."""
     more = ["--epochs", "5", "--score-epochs", *"01234"]
     sizes, write = [], experiment.write_checkpoint
     last = tmp_path / "whole" / CHECKPOINTS[0]
@@ -200,7 +200,7 @@ def test_a_disk_that_fills_up_leaves_the_checkpoint_before(tmp_path, monkeypatch
 
 
 def without_privilege():
-    """Root too may then write only where it is allowed to."""
+    """Drop the capabilities by which root may write anywhere."""
     if os.geteuid() == 0:
         for capability in (1, 2):  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
             assert ctypes.CDLL(None).prctl(24, capability, 0, 0, 0) == 0  # PR_CAPBSET_DROP
@@ -228,7 +228,7 @@ def test_a_read_only_folder_is_one_sentence_and_nothing_changes(what, tmp_path):
 
 @pytest.fixture
 def stopped(tmp_path, monkeypatch, capsys):
-    """A run of 8 epochs that was stopped after the fifth, and its words."""
+    """Return a run of 8 epochs that was stopped after the fifth, and its arguments."""
     calls, write = [], experiment.write_checkpoint
 
     def stopping(*arguments):
@@ -310,7 +310,7 @@ def test_of_two_runs_with_one_folder_one_is_refused_and_one_is_whole(more, undis
     for process in both:
         process.join()
     statuses = sorted(process.exitcode for process in both)
-    # One that starts when the other has ended finds a run, and goes on with it or replaces it.
+    # A process that starts after the other has ended finds a run, and continues or replaces it.
     assert statuses == [0, 2] or (more and statuses == [0, 0])
     for process, log in zip(both, logs, strict=True):
         if process.exitcode:
@@ -348,7 +348,7 @@ def test_sigterm_saves_the_last_whole_epoch_and_ends_with_143(tmp_path):
     out = tmp_path / "run"
     process = run(words(out, *more))
     wait_for(process, lambda: rows(out) >= 5)
-    for _ in range(2):  # the second must not break the saving
+    for _ in range(2):  # the second signal must not interrupt saving
         process.send_signal(signal.SIGTERM)
     _, error = process.communicate(timeout=300)
     assert process.returncode == 143
@@ -379,7 +379,7 @@ def test_sigterm_while_it_evaluates_ends_at_once_with_143(tmp_path):
 @pytest.mark.parametrize("delay", [1.0, 2.5])
 def test_sigterm_while_starting_up_ends_with_143(tmp_path, delay):
     process = run(words(tmp_path / "run", "--epochs", "100000"))
-    time.sleep(delay)  # sooner, the interpreter itself may be starting
+    time.sleep(delay)  # earlier, the interpreter itself may be starting
     process.send_signal(signal.SIGTERM)
     _, error = process.communicate(timeout=300)
     assert process.returncode == 143
@@ -417,7 +417,7 @@ def handled():
 
 
 def terminated(saved):
-    """What `termination_waits` says before and after a SIGTERM; after it, only if that did not end the block."""
+    """Return whether a SIGTERM is pending before and after one is raised; after it, only if the block continued."""
     seen = []
 
     def block():

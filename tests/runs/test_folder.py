@@ -1,4 +1,4 @@
-"""The run folder: files whole or absent, nothing overwritten unasked, one writer at a time."""
+"""The run folder: files complete or absent, nothing overwritten without consent, one writer at a time."""
 
 import contextlib
 import json
@@ -91,7 +91,7 @@ def test_a_run_that_fails_to_replace_another_loses_nothing(tmp_path):
 @pytest.mark.parametrize("resume", [True, False])
 @pytest.mark.parametrize("stop", range(5))
 def test_a_run_that_is_set_aside_survives_a_kill_at_any_renaming(tmp_path, monkeypatch, stop, resume):
-    """Some of its files set aside and some not, a new run took the rest for what failed to replace it."""
+    """If only some files of a run are set aside, a new run must not mistake the rest for a failed replacement."""
     path, rename, calls = tmp_path / "run", Path.rename, []
     with RunFolder(path) as folder:
         for name in (file_names.CONFIG, file_names.RESULT, file_names.METRICS):
@@ -199,7 +199,7 @@ def test_environment_names_versions_and_the_commit_of_the_packages_own_checkout(
     found = environment_module.environment()
     assert found["versions"]["torch"]
     assert found["cpu_count"] >= 1
-    # A package installed inside somebody else's repository must not report that repository's commit.
+    # A package installed inside an unrelated repository must not report the commit of that repository.
     git = ["git", "-C", str(tmp_path)]
     for command in (
         ["init", "-q"],

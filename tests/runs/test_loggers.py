@@ -1,4 +1,4 @@
-"""Values of each epoch through Fabric's loggers: all of them, once, whatever stops the run."""
+"""Fabric's loggers contain the values of each epoch exactly once, whatever stops the run."""
 
 import csv
 import json
@@ -20,7 +20,7 @@ SMALL = ["--epochs", "3", "--folds", "3", "--repeats", "1", "--hidden-channels",
 
 
 def logged(folder):
-    """What a log folder holds: step -> name -> value, each pair once; float32 in TensorBoard's."""
+    """Return step -> name -> value of a log folder, each pair once; TensorBoard stores float32."""
     found = {}
     pairs = []
     if (folder / "metrics.csv").exists():
@@ -41,7 +41,7 @@ def logged(folder):
 
 
 def expected(folder):
-    """What a run's own metrics.csv and result.json hold, as a logger should."""
+    """Return the values that a logger should contain, from the run's metrics.csv and result.json."""
     found = {}
     for row in csv.DictReader((folder / "metrics.csv").read_text().splitlines()):
         step = int(row.pop("epoch"))
@@ -88,7 +88,7 @@ def test_a_log_has_every_epoch_and_score_and_changes_no_number(without_logger, t
 @pytest.mark.slow
 @pytest.mark.parametrize("logger", ["csv", "tensorboard"])
 def test_a_run_that_is_one_of_many_tasks_of_a_job_has_its_log(tmp_path, logger):
-    """The tasks of `srun` with several of them; each is a run of its own."""
+    """Each of several tasks of `srun` is its own run."""
     tasks = {"SLURM_JOB_ID": "1", "SLURM_JOB_NAME": "runs", "SLURM_NTASKS": "2", "SLURM_PROCID": "1"}
     found = subprocess.run(
         [sys.executable, "-m", "graphcl_hard.run", *SMALL, "--logger", logger, "--out", str(tmp_path / "run")],

@@ -1,4 +1,4 @@
-"""The pictures of a run are drawn for sets of any size."""
+"""The plots of a run work for data sets of any size."""
 
 import matplotlib.image
 import numpy as np

@@ -1,4 +1,4 @@
-"""A run that was stopped goes on from its checkpoint, and ends as if nothing had happened."""
+"""A run that was stopped continues from its checkpoint and ends with the same results."""
 
 import copy
 import dataclasses
@@ -31,7 +31,7 @@ SMALL = Config(hidden_channels=8, num_layers=2, epochs=5, batch_size=8, beta_sch
 
 @pytest.fixture
 def setting(toy):
-    """A function from settings to (state, batches, fabric)."""
+    """Return a function from settings to (state, batches, fabric)."""
 
     def make(config):
         low, high = toy.edge_index.sort(dim=0).values
@@ -63,7 +63,7 @@ def setting(toy):
 )
 @pytest.mark.parametrize("stop", [1, 3, 5])
 def test_a_training_goes_on_bit_for_bit(setting, tmp_path, change, stop):
-    """Stopped after an epoch, written, and read into another model: every later number and tensor is the same."""
+    """Training stopped after an epoch and resumed in another model gives the same numbers and tensors."""
     config = dataclasses.replace(SMALL, **change)
     state, batches, fabric = setting(config)
     whole = Progress()
@@ -83,7 +83,7 @@ def test_a_training_goes_on_bit_for_bit(setting, tmp_path, change, stop):
     with pytest.raises(KeyboardInterrupt):
         train(first, batches, config, fabric, write)
 
-    second, batches, fabric = setting(dataclasses.replace(config, seed=7))  # nothing of it may be left
+    second, batches, fabric = setting(dataclasses.replace(config, seed=7))  # nothing of this state may remain
     found = read_checkpoint(tmp_path, second)
     assert second.epoch == stop
     assert np.array_equal(found.embeddings[stop], progress.embeddings[stop])
@@ -126,7 +126,7 @@ def test_a_checkpoint_that_is_not_what_was_written_is_refused_or_the_one_before_
     assert found.complaint.startswith(f"The checkpoint {path} cannot be read: ")
     assert found.complaint.endswith("; the one before it is used, of epoch 1.")
     assert (path.exists(), before.read_bytes()) == (False, whole)
-    assert read_checkpoint(tmp_path, state).complaint is None  # as where a writer was killed between its two renamings
+    assert read_checkpoint(tmp_path, state).complaint is None  # as if a writer was killed between its two renames
 
 
 @pytest.fixture
@@ -152,8 +152,8 @@ def test_a_killed_run_ends_as_if_nothing_had_happened(tmp_path, words):
         time.sleep(0.002)
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
-    (killed / ".part-torn.csv").write_text("half")  # what a writer leaves that is killed
-    assert any((killed / name).exists() for name in CHECKPOINTS)  # the kill may come between two renamings
+    (killed / ".part-torn.csv").write_text("half")  # left by a writer that was killed
+    assert any((killed / name).exists() for name in CHECKPOINTS)  # the process may be killed between two renames
     assert main(command(killed, *words, "--quiet", "--resume")[3:]) == 0
     result = json.loads((killed / "result.json").read_text())
     assert 9 <= result["resumed_after_epoch"] < 40
@@ -165,7 +165,7 @@ def test_a_killed_run_ends_as_if_nothing_had_happened(tmp_path, words):
 def test_a_finished_run_is_left_alone_and_other_settings_are_refused(tmp_path, capsys):
     out = tmp_path / "run"
     words = command(out, "--epochs", "2", "--resume")[3:]
-    assert main(words) == 0  # there was nothing to go on with
+    assert main(words) == 0  # there was nothing to continue from
     before = {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in out.iterdir()}
     capsys.readouterr()
     assert main(words) == 0

@@ -33,8 +33,8 @@ from graphcl_hard.training.distributed import Processes, ProcessLost, Share
 from graphcl_hard.training.loop import train
 from graphcl_hard.training.state import TrainingState
 
-# One step over the whole set. With lr 0 the gradients of a last step are those of the same weights: Adam divides a
-# gradient by its size, and makes of a rounding error in a gradient of 0 a step that counts.
+# One step over the whole data set. With lr 0 the last step's gradients are those of the same weights: Adam divides a
+# gradient by its size, and turns a rounding error in a gradient of 0 into a noticeable step.
 BASE = Config(
     hidden_channels=8, num_layers=2, epochs=1, batch_size=24, beta=2.0, lr=0.0, accelerator="cpu", precision="64-true"
 )
@@ -71,7 +71,7 @@ OTHERS = {
     "gine": {"encoder": "gine"},
     "gine, edges moved": {"encoder": "gine", "method": "graphcl", "views": ("edge-perturb", "subgraph")},
     "many steps": {"epochs": 2, "batch_size": 7, "beta_schedule": "linear-up"},
-    # Fewer graphs than 4 processes: some have none.
+    # Fewer graphs than 4 processes: some processes have none.
     "a last batch of two": {"batch_size": 11},
     "batches of three": {"batch_size": 3, "mode": "released"},
     "batches of three, sampled, info-nce": {"batch_size": 3, "objective": "info-nce", "nodes_per_graph": 2},
@@ -99,7 +99,7 @@ CLOSE = {
 
 
 def a_set():
-    """24 graphs that differ in size, some without edges, one of a single node."""
+    """Return 24 graphs of different sizes, some without edges, one with a single node."""
     graphs = [nx.gnp_random_graph(2 + (5 * i) % 13, 0.3, seed=i) for i in range(24)]
     graphs[6] = nx.empty_graph(1)
     for i, graph in enumerate(graphs):
@@ -110,7 +110,7 @@ def a_set():
 
 
 def a_training(config, processes=None):
-    """The last step's gradients, the weights and statistics, and the epochs' numbers, name -> array."""
+    """Return name -> array: the gradients of the last step, the weights, the statistics, and the epochs' values."""
     data = a_set()
     features = FeatureMap.fit(data, with_edges=config.encoder == "gine")
     with training_device(config, together=processes is not None) as fabric:
@@ -118,7 +118,7 @@ def a_training(config, processes=None):
         batches = GraphBatches(data, features.apply(data), device, dtype, features.apply_edges(data))
         state = TrainingState(build_model(config, features.channels, batches).to(device, dtype), config)
         epochs, outcomes = [], []
-        # Fabric hands on the loss in float32, so it is taken where it is made.
+        # Fabric returns the loss in float32, so it is recorded where it is computed.
         state.model.register_forward_hook(
             lambda _, __, outcome: outcomes.append(torch.stack([outcome[0].detach(), *outcome[1]]))
         )
@@ -126,13 +126,13 @@ def a_training(config, processes=None):
     found = {f"grad {name}": parameter.grad.numpy() for name, parameter in state.model.named_parameters()}
     found |= {f"state {name}": tensor.numpy() for name, tensor in state.model.state_dict().items()}
     found["generator"] = state.generator.get_state().numpy()
-    found["outcomes"] = torch.stack(outcomes).double().numpy()  # (steps, 4): of a process, its addends
+    found["outcomes"] = torch.stack(outcomes).double().numpy()  # (steps, 4), the addends of this process
     found["epochs"] = np.array([epoch._replace(seconds=0) for epoch in epochs])
     return found
 
 
 def work(rank, size, folder, port):
-    """One process of many: every setting, and what it found in a file of its own."""
+    """Run every setting in one of several processes and save its results to its own file."""
     torch.set_num_threads(1)
     where = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "TORCHELASTIC_RUN_ID": "test", "GROUP_RANK": 0}
     ranks = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": size, "LOCAL_WORLD_SIZE": size}
@@ -148,7 +148,7 @@ def work(rank, size, folder, port):
             a_training(dataclasses.replace(unsynced, batch_size=3), processes)
     processes.wait()
     if rank == 1:
-        os._exit(0)  # without a word
+        os._exit(0)  # silently
     with pytest.raises(ProcessLost, match=rf"Process {rank} of {size} \(from 0\) can no longer reach another one"):
         a_training(BASE, processes)
     os._exit(0)  # what joined them is broken, and cannot be left as `Processes.leave` does
@@ -162,7 +162,7 @@ def free_port():
 
 @pytest.fixture(scope="module", params=[2, pytest.param(4, marks=pytest.mark.slow)])
 def found(request, tmp_path_factory):
-    """(number of processes, the folder with what they found)."""
+    """Return (number of processes, folder with their results)."""
     folder = tmp_path_factory.mktemp("found")
     torch.multiprocessing.spawn(work, (request.param, folder, free_port()), nprocs=request.param)
     return request.param, folder
@@ -174,7 +174,7 @@ def load(folder, name, rank=0):
 
 
 def largest_difference(first, second):
-    """Over all arrays, relative to each array's largest number, where that is above 1."""
+    """Return the largest difference of all arrays, relative to each array's largest value if that is above 1."""
     assert first.keys() == second.keys()
     differences = {}
     for name, array in first.items():
@@ -187,7 +187,7 @@ def largest_difference(first, second):
 
 
 def together(folder, name, size):
-    """What each process found; the outcomes are summed."""
+    """Return the results of each process, with summed outcomes."""
     each = [load(folder, name, rank) for rank in range(size)]
     total = sum(one["outcomes"] for one in each)
     return [{**one, "outcomes": total} for one in each]
@@ -195,7 +195,7 @@ def together(folder, name, size):
 
 @pytest.mark.parametrize("name", EXACT)
 def test_loss_and_gradients_are_those_of_one_process(found, name):
-    """And the diagnostics, the weights after all steps, batch norm's statistics and the random numbers."""
+    """So are the diagnostics, the final weights, the statistics of batch norm and the random numbers."""
     size, folder = found
     alone = a_training(dataclasses.replace(BASE, **EXACT[name]))
     first, *others = together(folder, name, size)
@@ -208,7 +208,7 @@ def test_loss_and_gradients_are_those_of_one_process(found, name):
 
 @pytest.mark.parametrize("name", CLOSE)
 def test_a_training_ends_as_that_of_one_process(found, name):
-    """Up to rounding, which Adam and low precision make larger."""
+    """The results agree up to rounding, which Adam and low precision amplify."""
     size, folder = found
     tolerance, change = CLOSE[name]
     alone, (first, *_) = a_training(dataclasses.replace(BASE, **change)), together(folder, name, size)
@@ -216,7 +216,7 @@ def test_a_training_ends_as_that_of_one_process(found, name):
 
 
 def test_batch_norm_by_process_gives_other_gradients(found):
-    """All processes take the same, of the mean of the losses; each has its own statistics."""
+    """All processes take the same step, that of the mean loss; each has its own statistics."""
     size, folder = found
     alone, (first, second, *_) = a_training(BASE), together(folder, "unsynced", size)
     for name in first:
@@ -265,13 +265,13 @@ def torchrun(*words):
 
 
 def ended(process):
-    """(status, stdout, stderr)."""
+    """Return (status, stdout, stderr)."""
     out, err = process.communicate(timeout=300)
     return process.returncode, out, err
 
 
 def same_run(first, second):
-    """Assert that two folders hold the same numbers up to rounding; the scores are those of 188 graphs."""
+    """Assert that two folders contain the same numbers up to rounding; the scores are of 188 graphs."""
     assert {p.name for p in first.iterdir()} == {p.name for p in second.iterdir()}
     rows = [list(csv.DictReader((folder / "metrics.csv").read_text().splitlines())) for folder in (first, second)]
     for one, other in zip(*rows, strict=True):
@@ -290,7 +290,7 @@ def same_run(first, second):
 
 @pytest.mark.slow
 def test_one_command_on_two_processes(tmp_path):
-    """One of them writes, whatever the number of seeds; all numbers are those of one process."""
+    """One process writes, whatever the number of seeds; all numbers equal those of one process."""
     words = ["--epochs", "2", "--seeds", "2", "--batch-size", "50"]
     assert main([*WORDS, *words, "--out", str(tmp_path / "alone")]) == 0
     status, out, err = ended(torchrun(*words, "--out", str(tmp_path / "together")))
@@ -307,7 +307,7 @@ def test_one_command_on_two_processes(tmp_path):
 
 @pytest.mark.slow
 def test_two_processes_stream_one_set(tmp_path):
-    """Each reads every window; the epochs' numbers are those of one process."""
+    """Each process reads every window; the numbers of the epochs equal those of one process."""
     graphs = 17_000  # more than a window
     first = torch.arange(graphs) * 3
     edges = torch.stack([first, first + 1, first + 1, first + 2], dim=1).flatten()
@@ -332,7 +332,7 @@ def test_two_processes_stream_one_set(tmp_path):
 
 @pytest.mark.alone
 def test_a_dead_process_ends_the_others_and_any_number_goes_on(tmp_path):
-    """Nobody waits for a process that was killed; one process, and two, go on from the checkpoint."""
+    """No process waits for one that was killed; one or two processes continue from the checkpoint."""
     words = ["--epochs", "40"]
     folder = tmp_path / "killed"
     process = torchrun(*words, "--out", str(folder))
@@ -343,7 +343,7 @@ def test_a_dead_process_ends_the_others_and_any_number_goes_on(tmp_path):
     next(worker for worker in workers if worker.environ()["RANK"] == "1").send_signal(signal.SIGKILL)
     status, _, err = ended(process)
     assert status != 0
-    assert "exitcode  : -9" in err  # of the process that was killed, as torchrun tells it
+    assert "exitcode  : -9" in err  # of the killed process, as torchrun reports it
     assert not psutil.wait_procs(workers, timeout=60)[1]
     assert json.loads((folder / "result.json").read_text())["status"] != "finished"
 

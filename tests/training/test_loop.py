@@ -1,4 +1,4 @@
-"""The training loop: what it learns, that a seed repeats it, and what happens when it diverges."""
+"""The training loop: it learns, is reproducible from a seed, and stops when it diverges."""
 
 import dataclasses
 
@@ -21,7 +21,7 @@ SMALL = Config(hidden_channels=8, num_layers=2, epochs=3, batch_size=8, accelera
 
 
 def trained(toy, config):
-    """The epochs' numbers, the embedding and the weights after a training."""
+    """Return the values of the epochs, the embedding and the weights after training."""
     features = node_features(toy)
     model = build_model(config, features.channels)
     epochs = []
@@ -83,7 +83,7 @@ def test_the_loss_falls(toy, change, share):
 
 
 def test_graphcls_loss_falls():
-    """On graphs that differ, as those of the other tests do not: they are alike but for their sizes."""
+    """The graphs differ here; those of the other tests differ only in size."""
     graphs = [nx.gnp_random_graph(8 + i, 0.1 + 0.02 * (i % 7), seed=i) for i in range(24)]
     for i, graph in enumerate(graphs):
         nx.set_node_attributes(graph, {node: (node * (i % 5) + i) % 4 for node in graph}, "label")
@@ -147,19 +147,19 @@ def test_the_schedule_moves_beta_over_the_epochs(toy):
 
 
 def test_an_epochs_loss_is_the_mean_over_its_nodes(toy):
-    """With no learning and no statistics moved, the node-weighted mean over batches is that of the objective."""
+    """With constant weights and statistics, the loss is the node-weighted mean of the objective over batches."""
     config = dataclasses.replace(SMALL, lr=1e-300, epochs=1, batch_size=24, precision="64-true")
     features = node_features(toy)
     model = build_model(config, features.channels).double().train()
     batches = GraphBatches(toy, features.x, dtype=torch.float64)
     expected = model(batches.select(torch.arange(24)), config.beta)[0].item()
     assert trained(toy, config)[0][0].loss == pytest.approx(expected)
-    one_batch = dataclasses.replace(config, batch_size=23)  # the last graph would be alone and joins
+    one_batch = dataclasses.replace(config, batch_size=23)  # the single last graph joins the batch
     assert trained(toy, one_batch)[0][0].loss == pytest.approx(expected)
 
 
 def test_graphcls_epoch_is_the_mean_over_its_graphs(toy):
-    """Batches of 10, 10 and 4 graphs, with the views that the seed draws, and no weight moved."""
+    """The batches have 10, 10 and 4 graphs and the views drawn from the seed; no weight changes."""
     config = dataclasses.replace(
         SMALL, method="graphcl", views=("random", "random"), lr=1e-300, epochs=1, batch_size=10, precision="64-true"
     )

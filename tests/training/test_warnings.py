@@ -1,4 +1,4 @@
-"""What a person is warned of after a training, and at which line."""
+"""The warnings after training, and the line that they refer to."""
 
 import warnings
 
@@ -10,7 +10,7 @@ from graphcl_hard.training.warnings import caution
 
 
 def epochs(*pairs):
-    """Of (beta, effective negatives) pairs."""
+    """Return the warnings for (beta, effective negatives) pairs."""
     return [Epoch(number, beta, 1.0, share, 0.0, 0.0, 0.0) for number, (beta, share) in enumerate(pairs, start=1)]
 
 
