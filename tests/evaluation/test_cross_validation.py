@@ -282,7 +282,7 @@ def test_interrupt_stops_between_two_fits(monkeypatch):
         at_interrupt.append(len(fits))
         raise KeyboardInterrupt
 
-    monkeypatch.setitem(PROBES, "svm", evaluation.PROBES["svm"]._replace(predictor=slow))
+    monkeypatch.setitem(PROBES, "svm", PROBES["svm"]._replace(predictor=slow))
     others = set(threading.enumerate())
     with pytest.raises(KeyboardInterrupt):
         cross_validate(X, Y, n_jobs=2, progress=interrupt)
