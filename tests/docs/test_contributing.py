@@ -24,3 +24,9 @@ def test_an_example_names_what_is_there(name, owner, path):
         targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
         names |= {part.id for target in targets if target for part in ast.walk(target) if isinstance(part, ast.Name)}
     assert name in names
+
+
+def test_the_folders_of_the_map_are_there():
+    first = re.findall(r"^\| `([\w/]+/)`", TEXT, re.MULTILINE)
+    assert "graphcl_hard/io/" in first
+    assert not [folder for folder in first if not (ROOT / folder).is_dir()]
