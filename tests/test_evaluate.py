@@ -1,4 +1,4 @@
-"""The command that judges saved vectors."""
+"""The command that evaluates saved vectors."""
 
 import json
 import os
