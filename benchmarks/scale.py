@@ -1,8 +1,8 @@
-"""Sets larger than memory: what an epoch from the disk costs, in time and memory, against the same epoch from memory.
+"""Data sets larger than memory: time and memory of an epoch from disk, against the same epoch from memory.
 
     python -m benchmarks.scale --folder /tmp/million       an hour on two cores; about 1 GB of disk
 
-Makes a set of 1,000,000 random graphs of 20 to 40 nodes, as shards; then measures, and writes to --out after each step:
+Makes a data set of 1,000,000 random graphs of 20 to 40 nodes, as shards; measures, and writes to --out after each step:
 
 - readers: graphs a second, in shuffled batches without any training, from shards and from PyG's `OnDiskDataset`;
 - rates: epochs over the first graphs from memory and from shards, in turns within one process;
@@ -48,7 +48,7 @@ class Arguments:
     """Settings.
 
     Attributes:
-        folder: Where the set is made; one that is there already is used.
+        folder: Folder of the data set; an existing one is used.
         graphs: How many graphs it has.
         sizes: Over how many of them an epoch is measured.
         compared: How many are read, and trained on, from memory and from the disk in turns.
@@ -65,7 +65,7 @@ class Arguments:
 
 
 def random_graphs(count: int, seed: int) -> GraphData:
-    """Trees in which a node hangs on one of the few before it, as in a molecule, with some edges more."""
+    """Return random trees in which each node is attached to one of the few before it, with some additional edges."""
     random = np.random.default_rng(seed)
     sizes = random.integers(NODES[0], NODES[1] + 1, count)
     first = np.cumsum(sizes) - sizes
@@ -91,7 +91,7 @@ def random_graphs(count: int, seed: int) -> GraphData:
 
 
 def make(arguments: Arguments, display: Display) -> GraphShards:
-    """The set of random graphs."""
+    """Return the data set of random graphs, which is made if it does not exist."""
     if is_shards(arguments.folder):
         return GraphShards(arguments.folder)
     starts = range(0, arguments.graphs, SHARD_GRAPHS)
@@ -101,21 +101,21 @@ def make(arguments: Arguments, display: Display) -> GraphShards:
 
 
 class Head(GraphShards):
-    """The first graphs of a set."""
+    """The first graphs of a data set."""
 
     def __init__(self, path: Path, count: int) -> None:
         super().__init__(path)
         self.node_ptr, self.edge_ptr, self.y = self.node_ptr[: count + 1], self.edge_ptr[: count + 1], self.y[:count]
 
     def chunks(self) -> Iterator[GraphData]:
-        """Those of the set that are not past the end."""
+        """Yield the chunks of the data set up to the end."""
         for start, stop in zip(self._first[:-1].tolist(), self._first[1:].tolist(), strict=True):
             if start < self.num_graphs:
                 yield self.read([(start, min(stop, self.num_graphs))])
 
 
 def epoch_of(shards: GraphShards, from_disk: bool) -> Callable[[], float]:
-    """A function that trains for one more epoch and returns its seconds."""
+    """Return a function that trains for one more epoch and returns its seconds."""
     config = Config(epochs=1, accelerator="cpu")
     graphs = shards if from_disk else shards.whole()
     features = FeatureMap.fit(graphs)
@@ -131,7 +131,7 @@ def epoch_of(shards: GraphShards, from_disk: bool) -> Callable[[], float]:
 
 
 def one_size(folder: Path, count: int) -> dict[str, float]:
-    """An epoch from the disk, in a process of its own."""
+    """Measure an epoch from disk; called in a process of its own."""
     before = _peak_mib()
     seconds = epoch_of(Head(folder, count), from_disk=True)()
     return {
@@ -144,13 +144,13 @@ def one_size(folder: Path, count: int) -> dict[str, float]:
 
 
 def _peak_mib() -> float:
-    """Linux's own: getrusage's is handed on from the process that started this one."""
+    """Return Linux's peak of the process; getrusage's is inherited from the parent process."""
     status = Path("/proc/self/status").read_text()
     return int(status.partition("VmHWM:")[2].split()[0]) / 1024
 
 
 def rates(shards: GraphShards, repeats: int) -> dict[str, Any]:
-    """Seconds of epochs, in turns, after one of each that is not counted."""
+    """Return the seconds of epochs from memory and from disk, in turns after a warm-up of each."""
     runs = {"memory": epoch_of(shards, False), "disk": epoch_of(shards, True)}
     seconds: dict[str, list[float]] = {name: [] for name in runs}
     for repeat in range(repeats + 1):
@@ -167,7 +167,7 @@ def rates(shards: GraphShards, repeats: int) -> dict[str, Any]:
 
 
 def readers(shards: GraphShards, folder: Path, repeats: int) -> dict[str, Any]:
-    """Graphs a second in shuffled batches of 128 from shards and from PyG's `OnDiskDataset`, in turns."""
+    """Return graphs per second in shuffled batches of 128 from shards and from PyG's `OnDiskDataset`, in turns."""
     count = shards.num_graphs
     features = FeatureMap.fit(shards)
     streamed = make_batches(shards, features)
@@ -203,7 +203,7 @@ def _data(graphs: GraphData) -> Iterator[Data]:
 
 
 def main(arguments: Arguments) -> None:
-    """Make the set, measure, and write the record after each step."""
+    """Make the data set, measure, and write the record after each step."""
     display = Display()
     record: dict[str, Any] = {"date": date.today().isoformat(), "settings": dataclasses.asdict(arguments)}
     record["settings"] = {
@@ -228,8 +228,8 @@ def main(arguments: Arguments) -> None:
     keep("rates", rates(head, arguments.repeats))
     found = []
     for count in arguments.sizes:
-        with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as alone:
-            found.append(alone.submit(one_size, arguments.folder, count).result())
+        with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
+            found.append(process.submit(one_size, arguments.folder, count).result())
         keep("sizes", found)
 
 

@@ -1,4 +1,4 @@
-"""Soak: the same process works for an hour, and its memory, files, threads and processes are counted all along.
+"""Soak test: one process works for an hour while its memory, files, threads and child processes are counted.
 
 - sweep: cells of a study, one after the other in this process as in a worker of `experiments.tu`, each round in a new
   folder; every tenth round goes through the sweep's engine, which starts a process and ends it.
@@ -6,7 +6,7 @@
 
 The slope of the resident memory is that of a least-squares line over all rounds after the warm-up. Its 95% interval is
 that of independent rounds, and so too narrow. Memory is flat where the line rises, within an hour, by no more than
-`FLAT` of what is resident after the warm-up.
+`FLAT` of the resident memory after the warm-up.
 
 Examples:
   python -m benchmarks.soak --kind sweep
@@ -58,13 +58,13 @@ METHODS: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class Arguments:
-    """What works, and for how long.
+    """The kind of work, and its duration.
 
     Attributes:
-        kind: What works.
-        minutes: For how long.
-        rounds: So many rounds instead.
-        datasets: Of the sweep.
+        kind: Kind of work.
+        minutes: Duration.
+        rounds: Number of rounds, in place of the minutes.
+        datasets: Data sets of the sweep.
         out: Folder of the record, KIND.json; it is written each minute.
     """
 
@@ -76,7 +76,7 @@ class Arguments:
 
 
 class Sample(NamedTuple):
-    """What the process holds after a round."""
+    """Resources of the process after a round."""
 
     seconds: float
     resident_mib: float
@@ -86,14 +86,14 @@ class Sample(NamedTuple):
 
 
 def sample(process: psutil.Process, start: float) -> Sample:
-    """What the process holds now."""
+    """Return the current resources of the process."""
     children = len(process.children(recursive=True))
     resident = process.memory_info().rss / MIB
     return Sample(time.monotonic() - start, resident, process.num_fds(), process.num_threads(), children)
 
 
 def sweep_round(number: int, datasets: Sequence[str]) -> None:
-    """Every method on every set, in a new folder."""
+    """Run every method on every data set, in a new folder."""
     cells = [
         Cell(dataset, method, method, settings, number, {**SMALL, **settings})
         for dataset in datasets
@@ -132,13 +132,13 @@ ROUNDS: dict[Kind, Callable[[int, Sequence[str]], None]] = {"sweep": sweep_round
 
 
 def blocks() -> int:
-    """How many blocks of memory Python holds, garbage apart."""
+    """Return the number of memory blocks that Python holds, without garbage."""
     gc.collect()
     return sys.getallocatedblocks()
 
 
 def soak(arguments: Arguments) -> dict[str, Any]:
-    """Work, write the record, and return it."""
+    """Run the rounds, write the record, and return it."""
     keep_freed_memory()  # as the command does
     process, start, written = psutil.Process(), time.monotonic(), 0.0
     held = np.ones((MOST_ROUNDS, len(Sample._fields)))  # all of it resident from the first round on
@@ -166,7 +166,7 @@ def soak(arguments: Arguments) -> dict[str, Any]:
 
 
 def describe(arguments: Arguments, held: np.ndarray, warm: int, blocks_before: int) -> dict[str, Any]:
-    """The record: the line's slope, what is held before and after, and a row a minute."""
+    """Return the record: the line's slope, resources before and after, and a row per minute."""
     after, resident = held[warm:], held[warm:, 1]
     hourly = slope(after[:, 0] / 3600, resident)
     rows = np.unique(np.searchsorted(held[:, 0], np.arange(0, held[-1, 0], 60)))
@@ -189,7 +189,7 @@ def describe(arguments: Arguments, held: np.ndarray, warm: int, blocks_before: i
 
 
 def slope(x: np.ndarray, y: np.ndarray) -> dict[str, float]:
-    """Of the least-squares line, with the 95% interval of independent errors."""
+    """Return the slope of the least-squares line, with the 95% interval of independent errors."""
     line = stats.linregress(x, y)
     half = stats.t.ppf(0.975, len(x) - 2) * line.stderr
     return {"slope": line.slope, "low": line.slope - half, "high": line.slope + half}

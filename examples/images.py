@@ -25,7 +25,7 @@ from graphcl_hard import nt_xent
 
 
 def cnn() -> nn.Sequential:
-    """(B, 1, 8, 8) -> (B, 128), by group norm: batch norm's statistics would move the scores without any learning."""
+    """Return a CNN, (B, 1, 8, 8) -> (B, 128), with group norm: batch norm would change scores without learning."""
     channels = [(1, 32, 1), (32, 64, 2), (64, 128, 2)]
     blocks = [(nn.Conv2d(i, o, 3, stride, 1), nn.GroupNorm(8, o), nn.ReLU()) for i, o, stride in channels]
     return nn.Sequential(*(layer for block in blocks for layer in block), nn.AdaptiveAvgPool2d(1), nn.Flatten())
@@ -42,7 +42,7 @@ def random_view(images: Tensor) -> Tensor:
 
 
 def train(encoder: nn.Module, images: Tensor, objective: str, arguments: Arguments) -> None:
-    """Train the encoder on (M, 1, 8, 8) images; the projection head is thrown away, as in SimCLR."""
+    """Train the encoder on (M, 1, 8, 8) images; the projection head is discarded, as in SimCLR."""
     head = nn.Sequential(nn.Linear(128, 128), nn.ReLU(), nn.Linear(128, 64))
     optimizer = torch.optim.Adam([*encoder.parameters(), *head.parameters()], lr=1e-3)
     settings = arguments.of(objective)

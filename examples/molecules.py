@@ -55,7 +55,7 @@ class Arguments:
 
 
 def molecules() -> tuple[list[str], np.ndarray]:
-    """SMILES, and the activity of each."""
+    """Return SMILES, and the activity of each."""
     with (DATA / "CHEMBL2321810_act.csv").open() as file:
         activity = {row["Name"]: float(row["Act"]) for row in csv.DictReader(file)}
     pairs = [line.split() for line in (DATA / "CHEMBL2321810.smi").read_text().splitlines()]
@@ -63,7 +63,7 @@ def molecules() -> tuple[list[str], np.ndarray]:
 
 
 def regress(vectors: np.ndarray, target: np.ndarray, seen: np.ndarray, unseen: np.ndarray) -> dict[str, float]:
-    """R2 on the unseen molecules, in per cent; ridge chooses its penalty by the seen ones."""
+    """Return R2 on the unseen molecules, in per cent; the penalty of ridge is chosen on the seen ones."""
     probes = {"ridge, R2 in %": RidgeCV(np.logspace(-2, 5, 15)), "SVR, R2 in %": SVR(C=1.0)}
     # Cut at 5 standard deviations: by a column that is all but constant in training, ridge would miss by thousands.
     cut = FunctionTransformer(np.clip, kw_args={"a_min": -5, "a_max": 5})

@@ -1,4 +1,4 @@
-"""What the examples share: probes of frozen vectors, and tables of scores over seeds.
+"""Scoring shared by the examples: probes of frozen vectors, and tables of scores over seeds.
 
 Every seed draws its own split, so training parts overlap between seeds, and intervals and differences are corrected for
 that (`graphcl_hard.evaluation.statistics`). Scores are in per cent, and higher is better.
@@ -51,17 +51,17 @@ class Arguments:
     out: Path = Path(__file__).parent / "results"
 
     def of(self, objective: str) -> dict[str, float]:
-        """What `nt_xent` is given for one of OBJECTIVES: *debiased* has no hardness, *uniform* has no prior either."""
+        """Return the arguments of `nt_xent` for an objective: *debiased* has no hardness, *uniform* no prior either."""
         beta = self.beta if objective == "hard" else 0.0
         return {"beta": beta, "tau_plus": 0.0 if objective == "uniform" else self.tau_plus}
 
 
 def classify(train: Vectors, train_labels: np.ndarray, test: Vectors, test_labels: np.ndarray) -> dict[str, float]:
-    """Test accuracies of three probes: ridge, its penalty chosen in the training part; 10-NN; 1-NN by few labels.
+    """Return test accuracies of ridge (penalty chosen in the training part), 10-NN, and 1-NN of few labels.
 
     Args:
         train: (M, D) vectors, dense or sparse, in random order; all probes see rows of unit length.
-        train_labels: (M,); the third probe is given the first FEW_LABELS alone.
+        train_labels: (M,); the third probe sees only the first FEW_LABELS.
         test: (K, D).
         test_labels: (K,).
     """
@@ -76,13 +76,13 @@ def classify(train: Vectors, train_labels: np.ndarray, test: Vectors, test_label
 
 
 def add(scores: Scores, encoder: str, found: dict[str, float]) -> None:
-    """Put one split's scores of an encoder, a probe each, to those of the splits before."""
+    """Append one split's scores of an encoder, by probe, to those of the splits before."""
     for probe, score in found.items():
         scores.setdefault(encoder, {}).setdefault(probe, []).append(score)
 
 
 def table(scores: Scores) -> str:
-    """Mean scores with 95% intervals, an encoder a row, and paired differences below them."""
+    """Return mean scores with 95% intervals, a row per encoder, and paired differences below them."""
     ratio = TEST_SHARE / (1 - TEST_SHARE)
     probes = list(scores["untrained"])
     lines = [["encoder", *probes], ["---"] * (1 + len(probes))]
@@ -96,14 +96,14 @@ def table(scores: Scores) -> str:
 
 
 def write(name: str, scores: Scores, out: Path, splits: str, packages: tuple[str, ...], start: float) -> None:
-    """Write OUT/NAME.md, the table and how it came about, and OUT/NAME.csv, every split's scores; print the table.
+    """Write OUT/NAME.md, the table with its command, and OUT/NAME.csv, the scores of every split; print the table.
 
     Args:
         name: the example.
         scores: of splits 0, 1 and so on.
         out: the folder, made where it is missing.
-        splits: in words, what the scores are of.
-        packages: what else than Python decides the numbers; their versions are written down.
+        splits: description of the splits.
+        packages: packages whose versions are written down besides Python's.
         start: `time.perf_counter()` when the example began.
     """
     out.mkdir(parents=True, exist_ok=True)

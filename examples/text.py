@@ -32,7 +32,7 @@ MODULES = ("integrate", "interpolate", "linalg", "ndimage", "optimize", "signal"
 
 
 def corpus() -> np.ndarray:
-    """(3, 4000): sentences of six words or more, 500 a module; the function whose docstring holds each; the module."""
+    """Return (3, 4000): sentences of six words or more, 500 per module; the function of each; the module."""
     found: list[tuple[str, str, str]] = []
     for module in MODULES:
         home = importlib.import_module(f"scipy.{module}")
@@ -49,13 +49,13 @@ def corpus() -> np.ndarray:
 
 
 def embed(vectors: nn.EmbeddingBag, words: Tensor, dropout: float = 0.0) -> Tensor:
-    """(B, L) words, 0 where there is none, to (B, 128): the mean of the words' vectors, of those that are left."""
+    """Return (B, 128) means of word vectors, after dropout of words; `words` is (B, L), 0 for padding."""
     weight = F.dropout((words > 0).float(), dropout)
     return vectors(words, per_sample_weights=weight / weight.sum(dim=1, keepdim=True).clamp(min=1))
 
 
 def train(vectors: nn.EmbeddingBag, words: Tensor, objective: str, arguments: Arguments) -> None:
-    """Train word vectors on (M, L) sentences; the projection head is thrown away."""
+    """Train word vectors on (M, L) sentences; the projection head is discarded."""
     head = nn.Sequential(nn.Linear(128, 128), nn.ReLU(), nn.Linear(128, 64))
     optimizer = torch.optim.Adam([{"params": vectors.parameters(), "lr": 1e-2}, {"params": head.parameters()}])
     settings = arguments.of(objective)

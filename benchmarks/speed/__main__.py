@@ -1,4 +1,4 @@
-"""How fast training and evaluation are, and how much memory they take, against a textbook and against a floor.
+"""Speed and memory of training and evaluation, against a textbook implementation and a lower bound (floor).
 
     python -m benchmarks.speed                all sections; tens of minutes, nothing else running
     python -m benchmarks.speed --sections epochs --datasets DD synthetic-2000 --repeats 3
@@ -6,13 +6,14 @@
     python -m benchmarks.speed --table-only   tables and picture again from the committed record
 
 epochs: an epoch of (a) InfoGraph written with plain PyTorch Geometric (textbook.py), (b) this package, and (c) the
-matrix products alone (floor.py); (b) with some nodes of each graph too, where graphs are large; on TU sets and on
-synthetic sets that grow. Peak memory of (a) and (b), each in a fresh process. neighbours: seven ways to sum neighbours.
-memory: peak of the objective at 200,000 nodes x 1,024 graphs. evaluation: cross_validate against scikit-learn's
-GridSearchCV. trials: what was tried on top (trials.py). views: GraphCL's views of a batch against the encoder.
+matrix products only (floor.py); (b) with some nodes of each graph too, where graphs are large; on TU data sets and
+synthetic data sets of growing size. Peak memory of (a) and (b), each in a fresh process. neighbours: seven ways to sum
+neighbours. memory: peak of the objective at 200,000 nodes x 1,024 graphs. evaluation: cross_validate against
+scikit-learn's GridSearchCV. trials: changes on top of (b) (trials.py). views: GraphCL's views of a batch against the
+encoder.
 
-What is compared is timed in one process, in turns. Each section writes its own part of speed.json when it ends, then
-the tables and the picture are made again; other sections' numbers stay.
+Variants that are compared are timed in one process, in turns. Each section writes its own part of speed.json when it
+ends, then the tables and the picture are made again; other sections' numbers stay.
 """
 
 import dataclasses
@@ -57,9 +58,9 @@ class Arguments:
     """The speed benchmark.
 
     Attributes:
-        sections: What to measure.
-        datasets: Sets of the epochs: TU sets by name, or synthetic-500 for 500 synthetic graphs. --quick has its own.
-        repeats: Times that everything is timed; 2 with --quick.
+        sections: Parts of the benchmark.
+        datasets: Data sets of the epochs: TU data sets, or synthetic-500 for 500 synthetic graphs. --quick has others.
+        repeats: Repeats of each timing; 2 with --quick.
         nodes_per_graph: Nodes of each graph that the package's sampled variant trains on.
         accelerator: Where to train. auto: a GPU where there is one.
         out: Folder to write; the default is benchmarks/results/speed, or runs/speed with --quick.
@@ -78,7 +79,7 @@ class Arguments:
 
     @property
     def folder(self) -> Path:
-        """Where to write."""
+        """The folder to write."""
         return self.out or (ROOT / "runs" / "speed" if self.quick else RESULTS)
 
     def check(self) -> None:
@@ -91,8 +92,8 @@ class Arguments:
 
 
 def measure_epochs(arguments: Arguments, fabric: Fabric, advance: Advance) -> dict[str, Any]:
-    """Every set's times and peaks, and how the time of an epoch grows with the synthetic sets."""
-    # All are loaded before anything is timed, so that a wrong name is told at once.
+    """Return times and peaks of every data set, and the growth of the time with the synthetic data sets."""
+    # All are loaded before anything is timed, so that a wrong name is reported at once.
     loaded = {name: workloads.load(name, arguments.accelerator) for name in arguments.datasets}
     sets = [measure_set(name, workload, arguments, fabric, advance) for name, workload in loaded.items()]
     result: dict[str, Any] = {"nodes_per_graph": arguments.nodes_per_graph, "sets": sets}
@@ -109,7 +110,7 @@ def measure_epochs(arguments: Arguments, fabric: Fabric, advance: Advance) -> di
 def measure_set(
     name: str, workload: Workload, arguments: Arguments, fabric: Fabric, advance: Advance
 ) -> dict[str, Any]:
-    """One set: seconds an epoch of every variant, in turns after an untimed turn; peaks in fresh processes."""
+    """Return seconds per epoch of every variant, in turns after an untimed turn, and peaks in fresh processes."""
     names = workloads.variants(workload, arguments.nodes_per_graph)
     runs, preparing = {}, {}
     for variant in names:
@@ -149,12 +150,12 @@ def measure_set(
 
 
 def fresh_peaks(variants: Sequence[str], task: dict[str, Any]) -> dict[str, Any]:
-    """Peak memory of each variant; one after the other, since side by side they would fight for the cores."""
+    """Return the peak memory of each variant, measured one after the other."""
     return {variant: memory.in_fresh_process({**task, "variant": variant}) for variant in variants}
 
 
 def summarise_set(seconds: dict[str, list[float]], graphs: int) -> dict[str, Any]:
-    """Medians and spreads of the times and of their ratios, and graphs a second."""
+    """Return medians and ranges of the times and of their ratios, and graphs per second."""
     summary: dict[str, Any] = {variant: spread(times) for variant, times in seconds.items()}
     summary["textbook / package"] = ratio(seconds["textbook"], seconds["package"])
     summary["package / floor"] = ratio(seconds["package"], seconds["floor"])
@@ -166,7 +167,7 @@ def summarise_set(seconds: dict[str, list[float]], graphs: int) -> dict[str, Any
 
 
 def measure_neighbours(arguments: Arguments, fabric: Fabric, advance: Advance) -> dict[str, Any]:
-    """Ways to sum neighbours on the first batch of a set."""
+    """Return the times of all ways to sum neighbours, on the first batch of a data set."""
     batches, channels = [], 32
     for name in ("MUTAG",) if arguments.quick else ("DD", "REDDIT-BINARY"):
         cut = workloads.cut_epoch(workloads.load(name, arguments.accelerator), fabric)[0]
@@ -178,7 +179,7 @@ def measure_neighbours(arguments: Arguments, fabric: Fabric, advance: Advance) -
 
 
 def measure_memory(arguments: Arguments, fabric: Fabric, advance: Advance) -> dict[str, Any]:
-    """Peak of the package's objective and of the textbook's, each in a fresh process; once, as it hardly varies."""
+    """Return the peaks of the package's and the textbook's objective, each in one fresh process."""
     sizes = QUICK_OBJECTIVE_SIZES if arguments.quick else OBJECTIVE_SIZES
     advance("the objective, package and textbook")
     shared: dict[str, Any] = {"what": "objective", "accelerator": arguments.accelerator, **sizes}
@@ -186,13 +187,13 @@ def measure_memory(arguments: Arguments, fabric: Fabric, advance: Advance) -> di
 
 
 def measure_evaluation(arguments: Arguments, fabric: Fabric, advance: Advance) -> dict[str, Any]:
-    """The cross-validation of one embedding."""
+    """Return the times of the cross-validation of one embedding."""
     name, folds = ("MUTAG", 3) if arguments.quick else ("PROTEINS", 10)
     return evaluation.measure(name, folds, arguments.repeats, arguments.accelerator, fabric, advance)
 
 
 def measure_trials(arguments: Arguments, fabric: Fabric, advance: Advance) -> dict[str, Any]:
-    """What was tried on top of the package's step."""
+    """Return the times of the trials."""
     datasets, names = ("MUTAG", "DD"), tuple(trials.TRIALS)
     if arguments.quick:
         datasets, names = ("synthetic-50",), ("package", "one thread")
@@ -201,7 +202,7 @@ def measure_trials(arguments: Arguments, fabric: Fabric, advance: Advance) -> di
 
 
 def measure_views(arguments: Arguments, fabric: Fabric, advance: Advance) -> dict[str, Any]:
-    """Each of GraphCL's views on one batch of a set."""
+    """Return the times of each of GraphCL's views on one batch of a data set."""
     names = ("MUTAG",) if arguments.quick else ("MUTAG", "PROTEINS", "DD")
     batches = views.measure(names, arguments.repeats, arguments.accelerator, fabric, advance)
     return {"batches": batches}
@@ -218,7 +219,7 @@ MEASURES = {
 
 
 def keep(folder: Path, section: str, result: dict[str, Any]) -> str:
-    """Put a section's numbers in the place of its earlier ones, make tables and picture; returns its table."""
+    """Replace a section's numbers in the record, write tables and picture; returns the section's table."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / report.RECORD
     record = json.loads(path.read_text()) if path.exists() else {}
@@ -228,7 +229,7 @@ def keep(folder: Path, section: str, result: dict[str, Any]) -> str:
 
 
 def run_section(section: Section, arguments: Arguments, fabric: Fabric, advance: Advance) -> dict[str, Any]:
-    """Measure one section; returns its record, with what it was measured on."""
+    """Measure one section; returns its record, with device, threads and environment."""
     about = {
         "made": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "device": workloads.device_name(fabric.device),
@@ -241,7 +242,7 @@ def run_section(section: Section, arguments: Arguments, fabric: Fabric, advance:
 
 
 def run_sections(arguments: Arguments) -> None:
-    """Measure, keep and show the sections that are asked for."""
+    """Measure, store and show the given sections."""
     keep_freed_memory()  # as the command does; it serves whatever is timed
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     with training_device(Config(accelerator=arguments.accelerator)) as fabric, Progress(*columns) as progress:
@@ -256,7 +257,7 @@ def run_sections(arguments: Arguments) -> None:
 
 
 def main() -> int:
-    """Run the command; returns the exit status: 0, or 2 for arguments that make no sense."""
+    """Run the command; returns the exit status: 0, or 2 for bad arguments."""
     arguments = tyro.cli(Arguments, description=__doc__)
     if arguments.quick:
         arguments = dataclasses.replace(arguments, datasets=QUICK_SETS, nodes_per_graph=8, repeats=2)

@@ -1,6 +1,6 @@
-"""The evaluation: `cross_validate` as it is called by default against a plain grid search.
+"""The evaluation: `cross_validate` with default arguments against a plain grid search.
 
-Plain is what a person writes: scikit-learn's `GridSearchCV` over scaler and SVM inside every outer fold, one fit after
+The plain way is scikit-learn's `GridSearchCV` over scaler and SVM inside every outer fold, one fit after
 the other. The package shares the kernel among the values of C, and the folds among the cores.
 """
 
@@ -33,7 +33,7 @@ def measure(
     fabric: Fabric,
     advance: Callable[[str], object],
 ) -> dict[str, Any]:
-    """Seconds of both on the embeddings of an untrained encoder, in turns; they must score every fold alike."""
+    """Return the seconds of both on the embeddings of an untrained encoder, in turns; their scores must be equal."""
     embedding, y = untrained_embedding(name, accelerator, fabric)
     ways = {"grid search": grid_search, "package": package_accuracy}
     seconds: dict[str, list[float]] = {way: [] for way in ways}
@@ -50,7 +50,7 @@ def measure(
 
 
 def untrained_embedding(name: str, accelerator: workloads.Accelerator, fabric: Fabric) -> tuple[NDArray, NDArray]:
-    """The seeded encoder's embeddings of a set's graphs, (G, D), and the graphs' classes."""
+    """Return the seeded encoder's embeddings of a data set's graphs, (G, D), and the graphs' classes."""
     graphs, features, config = workloads.load(name, accelerator)
     encoder = build_model(config, features.channels).to(fabric.device).encoder
     batches = GraphBatches(graphs, features.x, *place(fabric, config))
@@ -58,12 +58,12 @@ def untrained_embedding(name: str, accelerator: workloads.Accelerator, fabric: F
 
 
 def package_accuracy(embedding: NDArray, y: NDArray, folds: int) -> NDArray:
-    """Accuracy of every fold by this package."""
+    """Return the accuracy of every fold by this package."""
     return cross_validate(embedding, y, folds=folds, repeats=1)["embeddings"].accuracy.ravel()
 
 
 def grid_search(embedding: NDArray, y: NDArray, folds: int) -> NDArray:
-    """The same by scikit-learn alone: its grid search over scaler and SVM in every outer fold."""
+    """Return the same by scikit-learn only: its grid search over scaler and SVM in every outer fold."""
     x, accuracy = np.asarray(embedding, dtype=np.float64), []
     pipeline = Pipeline([("scale", StandardScaler()), ("svm", SVC(kernel="rbf", gamma="scale"))])
     for train, test in RepeatedStratifiedKFold(n_splits=folds, n_repeats=1, random_state=0).split(x, y):

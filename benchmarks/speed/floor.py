@@ -6,7 +6,7 @@ input channels and the neighbour sum's matrix A (N x N, E ones), these products 
 - neighbour sums, A times (N x H), sparse CSR: in layers 2 to L forward and backward. In layer 1 the same where the
   inputs are one-hot: its first linear layer is then a look-up of rows before the sum, so its products with the one-hot
   matrix are not counted, but the gradient flows back through the sum. Other inputs are summed first, A times (N x F),
-  forward alone, for they need no gradient.
+  forward only, since they need no gradient.
 - linear layers of the encoder: (N x H)(H x H) forward, the input's gradient, the weight's gradient; two a layer, but
   for layer 1's first one: none where the inputs are one-hot, (N x F)(F x H) without the input's gradient elsewhere.
 - local head: four linear layers (N x D)(D x D), three products each. Global head: the same with G rows.
@@ -28,7 +28,7 @@ from torch import Tensor
 
 
 class Cut(NamedTuple):
-    """What a batch is to the floor."""
+    """The parts of a batch that the floor needs."""
 
     edge_index: Tensor
     """(2, E) int64, sorted by row 0, both directions of every edge."""
@@ -46,7 +46,7 @@ class Sizes(NamedTuple):
 
 
 def csr_matrix(edge_index: Tensor, nodes: int, dtype: torch.dtype = torch.int64) -> Tensor:
-    """The (N, N) sparse CSR matrix of ones that sums neighbours, from edges sorted by row 0."""
+    """Return the (N, N) sparse CSR matrix of ones that sums neighbours, from edges sorted by row 0."""
     rows = torch.zeros(nodes + 1, dtype=dtype, device=edge_index.device)
     rows[1:] = torch.bincount(edge_index[0], minlength=nodes).cumsum(0)
     ones = torch.ones(edge_index.size(1), device=edge_index.device)
@@ -54,17 +54,17 @@ def csr_matrix(edge_index: Tensor, nodes: int, dtype: torch.dtype = torch.int64)
 
 
 def csr_product(matrix: Tensor, x: Tensor, out: Tensor) -> Tensor:
-    """`matrix` times `x` into `out`, where PyTorch's other CSR products allocate and copy."""
+    """Write `matrix` times `x` into `out`, where PyTorch's other CSR products allocate and copy."""
     return torch.addmm(out, matrix, x, beta=0, out=out)
 
 
 def bag_product(matrix: Tensor, x: Tensor, _: Tensor) -> Tensor:
-    """The same product by a kernel that knows that the values are ones; it allocates its result."""
+    """Return the same product by a kernel that knows that the values are ones; it allocates its result."""
     return F.embedding_bag(matrix.col_indices(), x, matrix.crow_indices(), mode="sum", include_last_offset=True)
 
 
 def faster_product(matrix: Tensor, x: Tensor, out: Tensor) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
-    """A floor takes whichever is faster on this machine, the best of six."""
+    """Return the product that is faster on this machine, the best of six."""
     best: dict[Callable[[Tensor, Tensor, Tensor], Tensor], float] = {}
     for product in (csr_product, bag_product):
         for _ in range(6):
@@ -86,7 +86,7 @@ class Linear:
         self.weight_gradient = torch.empty_like(self.weight)
 
     def products(self, rows: int, needs_input_gradient: bool = True) -> None:
-        """Forward, the input's gradient, the weight's gradient."""
+        """Run the forward product, and those of the input's and the weight's gradient."""
         x, y = self.input[:rows], self.output[:rows]
         torch.mm(x, self.weight, out=y)
         if needs_input_gradient:
@@ -117,7 +117,7 @@ class Floor:
         self.scores = {graphs: Linear(rows[graphs], width, graphs, device) for graphs in rows}
 
     def epoch(self) -> None:
-        """All products of all batches."""
+        """Run all products of all batches."""
         for matrix, nodes, graphs in self.batches:
             self._first_layer(matrix, nodes)
             for _ in range(self.sizes.num_layers - 1):
@@ -144,7 +144,7 @@ class Floor:
 
 
 def prepare(cuts: Sequence[Cut], sizes: Sizes, epochs: int, device: torch.device) -> Callable[[], float]:
-    """Allocate everything; the result does the products of so many epochs and returns the seconds an epoch."""
+    """Allocate everything; returns a function that runs the products of some epochs and returns seconds per epoch."""
     floor = Floor(cuts, sizes, device)
 
     def run() -> float:

@@ -43,7 +43,7 @@ def in_fresh_process(task: dict[str, Any]) -> dict[str, Any]:
 
 
 def peak_over(action: Callable[[], object], device: torch.device) -> dict[str, float]:
-    """Memory before an action, and by how much it grew at most, in MiB."""
+    """Return the memory before an action and its largest growth, in MiB."""
     gc.collect()
     if device.type == "cuda":
         torch.cuda.synchronize(device)
@@ -55,7 +55,7 @@ def peak_over(action: Callable[[], object], device: torch.device) -> dict[str, f
         peak = torch.cuda.max_memory_allocated(device)
     else:
         return_free_memory()
-        (PROC / "clear_refs").write_text("5")  # the peak starts anew
+        (PROC / "clear_refs").write_text("5")  # reset the peak
         before = resident("VmRSS")
         action()
         peak = resident("VmHWM")
@@ -63,20 +63,20 @@ def peak_over(action: Callable[[], object], device: torch.device) -> dict[str, f
 
 
 def resident(field: str) -> int:
-    """The process's resident set now ("VmRSS") or at its peak ("VmHWM"), in bytes."""
+    """Return the current ("VmRSS") or peak ("VmHWM") resident set of the process, in bytes."""
     lines = (PROC / "status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith(field)) * 1024
 
 
 def return_free_memory() -> None:
-    """Give freed memory back to the system, where the C library can; else it would be filled again unseen."""
+    """Return freed memory to the system, if the C library can; else its reuse would not be counted."""
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:
         trim(0)
 
 
 def epoch_peak(task: dict[str, Any], fabric: Fabric) -> dict[str, Any]:
-    """Extra memory of training epochs of one variant on one set, over the loaded set."""
+    """Return the extra memory of training epochs of one variant, over the loaded data set."""
     arguments = (fabric, task["nodes_per_graph"])
     tiny = workloads.load("synthetic-16", task["accelerator"])
     workloads.prepare(task["variant"], tiny, *arguments)()
@@ -86,7 +86,7 @@ def epoch_peak(task: dict[str, Any], fabric: Fabric) -> dict[str, Any]:
 
 
 def objective_peak(task: dict[str, Any], fabric: Fabric) -> dict[str, Any]:
-    """Extra memory of the objective, forward and backward, over its inputs.
+    """Return the extra memory of the objective, forward and backward, over its inputs.
 
     The inputs' gradients are part of it, since they appear while it runs; their size is given beside it.
     """
@@ -112,7 +112,7 @@ def objective_peak(task: dict[str, Any], fabric: Fabric) -> dict[str, Any]:
 
 
 def free_memory(device: torch.device) -> int:
-    """Bytes that can still be had."""
+    """Return the number of free bytes."""
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
     lines = Path("/proc/meminfo").read_text().splitlines()
@@ -126,7 +126,7 @@ def main() -> None:
     measure = {"epoch": epoch_peak, "objective": objective_peak}[task["what"]]
     with training_device(Config(accelerator=task["accelerator"])) as fabric:
         if fabric.device.type != "cuda" and not (PROC / "clear_refs").exists():
-            found: dict[str, Any] = {"skipped": "the peak of a process can be reset on Linux alone"}
+            found: dict[str, Any] = {"skipped": "the peak of a process can be reset only on Linux"}
         else:
             found = measure(task, fabric)
     print(json.dumps(found))

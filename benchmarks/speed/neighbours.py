@@ -2,7 +2,7 @@
 
 Each way first makes what it needs from the batch's edges, then sums (N, H) rows: forward without a gradient, and
 forward and backward. All must give the same sums and gradients. The making is timed on its own, since in training every
-batch has other edges; this package's training makes it once for the set and slices it, which its epochs' times hold.
+batch has other edges; this package makes it once for the data set and slices it, which is part of its epochs' times.
 """
 
 import time
@@ -23,44 +23,44 @@ CALLS = 5  # of one timing
 
 
 class NotOfferedError(RuntimeError):
-    """A way that this environment lacks; says why."""
+    """A way that this environment does not have; the message says why."""
 
 
 def gather_scatter(cut: Cut) -> Sum:
-    """What PyG's `MessagePassing` does over a plain `edge_index`."""
+    """Sum as PyG's `MessagePassing` does over a plain `edge_index`."""
     source, target = cut.edge_index
     return lambda x: scatter(x.index_select(0, source), target, dim=0, dim_size=cut.nodes)
 
 
 def gather_index_add(cut: Cut) -> Sum:
-    """The same by `index_add`."""
+    """Sum by `index_add`."""
     source, target = cut.edge_index
     return lambda x: x.new_zeros(cut.nodes, x.size(1)).index_add(0, target, x.index_select(0, source))
 
 
 def edge_index_matmul(cut: Cut) -> Sum:
-    """PyG's `EdgeIndex`, sorted by target, its cache filled, known to be undirected."""
+    """Sum by PyG's `EdgeIndex`, sorted by target, its cache filled, known to be undirected."""
     edges = EdgeIndex(cut.edge_index, sparse_size=(cut.nodes, cut.nodes), is_undirected=True)
     adjacency = edges.sort_by("col").values.fill_cache_()
     return lambda x: adjacency.matmul(x, transpose=True)
 
 
 def csr_autograd(cut: Cut) -> Sum:
-    """PyTorch's sparse CSR product, differentiated by PyTorch."""
+    """Sum by PyTorch's sparse CSR product, differentiated by PyTorch."""
     matrix = csr_matrix(cut.edge_index, cut.nodes)
     return lambda x: matrix @ x
 
 
 def csr_reduce(cut: Cut) -> Sum:
-    """PyTorch's `torch.sparse.mm` with a reduction."""
+    """Sum by PyTorch's `torch.sparse.mm` with a reduction."""
     if cut.edge_index.is_cuda:
-        raise NotOfferedError("torch.sparse.mm takes a reduction on the CPU alone")
+        raise NotOfferedError("torch.sparse.mm takes a reduction only on the CPU")
     matrix = csr_matrix(cut.edge_index, cut.nodes)
     return lambda x: torch.sparse.mm(matrix, x, "sum")
 
 
 def segment_csr(cut: Cut) -> Sum:
-    """torch-scatter's `segment_csr` over gathered rows."""
+    """Sum by torch-scatter's `segment_csr` over gathered rows."""
     try:
         from torch_scatter import segment_csr as reduce  # noqa: PLC0415
     except ImportError as error:
@@ -71,7 +71,7 @@ def segment_csr(cut: Cut) -> Sum:
 
 
 def package(cut: Cut) -> Sum:
-    """This package's own."""
+    """Sum by this package."""
     adjacency = Adjacency.from_edge_index(cut.edge_index, cut.nodes)
     return lambda x: neighbour_sum(x, adjacency)
 
@@ -88,7 +88,7 @@ WAYS: dict[str, Callable[[Cut], Sum]] = {
 
 
 def measure(cut: Cut, channels: int, repeats: int) -> dict[str, Any]:
-    """Seconds of every way on one batch, interleaved: {way: {"prepare", "forward", "both": [a number a repeat]}}.
+    """Return interleaved seconds of every way on one batch: {way: {"prepare", "forward", "both": [one per repeat]}}.
 
     A way that cannot be used is {way: {"skipped": why}}.
     """

@@ -1,4 +1,4 @@
-"""The picture of `benchmarks.speed`: how time and memory grow with the set."""
+"""The picture of the speed benchmark: growth of time and memory with the data set."""
 
 import math
 from collections.abc import Mapping
@@ -14,12 +14,12 @@ from matplotlib.ticker import FuncFormatter
 from graphcl_hard.io.atomic_write import atomic_write
 
 LABELS = {"textbook": "PyG textbook", "package": "graphcl_hard"}
-DRAWN = {"textbook": ("#D55E00", "s"), "package": ("#0072B2", "o")}  # told apart without red and green
+DRAWN = {"textbook": ("#D55E00", "s"), "package": ("#0072B2", "o")}  # distinguishable without red and green
 FLAT = 20  # the least ratio of a memory axis's ends, so that a flat line looks flat
 
 
 def draw(section: Mapping[str, Any], path: Path) -> None:
-    """Time of an epoch and peak memory against the number of graphs, over the synthetic sets, into a PNG file."""
+    """Draw time per epoch and peak memory against the number of synthetic graphs into a PNG file."""
     figure = Figure(figsize=(9, 3.8), layout="constrained")
     FigureCanvasAgg(figure)
     times, memory = figure.subplots(1, 2)
@@ -47,7 +47,7 @@ def draw(section: Mapping[str, Any], path: Path) -> None:
 
 
 def _finish(axes: Axes, graphs: np.ndarray) -> None:
-    """Both axes logarithmic, with plain numbers and the sets' sizes."""
+    """Make both axes logarithmic, with plain numbers at the data sets' sizes."""
     axes.set_xscale("log")
     axes.set_yscale("log")
     low, high = axes.get_ylim()

@@ -18,17 +18,17 @@ Row = dict[str, str]
 
 
 def spread(values: Sequence[float]) -> dict[str, float]:
-    """Median, least and largest."""
+    """Return the median, the minimum and the maximum."""
     return {"median": statistics.median(values), "min": min(values), "max": max(values)}
 
 
 def ratio(above: Sequence[float], below: Sequence[float]) -> dict[str, float]:
-    """Spread of the ratios of what was timed in the same repeat."""
+    """Return the spread of the ratios of times in the same repeat."""
     return spread([a / b for a, b in zip(above, below, strict=True)])
 
 
 def power_law(sizes: Sequence[float], seconds: Sequence[float]) -> dict[str, float | None]:
-    """Least squares of log(seconds) = log(factor) + exponent * log(size); no error without a third size."""
+    """Fit log(seconds) = log(factor) + exponent * log(size) by least squares; no error without a third size."""
     x, y = np.log(sizes), np.log(seconds)
     centred = x - x.mean()
     exponent = float(centred @ y / (centred @ centred))
@@ -51,7 +51,7 @@ def write(out: Path) -> dict[str, str]:
 
 
 def times_rows(section: Mapping[str, Any]) -> list[Row]:
-    """A row a set: the times of an epoch."""
+    """Return a row per data set: the times of an epoch."""
     rows = []
     sampled = any("sampled" in one["seconds"] for one in section["sets"])
     for one in section["sets"]:
@@ -70,19 +70,19 @@ def times_rows(section: Mapping[str, Any]) -> list[Row]:
 
 
 def times_notes(section: Mapping[str, Any]) -> list[str]:
-    """What the columns are, and the fitted growth."""
+    """Return the meaning of the columns, and the fitted growth."""
     notes = [
         f"Seconds an epoch and their ratios: median [least, largest] of {section['repeats']} interleaved repeats; "
         "ratios are of times in the same repeat. *textbook*: plain PyTorch Geometric; *package*: graphcl_hard; "
-        "*floor*: the matrix products alone."
+        "*floor*: only the matrix products."
     ]
     for variant, fit in section.get("fit", {}).items():
-        notes.append(f"Time of an epoch, {LABELS[variant]}: grows as {law(fit)} over the synthetic sets.")
+        notes.append(f"Time of an epoch, {LABELS[variant]}: grows as {law(fit)} over the synthetic data sets.")
     return notes
 
 
 def peaks_rows(section: Mapping[str, Any]) -> list[Row]:
-    """A row a set: the peaks of training."""
+    """Return a row per data set: the peaks of training."""
     rows = []
     sampled = any("sampled" in one["peak"] for one in section["sets"])
     for one in section["sets"]:
@@ -97,14 +97,14 @@ def peaks_rows(section: Mapping[str, Any]) -> list[Row]:
 
 
 def peaks_notes(section: Mapping[str, Any]) -> list[str]:
-    """What is counted."""
+    """Return the meaning of the columns."""
     reasons = {p["skipped"]: None for one in section["sets"] for p in one["peak"].values() if "skipped" in p}
-    counted = "Most memory in training beyond the loaded set, each number in a fresh process."
+    counted = "Peak memory of training beyond the loaded data set, each number in a fresh process."
     return [counted, *(f"Skipped: {reason}." for reason in reasons)]
 
 
 def neighbours_rows(section: Mapping[str, Any]) -> list[Row]:
-    """A row a batch and way; times in milliseconds."""
+    """Return a row per batch and way; times in milliseconds."""
     rows = []
     columns = {"prepare": "prepare, ms", "forward": "forward, ms", "both": "forward + backward, ms"}
     for batch in section["batches"]:
@@ -117,10 +117,10 @@ def neighbours_rows(section: Mapping[str, Any]) -> list[Row]:
 
 
 def neighbours_notes(section: Mapping[str, Any]) -> list[str]:
-    """What the columns are, the batches' sizes, and why a way is skipped."""
+    """Return the meaning of the columns, the batches' sizes, and why a way is skipped."""
     notes = [
         f"{section['channels']} channels; median [least, largest] of {section['repeats']} interleaved repeats. "
-        "*prepare*: from the batch's edges to what the way needs; in training the package slices it from the set's."
+        "*prepare*: from the batch's edges to the input of the way; in training the package slices the data set's."
     ]
     for batch in section["batches"]:
         sizes = f"{batch['nodes']:,} nodes, {batch['directed_edges']:,} directed edges"
@@ -132,7 +132,7 @@ def neighbours_notes(section: Mapping[str, Any]) -> list[str]:
 
 
 def objective_rows(section: Mapping[str, Any]) -> list[Row]:
-    """A row an objective."""
+    """Return a row per objective."""
     rows = []
     for variant, found in section["objectives"].items():
         row = {"objective": LABELS[variant], "peak over the inputs, MiB": mebibytes(found)}
@@ -143,7 +143,7 @@ def objective_rows(section: Mapping[str, Any]) -> list[Row]:
 
 
 def objective_notes(section: Mapping[str, Any]) -> list[str]:
-    """What is counted, and why it is skipped."""
+    """Return the meaning of the columns, and why one is skipped."""
     notes = [
         f"Forward and backward over {section['nodes']:,} nodes x {section['graphs']:,} graphs, {section['channels']} "
         "channels, float32, each in a fresh process."
@@ -153,7 +153,7 @@ def objective_notes(section: Mapping[str, Any]) -> list[str]:
 
 
 def evaluation_rows(section: Mapping[str, Any]) -> list[Row]:
-    """One row."""
+    """Return one row."""
     seconds = section["seconds"]
     return [
         {
@@ -168,7 +168,7 @@ def evaluation_rows(section: Mapping[str, Any]) -> list[Row]:
 
 
 def evaluation_notes(section: Mapping[str, Any]) -> list[str]:
-    """What is compared."""
+    """Return the meaning of the columns."""
     return [
         f"Embeddings of an untrained encoder; median [least, largest] of {section['repeats']} interleaved repeats, "
         "GridSearchCV one fit after the other, cross_validate as by default, on all cores. The accuracies are equal "
@@ -177,7 +177,7 @@ def evaluation_notes(section: Mapping[str, Any]) -> list[str]:
 
 
 def trials_rows(section: Mapping[str, Any]) -> list[Row]:
-    """A row a set and trial; times over those of the package in the same turn."""
+    """Return a row per data set and trial; times over those of the package in the same turn."""
     rows = []
     for one in section["trials"]:
         row = {"data set": one["name"], "trial": one["trial"]}
@@ -195,14 +195,14 @@ def trials_rows(section: Mapping[str, Any]) -> list[Row]:
 
 
 def trials_notes(section: Mapping[str, Any]) -> list[str]:
-    """What each trial is, and why one failed."""
+    """Return the meaning of each trial, and why one failed."""
     notes = [f"*{name}*: {what}." for name, what in TRIALS.items()]
     failed = {(o["trial"], run["skipped"]): None for o in section["trials"] for run in o["runs"] if "skipped" in run}
     return notes + [f"Failed, {trial}: {reason}." for trial, reason in failed]
 
 
 def views_rows(section: Mapping[str, Any]) -> list[Row]:
-    """A row a batch and view; times in milliseconds, and over those of the encoder in the same turn."""
+    """Return a row per batch and view; times in milliseconds, and over those of the encoder in the same turn."""
     rows = []
     for batch in section["batches"]:
         encoder = batch["seconds"]["encoder"]
@@ -214,7 +214,7 @@ def views_rows(section: Mapping[str, Any]) -> list[Row]:
 
 
 def views_notes(section: Mapping[str, Any]) -> list[str]:
-    """What is timed, and the batches' sizes."""
+    """Return the meaning of the columns, and the batches' sizes."""
     repeats = section["repeats"]
     notes = [f"One view of a batch at strength 0.2; median [least, largest] of {repeats} interleaved repeats."]
     for batch in section["batches"]:
@@ -224,7 +224,7 @@ def views_notes(section: Mapping[str, Any]) -> list[str]:
 
 
 def made_on(section: Mapping[str, Any]) -> str:
-    """Device, threads and version."""
+    """Return device, threads and version."""
     versions, quick = section["environment"]["versions"], " Tiny input: means nothing." if section["quick"] else ""
     return f"On {section['device']}, threads: {section['threads']}, PyTorch {versions['torch']}.{quick}"
 
@@ -241,28 +241,28 @@ TABLES: dict[str, tuple[str, Callable[[Any], list[Row]], Callable[[Any], list[st
 
 
 def law(fit: Mapping[str, float | None]) -> str:
-    """A fitted power law in words."""
+    """Return a fitted power law as text."""
     error = "" if fit["standard_error"] is None else f" ± {fit['standard_error']:.2f}"
     return f"graphs^({fit['exponent']:.2f}{error})"
 
 
 def interval(found: Mapping[str, float], factor: float = 1.0) -> str:
-    """Median [least, largest], three digits."""
+    """Return "median [minimum, maximum]", with three digits."""
     median, low, high = (digits(factor * found[key]) for key in ("median", "min", "max"))
     return f"{median} [{low}, {high}]"
 
 
 def digits(value: float) -> str:
-    """Three significant digits, without an exponent."""
+    """Return three significant digits, without an exponent."""
     places = 2 - math.floor(math.log10(abs(value))) if value else 0
     return f"{value:,.{max(places, 0)}f}"
 
 
 def mebibytes(found: Mapping[str, Any]) -> str:
-    """A peak, or that there is none."""
+    """Return a peak, or "skipped"."""
     return "skipped" if "skipped" in found else number(found["extra_mib"])
 
 
 def number(value: float | None) -> str:
-    """Whole MiB."""
+    """Return whole MiB."""
     return "" if value is None else f"{value:,.0f}"

@@ -31,7 +31,7 @@ class FF(Module):
         self.linear_shortcut = Linear(channels, channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        """The head of every row."""
+        """Return the head's output for every row."""
         return self.block(x) + self.linear_shortcut(x)
 
 
@@ -48,7 +48,7 @@ class Encoder(Module):
             self.bns.append(BatchNorm1d(hidden_channels))
 
     def forward(self, data: Batch) -> tuple[Tensor, Tensor]:
-        """Embeddings of the nodes, (N, D), and of the graphs, (G, D)."""
+        """Return embeddings of the nodes, (N, D), and of the graphs, (G, D)."""
         x, layers = data.x, []
         for conv, norm in zip(self.convs, self.bns, strict=True):
             x = norm(F.relu(conv(x, data.edge_index)))
@@ -73,13 +73,13 @@ class Textbook(Module):
                 init.zeros_(layer.bias)
 
     def forward(self, data: Batch) -> Tensor:
-        """The loss () of a batch."""
+        """Return the loss () of a batch."""
         nodes, graphs = self.encoder(data)
         return hard_jsd(self.local_head(nodes), self.global_head(graphs), data.batch, self.beta, self.tau_plus)
 
 
 def hard_jsd(local: Tensor, summary: Tensor, batch: Tensor, beta: float, tau_plus: float) -> Tensor:
-    """The objective of `graphcl_hard.local_global_jsd` with its default settings, over the dense (N, G) scores.
+    """Return the objective of `graphcl_hard.local_global_jsd` with its default settings, over the dense (N, G) scores.
 
     Args:
         local: (N, D) a vector for each node.
@@ -100,7 +100,7 @@ def hard_jsd(local: Tensor, summary: Tensor, batch: Tensor, beta: float, tau_plu
 
 
 def data_list(graphs: GraphData, x: Tensor) -> list[Data]:
-    """The set as PyG keeps one in memory: a `Data` for each graph."""
+    """Return the data set as PyG holds one in memory: a `Data` for each graph."""
     nodes, edges = graphs.node_ptr.tolist(), graphs.edge_ptr.tolist()
     return [
         Data(x=x[nodes[g] : nodes[g + 1]], edge_index=graphs.edge_index[:, edges[g] : edges[g + 1]] - nodes[g])
@@ -109,7 +109,7 @@ def data_list(graphs: GraphData, x: Tensor) -> list[Data]:
 
 
 def train_epoch(model: Textbook, loader: DataLoader, optimizer: torch.optim.Optimizer, device: torch.device) -> float:
-    """One pass over the set; returns the mean loss."""
+    """Train for one pass over the data set; returns the mean loss."""
     model.train()
     total, nodes = torch.zeros((), device=device), 0
     for cpu_batch in loader:
@@ -124,19 +124,19 @@ def train_epoch(model: Textbook, loader: DataLoader, optimizer: torch.optim.Opti
 
 
 def prepare(graphs: GraphData, x: Tensor, config: Config, device: torch.device) -> Callable[[], float]:
-    """Make the list of `Data`; the result trains a new model for `config.epochs` and returns the seconds an epoch.
+    """Make the list of `Data`; returns a function that trains a new model and returns the seconds per epoch.
 
     Timed are the epochs' steps, loader included; not timed are the list, the model and the optimiser's making.
     """
     data = data_list(graphs, x)
     # A single graph in the last batch has no negatives, so that batch is left out.
-    alone = graphs.num_graphs % config.batch_size == 1
+    single = graphs.num_graphs % config.batch_size == 1
 
     def run() -> float:
         torch.manual_seed(config.seed)
         model = Textbook(x.size(1), config).to(device)
         optimizer = torch.optim.Adam(model.parameters(), lr=config.lr)
-        loader = DataLoader(data, batch_size=config.batch_size, shuffle=True, drop_last=alone)
+        loader = DataLoader(data, batch_size=config.batch_size, shuffle=True, drop_last=single)
         start = time.perf_counter()
         for _ in range(config.epochs):
             train_epoch(model, loader, optimizer, device)  # ends with a number on the CPU, so the device is done

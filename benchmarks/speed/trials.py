@@ -1,7 +1,7 @@
 """Trials on top of the package's step: each changes one thing, in a fresh process.
 
-A process trains on one set and reports the median of its epochs but the first, which warms up. The trials take turns,
-`repeats` times.
+A process trains on one data set and reports the median of its epochs without the first, which warms up. The trials
+take turns, `repeats` times.
 """
 
 import json
@@ -41,7 +41,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def measure(
     datasets: Sequence[str], trials: Sequence[str], repeats: int, accelerator: str, advance: Callable[[str], object]
 ) -> list[Any]:
-    """For each set and trial: seconds of an epoch and of the first one, and the last epoch's loss, in every repeat."""
+    """Return for each data set and trial the seconds of an epoch and of the first, and the last loss, per repeat."""
     found: dict[tuple[str, str], list[dict[str, Any]]] = {(d, trial): [] for d in datasets for trial in trials}
     for repeat in range(repeats):
         for (dataset, trial), runs in found.items():

@@ -29,7 +29,7 @@ def measure(
     fabric: Fabric,
     advance: Callable[[str], object],
 ) -> list[dict[str, Any]]:
-    """Seconds of the encoder and of every view on a batch of each set, in turns after an untimed turn."""
+    """Return seconds of the encoder and of every view on a batch of each data set, in turns after an untimed one."""
     return [_measure_set(name, workloads.load(name, accelerator), repeats, fabric, advance) for name in names]
 
 

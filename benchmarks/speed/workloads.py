@@ -25,13 +25,13 @@ from graphcl_hard.training.loop import train
 from graphcl_hard.training.state import TrainingState
 
 SYNTHETIC = "synthetic-"
-MIN_STEPS = 10  # of one timing; an epoch of a small set is too short to be timed alone
+MIN_STEPS = 10  # of one timing; one epoch of a small data set is too short
 
 Accelerator = Literal["auto", "cpu", "cuda"]
 
 
 class Workload(NamedTuple):
-    """A set to train on, its inputs, and the settings."""
+    """A data set to train on, its inputs, and the settings."""
 
     graphs: GraphData
     features: NodeFeatures
@@ -50,11 +50,11 @@ class Workload(NamedTuple):
 
 
 def load(name: str, accelerator: Accelerator = "auto") -> Workload:
-    """A TU set by its name, or "synthetic-500" and the like."""
+    """Return a TU data set by its name, or "synthetic-500" and the like."""
     if name.startswith(SYNTHETIC):
         size = name.removeprefix(SYNTHETIC)
         if not (size.isdecimal() and int(size) > 1):
-            raise InputError(f"{SYNTHETIC}N names a set of N synthetic graphs, N at least 2, got {name!r}.")
+            raise InputError(f"{SYNTHETIC}N must have at least N = 2 synthetic graphs, got {name!r}; use a larger N.")
         graphs = synthetic(int(size))
     else:
         graphs = load_graphs(name)
@@ -64,7 +64,7 @@ def load(name: str, accelerator: Accelerator = "auto") -> Workload:
 
 
 def synthetic(num_graphs: int, seed: int = 0) -> GraphData:
-    """Random graphs of 20 to 40 nodes with a mean degree of about 4 and one label of 8 values a node.
+    """Return random graphs of 20 to 40 nodes with a mean degree of about 4 and one label of 8 values a node.
 
     Two pairs of a graph's nodes are drawn for each node of it, every pair alike; pairs drawn twice count once.
     """
@@ -92,9 +92,9 @@ def synthetic(num_graphs: int, seed: int = 0) -> GraphData:
 
 
 def prepare_package(workload: Workload, fabric: Fabric) -> Callable[[], float]:
-    """Make the flat set; the result trains a new model for `config.epochs` and returns the seconds an epoch.
+    """Make the flat data set; returns a function that trains a new model and returns the seconds per epoch.
 
-    Timed are the epochs' steps, as `train` reports them; not timed are the flat set's, the model's and the
+    Timed are the epochs' steps, as `train` reports them; not timed are the flat data set's, the model's and the
     optimiser's making.
     """
     graphs, features, config = workload
@@ -110,7 +110,7 @@ def prepare_package(workload: Workload, fabric: Fabric) -> Callable[[], float]:
 
 
 def cut_epoch(workload: Workload, fabric: Fabric) -> list[floor.Cut]:
-    """The batches of the package's first epoch."""
+    """Return the batches of the package's first epoch."""
     graphs, features, config = workload
     batches = GraphBatches(graphs, features.x, *place(fabric, config))
     epoch = batches.shuffled(config.batch_size, torch.Generator().manual_seed(config.seed))
@@ -118,7 +118,7 @@ def cut_epoch(workload: Workload, fabric: Fabric) -> list[floor.Cut]:
 
 
 def prepare(variant: str, workload: Workload, fabric: Fabric, nodes_per_graph: int) -> Callable[[], float]:
-    """What times one variant on a set: "textbook", "package", "sampled" (nodes of each graph) or "floor"."""
+    """Return a function that times one variant: "textbook", "package", "sampled" (nodes of each graph) or "floor"."""
     config = workload.config
     if variant == "textbook":
         return textbook.prepare(workload.graphs, workload.dense_x(), config, fabric.device)
@@ -131,13 +131,13 @@ def prepare(variant: str, workload: Workload, fabric: Fabric, nodes_per_graph: i
 
 
 def variants(workload: Workload, nodes_per_graph: int) -> tuple[str, ...]:
-    """The variants that are measured on a set; nodes are sampled where graphs have more of them on average."""
+    """Return the variants to measure on a data set; "sampled" only where graphs have more nodes on average."""
     sampled = workload.graphs.num_nodes > nodes_per_graph * workload.graphs.num_graphs
     return ("textbook", "package", *(["sampled"] if sampled else []), "floor")
 
 
 def device_name(device: torch.device) -> str:
-    """What a person calls the device."""
+    """Return the name of the device."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     try:

@@ -1,14 +1,14 @@
-"""What a queue of negatives and larger batches do to the negatives and the scores.
+"""Effect of a negative queue and of larger batches on the effective negatives and the scores.
 
     python -m experiments.more_negatives               run what is missing, then write the table
     python -m experiments.more_negatives --table-only  the table again from the committed records
 
-A cell of the scores is one run of `python -m graphcl_hard.run`, 10 folds once, at the defaults but for what its name
-says. A queue that takes all graphs outside of a batch is run once, whatever larger sizes would do. *whole* is a batch
-of the whole set, with the epochs of the others, and so fewer steps; *whole, steps* has as many steps as they have. In
-the table SVM is the mean and the standard deviation over seeds, the difference is seed by seed with a 95% interval.
-The committed records of batches above 128 have a flag in their command, --gradient-cache,
-which is gone: it changed nothing but memory, time and rounding.
+A cell of the scores is one run of `python -m graphcl_hard.run`, 10 folds once, at the defaults except for the settings
+in its name. A queue that holds all graphs outside of a batch is run once; larger ones would do the same. *whole* is a
+batch of the whole data set with the epochs of the others, and so fewer steps; *whole, steps* has as many steps as the
+others. In the table, SVM is the mean and the standard deviation over seeds, and the difference is seed by seed with a
+95% interval. The committed records of batches above 128 have a flag in their command, --gradient-cache, which was
+removed: it changed only memory, time and rounding.
 """
 
 import csv

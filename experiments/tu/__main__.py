@@ -1,7 +1,8 @@
-"""Sweep data sets x methods x seeds, as a YAML file plans them, and report on what was found.
+"""Run the data sets x methods x seeds of a YAML plan, and report the results.
 
-Each cell, one method with one seed on one data set, is a run folder of graphcl_hard.run and leaves a small record. What
-has a record is not computed again; stopped at any moment, the same command goes on from the last checkpoints.
+A cell is one method with one seed on one data set. It is a run folder of graphcl_hard.run and leaves a small record.
+Cells that have a record are not run again. A sweep may be stopped at any moment; the same command resumes from the last
+checkpoints.
 
 Examples:
   python -m experiments.tu --dry-run
@@ -42,31 +43,31 @@ from graphcl_hard.runs.cli import one_sentence
 
 HERE = Path(__file__).resolve().parent
 OUT, RUNS = HERE / "results", HERE / "runs"
-DOCS = HERE.parents[1] / "docs"  # whose pages may mark places for the study's tables
+DOCS = HERE.parents[1] / "docs"  # whose pages hold tables of the study
 MAPPED_METHODS = ("bn-only", "uniform", "hard-beta10-tau0.1")
 SOME_FAILED, BAD_INPUT = 1, 2
 
 
 @dataclass(frozen=True)
 class Arguments:
-    """What to compute, of what the plan holds, and where.
+    """The cells of the plan to run, and where.
 
     Attributes:
         config: YAML file with the plan.
         datasets: Only these data sets.
         methods: Only these methods, by name or by family.
         seeds: Only these seeds.
-        jobs: Cells side by side on this machine, which share its cores; the default is a cell for each core.
-        out: Folder for records, tables and the report; run folders lie in its subfolder runs, but those of the default
-            in experiments/tu/runs.
-        scheduler: Address of a Dask scheduler, whose workers compute the cells; they must share the run folders' disk.
-        dry_run: List the cells and the time that they may take, and end.
-        retry_failed: Try again what has failed.
-        few_labels: Also judge the cells' embeddings by probes that see 1, 5, 10 and 100 per cent of the training
-            labels; this takes longer than training does.
-        report_only: Compute nothing, make the report.
-        report: Make the report at the end.
-        documents: Also put the tables into the pages of docs/ that mark places for them.
+        jobs: Cells to run in parallel on this machine, which share its cores; the default is one for each core.
+        out: Folder for records, tables and the report; run folders are in its subfolder runs, or in experiments/tu/runs
+            for the default.
+        scheduler: Address of a Dask scheduler whose workers run the cells; they must share the disk of the run folders.
+        dry_run: List the cells and the time that they may take, and exit.
+        retry_failed: Run failed cells again.
+        few_labels: Also evaluate the embeddings with probes that see 1, 5, 10 and 100 per cent of the training labels;
+            this takes longer than training.
+        report_only: Run no cell, write the report.
+        report: Write the report at the end.
+        documents: Also update the tables in the pages of docs/.
     """
 
     config: Path = HERE / "plan.yaml"
@@ -98,13 +99,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return BAD_INPUT
     except KeyboardInterrupt as stop:
-        print("stopped; the same command goes on from here.", file=sys.stderr)
+        print("stopped; the same command resumes from here.", file=sys.stderr)
         return 128 + (stop.args[0] if stop.args else signal.SIGINT)
 
 
 def _sweep(arguments: Arguments, console: Console) -> int:
     if arguments.jobs is not None and arguments.jobs < 1:
-        raise InputError(f"--jobs must be at least 1, got {arguments.jobs}; leave it out for a cell for each core.")
+        raise InputError(f"--jobs must be at least 1, got {arguments.jobs}; leave it out for one for each core.")
     out = arguments.out.expanduser().resolve()
     runs = RUNS if out == OUT else out / "runs"
     records_folder = out / "records"
@@ -117,7 +118,7 @@ def _sweep(arguments: Arguments, console: Console) -> int:
         todo = left_over(cells, records, arguments.retry_failed)
         console.print(overview(cells, todo, records))
         jobs = arguments.jobs or cpu_count()
-        time = f"; {estimate(todo, records).text(jobs)}, {jobs} side by side" if todo else ""
+        time = f"; {estimate(todo, records).text(jobs)}, {jobs} in parallel" if todo else ""
         console.print(f"{len(todo)} of {len(cells)} cells to do{time}", soft_wrap=True)
         return 0
     with _alone(runs):
@@ -132,7 +133,7 @@ def _sweep(arguments: Arguments, console: Console) -> int:
             _report(records_folder, out, runs, arguments.documents, console)
     failed = sum(records[cell.key]["status"] != "finished" for cell in cells)
     if failed:
-        console.print(f"{failed} of {len(cells)} cells failed; their records say why, --retry-failed tries them again.")
+        console.print(f"{failed} of {len(cells)} cells failed; their records say why, --retry-failed runs them again.")
     return SOME_FAILED if failed else 0
 
 
@@ -174,13 +175,13 @@ def _report(records: Path, out: Path, runs: Path, documents: bool, console: Cons
 
 @contextmanager
 def _alone(runs: Path) -> Iterator[None]:
-    """Hold the lock of the run folders, which the system gives back whatever becomes of this process."""
+    """Hold the lock of the run folders, which the system releases even if this process is killed."""
     try:
         runs.mkdir(parents=True, exist_ok=True)
         with FileLock(runs / ".tu.lock", timeout=0):
             yield
     except Timeout:
-        raise InputError(f"Another sweep is at work on {runs}; wait for its end or choose another --out.") from None
+        raise InputError(f"Another sweep is running in {runs}; wait until it ends or choose another --out.") from None
     except OSError as error:
         raise InputError(
             f"{error.filename or runs} cannot be written: {error.strerror}; make room or choose another --out."
@@ -189,13 +190,13 @@ def _alone(runs: Path) -> Iterator[None]:
 
 def _stop(number: int, _: Any) -> None:
     for each in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(each, signal.SIG_IGN)  # a second one must not break the tidying up
+        signal.signal(each, signal.SIG_IGN)  # a second signal must not interrupt the clean-up
     raise Stopped(number)
 
 
 if __name__ == "__main__":
     for each in (signal.SIGINT, signal.SIGTERM):
         signal.signal(each, _stop)
-    # loky's way to give memory back is to replace a process that has grown
+    # loky frees memory by replacing a process that has grown
     warnings.filterwarnings("ignore", "A worker stopped while some jobs were given")
     sys.exit(main())

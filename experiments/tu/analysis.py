@@ -1,6 +1,6 @@
-"""Records to numbers: accuracies fold by fold, intervals, paired tests and ranks.
+"""Accuracies of the records fold by fold, with intervals, paired tests and ranks.
 
-`Results` is what everything else works on: data set -> seed -> accuracies (repeats, folds), for one method at one
+Everything else works on `Results`: data set -> seed -> accuracies (repeats, folds), for one method at one
 epoch, or for one way of choosing both. Two results are compared on the seeds that both have, fold by fold: the folds
 of a (data set, seed) are the same for all methods.
 
@@ -25,7 +25,7 @@ SETS = ("MUTAG", "PTC_MR", "ENZYMES", "IMDB-BINARY", "PROTEINS", "IMDB-MULTI", "
 FAMILIES = ("majority", "untrained", "bn-only", "wl", "uniform", "hard", "released")
 TRAINED = ("uniform", "hard", "released")
 OVER_EPOCHS = ("bn-only", *TRAINED)
-NAMES = {"wl": "WL kernel", "bn-only": "batch norm only"}  # as they are read, where it is not the family's own name
+NAMES = {"wl": "WL kernel", "bn-only": "batch norm only"}  # in tables, where it is not the family itself
 PROBE = "svm"
 LEVEL = 0.05
 
@@ -43,7 +43,7 @@ class Estimate(NamedTuple):
 
 
 def score_frame(records: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
-    """One row for each scored epoch of each finished cell, in the order of the study.
+    """Return a row for each scored epoch of each finished cell, in the order of the study.
 
     Columns: dataset, method, family, beta, tau_plus (nan where nothing is trained), others (how many settings there are
     beside these two), seed, epoch, last (whether it is the run's last epoch), and the arrays accuracy and
@@ -85,19 +85,19 @@ def _rows(record: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def ordered(names: Iterable[str], first: Sequence[str]) -> list[str]:
-    """The distinct names: those of `first` in its order, then the others by alphabet."""
+    """Return the distinct names: those of `first` in its order, then the others in alphabetical order."""
     found = set(names)
     return [name for name in first if name in found] + sorted(found - set(first))
 
 
 def without_others(scores: pd.DataFrame, *families: str) -> pd.DataFrame:
-    """The rows of these families whose methods have the fewest settings beside beta and tau_plus: the plain grid."""
+    """Return the rows of these families whose methods have the fewest settings besides beta and tau_plus."""
     rows = scores[scores["family"].isin(families)]
     return rows[rows["others"] == rows.groupby("family")["others"].transform("min")]
 
 
 def results_of(rows: pd.DataFrame) -> Results:
-    """The results that rows of `score_frame` hold; one row for each (data set, seed)."""
+    """Return the results of rows of `score_frame`; one row for each (data set, seed)."""
     results: Results = {}
     for dataset, seed, accuracy in zip(rows["dataset"], rows["seed"], rows["accuracy"], strict=True):
         results.setdefault(dataset, {})[int(seed)] = accuracy
@@ -105,13 +105,13 @@ def results_of(rows: pd.DataFrame) -> Results:
 
 
 def at_epoch(scores: pd.DataFrame, method: str, epoch: int | None = None) -> Results:
-    """A method's results at an epoch, or at the last one."""
+    """Return the results of a method at an epoch, by default the last one."""
     rows = scores[scores["method"] == method]
     return results_of(rows[rows["last"] if epoch is None else rows["epoch"] == epoch])
 
 
 def default_methods(scores: pd.DataFrame) -> dict[str, str]:
-    """Family -> the method that stands for it in the main table, for those of `FAMILIES` that have records.
+    """Return the method of each family in the main table, for those of `FAMILIES` that have records.
 
     hard stands at the package's default beta and tau_plus, released at the same beta (it fixes tau_plus itself).
     Where several methods are left, it is the one with the fewest other settings.
@@ -130,7 +130,7 @@ def default_methods(scores: pd.DataFrame) -> dict[str, str]:
 
 
 def stacked(folds: Folds, seeds: Iterable[int] | None = None) -> npt.NDArray[np.float64]:
-    """The accuracies of several seeds under each other, (seeds x repeats, folds).
+    """Return the accuracies of several seeds as one array, (seeds x repeats, folds).
 
     Raises:
         InputError: the seeds have different folds.
@@ -143,13 +143,13 @@ def stacked(folds: Folds, seeds: Iterable[int] | None = None) -> npt.NDArray[np.
 
 
 def estimate(folds: Folds) -> Estimate:
-    """Mean accuracy with the corrected 95% interval."""
+    """Return the mean accuracy with the corrected 95% interval."""
     values = stacked(folds)
     return Estimate(float(values.mean()), *corrected_interval(values, 1 / (values.shape[1] - 1)), len(folds))
 
 
 def paired(first: Results, second: Results) -> pd.DataFrame:
-    """Paired tests of first - second, data set by data set, with Holm's correction over them.
+    """Return paired tests of first - second on each data set, with Holm's correction over the data sets.
 
     Returns:
         Indexed by data set, those where both have a seed in common: difference, low, high (accuracy in [0, 1]), p
@@ -168,14 +168,14 @@ def paired(first: Results, second: Results) -> pd.DataFrame:
 
 
 def signed_rank(differences: npt.ArrayLike) -> float:
-    """Two-sided p of Wilcoxon's signed-rank test over the data sets; 1 where no difference is other than 0."""
+    """Return the two-sided p of Wilcoxon's signed-rank test over the data sets; 1 if all differences are 0."""
     values = np.asarray(differences, dtype=np.float64)
     values = values[values != 0]
     return float(stats.wilcoxon(values).pvalue) if len(values) else 1.0
 
 
 def rank_table(lines: Mapping[str, Results]) -> pd.DataFrame:
-    """Ranks of several results on each data set (1 is the best, ties get their mean rank).
+    """Return the ranks of several results on each data set (1 is the best, ties get their mean rank).
 
     Only data sets where all of them have a seed in common count, with the mean accuracies over those seeds.
 

@@ -1,4 +1,4 @@
-"""What all figures share: the look of each method, a panel for each data set, files that are the same each time."""
+"""Helpers of all figures: colours and markers, a panel for each data set, reproducible files."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,7 +13,7 @@ from matplotlib.ticker import MaxNLocator
 from experiments.tu.analysis import FAMILIES
 from graphcl_hard.io.atomic_write import atomic_write
 
-# Okabe and Ito's colours, which are told apart whatever colours a reader sees; markers say it again
+# Okabe and Ito's colours, which colour-blind readers can distinguish; markers repeat the distinction
 COLOURS = dict(
     zip(FAMILIES, ("#8c8c8c", "#000000", "#56B4E9", "#CC79A7", "#0072B2", "#D55E00", "#009E73"), strict=True)
 )
@@ -22,12 +22,12 @@ PANELS_A_ROW = 4
 
 
 def style(family: str, number: int = 0) -> dict[str, Any]:
-    """Colour and marker of a family; families outside the main ones share one colour and differ by marker."""
+    """Return colour and marker of a family; families outside the main ones share one colour and differ by marker."""
     return {"color": COLOURS.get(family, "#E69F00"), "marker": MARKERS.get(family, "PXdph*"[number % 6])}
 
 
 def panels(datasets: Sequence[str], draw: Callable[[Axes, str], None], x: str, y: str, legend: int = 1) -> Figure:
-    """A panel for each data set, with one legend above all.
+    """Draw a panel for each data set, with one legend above all.
 
     Args:
         datasets: one a panel, in this order.
@@ -54,7 +54,7 @@ def panels(datasets: Sequence[str], draw: Callable[[Axes, str], None], x: str, y
 
 
 def shared_legend(figure: Figure, rows: int = 1) -> None:
-    """One legend above all panels, with each label once."""
+    """Draw one legend above all panels, with each label once."""
     found: dict[str, Any] = {}
     for axes in figure.axes:
         for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
@@ -67,19 +67,19 @@ def shared_legend(figure: Figure, rows: int = 1) -> None:
 
 
 def new_figure(width: float, height: float) -> Figure:
-    """An empty figure of this size in inches, independent of pyplot's state."""
+    """Return an empty figure of this size in inches, independent of pyplot's state."""
     figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
     return figure
 
 
 def epoch_axis(axes: Axes) -> None:
-    """Whole epochs at round numbers."""
+    """Place ticks at round numbers of whole epochs."""
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
 
 
 def finish(axes: Axes) -> None:
-    """Grid, and no box."""
+    """Draw a grid, and no box."""
     axes.grid(alpha=0.3, linewidth=0.6)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
@@ -87,13 +87,13 @@ def finish(axes: Axes) -> None:
 
 
 def error_bars(axes: Axes, x: Any, found: Sequence[Any], family: str, number: int = 0, **options: Any) -> None:
-    """Estimates as points with their intervals, in per cent; the line joins the points."""
+    """Draw estimates as points with their intervals, in per cent, joined by a line."""
     means, low, high = (100 * np.array([getattr(one, name) for one in found]) for name in ("mean", "low", "high"))
     drawn = {"capsize": 2, "elinewidth": 0.8, "linewidth": 1.4, "markersize": 5} | style(family, number) | options
     axes.errorbar(x, means, yerr=[means - low, high - means], **drawn)
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write a PNG file that holds nothing of the day or the library's version."""
+    """Write a PNG file without date or library version."""
     with atomic_write(path) as partial:
         figure.savefig(partial, dpi=140, metadata={"Software": None})

@@ -12,7 +12,7 @@ from graphcl_hard.run import parse
 from graphcl_hard.runs.config_file import to_flags
 
 BASELINES: dict[str, tuple[str, ...]] = {"majority": (), "wl": ("iterations",)}
-"""The families of `experiments.tu.kernels`, which train no encoder, and the settings of their own."""
+"""The families of `experiments.tu.kernels`, which train no encoder, with their own settings."""
 
 Settings = dict[str, Any]
 
@@ -30,33 +30,33 @@ class Cell:
 
     @property
     def key(self) -> tuple[str, str, int]:
-        """What tells the cell from all others."""
+        """Data set, method and seed, which identify the cell."""
         return self.dataset, self.method, self.seed
 
     @property
     def path(self) -> Path:
-        """Its folder under the run folders; its record has the same path, with .json."""
+        """Its folder under the run folders."""
         return Path(self.dataset, self.method, f"seed-{self.seed}")
 
     @property
     def label(self) -> str:
-        """How a person calls it."""
+        """The cell's name in messages."""
         return f"{self.dataset} {self.method} seed {self.seed}"
 
     def identity(self) -> dict[str, Any]:
-        """The part of its record that is known before it runs."""
+        """Return the part of its record that is known before it runs."""
         names = ("dataset", "method", "family", "settings", "seed")
         return {name: getattr(self, name) for name in names}
 
     def config(self) -> Settings:
-        """All settings of its run, as the record has them; empty for a baseline."""
+        """Return all settings of its run, as the record has them; empty for a baseline."""
         if self.family in BASELINES:
             return {}
         plain = {**_plain(json.dumps(self.given)), "dataset": self.dataset, "seed": self.seed}
         return {name: value for name, value in plain.items() if name not in (*names_in(Scope.OUTPUT), "data_dir")}
 
     def difference(self, record: Mapping[str, Any]) -> str | None:
-        """How a record's settings differ from the cell's, for a person; None where they do not."""
+        """Return the first difference between a record's settings and the cell's as text; None if there is none."""
         ours: Settings = {"family": self.family, "settings": self.settings}
         held = {name: record[name] for name in ours}
         if self.family not in BASELINES:
@@ -70,7 +70,7 @@ class Cell:
 
 
 def parsed(settings: Settings) -> Config:
-    """The settings as the command line's parser reads them.
+    """Return the settings as the command line's parser reads them.
 
     Raises:
         InputError: one is of the wrong type.

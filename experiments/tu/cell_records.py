@@ -21,7 +21,7 @@ TAKEN_OVER = ("config", "versions", "git_commit", "platform", "threads", "second
 
 
 def record_of_run(folder: Path, cell: Mapping[str, Any]) -> dict[str, Any]:
-    """The record of a run's folder; `cell` holds dataset, method, family, settings and seed.
+    """Return the record of a run's folder; `cell` holds dataset, method, family, settings and seed.
 
     A run that did not finish has a record without scores, which says how it ended.
     """

@@ -34,7 +34,7 @@ GROUPS: dict[str, tuple[str, tuple[Pair, ...]]] = {
 TESTED = (
     "Difference of mean accuracies in points [95% interval], and p with Holm's correction over the data sets of the "
     f"comparison; * marks p below {LEVEL:g}. Corrected resampled t over the same folds of the seeds that both have. "
-    "Last row: median difference, and p of Wilcoxon's signed-rank test over the sets, neither corrected nor marked."
+    "Last row: median difference, and p of Wilcoxon's signed-rank test over the data sets, not corrected or marked."
 )
 NUMBERS = ["first", "second", "dataset", "difference", "low", "high", "p", "p_holm", "seeds"]
 OVER = "over the sets (median, Wilcoxon)"
@@ -42,19 +42,19 @@ POINTS = ["difference", "low", "high"]
 
 
 def shown_p(p: float, mark: bool = True) -> str:
-    """Such as p = 0.032* or p < 0.001*."""
+    """Return text such as "p = 0.032*" or "p < 0.001*"."""
     return ("p < 0.001" if p < 0.001 else f"p = {p:.3f}") + ("*" if mark and p < LEVEL else "")
 
 
 def shown_difference(difference: float, low: float, high: float) -> str:
-    """Such as +2.0 [-0.3, +4.3], in points."""
+    """Return text such as "+2.0 [-0.3, +4.3]", in points."""
     # + 0.0 so that a rounded nothing is not written as -0.0
     mean, least, most = (round(100 * value, 1) + 0.0 for value in (difference, low, high))
     return f"{mean:+.1f} [{least:+.1f}, {most:+.1f}]"
 
 
 def tests_tables(scores: pd.DataFrame) -> list[Table]:
-    """The paired tests at fixed settings: against untrained, against uniform, and hard against released and wl."""
+    """Return the paired tests at fixed settings: against untrained, uniform, released and wl."""
     lines = main_lines(scores)
     return [
         tests_table(f"tests_{name}", title, f"Fixed settings, last epoch. {TESTED}", lines, pairs)
@@ -63,7 +63,7 @@ def tests_tables(scores: pd.DataFrame) -> list[Table]:
 
 
 def selected_tests(scores: pd.DataFrame) -> Table:
-    """The paired tests of the settings chosen inside the training folds."""
+    """Return the paired tests of the settings chosen inside the training folds."""
     lines = {f"{family} selected": results for family, results in selected_lines(scores)[0].items()}
     lines |= {family: results for family, results in main_lines(scores).items() if family in ("untrained", "wl")}
     seconds = ("bn-only selected", "uniform selected", "released selected", "untrained", "wl")
@@ -73,7 +73,7 @@ def selected_tests(scores: pd.DataFrame) -> Table:
 
 
 def tests_table(name: str, title: str, note: str, lines: Mapping[str, Results], pairs: Sequence[Pair]) -> Table:
-    """Data sets x comparisons; those that share no cell are left out, and the note says so."""
+    """Return data sets x comparisons; comparisons without shared cells are left out, and the note says so."""
     tests = {pair: paired(lines.get(pair[0], {}), lines.get(pair[1], {})) for pair in pairs}
     found = {pair: frame for pair, frame in tests.items() if len(frame)}
     names = {pair: " - ".join(NAMES.get(one, one) for one in pair) for pair in pairs}
@@ -103,7 +103,7 @@ def tests_table(name: str, title: str, note: str, lines: Mapping[str, Results], 
 
 
 def aim_table(scores: pd.DataFrame) -> Table:
-    """What the study aimed at, and what was found."""
+    """Return the aim of the study beside the result."""
     lines, by_epoch = main_lines(scores), best_epoch_lines(scores)
     rows = []
     if {"hard", "uniform", "untrained"} <= lines.keys():
@@ -139,14 +139,14 @@ def aim_table(scores: pd.DataFrame) -> Table:
             rows.append(_counted(f"{family}, {kind}, at or above InfoGraph's published figure", target, reached))
     frame = pd.DataFrame(rows, columns=["criterion", "aim", "found", "sets", "value"])
     note = (
-        f"Fixed settings of the main table; significant is p below {LEVEL:g} after Holm's correction over the sets. "
-        "Only sets with records on both sides count."
+        f"Fixed settings of the main table; significant is p below {LEVEL:g} after Holm's correction over the data "
+        "sets. Only data sets with records on both sides count."
     )
-    return Table("aim", "Aimed at and found", note, frame.drop(columns="value"), frame)
+    return Table("aim", "Aim and result", note, frame.drop(columns="value"), frame)
 
 
 def partners_table(scores: pd.DataFrame) -> Table | None:
-    """Hard against uniform, and against batch norm only, with all else equal, within the families of other settings."""
+    """Return the tests of hard against uniform and batch norm only, all else equal, for the other settings."""
     rows = scores[~scores["family"].isin(FAMILIES)]
     names = rows[["family", "method"]].drop_duplicates()
     pairs = [
@@ -178,7 +178,7 @@ def _reached(results: Results) -> pd.Series:
 
 
 def other_table(scores: pd.DataFrame) -> Table | None:
-    """One factor at a time: families beside the main ones and GraphCL, and what they add to hard at its defaults."""
+    """Return the settings changed one at a time, with their differences from hard at its defaults."""
     rows = scores[~scores["family"].isin([*FAMILIES, "graphcl"])]
     if rows.empty:
         return None
@@ -202,7 +202,7 @@ def other_table(scores: pd.DataFrame) -> Table | None:
         shown.append(row)
     note = (
         f"Mean accuracy in %, then the difference from {default or 'hard'} in points [95% interval], at the last epoch "
-        "and on the same folds. The CSV file has p, with Holm's correction over the sets of each row."
+        "and on the same folds. The CSV file has p, with Holm's correction over the data sets of each row."
     )
     columns = ["family", "method", "dataset", "accuracy", *NUMBERS[3:]]
     return Table("other", "Other settings", note, pd.DataFrame(shown), pd.DataFrame(values).reindex(columns=columns))

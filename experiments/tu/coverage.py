@@ -1,4 +1,4 @@
-"""What the study's tables rest on: cells, failures, versions and times."""
+"""Tables of the cells behind the study: their number, failures, versions and times."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,7 +14,7 @@ Record = Mapping[str, Any]
 
 
 def coverage_table(records: Sequence[Record]) -> Table:
-    """The data sets, with the cells that finished and those that did not, and the time that they took."""
+    """Return the data sets with the number of finished and unfinished cells, and the time that they took."""
     rows = []
     for dataset in ordered((record["dataset"] for record in records), SETS):
         cells = [record for record in records if record["dataset"] == dataset]
@@ -44,7 +44,7 @@ def coverage_table(records: Sequence[Record]) -> Table:
 
 
 def failures_table(records: Iterable[Record]) -> Table | None:
-    """The cells that did not finish, with their errors."""
+    """Return the cells that did not finish, with their errors; None if all did."""
     keys = ["dataset", "method", "seed", "status", "error"]
     rows = [{key: record[key] for key in keys} for record in records if not record["scores"]]
     if not rows:
@@ -61,7 +61,7 @@ def failures_table(records: Iterable[Record]) -> Table | None:
 
 
 def provenance_table(records: Sequence[Record]) -> Table:
-    """Versions, commits, platforms and threads that the records name, and the time of all cells."""
+    """Return versions, commits, platforms and threads of the records, and the time of all cells."""
     found: dict[str, Counter[str]] = {}
     for record in records:
         for name, version in record.get("versions", {}).items():
@@ -77,7 +77,7 @@ def provenance_table(records: Sequence[Record]) -> Table:
 
 
 def _with_counts(values: Mapping[str, int]) -> str:
-    """Such as 1.0, or 1.0 (3 records), 1.1 (5 records)."""
+    """Return text such as "1.0", or "1.0 (3 records), 1.1 (5 records)"."""
     if len(values) == 1:
         return next(iter(values))
     return ", ".join(f"{value} ({count} records)" for value, count in sorted(values.items()))

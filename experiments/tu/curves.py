@@ -29,7 +29,7 @@ Record = Mapping[str, Any]
 
 
 def effective_negatives(records: Iterable[Record], scores: pd.DataFrame) -> Picture | None:
-    """The effective share of negatives over the epochs, a line for each beta, at hard's default tau_plus."""
+    """Draw the effective share of negatives over the epochs, a line for each beta, at hard's default tau_plus."""
     rows = without_others(scores, "hard")
     rows = rows[rows["tau_plus"] == Config().tau_plus]
     methods = dict(rows[["method", "beta"]].drop_duplicates().sort_values("beta").itertuples(index=False))
@@ -52,12 +52,14 @@ def effective_negatives(records: Iterable[Record], scores: pd.DataFrame) -> Pict
     datasets = ordered({dataset for dataset, _ in lines}, SETS)
     figure = panels(datasets, draw, "epoch", "effective negatives, share of all")
     alt = f"Effective share of negatives over the epochs for each beta on {', '.join(datasets)}."
-    note = f"hard at tau_plus {Config().tau_plus:g}; mean over seeds. 100% means that all negatives weigh alike."
+    note = (
+        f"hard at tau_plus {Config().tau_plus:g}; mean over seeds. 100% means that all negatives have the same weight."
+    )
     return Picture("effective_negatives", "Effective negatives over epochs", alt, note, figure)
 
 
 def effective_rank(records: Iterable[Record], scores: pd.DataFrame) -> Picture | None:
-    """The effective rank of the embedding over the epochs, for the trained methods at their default settings."""
+    """Draw the effective rank of the embedding over the epochs, for trained methods at default settings."""
     methods = _over_epochs(scores)
     lines = _curves(
         records,
@@ -93,7 +95,7 @@ def _over_epochs(scores: pd.DataFrame) -> dict[str, str]:
 def _curves(
     records: Iterable[Record], methods: Iterable[str], read: Any
 ) -> dict[tuple[str, str], tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]]:
-    """(data set, method) -> epochs (E,) and values (seeds, E), over the epochs that all seeds have."""
+    """Return (data set, method) -> epochs (E,) and values (seeds, E), over the epochs that all seeds have."""
     found: dict[tuple[str, str], list[dict[int, float]]] = {}
     for record in records:
         if record["method"] in methods and record["scores"]:
@@ -108,7 +110,7 @@ def _curves(
 
 
 def accuracy_epochs(scores: pd.DataFrame) -> Picture | None:
-    """Accuracy over the scored epochs, for the trained methods at their default settings."""
+    """Draw accuracy over the scored epochs, for the trained methods at their default settings."""
     methods = _over_epochs(scores)
     if not methods:
         return None
@@ -136,7 +138,7 @@ def accuracy_epochs(scores: pd.DataFrame) -> Picture | None:
 
 
 def label_shares(frame: pd.DataFrame, probe: str) -> Picture:
-    """Accuracy against the share of the training labels, with one probe."""
+    """Draw accuracy against the share of the training labels, for one probe."""
     rows = frame[frame["probe"] == probe]
     lines = rows[["line", "family"]].drop_duplicates().itertuples(index=False)
     fractions: Sequence[float] = sorted(rows["fraction"].unique())

@@ -1,4 +1,4 @@
-"""Put the study's tables into documents that people write, each between two marks.
+"""Update the study's tables in Markdown documents, each between two marks.
 
 <!-- table main -->
 | data set | ...
@@ -15,7 +15,7 @@ PLACE = re.compile(r"(<!-- table (?P<name>[\w-]+) -->\n).*?(<!-- end of table --
 
 
 def fill_tables(document: Path, tables: Path) -> None:
-    """Put the Markdown tables of a report into the places that a document marks; its other text stays.
+    """Replace the tables between the marks of a document by those of a report; its other text stays.
 
     Args:
         document: a Markdown file.
@@ -29,7 +29,7 @@ def fill_tables(document: Path, tables: Path) -> None:
         path = tables / f"{place['name']}.md"
         if not path.exists():
             raise InputError(
-                f"{document} has a place for the table {place['name']!r}, got no {path}; make the report, or take that "
+                f"{document} has a mark for the table {place['name']!r}, got no {path}; make the report, or take that "
                 "place out."
             )
         rows = [line for line in path.read_text(encoding="utf-8").splitlines(keepends=True) if line.startswith("|")]

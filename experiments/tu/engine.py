@@ -1,4 +1,4 @@
-"""Cells to records in parallel: on the cores of one machine, or on a Dask cluster.
+"""Run cells in parallel: on the cores of one machine, or on a Dask cluster.
 
 Both give each cell's future to an existing engine, joblib's loky or Dask, rather than all cells to one
 `joblib.Parallel`: that call ends with the first worker that dies and takes all other cells along (with loky), or with
@@ -28,11 +28,11 @@ Outcomes = Generator[tuple[Cell, Record], None, None]
 
 
 def run_local(cells: Sequence[Cell], runs: Path, jobs: int, on_start: Callable[[Cell], object]) -> Outcomes:
-    """Compute cells in processes of this machine, which keep PyTorch loaded from cell to cell.
+    """Run cells in processes of this machine, which keep PyTorch loaded from cell to cell.
 
-    The cores are shared out: each process has cores / jobs threads, at least one. A process that dies (out of memory,
-    a crash in native code) is replaced, and its cell is tried once more; if it dies again, the cell has failed. When
-    the iterator is closed, the processes end at once.
+    The cores are shared: each process has cores / jobs threads, at least one. A process that dies (out of memory, a
+    crash in native code) is replaced, and its cell is run once more; if it dies again, the cell has failed. When the
+    iterator is closed, the processes end at once.
 
     Args:
         cells: in the order in which they start.
@@ -44,7 +44,7 @@ def run_local(cells: Sequence[Cell], runs: Path, jobs: int, on_start: Callable[[
         Each cell with its record, as they end.
     """
     waiting, threads, deaths = deque(cells), max(1, cpu_count() // jobs), Counter[tuple[str, str, int]]()
-    # A pool for each process, so that it is sure on which cell a process died.
+    # A pool for each process, so that it is certain which cell a process died on.
     pools = [_pool() for _ in range(min(jobs, len(cells)))]
     idle = list(range(len(pools)))
     running: dict[Future[Record], tuple[Cell, int]] = {}
@@ -76,7 +76,7 @@ def _pool() -> ProcessPoolExecutor:
 
 
 def _submit(pools: list[ProcessPoolExecutor], place: int, cell: Cell, runs: Path, threads: int) -> Future[Record]:
-    """Give the cell to a pool, or to a new one in its place where its process has died."""
+    """Submit the cell to its pool, which is replaced if its process has died."""
     try:
         return pools[place].submit(run_cell, cell, runs, threads)
     except BrokenProcessPool:
@@ -93,13 +93,13 @@ def _killed(cell: Cell, deaths: int, error: Exception) -> Record:
 
 
 def run_cluster(cells: Sequence[Cell], runs: Path, address: str, on_connect: Callable[[int, str], object]) -> Outcomes:
-    """Compute cells on a Dask cluster, each worker one at a time, with one thread.
+    """Run cells on a Dask cluster, one at a time on each worker, with one thread.
 
     The folder of the run folders must be one that all workers share. They need graphcl_hard, but not `experiments`,
     which is sent to them, also to those that join later. Dask gives the cell of a worker that dies to another one,
-    which goes on from the checkpoint; after some deaths (its setting distributed.scheduler.allowed-failures) the cell
+    which resumes from the checkpoint; after some deaths (its setting distributed.scheduler.allowed-failures) the cell
     has failed.
-    When the iterator is closed, no further cell starts; those that run go on to their end.
+    When the iterator is closed, no further cell starts; running ones are finished.
 
     Args:
         cells: in the order in which they start.

@@ -1,6 +1,6 @@
-"""Few labels: the saved embeddings of runs, judged by probes that see only a share of the training labels.
+"""Few labels: evaluate the saved embeddings of runs by probes that see only a share of the training labels.
 
-The encoder has seen no label, so what changes from one share to the next is the probe alone.
+The encoder has seen no label, so only the probe changes from one share to the next.
 """
 
 import hashlib
@@ -47,9 +47,9 @@ def run(
     The file `<dataset>.json` is a list of entries: "dataset", "method", "family", "settings", "seed", "probe",
     "fraction" (of the training labels), "epoch" (the run's last, 0 of an untrained encoder), "accuracy" (repeats,
     folds) to six digits, "defaulted", the number of folds that had too few labels to choose the parameter, and
-    "source", a digest of what was scored. What a file already holds of these very embeddings is kept, and it is written
-    anew after each run, so a call that was stopped goes on with the next one. Cells without a finished run of their
-    settings are left out.
+    "source", a digest of what was scored. Scores of the same embeddings that a file already holds are kept. The file is
+    written again after each run, so a call that was stopped resumes with the next one. Cells without a finished run of
+    their settings are left out.
 
     Args:
         cells: of the study.
@@ -73,7 +73,7 @@ def run(
 
 
 def score_run(cell: Cell, runs: Path) -> tuple[Cell, list[Entry]]:
-    """The cell and the entries of its run's last epoch, for each probe and fraction."""
+    """Return the cell and the entries of its run's last epoch, for each probe and fraction."""
     embedding, labels, source = _read_run(cell, runs)
     settings = {name: cell.config()[name] for name in ("folds", "repeats", "scale", "seed")}
     with threadpool_limits(1):
@@ -83,7 +83,7 @@ def score_run(cell: Cell, runs: Path) -> tuple[Cell, list[Entry]]:
 
 
 def _read_run(cell: Cell, runs: Path) -> tuple[Floats, Ints, str]:
-    """The embedding of the last epoch, the labels, and a digest of them and of the settings that scores depend on."""
+    """Return the embedding of the last epoch, the labels, and a digest of both and of the settings of the scores."""
     config = cell.config()
     # "trained" is another epoch where it was picked on the test folds
     names = (f"epoch_{config['epochs']}", "trained") if config["epochs"] else ("untrained",)
@@ -106,13 +106,13 @@ def score(
     probes: Sequence[str] = LABEL_PROBES,
     fractions: Sequence[float] = FRACTIONS,
 ) -> list[Entry]:
-    """Cross-validated accuracy of probes that are fitted on a share of each training part's labels.
+    """Return the cross-validated accuracy of probes that are fitted on a share of each training part's labels.
 
     The outer folds are those of `graphcl_hard.cross_validate`; `labelled_rows` says which labels are seen.
     Where every class has at least 2 of them, C or k is chosen by stratified inner folds among the labelled rows, 5 or
     as many as the smallest class has rows, on a tie the first of the grid; elsewhere it is C = 1 or k = 1.
     Features are standardised over the whole training part: its embeddings are there without labels, and a few labelled
-    rows alone would give a poor scale (two of them: -1 and +1 in every column).
+    rows only would give a poor scale (two of them: -1 and +1 in every column).
 
     Args:
         embedding: (G, D) numbers.
@@ -158,7 +158,7 @@ def score(
 
 
 def labelled_rows(labels: Ints, fraction: float, seed: Sequence[int]) -> Ints:
-    """The rows whose labels are seen: that fraction of each class, rounded, at least one row of each; rising.
+    """Return the labelled rows, sorted: the given fraction of each class, rounded, at least one row of each.
 
     A smaller fraction's rows are among those of a larger one.
 
@@ -176,7 +176,7 @@ def labelled_rows(labels: Ints, fraction: float, seed: Sequence[int]) -> Ints:
 
 
 def _predict(name: str, x: Floats, y: Ints, x_test: Floats, seed: int) -> tuple[Ints, bool]:
-    """The classes of the test rows, and whether the parameter could be chosen."""
+    """Return the predicted classes of the test rows, and whether the parameter could be chosen."""
     probe = PROBES[name]
     predictor = _logistic if name == "logistic" else probe.predictor
     best: float = DEFAULTS[probe.parameter]
@@ -201,7 +201,7 @@ def _logistic(train: Floats, labels: Ints, test: Floats, grid: Sequence[float]) 
 
 
 def _is_finished(folder: Path, cell: Cell) -> bool:
-    """Whether the folder holds a finished run with the cell's settings; baselines have none."""
+    """Return whether the folder holds a finished run with the cell's settings; baselines have none."""
     path = folder / RESULT
     if not (path.is_file() and (folder / EMBEDDINGS).is_file()):
         return False
@@ -210,7 +210,7 @@ def _is_finished(folder: Path, cell: Cell) -> bool:
 
 
 def _is_done(entries: Iterable[Entry], cell: Cell, runs: Path) -> bool:
-    """Whether all scores of the run's present embedding are there."""
+    """Return whether all scores of the run's present embedding exist."""
     expected = {**cell.identity(), "source": _read_run(cell, runs)[2]}
     found = {
         (entry["probe"], entry["fraction"])

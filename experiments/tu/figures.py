@@ -33,7 +33,7 @@ GAINS = ("untrained", "bn-only", "wl", "hard", "released")
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure with the stem of its file, its title, what a reader who does not see it is told, and a note."""
+    """A figure with the stem of its file, its title, its alternative text and a note."""
 
     name: str
     title: str
@@ -43,7 +43,7 @@ class Picture:
 
 
 def accuracy_beta(scores: pd.DataFrame) -> Picture | None:
-    """Accuracy against beta on each data set: hard at each tau_plus, released, and the two that have no beta."""
+    """Draw accuracy against beta on each data set: hard at each tau_plus, released, and the two without beta."""
     rows = without_others(scores, "hard", "released")
     if rows.empty:
         return None
@@ -82,8 +82,8 @@ def accuracy_beta(scores: pd.DataFrame) -> Picture | None:
     figure = panels(datasets, draw, "beta (hardness)", "accuracy, %", legend=2)
     alt = f"Accuracy against beta with intervals on {', '.join(datasets)}, for hard and released negatives."
     note = (
-        "Last epoch, 95% intervals, over the seeds that all points of a data set have. At beta 0 and tau_plus 0 the "
-        "point is uniform. Intervals are of the accuracy itself; those of differences on the same folds are narrower."
+        "Last epoch, 95% intervals, over the seeds that all points of a data set have. The point at beta 0 and "
+        "tau_plus 0 is uniform. Intervals are of the accuracy; those of differences on the same folds are narrower."
     )
     return Picture("accuracy_beta", "Accuracy against beta", alt, note, figure)
 
@@ -93,7 +93,7 @@ def _estimate_over(folds: Folds, seeds: Collection[int]) -> Estimate:
 
 
 def _beta_lines(scores: pd.DataFrame, rows: pd.DataFrame) -> dict[tuple[str, float], dict[str, dict[float, Folds]]]:
-    """(family, tau_plus) -> data set -> beta -> results; released is one line, and uniform the start of tau_plus 0."""
+    """Return (family, tau_plus) -> data set -> beta -> results; uniform is the start of tau_plus 0."""
     lines: dict[tuple[str, float], dict[str, dict[float, Folds]]] = {}
     uniform = main_lines(scores).get("uniform", {})
     keys = rows[["family", "beta", "tau_plus", "method"]].drop_duplicates()
@@ -108,7 +108,7 @@ def _beta_lines(scores: pd.DataFrame, rows: pd.DataFrame) -> dict[tuple[str, flo
 
 
 def gains(scores: pd.DataFrame) -> Picture | None:
-    """What each method adds to uniform on each data set, with intervals."""
+    """Draw the gain of each method over uniform on each data set, with intervals."""
     lines = main_lines(scores)
     shown = {family: lines[family] for family in GAINS if family in lines}
     tests = {family: paired(results, lines.get("uniform", {})) for family, results in shown.items()}
@@ -140,12 +140,12 @@ def gains(scores: pd.DataFrame) -> Picture | None:
 
 
 def critical_difference(scores: pd.DataFrame) -> Picture | None:
-    """Average ranks, with bars over the methods that Nemenyi's test does not tell apart."""
+    """Draw average ranks, with bars over methods that are not significantly different by Nemenyi's test."""
     lines = {family: results for family, results in main_lines(scores).items() if results}
     ranks = rank_table(lines)
     if len(ranks) < 3 or len(lines) < 3:
         return None
-    # Nemenyi's test ranks within each set, and ranks of ranks are the same ranks
+    # Nemenyi's test ranks within each data set, and ranks of ranks are the same ranks
     p = scikit_posthocs.posthoc_nemenyi_friedman(ranks)
     count, distance = len(lines), nemenyi_distance(len(lines), len(ranks))
     figure = new_figure(8.5, 3.2)
@@ -162,7 +162,7 @@ def critical_difference(scores: pd.DataFrame) -> Picture | None:
         elbow_props={"linewidth": 1.2},
     )
     for (bar,) in drawn["crossbars"]:
-        # the points of a bar come in the order of a set, which is another one in each process
+        # the points of a bar come in the order of a Python set, which differs from process to process
         x, y = bar.get_data()
         bar.set_data([min(x), max(x)], y[:2])
     axes.set_xlim(0.9, count + 0.1)  # the markers at the ends stay whole
@@ -172,14 +172,14 @@ def critical_difference(scores: pd.DataFrame) -> Picture | None:
         f"{name} {rank:.2f}" for name, rank in means.sort_values().items()
     )
     note = (
-        f"Ranks over {', '.join(ranks.index)}. Bars join methods that Nemenyi's test does not tell apart at {LEVEL:g}; "
-        f"two average ranks must lie {distance:.2f} apart."
+        f"Ranks over {', '.join(ranks.index)}. Bars join methods that are not significantly different by Nemenyi's "
+        f"test at {LEVEL:g}, whose critical difference of two average ranks is {distance:.2f}."
     )
     return Picture("critical_difference", "Average ranks", alt, note, figure)
 
 
 def nemenyi_distance(methods: int, sets: int) -> float:
-    """How far apart two average ranks must lie for Nemenyi's test to tell them apart at 0.05.
+    """Return the critical difference of two average ranks by Nemenyi's test at 0.05.
 
     Demsar, "Statistical Comparisons of Classifiers over Multiple Data Sets", JMLR 7, 2006, section 3.2.2.
     """

@@ -1,7 +1,7 @@
-"""All settings that were tried, as the inner folds see them, and what the inner folds choose among them all.
+"""Inner accuracy of all settings that were tried, and the choice of the inner folds among them.
 
-The inner folds lie inside the training part of each outer fold: what they say may decide on settings, and what is
-decided so is judged once, on the test fold that had no say.
+The inner folds lie inside the training part of each outer fold, so they may decide on settings. The choice is evaluated
+once, on the test fold, which had no influence on it.
 """
 
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ BASE = "hard"
 
 
 def inner_search_tables(scores: pd.DataFrame) -> list[Table]:
-    """What the inner folds say of each setting, what they choose among all, and its tests; none without such cells."""
+    """Return the inner accuracies, the choice among all settings and its tests; empty without such cells."""
     pools = _pools(scores)
     if not any(len(methods) > 1 for methods in pools.values()):
         return []
@@ -31,13 +31,13 @@ def inner_search_tables(scores: pd.DataFrame) -> list[Table]:
     labels = pd.DataFrame({"method": list(found), "candidates": [counts for _, counts in found.values()]})
     note = (
         f"{INTERVAL} For each outer fold, the setting and the epoch with the largest inner accuracy, among all that "
-        "ran for hard and for uniform with all else equal, GraphCL's included. The two baselines have fewer, those of "
-        "their own that ran, so a gain over them may be that of a setting which they were not given. Only the seeds "
-        "that have all candidates of a row on a data set count."
+        "ran for hard and for uniform with all else equal, with GraphCL's. The two baselines have fewer, so a gain "
+        "over them may come from a setting that they do not have. Only seeds that have all candidates of a row on a "
+        "data set count."
     )
     tests = tests_table(
         "searched_tests",
-        "Tests of what the inner folds choose among all settings",
+        "Tests of the choice among all settings",
         f"Settings and epochs chosen inside the training folds. {TESTED}",
         {**lines, **{name: results for name, results in main_lines(scores).items() if name == "wl"}},
         [("hard, any setting", second) for second in (*(f"{name}, any setting" for name in POOLS[:-1]), "wl")],
@@ -47,7 +47,7 @@ def inner_search_tables(scores: pd.DataFrame) -> list[Table]:
 
 
 def _pools(scores: pd.DataFrame) -> dict[str, list[str]]:
-    """Pool -> its methods: the main one, those of its name in other families, and GraphCL's."""
+    """Return the methods of each pool: the main one, those of its name in other families, and GraphCL's."""
     defaults = default_methods(scores)
     names = scores[["family", "method"]].drop_duplicates()
     # in a family of its own, a factor's methods are named after the pool; what has no uniform partner is left out
@@ -61,9 +61,9 @@ def _pools(scores: pd.DataFrame) -> dict[str, list[str]]:
 
 
 def _candidates(scores: pd.DataFrame, pools: Mapping[str, list[str]]) -> pd.DataFrame:
-    """The rows of the pools' methods, each with its pool; of hard and uniform, those alone that have the other beside.
+    """Return the rows of the pools' methods with their pools; rows of hard and uniform only in pairs.
 
-    One beside the other is of the same family (the two families of the main methods count as one), data set, seed and
+    Both rows of a pair have the same family (the two families of the main methods count as one), data set, seed and
     epoch, so that neither has more to choose from.
     """
     pool = {method: name for name, methods in pools.items() for method in methods}
@@ -76,7 +76,7 @@ def _candidates(scores: pd.DataFrame, pools: Mapping[str, list[str]]) -> pd.Data
 
 
 def _searched(rows: pd.DataFrame) -> tuple[Results, str]:
-    """The results of the choice, and how many candidates it had."""
+    """Return the results of the choice and its number of candidates."""
     counts = rows.groupby(["dataset", "seed"])["epoch"].transform("size")
     whole = counts == counts.groupby(rows["dataset"]).transform("max")
     results, choices = chosen(rows[whole])
@@ -84,7 +84,7 @@ def _searched(rows: pd.DataFrame) -> tuple[Results, str]:
 
 
 def _inner_table(scores: pd.DataFrame, pools: Mapping[str, list[str]]) -> Table:
-    """Inner accuracy of each method at its last epoch, less that of hard at its defaults, over the seeds of both."""
+    """Return each method's inner accuracy at its last epoch, minus that of hard at its defaults."""
     inner = scores.assign(accuracy=scores["inner_accuracy"])
     others = scores.loc[~scores["family"].isin(FAMILIES), "method"]
     methods = list(dict.fromkeys([method for methods in pools.values() for method in methods] + list(others)))
@@ -106,9 +106,9 @@ def _inner_table(scores: pd.DataFrame, pools: Mapping[str, list[str]]) -> Table:
     shown["mean"] = [f"{round(points, 1) + 0.0:+.1f}" for points in wide.mean(axis=1)]
     shown["sets"] = wide.notna().sum(axis=1).astype(str)
     note = (
-        "Mean accuracy of the inner folds at the last epoch, less that of hard at its defaults on the same seeds, in "
-        "points. No test fold has a part in it. The mean is over the sets that ran, so means over different sets must "
+        "Mean accuracy of the inner folds at the last epoch, minus that of hard at its defaults on the same seeds, in "
+        "points. No test fold is used. The mean is over the data sets that ran, so means over different data sets must "
         "not be compared."
     )
     shown = shown.rename_axis(columns=None).reset_index()
-    return Table("inner", "Every setting as the inner folds see it", note, shown, frame)
+    return Table("inner", "Every setting on the inner folds", note, shown, frame)

@@ -1,6 +1,6 @@
 """The baselines that train no encoder: the majority class, and the Weisfeiler-Lehman subtree kernel with an SVM.
 
-Both are judged on the folds of `graphcl_hard.cross_validate`, with everything that can be chosen chosen inside the
+Both are evaluated on the folds of `graphcl_hard.cross_validate`, with everything that can be chosen chosen inside the
 training folds.
 """
 
@@ -48,10 +48,10 @@ class FoldScores(NamedTuple):
 def run_cell(
     family: str, dataset: str, seed: int, settings: Mapping[str, Any], data_dir: str | Path | None = None
 ) -> dict[str, Any]:
-    """Score a baseline on a data set; the result holds the baseline's part of a record (`experiments.tu.cell_records`).
+    """Score a baseline on a data set; returns the baseline's part of a record (`experiments.tu.cell_records`).
 
-    Scores stand under epoch "0", of the probe "majority" ("chosen" is the class that is always told, 0..C-1) or "svm"
-    ("chosen" is C, "chosen_iterations" the kernel's number of iterations).
+    Scores have the epoch "0" and the probe "majority" ("chosen" is the class that is always predicted, 0..C-1) or
+    "svm" ("chosen" is C, "chosen_iterations" the kernel's number of iterations).
 
     Args:
         family: "majority" or "wl".
@@ -103,7 +103,7 @@ def run_cell(
 
 
 def score_majority(y: Ints, train: Ints, test: Ints, seed: int) -> FoldScores:
-    """One outer fold of the largest class of the training part; of equally large ones the first."""
+    """Score the largest class of the training part on one outer fold; ties go to the first class."""
     means = [
         np.mean(y[train[held_out]] == _largest(y[train[fitted]])) for fitted, held_out in _inner_folds(y[train], seed)
     ]
@@ -112,7 +112,7 @@ def score_majority(y: Ints, train: Ints, test: Ints, seed: int) -> FoldScores:
 
 
 def score_wl(kernels: Floats, y: Ints, train: Ints, test: Ints, iterations: Iterations, seed: int) -> FoldScores:
-    """One outer fold of the kernel's SVM; sees y[test] only to score.
+    """Score the kernel's SVM on one outer fold; y[test] is used only for the score.
 
     The number of iterations and C are those with the best mean accuracy over the inner folds, on a tie the fewest
     iterations, then the smallest C.
@@ -122,7 +122,7 @@ def score_wl(kernels: Floats, y: Ints, train: Ints, test: Ints, iterations: Iter
         y: (G,) classes.
         train: indices of the training part.
         test: indices of the test part.
-        iterations: to choose from, rising.
+        iterations: to choose from, in ascending order.
         seed: of the inner folds.
     """
     inner = [(train[fitted], train[held_out]) for fitted, held_out in _inner_folds(y[train], seed)]
@@ -139,7 +139,7 @@ def score_wl(kernels: Floats, y: Ints, train: Ints, test: Ints, iterations: Iter
 
 
 def _predictions(kernel: Floats, y: Ints, fitted: Ints, new: Ints, grid: Sequence[float]) -> Ints:
-    """What an SVM fitted on some graphs says of others, (len(grid), len(new)), for each C of the grid."""
+    """Return the predictions of an SVM for new graphs, (len(grid), len(new)), for each C of the grid."""
     # libsvm takes the points class by class; in that order it reads the kernel as it lies in memory
     fitted = fitted[np.argsort(y[fitted], kind="stable")]
     train_kernel, cross_kernel = kernel[np.ix_(fitted, fitted)], kernel[np.ix_(new, fitted)]
@@ -150,13 +150,13 @@ def _predictions(kernel: Floats, y: Ints, fitted: Ints, new: Ints, grid: Sequenc
 
 
 def wl_kernels(graphs: GraphData, iterations: int) -> Floats:
-    """The normalised Weisfeiler-Lehman subtree kernels with 0 to `iterations` iterations.
+    """Return the normalised Weisfeiler-Lehman subtree kernels with 0 to `iterations` iterations.
 
     k_h(a, b) = sum over i <= h of <f_i(a), f_i(b)>, where f_i(a) counts the labels of a's nodes after i rounds of
     giving each node a new label for its own and those of its neighbours; divided by sqrt(k_h(a, a) k_h(b, b))
     (Shervashidze et al., JMLR 2011). As in GraKeL's `WeisfeilerLehman(n_iter=h, normalize=True)`, but all h out of one
     fit. The first labels are the set's node labels (several columns make one label), degrees where it has none: what
-    the encoder sees too. Edge labels are not used. No class is seen, and an entry depends on its two graphs alone, so
+    the encoder sees too. Edge labels are not used. No class is seen, and an entry depends only on its two graphs, so
     the kernel of all graphs holds those of every training part.
 
     Args:
@@ -181,7 +181,7 @@ def wl_kernels(graphs: GraphData, iterations: int) -> Floats:
 
 
 def _grakel_graphs(graphs: GraphData) -> list[tuple[dict[int, list[int]], dict[int, int]]]:
-    """For each graph with nodes: node -> its neighbours, and node -> label."""
+    """Return for each graph with nodes: node -> its neighbours, and node -> label."""
     if graphs.node_label is None:
         labels = np.bincount(graphs.edge_index[0].numpy(), minlength=graphs.num_nodes)
     else:
@@ -208,7 +208,7 @@ def _largest(labels: Ints) -> int:
 
 
 def _inner_folds(labels: Ints, seed: int) -> list[tuple[Ints, Ints]]:
-    """(fitted, held out) positions of the inner folds of `graphcl_hard.evaluation.cross_validation`."""
+    """Return the (fitted, held out) positions of the inner folds of `graphcl_hard.evaluation.cross_validation`."""
     folds = min(INNER_FOLDS, int(np.bincount(labels).min()))
     return list(StratifiedKFold(folds, shuffle=True, random_state=seed).split(labels, labels))
 

@@ -1,4 +1,4 @@
-"""Accuracy with few labels: what `few_labels` wrote, as one frame and one table."""
+"""Accuracy with few labels: the files of `few_labels` as one frame and one table."""
 
 import json
 from pathlib import Path
@@ -14,7 +14,7 @@ KEYS = ["dataset", "probe", "line", "family"]
 
 
 def read_label_shares(folder: Path) -> pd.DataFrame:
-    """The scores with few labels, one row for each (dataset, probe, line, fraction, seed).
+    """Return the scores with few labels, one row for each (dataset, probe, line, fraction, seed).
 
     A line is a method at its last epoch, or "untrained" for epoch 0 of a method that is trained: its initial weights
     are those of the seed.
@@ -28,7 +28,7 @@ def read_label_shares(folder: Path) -> pd.DataFrame:
     if frame.empty:
         return frame
     last = frame.groupby(["dataset", "method"])["epoch"].transform("max")
-    untrained = (frame["epoch"] == 0) & (last > 0)  # of a method that goes on from there
+    untrained = (frame["epoch"] == 0) & (last > 0)  # of a method that is trained
     frame["line"] = frame["method"].mask(untrained, "untrained")
     frame["family"] = frame["family"].mask(untrained, "untrained")
     frame["accuracy"] = frame["accuracy"].map(lambda folds: np.asarray(folds, dtype=np.float64))
@@ -51,7 +51,7 @@ def _orders(frame: pd.DataFrame) -> dict[str, list[str]]:
 
 
 def label_shares_table(frame: pd.DataFrame) -> Table:
-    """Accuracy for each share of the training labels."""
+    """Return the accuracy for each share of the training labels."""
     shown, values = [], []
     for keys, group in frame.groupby(KEYS, sort=False):
         label = dict(zip(KEYS, keys, strict=True))
@@ -63,7 +63,7 @@ def label_shares_table(frame: pd.DataFrame) -> Table:
             values.append({**label, "fraction": fraction, **value_row(found)})
         shown.append(row)
     note = (
-        f"{INTERVAL} The probe is fitted on a share of the labels of each training part, at least one a class (on "
-        "small sets 1% is one a class); the encoder needs none."
+        f"{INTERVAL} The probe is fitted on a share of the labels of each training part, at least one per class "
+        "(on small data sets 1% is one per class); the encoder needs none."
     )
     return Table("few_labels", "Few labels", note, pd.DataFrame(shown).fillna(""), pd.DataFrame(values))

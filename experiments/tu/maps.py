@@ -1,4 +1,4 @@
-"""Maps of the embeddings: what training does to a set, method beside method."""
+"""Maps of the embeddings of each data set, untrained and trained by several methods."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,9 +11,9 @@ from graphcl_hard.runs.plots import embedding_map
 
 
 def draw_maps(runs: Path, out: Path, methods: Sequence[str], seed: int = 0) -> None:
-    """Draw maps/<data set>.png under `out`, untrained and each method of one seed side by side, on the log scale.
+    """Draw maps/<data set>.png under `out`, with a panel for untrained and for each method, on the log scale.
 
-    Sets that have no such runs, or whose map is younger than they, are left out.
+    Data sets that have no such runs, or whose map is newer than the runs, are left out.
 
     Args:
         runs: the folder of run folders, <data set>/<method>/seed-<k>.

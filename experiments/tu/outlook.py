@@ -1,4 +1,4 @@
-"""What of a plan is done and what is left, and how long that may take."""
+"""Finished and remaining cells of a plan, and the time that the rest may take."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -24,7 +24,7 @@ class Estimate(NamedTuple):
     unknown: int  # cells of which nothing is known; they count as 0 s
 
     def text(self, jobs: int) -> str:
-        """For a person, with that many cells side by side."""
+        """Return the time as text, for so many cells in parallel."""
         if self.unknown and not self.seconds:
             return "unknown time"
         remarks = [f"guessed from other data sets for {self.guessed}"] if self.guessed else []
@@ -34,10 +34,10 @@ class Estimate(NamedTuple):
 
 
 def read_outcomes(folder: Path, cells: Iterable[Cell]) -> Records:
-    """All records of a folder by (data set, method, seed).
+    """Return all records of a folder by (data set, method, seed).
 
     Raises:
-        InputError: one of the cells has a record of other settings, so that it would be taken for what it is not.
+        InputError: one of the cells has a record of other settings, so it does not belong to the plan.
     """
     records = {key(record): record for record in read_records(folder)}
     for cell in cells:
@@ -50,7 +50,7 @@ def read_outcomes(folder: Path, cells: Iterable[Cell]) -> Records:
 
 
 def left_over(cells: Iterable[Cell], records: Records, retry_failed: bool) -> list[Cell]:
-    """The cells that are to be computed."""
+    """Return the cells that have to be run."""
     return [
         cell
         for cell in cells
@@ -59,7 +59,7 @@ def left_over(cells: Iterable[Cell], records: Records, retry_failed: bool) -> li
 
 
 def estimate(cells: Iterable[Cell], records: Mapping[Any, Mapping[str, Any]]) -> Estimate:
-    """How long cells may take: as long as finished ones of their kind on the same data set, or else on others."""
+    """Return the time that cells may take, from finished ones of their kind on the same or other data sets."""
     seconds: dict[tuple[str | None, str], list[float]] = {}
     for record in records.values():
         if record["status"] == "finished":
@@ -77,7 +77,7 @@ def estimate(cells: Iterable[Cell], records: Mapping[Any, Mapping[str, Any]]) ->
 
 
 def overview(cells: Sequence[Cell], todo: Collection[Cell], records: Records) -> Table:
-    """A table with a row for each data set and method: seeds done, failed and to do, and the time left."""
+    """Return a table with a row for each data set and method: seeds done, failed and to do, and the time left."""
     table = Table("data set", "method", "done", "failed", "to do", "one after another")
     keys = {cell.key for cell in todo}
     rows: dict[tuple[str, str], list[Cell]] = {}
@@ -95,20 +95,20 @@ def overview(cells: Sequence[Cell], todo: Collection[Cell], records: Records) ->
 
 
 class ProgressBar:
-    """A bar over cells with the time left and what runs; a line for each cell where there is no terminal.
+    """A bar over cells with the time left and the running cells; without a terminal, a line for each cell.
 
     Args:
         console: to draw on.
-        todo: the cells to be computed.
-        records: those that are there; what ends is added.
-        jobs: cells side by side.
+        todo: the cells to run.
+        records: those that exist; the records of cells that end are added.
+        jobs: cells in parallel.
     """
 
     def __init__(self, console: Console, todo: Sequence[Cell], records: Records, jobs: int) -> None:
         self.console, self.records, self.jobs = console, records, jobs
         self.left = {cell.key: cell for cell in todo}
         self.running: dict[tuple[str, str, int], str] = {}
-        one_line = Column(no_wrap=True, ratio=1)  # what runs may be long: it is cut, and not the bar
+        one_line = Column(no_wrap=True, ratio=1)  # the list of running cells may be long: it is cut, not the bar
         text = TextColumn("{task.description}", markup=False, table_column=one_line)
         columns = (BarColumn(24), MofNCompleteColumn(), TimeElapsedColumn(), text)
         self.progress = Progress(
@@ -117,13 +117,13 @@ class ProgressBar:
         self.task = self.progress.add_task("", total=len(todo))
 
     def connect(self, workers: int, dashboard: str) -> None:
-        """Show a cluster, whose dashboard shows what runs."""
+        """Show a cluster, whose dashboard shows the running cells."""
         self.jobs = max(1, workers)
         self.console.print(f"{workers} workers; dashboard: {dashboard}", markup=False, soft_wrap=True)
         self._update()
 
     def start(self, cell: Cell) -> None:
-        """Show that a cell runs."""
+        """Show that a cell has started."""
         self.running[cell.key] = cell.label
         self._update()
 
@@ -145,7 +145,7 @@ class ProgressBar:
 
 
 def _kind(family: str, epochs: int) -> str:
-    """Cells of one kind take about as long on a data set."""
+    """Return the kind of a cell; cells of one kind take about the same time on a data set."""
     return family if family in BASELINES else "trained" if epochs else "untrained"
 
 

@@ -1,4 +1,4 @@
-"""The HTML page: its parts in order, and one file that needs nothing beside itself."""
+"""The HTML page of the report: its sections in order, in one self-contained file."""
 
 import base64
 from collections.abc import Mapping, Sequence
@@ -24,18 +24,18 @@ FIXED = (
 )
 SELECTED = (
     "Here each outer fold has its own setting and epoch, chosen by cross-validation inside its training part, so the "
-    "test fold has no say. These figures stand apart from those at fixed settings."
+    "test fold has no influence. These figures must not be mixed with those at fixed settings."
 )
 OPTIMISTIC = (
-    "The best epoch is picked on the test folds themselves. It is optimistic, and shown only to measure how much of a "
-    "published figure this habit may explain."
+    "The best epoch is chosen on the test folds. It is optimistic, and shown only to measure how much of a published "
+    "figure this practice may explain."
 )
 STATISTICS = (
     "Each seed draws new initial weights and new folds, but all seeds share the same graphs, and any two training "
-    "parts overlap, so the fold scores are not independent and a plain t test would find differences that are not "
-    "there. Intervals and tests are therefore the corrected resampled t of Nadeau and Bengio (Machine Learning 52, "
+    "parts overlap, so the fold scores are not independent and a plain t test would find differences that do not "
+    "exist. Intervals and tests are therefore the corrected resampled t of Nadeau and Bengio (Machine Learning 52, "
     "2003): with J = seeds x repeats x folds scores of variance s^2, the variance of their mean is taken as (1/J + "
-    "n_test/n_train) s^2 instead of s^2/J, which does not shrink to nothing however many seeds are run."
+    "n_test/n_train) s^2 instead of s^2/J, which does not vanish with more seeds."
 )
 
 
@@ -50,7 +50,7 @@ class Section:
 
 
 def build_sections(records: Sequence[Mapping[str, Any]], out: Path) -> list[Section]:
-    """The parts of the report, in the order of the page; those without content are left out.
+    """Return the sections of the report, in the order of the page; those without content are left out.
 
     Args:
         records: of the cells.
@@ -100,7 +100,7 @@ def build_sections(records: Sequence[Mapping[str, Any]], out: Path) -> list[Sect
         ("searched", "Chosen among all settings", SELECTED, [*inner_search.inner_search_tables(scores)]),
         (
             "cells",
-            "What this rests on",
+            "Cells and versions",
             "",
             [*coverage_tables, coverage.failures_table(records), coverage.provenance_table(records)],
         ),
@@ -117,7 +117,7 @@ def _has_content(part: Table | Picture) -> bool:
 
 
 def render(sections: Sequence[Section], images: Mapping[str, Path], maps: Path) -> str:
-    """The page as HTML, with style, script and images inside.
+    """Return the page as HTML, with style, script and images inside.
 
     Args:
         sections: its parts.

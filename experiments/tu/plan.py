@@ -1,4 +1,4 @@
-"""A plan in YAML to cells: data sets x methods x seeds, everything checked before anything runs."""
+"""Read a YAML plan into cells: data sets x methods x seeds, all checked before anything runs."""
 
 import difflib
 import itertools
@@ -33,7 +33,7 @@ class _Method:
 
 
 def read_plan(path: Path) -> list[Cell]:
-    """The cells that a YAML file plans, data set by data set, and seed by seed within one.
+    """Return the cells of a YAML plan, data set by data set, and seed by seed within one.
 
     The file holds `datasets`, a list of names; `seeds`, a number or a list; `seeds_of`, data set -> seeds where they
     differ; `settings` (of `graphcl_hard.config.Config`) for all methods; and `methods`. A method has a `family`, a
@@ -58,7 +58,7 @@ def read_plan(path: Path) -> list[Cell]:
 def narrow(
     cells: Sequence[Cell], datasets: Collection[str] = (), methods: Collection[str] = (), seeds: Collection[int] = ()
 ) -> list[Cell]:
-    """The cells of these data sets, methods (names or families) and seeds; an empty collection takes all.
+    """Return the cells of these data sets, methods (names or families) and seeds; an empty collection takes all.
 
     Raises:
         InputError: the plan lacks one of them.
@@ -116,11 +116,11 @@ def _seeds(given: Any, where: str) -> tuple[int, ...]:
 
 
 def _methods(entry: Any, shared: Settings, datasets: Sequence[str]) -> Iterator[_Method]:
-    """The methods that one entry of the list stands for."""
+    """Yield the methods of one entry of the list."""
     entry = mapping(entry, "methods", METHOD_KEYS)
     family = label(entry.get("family"), "family")
     close = difflib.get_close_matches(family.lower(), BASELINES, n=1, cutoff=0.8)
-    if close and family not in BASELINES:  # as a family of encoders it would silently be another method
+    if close and family not in BASELINES:  # else it would silently be a family of encoders
         raise InputError(f"methods has the unknown family {family!r}; did you mean {close[0]!r}?")
     prefix = label(entry.get("name", family), "name")
     where = f"method {prefix}"
@@ -166,22 +166,24 @@ def _merged(shared: Settings, own: Settings, where: str, family: str) -> Setting
 
 
 def _checked(settings: Settings, where: str) -> Settings:
-    """The settings with the types of `Config`: 2 is 2.0 for beta, and "1e-3" a number."""
+    """Return the settings with the types of `Config`: 2 is 2.0 for beta, and "1e-3" a number."""
     known = {name: value for name, value in settings.items() if name in SETTINGS}
     for name, value in known.items():
         if isinstance(value, dict):
-            raise InputError(f"{where}: {name} must be one value or a list of them, got {value!r}; mend that line.")
+            raise InputError(f"{where}: {name} must be one value or a list of them, got {value!r}; fix that line.")
     try:
         plain = parsed(known).to_dict()
     except InputError as error:
         raise InputError(f"{where}: {error}") from None
     if plain["data_dir"] is not None:
-        plain["data_dir"] = str(Path(plain["data_dir"]).expanduser().resolve())  # workers may stand elsewhere
+        plain["data_dir"] = str(
+            Path(plain["data_dir"]).expanduser().resolve()
+        )  # workers may have another working directory
     return {name: plain[name] if name in known else value for name, value in settings.items()}
 
 
 def _short(name: str, value: Any) -> str:
-    """A value of the grid in a method's name: beta10, tau0.1, critic-cosine."""
+    """Return a value of the grid as it is in a method's name: beta10, tau0.1, critic-cosine."""
     name = SHORT.get(name, name).replace("_", "-")
     if isinstance(value, bool):
         return name if value else f"no-{name}"

@@ -1,4 +1,4 @@
-"""What a plan's keys, lists and names may be; each refusal is one sentence with what was found and what to do."""
+"""Checks of a plan's keys, lists and names; each error is one sentence with the value found and the remedy."""
 
 import difflib
 import re
@@ -14,7 +14,7 @@ def label(given: Any, what: str) -> str:
     if not isinstance(given, str) or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}", given):
         raise InputError(
             f"a method's {what} must be 1 to 100 letters, digits, '.', '_', '+' and '-', beginning with a letter or "
-            f"digit, since folders are named after it, got {given!r}; mend it."
+            f"digit, since folders are named after it, got {given!r}; change it."
         )
     return given
 
@@ -23,7 +23,7 @@ def mapping(given: Any, where: str, allowed: Collection[str]) -> dict[str, Any]:
     """Return a mapping whose keys are all allowed, an empty one for None; else raise `InputError`."""
     given = {} if given is None else given
     if not isinstance(given, dict):
-        raise InputError(f"{where} must hold keys with values, such as 'beta: 2', got {given!r}; mend that line.")
+        raise InputError(f"{where} must hold keys with values, such as 'beta: 2', got {given!r}; fix that line.")
     check_known(given, allowed, where, "key")
     return given
 
@@ -31,12 +31,12 @@ def mapping(given: Any, where: str, allowed: Collection[str]) -> dict[str, Any]:
 def listed(given: Any, where: str, kind: str) -> list[Any]:
     """Return a list that is not empty; else raise `InputError`."""
     if not isinstance(given, list) or not given:
-        raise InputError(f"{where} must be a list of {kind}, got {given!r}; mend that line.")
+        raise InputError(f"{where} must be a list of {kind}, got {given!r}; fix that line.")
     return given
 
 
 def check_known(given: Collection[Any], known: Collection[Any], where: str, what: str) -> None:
-    """Raise `InputError` on the first name that is not known."""
+    """Raise `InputError` for the first name that is not known."""
     for name in given:
         if name not in known:
             close = difflib.get_close_matches(str(name), [str(one) for one in known], n=1)
@@ -46,12 +46,12 @@ def check_known(given: Collection[Any], known: Collection[Any], where: str, what
 
 
 def check_once(names: Sequence[Any], where: str, advice: str) -> None:
-    """Raise `InputError` where a name is there twice."""
+    """Raise `InputError` if a name occurs twice."""
     for name, count in Counter(map(str, names)).items():
         if count > 1:
             raise InputError(f"{where} must each be there once, got {name!r} {count} times; {advice}.")
 
 
 def is_whole(value: Any) -> bool:
-    """Whether it is an integer, which a boolean is not."""
+    """Return whether the value is an integer, and not a boolean."""
     return isinstance(value, int) and not isinstance(value, bool)

@@ -1,6 +1,6 @@
-"""The report of the study, from records alone: tables, figures and one HTML page.
+"""The report of the study, made only from records: tables, figures and one HTML page.
 
-The same records give the same bytes: no times, no versions of the drawing libraries, no random numbers.
+The same records give the same bytes: files hold no dates and no versions of the drawing libraries.
 """
 
 from collections.abc import Callable
@@ -37,7 +37,7 @@ def write_report(records: Path, out: Path) -> list[Path]:
             and its maps/*.png are shown on the page, where there are any.
 
     Returns:
-        The files that were written; others in the folder are left alone.
+        The files that were written; others in the folder stay.
 
     Raises:
         InputError: the folder has no record of a finished cell.
@@ -73,7 +73,7 @@ def _write_table(table: Table, folder: Path) -> list[Path]:
 
 
 def _csv(table: Table) -> str:
-    """The numbers, one fact a row."""
+    """Return the values as CSV, one fact per row."""
     return table.values.to_csv(index=False, float_format="%.6g", lineterminator="\n")
 
 
@@ -83,7 +83,7 @@ def _markdown(table: Table) -> str:
 
 
 def _latex(table: Table) -> str:
-    """The table with booktabs' rules."""
+    """Return the table with booktabs' rules."""
     columns = pd.Index([_escaped(name) for name in table.shown.columns])
     body = table.shown.map(_escaped).set_axis(columns, axis=1)
     return "% needs \\usepackage{booktabs}\n" + body.to_latex(
@@ -96,5 +96,5 @@ def _latex(table: Table) -> str:
 
 
 def _escaped(text: str) -> str:
-    """Text for LaTeX."""
+    """Return text escaped for LaTeX."""
     return text.translate(LATEX)

@@ -9,19 +9,19 @@ CANDIDATE = ["beta", "tau_plus", "others", "method", "epoch"]
 
 
 def selected(scores: pd.DataFrame, family: str) -> tuple[Results, pd.DataFrame]:
-    """A family's results where each outer fold has its own setting and epoch (after 0); see `chosen`."""
+    """Return a family's results where each outer fold has its own setting and epoch (after 0); see `chosen`."""
     return chosen(scores[(scores["family"] == family) & (scores["epoch"] > 0)])
 
 
 def chosen(rows: pd.DataFrame) -> tuple[Results, pd.DataFrame]:
-    """Results where each outer fold has its own candidate, chosen inside its training part.
+    """Return results where each outer fold has its own candidate, chosen inside its training part.
 
     For each (seed, repeat, fold), the candidates are all of the rows with this data set and seed, a method at an
     epoch each. The one with the largest inner_accuracy is taken, and its test accuracy reported. Ties go to
     the smallest beta, then the smallest tau_plus, the fewest other settings, the name, and the earliest epoch.
 
     Returns:
-        The results, and what was chosen: dataset, method, epoch, share (of the outer folds, most frequent first) and
+        The results, and the choices: dataset, method, epoch, share (of the outer folds, most frequent first) and
         candidates (the least number that a seed had).
     """
     results: Results = {}
@@ -48,7 +48,7 @@ def _frequencies(choices: pd.DataFrame) -> pd.DataFrame:
 
 
 def best_epoch(scores: pd.DataFrame, method: str) -> Results:
-    """A method's results at the epoch, after 0, that is best on the test folds themselves: optimistic.
+    """Return a method's results at the epoch, after 0, that is best on the test folds: optimistic.
 
     Each seed takes the scored epoch with the largest mean test accuracy, the earliest of equals, as `--protocol
     best-epoch` of the package does over all epochs.

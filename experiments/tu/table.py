@@ -1,4 +1,4 @@
-"""What a table of the study is, and how its cells are written."""
+"""The type of the study's tables, and the format of their cells."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -17,7 +17,7 @@ class Table:
     Attributes:
         name: of the files.
         title: a few words.
-        note: what the reader must know to read it.
+        note: an explanation for the reader.
         shown: strings, the first column names the row.
         values: numbers, one fact a row, for the CSV file.
         summary_rows: how many of the last rows sum up those above.
@@ -32,38 +32,38 @@ class Table:
 
 
 def shown_estimate(found: Estimate | None) -> str:
-    """Such as 87.8 [82.5, 93.1], in per cent."""
+    """Return text such as "87.8 [82.5, 93.1]", in per cent."""
     if found is None:
         return ""
     return f"{100 * found.mean:.1f} [{100 * found.low:.1f}, {100 * found.high:.1f}]"
 
 
 def shown_seeds(counts: Iterable[int]) -> str:
-    """Such as 5, or 3 to 5."""
+    """Return text such as "5", or "3 to 5"."""
     values = sorted(set(counts))
     return "" if not values else str(values[0]) if len(values) == 1 else f"{values[0]} to {values[-1]}"
 
 
 def value_row(found: Estimate | None) -> dict[str, float]:
-    """An estimate as the columns of a CSV file, in per cent; nothing where there is none."""
+    """Return an estimate as the columns of a CSV file, in per cent; empty if there is none."""
     if found is None:
         return {}
     return {"accuracy": 100 * found.mean, "low": 100 * found.low, "high": 100 * found.high, "seeds": found.seeds}
 
 
 def estimates(results: Results) -> dict[str, Estimate]:
-    """The estimate of each data set."""
+    """Return the estimate of each data set."""
     return {dataset: estimate(folds) for dataset, folds in results.items()}
 
 
 def sets_of(scores: pd.DataFrame) -> list[str]:
-    """The data sets to show: all eight of the study where any of them has a record, and others that have one."""
+    """Return the data sets to show: all eight of the study if any of them has a record, and others with one."""
     found = set(scores["dataset"])
     return ordered(found | set(SETS) if found & set(SETS) else found, SETS)
 
 
 def by_set(name: str, title: str, note: str, labels: pd.DataFrame, lines: list[Results]) -> Table:
-    """A table with one row for each of several results, and a column for each data set.
+    """Return a table with one row for each of several results, and a column for each data set.
 
     Args:
         name: as in `Table`.

@@ -36,12 +36,12 @@ LAST, BEST = "last epoch", "best epoch (optimistic)"
 
 
 def main_lines(scores: pd.DataFrame) -> dict[str, Results]:
-    """Family -> results at the last epoch of the method that stands for it."""
+    """Return each family's results at the last epoch of its method in the main table."""
     return {family: at_epoch(scores, method) for family, method in default_methods(scores).items()}
 
 
 def main_table(scores: pd.DataFrame) -> Table:
-    """Data sets x the six methods at fixed settings, with average ranks."""
+    """Return data sets x methods at fixed settings, with average ranks."""
     methods, lines = default_methods(scores), main_lines(scores)
     found = {family: estimates(results) for family, results in lines.items()}
     shown, values = [], []
@@ -67,8 +67,8 @@ def main_table(scores: pd.DataFrame) -> Table:
     note = (
         f"{INTERVAL} Fixed settings, last epoch: hard at the package's defaults (beta {defaults.beta:g}, tau_plus "
         f"{defaults.tau_plus:g}), released at the same beta, uniform at beta 0 and tau_plus 0. Ranks (1 is the best, "
-        f"ties averaged) over the sets where all methods with records have them: {', '.join(ranks.index) or 'none'}. "
-        "dev: the package's epochs and scale were chosen on these sets, with other seeds."
+        f"ties averaged) over the data sets where all methods have records: {', '.join(ranks.index) or 'none'}. "
+        "dev: the package's epochs and scale were chosen on these data sets, with other seeds."
     )
     columns = ["dataset", "family", "method", "accuracy", "low", "high", "seeds", "rank"]
     frame = pd.DataFrame(values).reindex(columns=columns)
@@ -76,7 +76,7 @@ def main_table(scores: pd.DataFrame) -> Table:
 
 
 def fixed_table(scores: pd.DataFrame) -> Table:
-    """Every beta and tau_plus of the main families at the last epoch."""
+    """Return every beta and tau_plus of the main families at the last epoch."""
     rows = scores[scores["family"].isin(TRAINED)]
     keys = ["family", "beta", "tau_plus", "method"]
     labels = rows[keys].drop_duplicates()
@@ -93,34 +93,34 @@ def fixed_table(scores: pd.DataFrame) -> Table:
         }
     )
     note = (
-        f"{INTERVAL} Last epoch. released fixes tau_plus at 0.5 whatever is set. Where cells are missing, rows rest on "
-        "different seeds (their number is in the CSV file) and must not be compared."
+        f"{INTERVAL} Last epoch. released always has tau_plus 0.5. Where cells are missing, rows have different "
+        "seeds (their number is in the CSV file) and must not be compared."
     )
     return by_set("fixed", "Every fixed setting", note, plain, lines)
 
 
 def selected_lines(scores: pd.DataFrame) -> tuple[dict[str, Results], dict[str, pd.DataFrame]]:
-    """Trained family -> results with settings and epoch chosen inside the training folds, and what was chosen."""
+    """Return each trained family's results with settings and epoch chosen in the training folds, and the choices."""
     pairs = {family: selected(scores, family) for family in OVER_EPOCHS if (scores["family"] == family).any()}
     return {family: one[0] for family, one in pairs.items()}, {family: one[1] for family, one in pairs.items()}
 
 
 def selected_table(scores: pd.DataFrame) -> Table:
-    """Results with settings and epoch chosen inside the training folds."""
+    """Return the results with settings and epoch chosen inside the training folds."""
     lines, choices = selected_lines(scores)
     counts = [shown_seeds(choices[family]["candidates"]) for family in lines]
     labels = pd.DataFrame({"family": list(lines), "candidates": counts})
     note = (
         f"{INTERVAL} For each outer fold, the setting and the epoch (after 0) of the family with the largest inner "
-        "accuracy, which the training folds alone determine. Ties go to the smallest beta, then the smallest tau_plus, "
-        "then the earliest epoch. Untrained encoder and Weisfeiler-Lehman kernel have nothing to choose here. These "
-        "rows are never mixed with fixed settings."
+        "accuracy, which depends only on the training folds. Ties go to the smallest beta, then the smallest tau_plus, "
+        "then the earliest epoch. The untrained encoder and the Weisfeiler-Lehman kernel have no choice here. These "
+        "rows must not be mixed with fixed settings."
     )
     return by_set("selected", "Settings chosen inside the training folds", note, labels, list(lines.values()))
 
 
 def choices_table(scores: pd.DataFrame) -> Table:
-    """What was chosen inside the training folds, the most frequent choice shown."""
+    """Return the choices made inside the training folds; the most frequent one is shown."""
     frames = [found.assign(family=family) for family, found in selected_lines(scores)[1].items()]
     values = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
     values = values.reindex(columns=["family", "dataset", "method", "epoch", "share", "candidates"])
@@ -133,11 +133,11 @@ def choices_table(scores: pd.DataFrame) -> Table:
     wide = wide.reindex(index=list(dict.fromkeys(first["family"])), columns=ordered(wide.columns, SETS))
     shown = wide.rename_axis(columns=None).reset_index()
     note = "The most frequent choice, with its share of the outer folds; the CSV file has them all."
-    return Table("selected_choices", "What the training folds chose", note, shown, values)
+    return Table("selected_choices", "Choices of the training folds", note, shown, values)
 
 
 def epochs_table(scores: pd.DataFrame) -> Table:
-    """Accuracy at every scored epoch, at the default settings."""
+    """Return the accuracy at every scored epoch, at the default settings."""
     methods = {family: method for family, method in default_methods(scores).items() if family in OVER_EPOCHS}
     rows = scores[scores["method"].isin(methods.values())]
     epochs = sorted(int(epoch) for epoch in rows["epoch"].unique())
@@ -151,14 +151,14 @@ def epochs_table(scores: pd.DataFrame) -> Table:
             keys: dict[str, Any] = {"dataset": dataset, "family": family, "method": method}
             values += [{**keys, "epoch": epoch, **value_row(one)} for epoch, one in each.items()]
     columns = ["dataset", "family", "method", "epoch", "accuracy", "low", "high", "seeds"]
-    note = f"{INTERVAL} The settings of the main table; epoch 0, where it is there, is untrained."
+    note = f"{INTERVAL} The settings of the main table; epoch 0, where present, is untrained."
     return Table(
         "epochs", "Accuracy by epoch", note, pd.DataFrame(shown), pd.DataFrame(values).reindex(columns=columns)
     )
 
 
 def best_epoch_lines(scores: pd.DataFrame) -> dict[str, Mapping[str, Results]]:
-    """Trained family -> "last epoch" and "best epoch (optimistic)" -> results, at the default settings."""
+    """Return each trained family's results at its last and its best epoch (optimistic), at default settings."""
     return {
         family: {LAST: at_epoch(scores, method), BEST: best_epoch(scores, method)}
         for family, method in default_methods(scores).items()
@@ -167,7 +167,7 @@ def best_epoch_lines(scores: pd.DataFrame) -> dict[str, Mapping[str, Results]]:
 
 
 def best_epoch_table(scores: pd.DataFrame) -> Table:
-    """The last epoch beside the best one on the test folds, and InfoGraph's published figure."""
+    """Return the last epoch beside the best one on the test folds, and InfoGraph's published figure."""
     lines = best_epoch_lines(scores)
     shown, values = [], []
     for dataset in ordered({name for kinds in lines.values() for one in kinds.values() for name in one}, SETS):
@@ -181,9 +181,9 @@ def best_epoch_table(scores: pd.DataFrame) -> Table:
                 values.append({**keys, **value_row(found)})
         shown.append(row)
     note = (
-        f"{INTERVAL} Optimistic: the best of the scored epochs after 0 is picked by each seed on the test folds, which "
-        "no honest user can do; it is here because published figures are often made so. Published: Sun et al., ICLR "
-        "2020, table 1."
+        f"{INTERVAL} Optimistic: the best of the scored epochs after 0 is chosen by each seed on the test folds, which "
+        "is not possible in practice; it is shown because published figures are often made so. Published: Sun et al., "
+        "ICLR 2020, table 1."
     )
     columns = ["dataset", "family", "epoch", "published", "accuracy", "low", "high", "seeds"]
     frame = pd.DataFrame(values).reindex(columns=columns)

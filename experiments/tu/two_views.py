@@ -22,7 +22,7 @@ PAIRS = [(HARD, UNIFORM), (HARD, CONTROL), (HARD, "untrained"), (UNIFORM, "untra
 
 
 def two_views_tables(scores: pd.DataFrame) -> list[Table]:
-    """Accuracies of both methods, and GraphCL's paired tests; none where no cell of GraphCL has finished."""
+    """Return accuracies of both methods and GraphCL's paired tests; empty if no cell of GraphCL has finished."""
     lines = _lines(scores)
     if not {UNIFORM, HARD} & lines.keys():
         return []
@@ -55,8 +55,8 @@ def _accuracies(scores: pd.DataFrame, lines: dict[str, Results]) -> Table:
         shown.append({"data set": dataset, **row, "seeds of GraphCL": seeds})
         values += [{"dataset": dataset, "method": name, **value_row(one)} for name, one in each.items()]
     note = (
-        f"{INTERVAL} Last epoch. GraphCL's views are the package's defaults. InfoGraph may rest on more seeds than "
-        "GraphCL does; the paired tests take those that both have."
+        f"{INTERVAL} Last epoch. GraphCL's views are the package's defaults. InfoGraph may have more seeds than "
+        "GraphCL; the paired tests use those that both have."
     )
     columns = ["dataset", "method", "accuracy", "low", "high", "seeds"]
     return Table(FAMILY, "GraphCL beside InfoGraph", note, pd.DataFrame(shown), pd.DataFrame(values)[columns])

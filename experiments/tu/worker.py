@@ -1,4 +1,4 @@
-"""One cell, from its settings to its record: what happens in a worker, whichever engine started it."""
+"""Run one cell in a worker of either engine, from its settings to its record."""
 
 import contextlib
 import io
@@ -28,7 +28,7 @@ _one_at_a_time = threading.Lock()
 
 
 def start_worker(parent: int) -> None:
-    """Prepare a process of the local engine: it ends with its parent, and leaves Ctrl-C to it."""
+    """Prepare a process of the local engine: it ends with its parent and ignores Ctrl-C, which the parent handles."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     keep_freed_memory()
 
@@ -42,33 +42,33 @@ def start_worker(parent: int) -> None:
 
 
 def run_cell(cell: Cell, runs: Path, threads: int) -> Record:
-    """Compute a cell, or go on with what its run folder holds; returns its record, also where the cell fails.
+    """Run a cell, or resume it from its run folder; returns its record, also if the cell fails.
 
     Args:
-        cell: what to compute.
+        cell: to run.
         runs: folder of the run folders.
         threads: that PyTorch, BLAS, OpenMP and the cross-validation may use.
     """
     with _one_at_a_time, share_of(threads):
         try:
             return _baseline(cell, threads) if cell.family in BASELINES else _trained(cell, runs / cell.path)
-        except Exception as error:  # whatever it is, the other cells go on
+        except Exception as error:  # of any kind: the other cells still run
             return failed_record(cell, f"{type(error).__name__}: {' '.join(str(error).split())}")
 
 
 @contextlib.contextmanager
 def share_of(threads: int) -> Iterator[None]:
-    """Keep this process to its share of the machine's cores."""
+    """Limit this process to its share of the machine's cores."""
     import torch  # noqa: PLC0415 - the main process, which imports this module too, does without
 
-    os.environ["LOKY_MAX_CPU_COUNT"] = str(threads)  # what joblib counts when it is asked for all cores
+    os.environ["LOKY_MAX_CPU_COUNT"] = str(threads)  # joblib's number of all cores
     torch.set_num_threads(threads)
     with threadpool_limits(threads):
         yield
 
 
 def failed_record(cell: Cell, error: str) -> Record:
-    """The record of a cell that left nothing but a sentence."""
+    """Return the record of a cell that left only an error message."""
     empty: Record = {name: {} for name in ("seconds", "data", "embedding", "scores")}
     return {
         **cell.identity(),
@@ -100,9 +100,9 @@ def _trained(cell: Cell, folder: Path) -> Record:
 
 
 def _wait_for(folder: Path) -> None:
-    """Wait while another process writes to the folder: it computes this very cell, and its result will be taken.
+    """Wait while another process writes to the folder: it runs the same cell, and its result will be used.
 
-    It is a worker of a sweep that was killed a moment ago, or, on a cluster, one that goes on to the end of its cell.
+    It is a worker of a sweep that was killed a moment ago, or, on a cluster, one that is finishing its cell.
     """
     if (folder / LOCK).exists():
         with FileLock(folder / LOCK):

@@ -230,7 +230,7 @@ def test_quick_run_writes_everything_and_a_section_made_again_replaces_its_own_r
     ("words", "message"),
     [
         (["--repeats", "0"], "--repeats must be at least 1, got 0."),
-        (["--datasets", "synthetic-1"], "synthetic-N names a set of N synthetic graphs, N at least 2"),
+        (["--datasets", "synthetic-1"], "synthetic-N must have at least N = 2 synthetic graphs"),
         (["--table-only"], "has no speed.json"),
     ],
 )

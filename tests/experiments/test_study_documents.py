@@ -26,7 +26,7 @@ def test_places_are_filled_and_filled_again(tmp_path):
     fill_tables(document, tmp_path)
     assert document.stat().st_mtime_ns == before
     (tmp_path / "one.md").unlink()
-    with pytest.raises(InputError, match="a place for the table 'one'"):
+    with pytest.raises(InputError, match="a mark for the table 'one'"):
         fill_tables(document, tmp_path)
 
 

@@ -148,7 +148,7 @@ def test_a_signal_ends_it_and_its_workers_and_it_can_go_on(plan, tmp_path, numbe
     process.send_signal(number)
     _, complaints = process.communicate(timeout=60)
     assert process.returncode == status
-    assert complaints == "stopped; the same command goes on from here.\n"
+    assert complaints == "stopped; the same command resumes from here.\n"
     assert psutil.wait_procs(workers, timeout=20)[1] == []
     with FileLock(tmp_path / "runs" / ".tu.lock", timeout=0):
         pass
@@ -274,7 +274,7 @@ def test_a_second_sweep_on_the_same_folder_is_refused(plan, tmp_path, capsys):
     (tmp_path / "runs").mkdir()
     with FileLock(tmp_path / "runs" / ".tu.lock"):
         assert tu.main(command(plan, tmp_path)[3:]) == 2
-    assert f"error: Another sweep is at work on {tmp_path / 'runs'}; wait for its end" in capsys.readouterr().err
+    assert f"error: Another sweep is running in {tmp_path / 'runs'}; wait until it ends" in capsys.readouterr().err
 
 
 def test_a_record_of_other_settings_is_not_taken_for_the_cells(plan, undisturbed, tmp_path, capsys):

@@ -201,7 +201,7 @@ def test_a_missing_set_is_absent_and_in_no_rank(tmp_path):
     assert shown.loc["ENZYMES (dev)", "WL kernel"] == "absent"
     assert set(shown.loc["DD", ["untrained", "hard"]]) == {"absent"}
     assert "average rank over 2" in shown.index
-    assert "have them: MUTAG, PTC_MR. dev:" in table.note
+    assert "have records: MUTAG, PTC_MR. dev:" in table.note
 
 
 def test_the_default_setting_stands_in_the_main_table(study):
