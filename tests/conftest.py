@@ -1,5 +1,5 @@
-"""What several test files share: a small set of graphs, a browser, the rule for tests that need the eight sets, and a
-record of what passed."""
+"""What several test files share: a small data set, a finished run, a browser, the rule for tests that need the eight
+data sets, and a record of what passed."""
 
 import json
 import os
@@ -14,8 +14,10 @@ import pytest
 import torch
 from helpers.fuzz import TIMES
 from helpers.graphs import graph_data
+from helpers.runs import FINISHED
 
 from graphcl_hard.io.atomic_write import atomic_write
+from graphcl_hard.run import main
 from graphcl_hard.runs.environment import environment
 
 
@@ -70,6 +72,14 @@ def toy():
     graphs[3].add_node(graphs[3].number_of_nodes())
     graphs[6] = nx.empty_graph(1)
     return graph_data(graphs, labels)
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory):
+    """The folder of a finished run on MUTAG with the words `FINISHED`: copy it before you change anything in it."""
+    folder = tmp_path_factory.mktemp("finished") / "run"
+    assert main([*FINISHED, "--out", str(folder)]) == 0
+    return folder
 
 
 @pytest.fixture(scope="module")

@@ -12,17 +12,8 @@ from graphcl_hard import cross_validate
 from graphcl_hard.config import Config
 from graphcl_hard.embed import main as embed
 from graphcl_hard.evaluate import SETTINGS, Arguments, main
-from graphcl_hard.run import main as run
 
 FOLDS = ["--folds", "3", "--repeats", "2"]
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("runs") / "mutag"
-    words = ["--epochs", "1", "--probes", "svm", "knn", "--seed", "5", "--no-pictures", "--quiet", "--out", str(folder)]
-    assert run([*words, *FOLDS]) == 0
-    return folder
 
 
 @pytest.fixture

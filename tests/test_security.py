@@ -8,6 +8,7 @@ import shutil
 import pytest
 import torch
 from helpers.paths import MUTAG, ROOT
+from helpers.runs import FINISHED
 
 from graphcl_hard import HardInfoGraph, load_encoder
 from graphcl_hard.convert import main as convert
@@ -52,13 +53,6 @@ def plant(request, tmp_path):
     assert not sign.exists()
 
 
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("runs") / "run"
-    assert main([*WORDS, "--out", str(folder)]) == 0
-    return folder
-
-
 READ = ["config.yaml", "result.json", "features.json", "encoder.json", "encoder.safetensors", *CHECKPOINTS]
 
 
@@ -71,7 +65,7 @@ def test_a_pickle_in_a_runs_folder_is_not_run(finished, plant, tmp_path, name):
         (folder / "result.json").unlink()
     if name in ("features.json", "encoder.json", "encoder.safetensors"):
         assert embed([str(folder), "--data", "MUTAG", "--out", str(tmp_path / "v.npz")]) == 2
-    status = main([*WORDS, "--out", str(folder), "--resume"])
+    status = main([*FINISHED, "--out", str(folder), "--resume"])
     assert status == (2 if name in ("config.yaml", "result.json", *CHECKPOINTS) else 0)
 
 

@@ -10,6 +10,8 @@ import yaml
 from graphcl_hard.config import Scope, names_in
 from graphcl_hard.io.checksum import read_checksummed
 
+SMALL = ["--epochs", "2", "--folds", "3", "--repeats", "2", "--hidden-channels", "8", "--num-layers", "2"]
+FINISHED = [*SMALL, "--seed", "5", "--probes", "svm", "knn", "--quiet"]
 WORDS = ["--folds", "3", "--repeats", "1", "--hidden-channels", "8", "--num-layers", "2", "--epochs", "40"]
 
 
