@@ -1,4 +1,4 @@
-"""The places that CONTRIBUTING names exist."""
+"""The files and names that CONTRIBUTING and the pages speak of exist."""
 
 import ast
 import re
@@ -6,6 +6,10 @@ import re
 import pytest
 from helpers.paths import ROOT
 
+PAGES = [*ROOT.glob("*.md"), *sorted((ROOT / "docs").rglob("*.md"))]
+FOLDERS = "graphcl_hard|tests|benchmarks|experiments|examples|docs|datasets"
+MADE_LATER = {"experiments/tu/runs"}
+"""What the pages name and a checkout does not have."""
 TEXT = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"^\| [^|]* \| .*`(\w+)`(?: of `(\w+)`)? in `(graphcl_hard/[\w/]+\.py)` \|$", TEXT, re.MULTILINE)
 
@@ -30,3 +34,10 @@ def test_the_folders_of_the_map_are_there():
     first = re.findall(r"^\| `([\w/]+/)`", TEXT, re.MULTILINE)
     assert "graphcl_hard/io/" in first
     assert not [folder for folder in first if not (ROOT / folder).is_dir()]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_the_files_that_a_page_names_are_there(page):
+    text = page.read_text(encoding="utf-8")
+    named = set(re.findall(rf"(?<![\w/.])(?:{FOLDERS})/[\w./-]*\w", text)) - MADE_LATER
+    assert not [path for path in sorted(named) if not (ROOT / path).exists()]
