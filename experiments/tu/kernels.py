@@ -155,9 +155,9 @@ def wl_kernels(graphs: GraphData, iterations: int) -> Floats:
     k_h(a, b) = sum over i <= h of <f_i(a), f_i(b)>, where f_i(a) counts the labels of a's nodes after i rounds of
     giving each node a new label for its own and those of its neighbours; divided by sqrt(k_h(a, a) k_h(b, b))
     (Shervashidze et al., JMLR 2011). As in GraKeL's `WeisfeilerLehman(n_iter=h, normalize=True)`, but all h out of one
-    fit. The first labels are the set's node labels (several columns make one label), degrees where it has none: what
-    the encoder sees too. Edge labels are not used. No class is seen, and an entry depends only on its two graphs, so
-    the kernel of all graphs holds those of every training part.
+    fit. The first labels are the node labels of the data set (several columns make one label), degrees where it has
+    none: what the encoder sees too. Edge labels are not used. No class is seen, and an entry depends only on its two
+    graphs, so the kernel of all graphs holds those of every training part.
 
     Args:
         graphs: G graphs; one without nodes is unlike all others (0).
