@@ -1,1 +1,1 @@
-"""The objectives: pure functions from tensors to a scalar."""
+"""Objectives: pure functions from tensors to a scalar."""

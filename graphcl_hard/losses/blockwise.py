@@ -1,4 +1,4 @@
-"""Nodes against graphs, and the summaries of earlier batches: what the local-global objectives have in common."""
+"""Contrast anchors with candidates block by block, value and gradient, without a matrix of anchors x candidates."""
 
 import math
 from collections.abc import Iterator
@@ -9,37 +9,39 @@ import torch
 from torch import Tensor
 
 from graphcl_hard._tensor import refuse_second_derivatives
-from graphcl_hard.losses.anchor_losses import RowLossFunction
+from graphcl_hard.losses.anchor_losses import AnchorLossFunction
 from graphcl_hard.losses.context import BlockMap, Parts
 
-# Scores in a block, of which a few tensors are alive at a time. On the CPU (1 MiB each in float32) larger blocks fall
-# out of the caches and smaller ones pay for the number of calls; on a GPU four of them take 256 MiB.
+# Scores in a block; a few tensors of this size exist at a time. On the CPU (1 MiB each in float32) larger blocks do not
+# fit into the caches, and smaller ones spend their time on calls. On a GPU four of them take 256 MiB.
 BLOCK_SCORES = {"cpu": 2**18, "gpu": 2**24}
 MIN_BLOCK, MAX_BLOCK = 64, 2048
-# Scores that may be kept, within one step, between the search for the largest and the loss: 32 MiB in float32.
+# Scores that may be kept within one step, between the search for the largest and the loss: 32 MiB in float32.
 KEPT_SCORES = 2**23
-# Numbers of the map's images, and of what its backward needs, that may be kept likewise: 128 MiB in float32. Beyond,
-# the map runs again.
+# Numbers that may be kept likewise of the map's images and of what its backward pass needs: 128 MiB in float32. Beyond
+# this bound the map runs again.
 KEPT_IMAGES = 2**25
 
 
 @dataclass(frozen=True)
 class Contrast:
-    """What is contrasted, but for the tensors that have gradients.
+    """Everything that defines a contrast, except the tensors that have gradients.
 
     Attributes:
-        row_loss: the loss of a block.
-        positive: (R,) int64, the candidate that is each anchor's positive.
-        excluded: (R, K) int64, the candidates that are no negatives of each anchor, its positive among them.
-        hardness: what scores are multiplied by in the exponent of the weights.
-        by_largest: whether that is divided by the largest absolute score of a negative, a constant for the gradient.
-        weight: (R,) how much each anchor counts in the mean; None: all alike.
-        mean: whether the result is the mean, or one value an anchor.
-        parts: where the anchors are one part of many; the candidates are all. None: the anchors are all.
-        constants: how many of the candidates, the last ones, need no gradient; theirs stays 0.
+        anchor_loss: loss of a block.
+        positive: (R,) int64, the candidate that is the positive of each anchor.
+        excluded: (R, K) int64, the candidates that are not negatives of each anchor, including its positive.
+        hardness: factor of the scores in the exponent of the weights.
+        by_largest: whether the hardness is divided by the largest absolute score of a negative, a constant for the
+            gradient.
+        weight: (R,) weight of each anchor in the mean; None: all alike.
+        mean: whether the result is the mean, or one value per anchor.
+        parts: set if the anchors are one part of many, while the candidates are those of all parts. None: the anchors
+            are complete.
+        constants: number of candidates, at the end, that need no gradient; theirs stays 0.
     """
 
-    row_loss: RowLossFunction
+    anchor_loss: AnchorLossFunction
     positive: Tensor
     excluded: Tensor
     hardness: float
@@ -51,7 +53,7 @@ class Contrast:
 
 
 class Outcome(NamedTuple):
-    """What `contrast` returns; the loss alone has a gradient. With `parts`, each mean is this part's addend of it."""
+    """Loss and means of a contrast; only the loss has a gradient. With `parts`, they are this part's addends."""
 
     loss: Tensor
     """() or (R,)."""
@@ -60,14 +62,14 @@ class Outcome(NamedTuple):
     positive: Tensor
     """(): mean score of the positives."""
     total: Tensor
-    """(): mean, over anchors, of the sum of the scores of all candidates."""
+    """(): mean over the anchors of the sum of the scores of all candidates."""
 
 
 def contrast(setting: Contrast, anchors: Tensor, candidates: Tensor, block_map: BlockMap | None = None) -> Outcome:
     """Contrast anchors (R, D) with candidates (C, D) by dot products; both float32 or float64.
 
-    The gradients of a mean are computed together with its value, and kept, of the size of the inputs; those of single
-    values in a second walk. A second derivative is refused.
+    The gradients of a mean are computed together with its value, and have the size of the inputs. The gradients of
+    single values take a second walk. Second derivatives are refused.
     """
     parameters = () if block_map is None else block_map.parameters
     with_grad = torch.is_grad_enabled() and any(t.requires_grad for t in (anchors, candidates, *parameters))
@@ -89,8 +91,8 @@ class _Contrast(torch.autograd.Function):
         walk = _Walk(setting, block_map, anchors, candidates)
         weight = anchor_weights(anchors, setting.weight, setting.parts)
         losses, *means = walk(weight, with_grad and setting.mean)
-        # Saved as autograd saves, the gradients are let go of as soon as they are handed on, and are not copied; and
-        # what the second walk reads may not have changed meanwhile.
+        # Autograd's way of saving frees the gradients as soon as they are passed on, without a copy, and checks that
+        # the inputs of the second walk have not changed in the meantime.
         second_walk = anchors, candidates, setting.positive, setting.excluded, *parameters
         ctx.save_for_backward(*(walk.grads if setting.mean else second_walk))
         ctx.mark_non_differentiable(*means)
@@ -104,23 +106,23 @@ class _Contrast(torch.autograd.Function):
             walk = _Walk(ctx.setting, ctx.map, anchors, candidates)
             walk(grad, True)
             return None, None, None, *walk.grads
-        # On the CPU a look is free and spares a pass over all gradients; it would stall a GPU.
+        # On the CPU this comparison is free and saves a pass over all gradients; on a GPU it would synchronise.
         one = not torch.compiler.is_compiling() and grad.device.type == "cpu" and grad.item() == 1
         return None, None, None, *(g if one else g * grad for g in ctx.saved_tensors)
 
 
 class _Walk:
-    """One walk over all blocks, or two where the largest score has to be known first."""
+    """One walk over all blocks, or two if the largest score has to be known first."""
 
     def __init__(self, setting: Contrast, block_map: BlockMap | None, anchors: Tensor, candidates: Tensor) -> None:
         self.setting, self.map, self.anchors, self.candidates = setting, block_map, anchors, candidates
         size = _block_size(anchors, candidates)
         self.blocks = [slice(start, start + size) for start in range(0, anchors.size(0), size)]
         self.grads: list[Tensor] = []
-        """After a call with gradients, those of anchors, candidates and the map's parameters."""
+        """After a call with gradients: those of the anchors, the candidates and the parameters of the map."""
 
     def __call__(self, weight: Tensor, with_grad: bool) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """The losses (R,) and the three means; `weight` (R,) is the gradient of the result by each loss."""
+        """Return the losses (R,) and three means; `weight` (R,) is the gradient of the result by each loss."""
         setting, candidates = self.setting, self.candidates
         if with_grad:
             parameters = () if self.map is None else self.map.parameters
@@ -130,7 +132,7 @@ class _Walk:
             scored, largest = self._find_largest()
             if setting.parts is not None:
                 largest = setting.parts.collect(largest).amax()
-            # All scores 0 give equal weights; the bound keeps the quotient finite.
+            # If all scores are 0, the weights are equal; the bound keeps the quotient finite.
             bound = torch.finfo(largest.dtype).tiny * max(1.0, setting.hardness)
             hardness = setting.hardness / largest.clamp_min(bound)
         else:
@@ -141,7 +143,7 @@ class _Walk:
         for rows, (image, kept, scores) in zip(self.blocks, scored, strict=True):
             own, block_weight = setting.positive[rows].unsqueeze(1), weight[rows]
             positive = scores.gather(1, own).squeeze(1)
-            found = setting.row_loss(
+            found = setting.anchor_loss(
                 scores, positive, setting.excluded[rows], hardness, block_weight if with_grad else None
             )
             losses[rows] = found.loss
@@ -153,20 +155,20 @@ class _Walk:
         return losses, effective, positive_mean, image_mean @ candidates.sum(dim=0)
 
     def _map(self, rows: slice) -> tuple[Tensor, Any]:
-        """A block's image (B, D), and what its backward needs."""
+        """Return the image of a block (B, D), and what its backward pass needs."""
         return (self.anchors[rows], None) if self.map is None else self.map.forward(self.anchors[rows])
 
     def _score(self, rows: slice, out: Tensor | None = None) -> tuple[Tensor, Any, Tensor]:
-        """A block's image (B, D), what its backward needs, and its scores (B, C), where there is an `out` in it."""
+        """Return the image (B, D) of a block, what its backward needs, and its scores (B, C), in `out` if given."""
         image, kept = self._map(rows)
         return image, kept, torch.mm(image, self.candidates.T, out=out)
 
     def _find_largest(self) -> tuple[Iterator[tuple[Tensor, Any, Tensor]], Tensor]:
-        """What `_score` gives, block by block, and the largest absolute score of a negative, ()."""
+        """Return an iterator over `_score` of the blocks, and the largest absolute score of a negative, ()."""
         keep = self.anchors.size(0) * self.candidates.size(0) <= KEPT_SCORES
         keep_images = 4 * self.anchors.numel() <= KEPT_IMAGES  # a head's image, and three layers
         images, scores = [], []
-        # One place for all scores: new ones for each block would break free memory to pieces between the images, which
+        # One buffer for all scores: a new one for each block would fragment the free memory between the images, which
         # are small and stay.
         place = self.anchors.new_empty(0 if keep or not self.blocks else self.blocks[0].stop, self.candidates.size(0))
         largest = self.anchors.new_zeros(())  # an empty part has no block
@@ -181,14 +183,14 @@ class _Walk:
 
         def scored() -> Iterator[tuple[Tensor, Any, Tensor]]:
             for rows in self.blocks:
-                # Popped, so that what is done with is free at once.
+                # Popped, so that the memory of finished blocks is free at once.
                 image, kept = images.pop(0) if images else self._map(rows)
                 yield image, kept, scores.pop(0) if scores else image @ self.candidates.T
 
         return scored(), largest
 
     def _backward(self, rows: slice, image: Tensor, kept: Any, grad: Tensor) -> None:
-        """From the gradient of a block's scores to those of the inputs."""
+        """Add the gradients of the inputs, given that of a block's scores."""
         live = self.candidates.size(0) - self.setting.constants
         self.grads[1][:live].addmm_(grad[:, :live].T, image)
         if self.map is None:
@@ -199,7 +201,7 @@ class _Walk:
 
 
 def anchor_weights(anchors: Tensor, weight: Tensor | None, parts: Parts | None) -> Tensor:
-    """Return how much each anchor counts, (R,), summing to 1 over all parts; `weight` and `parts` as in `Contrast`."""
+    """Return the weights (R,) of the anchors in a mean, which sum to 1 over all parts; arguments as in `Contrast`."""
     if weight is None and parts is None:
         return anchors.new_full((anchors.size(0),), 1 / anchors.size(0))
     weight = anchors.new_ones(anchors.size(0)) if weight is None else weight.to(anchors.dtype)
@@ -208,7 +210,7 @@ def anchor_weights(anchors: Tensor, weight: Tensor | None, parts: Parts | None) 
 
 
 def _block_size(anchors: Tensor, candidates: Tensor) -> int:
-    """Anchors in a block: as many as may be, in blocks of one size."""
+    """Return the number of anchors in a block: as many as allowed, in blocks of one size."""
     if anchors.device.type == "cpu":
         most = max(MIN_BLOCK, min(MAX_BLOCK, BLOCK_SCORES["cpu"] // candidates.size(0)))
     else:
@@ -218,5 +220,5 @@ def _block_size(anchors: Tensor, candidates: Tensor) -> int:
 
 
 def with_queue(rows: Tensor, queue: Tensor | None) -> Tensor:
-    """(C, D) candidates, and after them the queue's (K, D), which has no gradient; None: there is none."""
+    """Return candidates (C, D), followed by the rows (K, D) of the queue, if any, which have no gradient."""
     return rows if queue is None else torch.cat([rows, queue.detach().to(rows.dtype)])

@@ -1,4 +1,4 @@
-"""What the objectives take, and what they say of what they do not take."""
+"""Checks of the arguments of the objectives."""
 
 import math
 from typing import Literal, get_args
@@ -25,7 +25,7 @@ def check_pairs(
 ) -> None:
     """Raise `InputError` unless the tensors of a local-global objective fit together.
 
-    Without `whole` they are a part of a batch, beside all summaries, and may have no node.
+    Unless `whole`, the nodes are one part of a batch, and may be none; the summaries are those of all parts.
     """
     if local.dim() != 2 or summary.dim() != 2 or local.size(1) != summary.size(1):
         raise InputError(
@@ -33,38 +33,39 @@ def check_pairs(
         )
     if batch.shape != local.shape[:1] or batch.dtype != torch.int64:
         raise InputError(
-            f"batch must be ({local.size(0)},) int64, one graph a node, got {tuple(batch.shape)} {batch.dtype}."
+            f"batch must be ({local.size(0)},) int64, the graph of each node, got {tuple(batch.shape)} {batch.dtype}."
         )
     if not (local.is_floating_point() and summary.is_floating_point()):
         raise InputError(f"local and summary must be floating-point, got {local.dtype} and {summary.dtype}.")
     if summary.size(0) < 2:
         raise InputError(
-            f"A local-global objective needs at least 2 graphs in a batch, got {summary.size(0)}: the other graphs of "
-            "the batch are a node's negatives; use larger batches."
+            f"A local-global objective needs at least 2 graphs in a batch, got {summary.size(0)}: the negatives of a "
+            "node are the other graphs of the batch; use larger batches."
         )
     if local.size(0) == 0:
         if not whole:
             return
-        raise InputError("A local-global objective needs at least 1 node in a batch, got 0; leave such a batch out.")
+        raise InputError("A local-global objective needs at least 1 node in a batch, got 0; skip such a batch.")
     if node_weight is not None and (node_weight.shape != batch.shape or not node_weight.is_floating_point()):
         raise InputError(
-            f"node_weight must be ({local.size(0)},) float, one number a row of local, got "
+            f"node_weight must be ({local.size(0)},) float, one number per row of local, got "
             f"{tuple(node_weight.shape)} {node_weight.dtype}."
         )
     if node_weight is not None and node_weight.device.type == "cpu" and not torch.compiler.is_compiling():
         low, total = float(node_weight.min()), float(node_weight.sum())
         if not (low >= 0 and 0 < total < math.inf):
             raise InputError(f"node_weight must be at least 0, with a sum above 0, got {low} and a sum of {total}.")
-    if batch.device.type == "cpu" and not torch.compiler.is_compiling():  # the look would stall a GPU
+    if batch.device.type == "cpu" and not torch.compiler.is_compiling():  # it would synchronise the GPU
         low, high = (int(bound) for bound in batch.aminmax())
         if low < 0 or high >= summary.size(0):
             raise InputError(
-                f"batch must lie in [0, {summary.size(0) - 1}], one of G graphs a node, got {low} to {high}."
+                f"batch must lie in [0, {summary.size(0) - 1}], the graph of each node, got {low} to {high}; number "
+                "the graphs of a batch from 0."
             )
 
 
 def check_views(view1: Tensor, view2: Tensor) -> None:
-    """Raise `InputError` unless the two tensors are views of the same items, with rows of unit length."""
+    """Raise `InputError` unless both tensors are views of the same items, with rows of unit length."""
     if view1.dim() != 2 or view1.shape != view2.shape:
         raise InputError(f"view1 and view2 must both be (B, D), got {tuple(view1.shape)} and {tuple(view2.shape)}.")
     if view1.size(0) < 2:
@@ -74,41 +75,41 @@ def check_views(view1: Tensor, view2: Tensor) -> None:
 
 
 def _check_unit(rows: Tensor) -> None:
-    if rows.device.type == "cpu" and not torch.compiler.is_compiling():  # the look would stall a GPU
+    if rows.device.type == "cpu" and not torch.compiler.is_compiling():  # it would synchronise the GPU
         worst = (full_precision(rows.detach()).norm(dim=1) - 1).abs().max().item()
         if not worst < 0.02:  # rows rounded to bfloat16 pass
             raise InputError(
-                f"The rows must have length 1, one is off by {worst:.3g}; pass them through "
+                f"The rows must have length 1, got one that is off by {worst:.3g}; normalise them with "
                 "torch.nn.functional.normalize first."
             )
 
 
 def check_queue(queue: Tensor | None, candidates: Tensor, unit: bool = False) -> None:
-    """Raise `InputError` unless the queue's rows are as wide as the candidates; with `unit`, of length 1 too."""
+    """Raise `InputError` unless the rows of the queue are as wide as the candidates and, with `unit`, of length 1."""
     if queue is None:
         return
     if queue.dim() != 2 or queue.size(1) != candidates.size(1) or not queue.is_floating_point():
         raise InputError(
-            f"queue must be (K, {candidates.size(1)}) floating-point, as wide as what it is contrasted with, got "
-            f"{tuple(queue.shape)} {queue.dtype}; give earlier rows of the same model."
+            f"queue must be (K, {candidates.size(1)}) floating-point, as wide as the batch's rows, got "
+            f"{tuple(queue.shape)} {queue.dtype}; use earlier rows of the same model."
         )
     if unit and queue.numel():
         _check_unit(queue)
 
 
 def check_released(critic: str, queue: Tensor | None) -> None:
-    """Raise `InputError` on what the authors' code has not."""
+    """Raise `InputError` if the authors' code does not have this critic, or a queue."""
     if critic != "dot":
-        raise InputError(f"mode='released' is defined for critic='dot' alone, got critic={critic!r}; drop one of them.")
+        raise InputError(f"mode='released' is defined only for critic='dot', got critic={critic!r}; drop one of them.")
     if queue is not None:
         raise InputError(
-            f"mode='released' is the authors' code, which has no queue of negatives, got one of {queue.size(0)}; drop "
-            "one of them."
+            f"mode='released' is the authors' code, which has no queue of negatives, got one of {queue.size(0)} rows; "
+            "drop one of them."
         )
 
 
 def check_range(beta: float, tau_plus: float, temperature: float) -> None:
-    """Raise `InputError` on a number outside its range."""
+    """Raise `InputError` if a number is outside its range."""
     check_beta(beta)
     if not 0 <= tau_plus < 1:
         raise InputError(f"tau_plus must lie in [0, 1), got {tau_plus}; 0 switches the correction off.")
@@ -117,7 +118,7 @@ def check_range(beta: float, tau_plus: float, temperature: float) -> None:
 
 
 def check_choices(**choices: tuple[str, object]) -> None:
-    """Raise `InputError` on a (value, Literal) whose value is none of the literals."""
+    """Raise `InputError` if the value of a pair (value, Literal) is not one of the literals."""
     for name, (value, kind) in choices.items():
         if value not in get_args(kind):
             raise InputError(f"{name} must be one of {', '.join(get_args(kind))}, got {short_repr(value)}.")

@@ -1,4 +1,4 @@
-"""What a model tells an objective beside the objective's public arguments."""
+"""The private argument of the objectives: what only the models pass to them."""
 
 from typing import Any, NamedTuple, Protocol
 
@@ -11,55 +11,54 @@ class BlockMap(Protocol):
     parameters: tuple[Tensor, ...]
 
     def forward(self, rows: Tensor) -> tuple[Tensor, Any]:
-        """Return the image of a block (B, D), and what `backward` needs of it."""
+        """Return the image of a block (B, D), and what `backward` needs."""
 
     def backward(self, grad: Tensor, rows: Tensor, kept: Any, out: Tensor, parameter_grads: list[Tensor]) -> None:
         """Write the gradient of `rows` to `out` (B, D), and add those of the parameters to `parameter_grads`."""
 
 
 class LocalHead(Protocol):
-    """A map of the nodes' vectors, (N, D) -> (N, D), that may run inside an objective's blocks."""
+    """A map of the vectors of the nodes, (N, D) -> (N, D), that may run inside the blocks of an objective."""
 
     def __call__(self, x: Tensor) -> Tensor:
         """Map the vectors by autograd."""
 
     def block_map(self) -> BlockMap | None:
-        """Return the same map by blocks, or None where it must be called."""
+        """Return the same map by blocks, or None if it has to be called."""
 
 
 class Parts(Protocol):
-    """A batch in parts, each with a caller of its own; all of them make the same calls in the same order.
+    """A batch in parts, each with its own caller; all callers make the same calls in the same order.
 
-    A part may be empty. A caller computes its part's addend of a mean over all anchors.
+    A part may be empty. Each caller computes the addend of its part to a mean over all anchors.
     """
 
     @property
     def start(self) -> int:
-        """Where this part's rows begin among those of `gather`."""
+        """Position of this part's first row in the result of `gather`."""
 
     @property
     def stop(self) -> int:
-        """Where they end."""
+        """Position after this part's last row."""
 
     def gather(self, rows: Tensor) -> Tensor:
-        """Return the rows (R, D) of all parts, in order; the gradients of all callers flow back to each part's rows."""
+        """Return the rows (R, D) of all parts, in order; each part's rows receive the gradients of all callers."""
 
     def collect(self, value: Tensor) -> Tensor:
-        """Return each part's `value`, (parts, *S) for one shape S; a constant for the gradient."""
+        """Return the `value` of each part, (parts, *S) for one shape S; a constant for the gradient."""
 
 
 class Context(NamedTuple):
-    """How an objective's tensors stand for more than themselves.
+    """Sampling, local head, parts and queue of a batch.
 
     Attributes:
         node_weight: (N,) float, at least 0: how many nodes each row of `local` stands for, in the mean over nodes; a
             constant for the gradient. None: one. See `graphcl_hard.data.batch.sample_nodes`.
-        local_head: maps `local` to the nodes' vectors. None: they are the nodes' vectors.
-        parts: where the tensors are one part of a batch, say a process's: the summaries, or views, of all parts are
-            gathered, and the result is this part's addend of the loss and of the diagnostics. None: they are the whole
-            batch.
-        queue: (K, D) float, summaries, or rows of unit length, of other graphs than the batch's: K more negatives for
-            every anchor, constants for the gradient, the same in all parts. None: none.
+        local_head: maps `local` to the vectors of the nodes. None: `local` holds these vectors.
+        parts: set if the tensors are one part of a batch, such as that of one process. The summaries, or views, of all
+            parts are gathered, and loss and diagnostics are the addends of this part. None: they are the whole batch.
+        queue: (K, D) float, summaries, or rows of unit length, of graphs outside the batch: K more negatives for every
+            anchor, constants for the gradient, the same in all parts. None: no queue.
     """
 
     node_weight: Tensor | None = None

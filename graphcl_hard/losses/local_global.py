@@ -1,17 +1,17 @@
-r"""The objectives: pure functions from tensors to a scalar, for graphs, images or sentences alike.
+r"""Local-global objectives: every node against every graph of a batch.
 
-Notation, here and in every docstring below. A batch holds G graphs and N nodes; :math:`b(i)` is the graph of node i.
-:math:`h_i` is the local vector of node i and :math:`s_g` the summary of graph g. The critic gives the scores
+Notation, here and in the docstrings of all objectives: a batch holds G graphs and N nodes; :math:`b(i)` is the graph
+of node i. :math:`h_i` is the local vector of node i and :math:`s_g` the summary of graph g. The critic gives the scores
 :math:`q_{ig} = \langle h_i, s_g\rangle` ("dot") or :math:`\cos(h_i, s_g)/t` ("cosine", t the temperature).
-:math:`p_i = q_{i,b(i)}` is the positive. The negatives are those of the G - 1 other graphs and, with a queue, those of
-its K summaries :math:`s_G, \dots, s_{G+K-1}` of other graphs, in earlier batches, which are constants for the gradient:
-:math:`n = G - 1 + K`, K = 0 without, and sums over g run over all n of them.
-:math:`\mathrm{sp}(x) = \log(1 + e^x)`. The negatives weigh (see `hard_negative_weights`)
+:math:`p_i = q_{i,b(i)}` is the positive. The negatives are the scores of the :math:`n = G - 1` other graphs, and sums
+over g run over these. A model with a queue of negatives adds its K summaries of graphs from earlier batches, constants
+for the gradient, and :math:`n = G - 1 + K`. :math:`\mathrm{sp}(x) = \log(1 + e^x)`. The weights of the negatives are
+(see `hard_negative_weights`)
 
 .. math:: \bar w_{ig} = n\, e^{\beta c\, q_{ig}} / \sum_{g' \ne b(i)} e^{\beta c\, q_{ig'}}
 
-with c = 1 for the cosine critic and, for the unbounded dot critic, :math:`c = 2 / \max |q|` over all negatives of the
-batch's nodes (`score_scale="max"`, the paper's pseudocode; a constant for the gradient) or c = 1
+with c = 1 for the cosine critic. For the dot critic, which is not bounded, :math:`c = 2 / \max |q|` over all negatives
+of the batch's nodes (`score_scale="max"`, as in the paper's pseudocode; a constant for the gradient) or c = 1
 (`score_scale="none"`).
 
 Sources: Robinson, Chuang, Sra, Jegelka, "Contrastive Learning with Hard Negative Samples", ICLR 2021 (hardness);
@@ -28,7 +28,7 @@ import torch
 from torch import Tensor
 
 from graphcl_hard._tensor import full_precision, unit_rows
-from graphcl_hard.losses.anchor_losses import RowLossFunction, info_nce, jsd
+from graphcl_hard.losses.anchor_losses import AnchorLossFunction, info_nce, jsd
 from graphcl_hard.losses.blockwise import Contrast, Outcome, contrast, with_queue
 from graphcl_hard.losses.checks import (
     Critic,
@@ -47,19 +47,19 @@ from graphcl_hard.losses.weights import Diagnostics
 
 
 class _Pairs(NamedTuple):
-    """Nodes and summaries that an objective contrasts, checked."""
+    """Checked nodes and summaries that an objective contrasts."""
 
     local: Tensor
-    """(N, D); of this part's nodes, where there are parts."""
+    """(N, D); the nodes of this part, if there are parts."""
     summary: Tensor
-    """(G, D); of the graphs of all parts."""
+    """(G, D); the graphs of all parts."""
     batch: Tensor
     """(N,) int64."""
     context: Context
 
     @classmethod
     def of(cls, local: Tensor, summary: Tensor, batch: Tensor, context: Context) -> "_Pairs":
-        """Return an objective's pairs; where it has one part of a batch, with the summaries of all parts."""
+        """Return the pairs of an objective's tensors; for one part of a batch, gather the summaries of all parts."""
         if context.parts is not None:
             summary, batch = context.parts.gather(summary), batch + context.parts.start
         check_pairs(local, summary, batch, context.node_weight, whole=context.parts is None)
@@ -68,7 +68,7 @@ class _Pairs(NamedTuple):
 
     def contrast(
         self,
-        loss: RowLossFunction,
+        loss: AnchorLossFunction,
         beta: float,
         critic: Critic,
         temperature: float,
@@ -98,7 +98,7 @@ class _Pairs(NamedTuple):
             return _with_diagnostics(contrast(setting, local, summary, block_map), summary.size(0) - 1)
 
     def released(self, beta: float, reduction: Reduction) -> tuple[Tensor, Diagnostics]:
-        """Return what `contrast` returns, of the authors' code."""
+        """Return the loss and diagnostics of the authors' code."""
         local = self._mapped()
         with torch.autocast(local.device.type, enabled=False):
             local, summary = full_precision(local), full_precision(self.summary)
@@ -106,7 +106,7 @@ class _Pairs(NamedTuple):
             return _with_diagnostics(outcome, summary.size(0) - 1)
 
     def _mapped(self) -> Tensor:
-        """Return the nodes' vectors (N, D) after the local head, by autograd."""
+        """Return the vectors of the nodes, (N, D), after the local head, if there is one."""
         head = self.context.local_head
         return self.local if head is None else head(self.local)
 
@@ -132,40 +132,50 @@ def local_global_jsd(
     return_diagnostics: bool = False,
     _context: Context = NO_CONTEXT,
 ) -> Tensor | tuple[Tensor, Diagnostics]:
-    r"""Local-global Jensen-Shannon objective with hard, debiased negatives.
+    r"""Return the local-global Jensen-Shannon objective with hard, debiased negatives.
 
     .. math::
         L &= \frac1N \sum_i \big[ \mathrm{sp}(-p_i) + R_i \big] \\
         R_i &= \max\Big(0, \frac{\frac1n \sum_g \bar w_{ig}\,\mathrm{sp}(q_{ig}) - \tau^+\,\mathrm{sp}(p_i)}
                                 {1 - \tau^+}\Big)
 
-    `beta` = 0 and `tau_plus` = 0 is InfoGraph's objective up to the constant 2 log 2.
+    With `beta` = 0 and `tau_plus` = 0 it is the objective of InfoGraph up to the constant 2 log 2.
 
     Args:
-        local: (N, D) a vector for each node, float.
-        summary: (G, D) a vector for each graph, float, G at least 2.
+        local: (N, D) float, a vector for each node.
+        summary: (G, D) float, a vector for each graph, G at least 2. A row to which no node belongs is an additional
+            negative of every node.
         batch: (N,) int64, the graph of each node, in [0, G).
         beta: hardness, at least 0; 0 weights all negatives alike.
-        tau_plus: class prior in [0, 1): the chance that a random graph is of the anchor's class.
-        critic: "dot" (InfoGraph's) or "cosine".
-        temperature: t of the cosine critic, above 0; the dot critic has none.
-        score_scale: c for the dot critic, "max" or "none".
+        tau_plus: class prior in [0, 1): probability that a random graph has the class of the anchor.
+        critic: "dot" (as in InfoGraph) or "cosine".
+        temperature: t of the cosine critic, above 0; not used by the dot critic.
+        score_scale: c of the dot critic, "max" or "none".
         detach_weights: whether the weights are constants for the gradient (importance weights, the default).
-        mode: "released" reproduces the authors' graph code, which weights the easiest negatives; see
-            `graphcl_hard.losses.released`. It has its own tau_plus (0.5), scaling and gradient, and takes the dot
-            critic only.
-        reduction: "mean" gives (), "none" one value a node, (N,).
+        mode: "paper", or "released" to reproduce the authors' graph code, which weights the easiest negatives; see
+            `graphcl_hard.losses.released`. It has its own tau_plus (0.5), scaling and gradient, and only supports the
+            dot critic.
+        reduction: "mean" for a scalar (), "none" for one value per node (N,).
         return_diagnostics: whether to return (loss, `Diagnostics`), computed from the same scores.
 
     Returns:
-        The loss, or (loss, diagnostics). Half-precision inputs, and autocast, are scored in float32. Nothing of size
-        N x G is kept (`blockwise.KEPT_SCORES` bounds what is), and a second derivative is refused; neither holds for
-        `mode="released"`, which is computed densely by autograd.
+        The loss, or (loss, diagnostics). Scores of half-precision inputs, and under autocast, are computed in float32.
+        No tensor of size N x G is kept beyond `blockwise.KEPT_SCORES`, and second derivatives are refused. Neither
+        holds for `mode="released"`, which is computed densely by autograd.
 
     Raises:
-        InputError: an argument outside its range, tensors that do not fit together, or one graph in the batch.
+        InputError: an argument is outside its range, the tensors do not fit together, or there is only one graph.
 
     Source: Robinson et al. (ICLR 2021), section 3 and eq. 4; the Jensen-Shannon form after InfoGraph, eq. 5.
+
+    Examples:
+        >>> import torch
+        >>> from graphcl_hard import local_global_jsd
+        >>> nodes = torch.tensor([[1.0, 0.0], [0.8, 0.2], [0.0, 1.0]])
+        >>> graphs = torch.tensor([[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0]])
+        >>> loss = local_global_jsd(nodes, graphs, torch.tensor([0, 0, 1]), beta=1.0, tau_plus=0.1)
+        >>> round(loss.item(), 3)
+        0.965
     """
     check_range(beta, tau_plus, temperature)
     check_choices(
@@ -199,20 +209,31 @@ def local_global_info_nce(
     return_diagnostics: bool = False,
     _context: Context = NO_CONTEXT,
 ) -> Tensor | tuple[Tensor, Diagnostics]:
-    r"""Local-global InfoNCE objective with hard, debiased negatives.
+    r"""Return the local-global InfoNCE objective with hard, debiased negatives.
 
     .. math::
         L &= \frac1N \sum_i \big[\log(e^{p_i} + N^g_i) - p_i\big] \\
         N^g_i &= n \max\Big(e^{-1/t}, \frac{\frac1n \sum_g \bar w_{ig}\, e^{q_{ig}} - \tau^+ e^{p_i}}{1 - \tau^+}\Big)
 
-    Under the dot critic, whose exponential has no least value but 0, the bound is 0 in place of
-    :math:`e^{-1/t}`. Everything is computed in the log domain. Arguments, with their shapes and
-    ranges, and returns are those of `local_global_jsd`.
+    With the dot critic, which has no least score, the bound is 0 instead of :math:`e^{-1/t}`. Everything is computed in
+    the log domain. Arguments, with their shapes and ranges, and return values are those of `local_global_jsd`.
 
     Raises:
-        InputError: as `local_global_jsd` does.
+        InputError: as in `local_global_jsd`.
 
     Source: Robinson et al. (ICLR 2021), eq. 4; Chuang et al. (NeurIPS 2020), eq. 7 and 8.
+
+    Examples:
+        >>> import torch
+        >>> from graphcl_hard import local_global_info_nce
+        >>> nodes = torch.tensor([[1.0, 0.0], [0.8, 0.2], [0.0, 1.0]])
+        >>> graphs = torch.tensor([[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0]])
+        >>> batch = torch.tensor([0, 0, 1])
+        >>> loss, found = local_global_info_nce(nodes, graphs, batch, beta=1.0, return_diagnostics=True)
+        >>> round(loss.item(), 3)
+        0.117
+        >>> round(found.positive_score.item(), 3), round(found.effective_negatives.item(), 3)
+        (1.98, 0.74)
     """
     check_range(beta, tau_plus, temperature)
     check_choices(critic=(critic, Critic), score_scale=(score_scale, ScoreScale), reduction=(reduction, Reduction))

@@ -1,4 +1,4 @@
-"""NT-Xent of two views with hard, debiased negatives."""
+"""NT-Xent: two views of every item against the views of the other items."""
 
 import functools
 
@@ -28,35 +28,43 @@ def nt_xent(
     return_diagnostics: bool = False,
     _context: Context = NO_CONTEXT,
 ) -> Tensor | tuple[Tensor, Diagnostics]:
-    r"""NT-Xent objective of two views with hard, debiased negatives.
+    r"""Return the NT-Xent objective of two views with hard, debiased negatives.
 
-    The rows of both views are the 2B anchors. An anchor's positive is the other view of its item; its n = 2B - 2
+    The rows of both views are the 2B anchors. The positive of an anchor is the other view of its item; its n = 2B - 2
     negatives are all rows of other items. With scores :math:`z^\top z'/t` and weights
     :math:`\bar w \propto e^{\beta z^\top z'/t}` of mean one, the loss is that of `local_global_info_nce`,
     averaged over the 2B anchors.
 
     Args:
-        view1: (B, D), float, rows of unit length (`torch.nn.functional.normalize`), B at least 2.
-        view2: (B, D), float, rows of unit length; row i is the other view of row i of `view1`.
+        view1: (B, D) float, rows of unit length (`torch.nn.functional.normalize`), B at least 2.
+        view2: (B, D) float, rows of unit length; row i is the other view of row i of `view1`.
         beta: hardness, at least 0.
         tau_plus: class prior in [0, 1).
         temperature: t, above 0.
         detach_weights: whether the weights are constants for the gradient.
-        return_diagnostics: whether to return (loss, `Diagnostics`), means over the 2B anchors.
+        return_diagnostics: whether to return (loss, `Diagnostics`), whose means are over the 2B anchors.
 
     Returns:
-        (): the mean loss, or (loss, diagnostics). It takes any two tensors: graphs, images, sentences.
+        The mean loss (), or (loss, diagnostics). Items may be anything that is embedded: graphs, images, sentences.
 
     Raises:
-        InputError: an argument outside its range, shapes that differ, a single item, or rows that are not of
-            unit length (looked at on the CPU only, as the look would stall a GPU).
+        InputError: an argument is outside its range, the shapes differ, there is only one item, or rows do not have
+            unit length (checked only on the CPU, since the check would synchronise a GPU).
 
     Source: Robinson et al. (ICLR 2021), eq. 4 and its pseudocode; Chen et al., "SimCLR", ICML 2020, eq. 1.
+
+    Examples:
+        >>> import torch
+        >>> from graphcl_hard import nt_xent
+        >>> first = torch.tensor([[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0]])
+        >>> second = torch.tensor([[0.8, 0.6], [0.6, 0.8], [-1.0, 0.0]])
+        >>> round(nt_xent(first, second, beta=1.0, tau_plus=0.1, temperature=0.5).item(), 3)
+        0.921
     """
     check_range(beta, tau_plus, temperature)
     parts, queue = _context.parts, _context.queue
     if parts is not None:
-        own_items, view1, view2 = view1.size(0), parts.gather(view1), parts.gather(view2)
+        view1, view2 = parts.gather(view1), parts.gather(view2)
     check_views(view1, view2)
     check_queue(queue, view1, unit=True)
     items, queued = view1.size(0), 0 if queue is None else queue.size(0)
@@ -64,7 +72,7 @@ def nt_xent(
     anchors = views = torch.cat([full_precision(view1), full_precision(view2)])  # (2B, D)
     anchor = torch.arange(2 * items, device=views.device)
     if parts is not None:
-        anchor = anchor.view(2, items)[:, parts.start :][:, :own_items].flatten()
+        anchor = anchor.view(2, items)[:, parts.start : parts.stop].flatten()
         anchors = views[anchor]
     other = (anchor + items) % (2 * items)
     loss = functools.partial(

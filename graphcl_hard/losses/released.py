@@ -21,7 +21,7 @@ def released_jsd(
     context: Context = NO_CONTEXT,
     mean: bool = True,
 ) -> Outcome:
-    r"""Return the released code's objective, computed densely and differentiated by autograd.
+    r"""Return the objective of the released code, computed densely and differentiated by autograd.
 
     With the scores :math:`q_{ig} = \langle h_i, s_g\rangle`, :math:`\tilde q_{ig} = q_{ig}` for :math:`g \ne b(i)` and
     0 for the own graph, :math:`\tilde p` the reverse, :math:`\tau = 0.5` and
@@ -36,20 +36,20 @@ def released_jsd(
         E_+ &= \textstyle\sum_{ig} [\log(2) - \mathrm{sp}(-\tilde p_{ig})
                - \tfrac{\tau}{1 - \tau} \mathrm{sp}(\tilde p_{ig})] / N, \qquad L = E_- - E_+
 
-    It differs from the paper: the minus sign weights the easiest negatives; the prior's term is added where
-    debiasing subtracts it; the own graph's zero enters the normaliser; and the weights have gradients, through
-    :math:`m` too.
+    It differs from the paper: the minus sign weights the easiest negatives; the term of the prior is added where
+    debiasing subtracts it; the zero of the own graph enters the normaliser; and the weights have gradients, also
+    through :math:`m`.
 
     Args:
-        local: (N, D) vectors of the nodes, float32 or float64; of this part, where there are parts.
-        summary: (G, D) vectors of all graphs.
+        local: (N, D) float32 or float64, vectors of the nodes (of this part, if there are parts).
+        summary: (G, D), vectors of all graphs.
         batch: (N,) int64, the graph of each node.
         beta: hardness, at least 0.
-        context: the weights of the nodes, and the parts of the batch.
-        mean: whether the loss is the mean, or one value a node.
+        context: weights of the nodes, and parts of the batch.
+        mean: whether the loss is the mean, or one value per node.
 
     Returns:
-        The loss and the means of `Outcome`. Several tensors of size N x G are kept for the gradient.
+        Loss and means. Several tensors of size N x G are kept for the gradient.
     """
     tau, graphs, log2, parts = TAU_PLUS, summary.size(0), math.log(2), context.parts
     own = batch.unsqueeze(1)  # (N, 1)
@@ -62,16 +62,16 @@ def released_jsd(
         low, high = masked.aminmax()
         largest = torch.where(high >= -low, high, -low)  # as in max(max, |min|), the first takes the gradient of a tie
     if parts is not None:
-        # A row for each of the part's graphs, as `gather` takes them: so every part's loss moves the largest score.
+        # `gather` takes a row for each graph of the part, and returns the gradient of every part's loss to the largest.
         largest = parts.gather(largest.expand(parts.stop - parts.start, 1)).amax()
-    # The bound keeps the quotients finite where all scores are 0.
+    # The bound keeps the quotients finite if all scores are 0.
     largest = largest.clamp_min(torch.finfo(masked.dtype).tiny * max(1.0, 2 * beta))
     weights = (masked / largest * (-2 * beta)).softmax(dim=1)  # (N, G), rows sum to 1
 
     hard = graphs * (weights * softplus(masked)).sum(dim=1) / (1 - tau)  # (N,)
     constant = graphs * log2 / (1 - tau if beta == 0 else 1)
     negative = (hard - constant) / (graphs - 1)
-    # The G - 1 zeros of p~ in each row add a constant, which the released code's value contains.
+    # The G - 1 zeros of p~ in each row add a constant, which the value of the released code contains.
     expectation = log2 - softplus(-positive) - tau / (1 - tau) * (softplus(positive) + (graphs - 1) * log2)
     loss = negative - expectation  # (N,)
 

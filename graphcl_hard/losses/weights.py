@@ -1,23 +1,7 @@
-r"""The objectives: pure functions from tensors to a scalar, for graphs, images or sentences alike.
+r"""Weights of the negatives, their effective number, and schedules of the hardness.
 
-Notation, here and in every docstring below. A batch holds G graphs and N nodes; :math:`b(i)` is the graph of node i.
-:math:`h_i` is the local vector of node i and :math:`s_g` the summary of graph g. The critic gives the scores
-:math:`q_{ig} = \langle h_i, s_g\rangle` ("dot") or :math:`\cos(h_i, s_g)/t` ("cosine", t the temperature).
-:math:`p_i = q_{i,b(i)}` is the positive. The negatives are those of the G - 1 other graphs and, with a queue, those of
-its K summaries :math:`s_G, \dots, s_{G+K-1}` of other graphs, in earlier batches, which are constants for the gradient:
-:math:`n = G - 1 + K`, K = 0 without, and sums over g run over all n of them.
-:math:`\mathrm{sp}(x) = \log(1 + e^x)`. The negatives weigh (see `hard_negative_weights`)
-
-.. math:: \bar w_{ig} = n\, e^{\beta c\, q_{ig}} / \sum_{g' \ne b(i)} e^{\beta c\, q_{ig'}}
-
-with c = 1 for the cosine critic and, for the unbounded dot critic, :math:`c = 2 / \max |q|` over all negatives of the
-batch's nodes (`score_scale="max"`, the paper's pseudocode; a constant for the gradient) or c = 1
-(`score_scale="none"`).
-
-Sources: Robinson, Chuang, Sra, Jegelka, "Contrastive Learning with Hard Negative Samples", ICLR 2021 (hardness);
-Chuang, Robinson, Lin, Torralba, Jegelka, "Debiased Contrastive Learning", NeurIPS 2020 (tau_plus); Sun, Hoffmann,
-Verma, Tang, "InfoGraph", ICLR 2020 (local-global pairs); Nowozin, Cseke, Tomioka, "f-GAN", NeurIPS 2016 (the
-Jensen-Shannon estimator); He, Fan, Wu, Xie, Girshick, "Momentum Contrast", CVPR 2020 (the queue).
+Sources: Robinson, Chuang, Sra, Jegelka, "Contrastive Learning with Hard Negative Samples", ICLR 2021; Kish, "Survey
+Sampling", 1965 (the effective number).
 """
 
 import math
@@ -34,7 +18,7 @@ BetaSchedule = Literal["constant", "linear-up", "linear-down", "cosine-up", "cos
 
 
 def check_beta(beta: float) -> None:
-    """Raise `InputError` unless `beta` lies in [0, 1e6], beyond which float32 scores could overflow."""
+    """Raise `InputError` unless `beta` lies in [0, 1e6]; above, scores in float32 could overflow."""
     if not 0 <= beta <= MAX_BETA:
         raise InputError(
             f"beta must lie in [0, {MAX_BETA:g}] (0 weights all negatives alike), got {beta}; "
@@ -43,27 +27,36 @@ def check_beta(beta: float) -> None:
 
 
 def hard_negative_weights(scores: Tensor, beta: float, mask: Tensor | None = None) -> Tensor:
-    r"""Importance weights of the negatives, with mean one over each row's negatives.
+    r"""Return importance weights of the negatives, with mean 1 over the negatives of each row.
 
     .. math::
         w_{ig} = e^{\beta q_{ig}}, \qquad \bar w_{ig} = w_{ig} \, n_i / \sum_{g'} w_{ig'}
 
-    `beta` = 0 weights all negatives alike; as it grows, the hardest negative of a row is left alone.
+    `beta` = 0 weights all negatives alike. As `beta` grows, all weight moves to the hardest negative of a row.
 
     Args:
         scores: (N, G) scores of anchors against candidates, float. Half precision is computed in float32.
         beta: hardness, in [0, 1e6].
-        mask: (N, G) bool, True where the candidate is a negative of the anchor; None: all of them.
+        mask: (N, G) bool, True where the candidate is a negative of the anchor; None: everywhere.
 
     Returns:
-        (N, G) weights, 0 outside the mask; a row without negatives holds zeros. Gradients flow to `scores`:
-        detach the result to use it as an importance weight.
+        (N, G) weights, 0 outside the mask; a row without negatives holds zeros. Gradients flow to `scores`: detach the
+        result to use it as an importance weight.
 
     Raises:
         InputError: `beta` is outside its range.
 
     Source: Robinson et al. (ICLR 2021), section 3: negatives are drawn from
     :math:`q_\beta(x^-) \propto e^{\beta f(x)^\top f(x^-)} p(x^-)`.
+
+    Examples:
+        >>> import torch
+        >>> from graphcl_hard import hard_negative_weights
+        >>> scores = torch.tensor([[0.0, 1.0, 2.0]])
+        >>> hard_negative_weights(scores, beta=0.0)
+        tensor([[1., 1., 1.]])
+        >>> hard_negative_weights(scores, beta=1.0)
+        tensor([[0.2701, 0.7342, 1.9957]])
     """
     check_beta(beta)
     scores = full_precision(scores)
@@ -77,23 +70,29 @@ def hard_negative_weights(scores: Tensor, beta: float, mask: Tensor | None = Non
 
 
 def effective_negatives(weights: Tensor, mask: Tensor | None = None) -> Tensor:
-    r"""The effective number of negatives of each anchor (Kish's effective sample size).
+    r"""Return the effective number of negatives of each anchor (Kish's effective sample size).
 
     .. math:: \mathrm{ESS}_i = \left(\sum_g w_{ig}\right)^2 / \sum_g w_{ig}^2
 
     Args:
-        weights: (N, G) weights, float, at least 0; any scale.
-        mask: (N, G) bool, True where the candidate is a negative of the anchor; None: all of them.
+        weights: (N, G) weights, float, at least 0, of any scale.
+        mask: (N, G) bool, True where the candidate is a negative of the anchor; None: everywhere.
 
     Returns:
-        (N,) numbers between 1 (one negative has all the weight) and the row's number of negatives (all
-        alike); 0 for a row whose weights are all 0.
+        (N,) numbers between 1 (one negative has all the weight) and the number of negatives of the row (all weights are
+        equal); 0 for a row whose weights are all 0.
 
     Source: Kish, "Survey Sampling", 1965, section 11.7.
+
+    Examples:
+        >>> import torch
+        >>> from graphcl_hard import effective_negatives
+        >>> effective_negatives(torch.tensor([[1.0, 1.0, 1.0, 1.0], [4.0, 0.0, 0.0, 0.0], [2.0, 1.0, 1.0, 0.0]]))
+        tensor([4.0000, 1.0000, 2.6667])
     """
     if mask is not None:
         weights = weights.masked_fill(~mask, 0.0)
-    # Dividing by the row's maximum keeps the squares of very small weights from vanishing.
+    # Dividing by the maximum of a row keeps the squares of very small weights from vanishing.
     largest = weights.amax(dim=1, keepdim=True)
     weights = weights / torch.where(largest > 0, largest, 1.0)
     squares = weights.square().sum(dim=1)
@@ -101,26 +100,31 @@ def effective_negatives(weights: Tensor, mask: Tensor | None = None) -> Tensor:
 
 
 def beta_schedule(step: int, total: int, beta: float, kind: BetaSchedule = "constant") -> float:
-    """The hardness at one step of a training.
+    """Return the hardness at one step of a training.
 
     Args:
-        step: the step, 0 to `total` - 1.
-        total: the number of steps, at least 1.
-        beta: the largest hardness, at least 0.
-        kind: "constant"; "linear-up" and "cosine-up" rise from 0 at the first step to `beta` at the last;
-            "linear-down" and "cosine-down" fall from `beta` to 0.
+        step: the step, from 0 to `total` - 1.
+        total: number of steps, at least 1.
+        beta: largest hardness, at least 0.
+        kind: "constant"; "linear-up" or "cosine-up", from 0 at the first step to `beta` at the last; "linear-down" or
+            "cosine-down", from `beta` to 0.
 
     Returns:
-        The hardness at `step`. A training of one step uses `beta`.
+        The hardness at `step`; `beta` if there is only one step.
 
     Raises:
-        InputError: an unknown kind, a step outside the range, or a negative beta.
+        InputError: the kind is unknown, the step outside its range, or `beta` negative.
+
+    Examples:
+        >>> from graphcl_hard import beta_schedule
+        >>> [beta_schedule(step, total=5, beta=2.0, kind="linear-up") for step in range(5)]
+        [0.0, 0.5, 1.0, 1.5, 2.0]
     """
     check_beta(beta)
     if kind not in get_args(BetaSchedule):
         raise InputError(f"Unknown beta schedule {kind!r}; choose one of {', '.join(get_args(BetaSchedule))}.")
     if not 0 <= step < total:
-        raise InputError(f"step must lie in [0, total - 1] with total = {total}, got {step}.")
+        raise InputError(f"step must lie in [0, total - 1] with total = {total}, got {step}; count steps from 0.")
     if kind == "constant" or total == 1:
         return beta
     shape, _, direction = kind.partition("-")
@@ -131,12 +135,12 @@ def beta_schedule(step: int, total: int, beta: float, kind: BetaSchedule = "cons
 
 
 class Diagnostics(NamedTuple):
-    """What the weights do to a batch; no gradient flows through it."""
+    """Statistics of the weights and scores of a batch; constants for the gradient."""
 
     effective_negatives: Tensor
-    """(): mean over the anchors of the effective number of negatives as a share of n, in [0, 1]; 0 in `released` mode
-    alone, where the own graph may take all the weight."""
+    """(): mean over the anchors of the effective number of negatives as a share of n, in [0, 1]; 0 only in `released`
+    mode, where the own graph may take all the weight."""
     positive_score: Tensor
     """(): mean score of the positives."""
     negative_score: Tensor
-    """(): unweighted mean score of the negatives."""
+    """(): mean score of the negatives, unweighted."""

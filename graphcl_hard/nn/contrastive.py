@@ -1,4 +1,4 @@
-"""The base class of the models: an encoder, an objective, and a queue of negatives."""
+"""Base class of the models: an encoder, an objective, and a queue of negatives."""
 
 import inspect
 from collections.abc import Callable
@@ -16,20 +16,19 @@ from graphcl_hard.nn.encoders.base import Encoder
 from graphcl_hard.nn.negative_queue import NegativeQueue
 
 Objective = Callable[..., Any]
-"""A function of the tensors, `beta` and `return_diagnostics`, as those of `graphcl_hard.losses`, settings bound."""
+"""A function of tensors, `beta` and `return_diagnostics` that returns (loss, `Diagnostics`), its settings bound."""
 
 
 class ContrastiveModel(Module):
-    """What `InfoGraph` and `GraphCL` share.
+    """Common parts of `InfoGraph` and `GraphCL`.
 
     Args:
-        encoder: see `InfoGraph`, as for the next two.
-        objective: function of the pairs; one of the package's is also told a `Context`.
-        negative_queue: K, rows of the queue; 0: there is none.
+        encoder: see `InfoGraph`.
+        objective: see `InfoGraph`. An objective of the package also receives a `Context`.
+        negative_queue: K, number of rows of the queue; 0: no queue.
 
     Raises:
-        InputError: the encoder is no module, or does not say its width; `negative_queue` is below 0; or the objective
-            is not one of the package's, which alone take a queue.
+        InputError: the encoder is not a module, or has no `out_channels`; or `negative_queue` is below 0.
     """
 
     def __init__(self, encoder: Encoder, objective: Objective, negative_queue: int) -> None:
@@ -50,23 +49,23 @@ class ContrastiveModel(Module):
     def _contrast(
         self, batch: GraphBatch, tensors: tuple[Tensor, ...], rows: list[Tensor], beta: float, context: Context
     ) -> tuple[Tensor, Diagnostics]:
-        """Return the objective's loss () and diagnostics; in training, put the batch's rows into the queue after it.
+        """Return the loss () and diagnostics of the objective, and, in training, push the batch's rows to the queue.
 
         Args:
             batch: G graphs.
-            tensors: what the objective contrasts.
-            rows: (G, D) each, what the queue takes of the batch.
+            tensors: arguments of the objective.
+            rows: (G, D) each, the rows of the batch that the queue takes.
             beta: hardness, at least 0.
-            context: what the objective is told beside; its queue is added here.
+            context: without a queue, which is added here.
 
         Raises:
-            InputError: there is a queue, and the batch has no `graph_ids`; or the objective is not one of the
-                package's, and has to be told more than its tensors.
+            InputError: there is a queue and the batch has no `graph_ids`; or the context is not empty and the objective
+                is not one of the package.
         """
         if self.queue is None:
             return self._call(tensors, beta, context)
         if batch.graph_ids is None:
-            raise InputError("A queue of negatives knows graphs by their numbers, got a batch without; give graph_ids.")
+            raise InputError("A queue of negatives needs the graph_ids of a batch, got None; pass them to GraphBatch.")
         ids = batch.graph_ids
         if context.parts is not None:
             rows = [context.parts.gather(one.detach()) for one in rows]
@@ -80,17 +79,17 @@ class ContrastiveModel(Module):
         options: dict[str, Any] = {"_context": context} if self._takes_context else {}
         if not self._takes_context and any(given is not None for given in context):
             raise InputError(
-                f"The objective must be one of graphcl_hard's to take sampled nodes, a queue of negatives, or a batch "
-                f"that processes share, got {self.objective}; leave these out."
+                f"Sampled nodes, a queue of negatives and several processes need an objective of graphcl_hard, got "
+                f"{self.objective}; leave them out."
             )
         outcome: tuple[Tensor, Diagnostics] = self.objective(*tensors, beta=beta, return_diagnostics=True, **options)
         return outcome
 
 
 def check_nodes(batch: GraphBatch) -> None:
-    """Raise `InputError` where a batch has fewer than 2 nodes."""
+    """Raise `InputError` if a batch has fewer than 2 nodes."""
     if batch.x.size(0) < 2:
         raise InputError(
             f"A batch needs at least 2 nodes to train on, got {batch.x.size(0)} in {batch.num_graphs} graphs; "
-            "leave graphs without nodes out, or use larger batches."
+            "leave out graphs without nodes, or use larger batches."
         )

@@ -1,4 +1,4 @@
-"""Steps of the encoders whose backward is written out, since PyTorch's own is slow on a CPU."""
+"""Operations of the encoders with hand-written gradients, since those of PyTorch are slow on a CPU."""
 
 from typing import Any
 
@@ -14,14 +14,14 @@ aten = torch.ops.aten
 
 
 def look_up(index: Tensor, weight: Tensor) -> Tensor:
-    """The product of a one-hot input with a linear layer's weight, without building the input.
+    """Return the product of a one-hot input with the weight of a linear layer, without building the input.
 
     Args:
         index: (N, K) int64, the columns of the input that hold a 1; -1: none.
-        weight: (C, F), float, of a layer from F to C channels.
+        weight: (C, F) float, weight of a layer from F to C channels.
 
     Returns:
-        (N, C): for each row the sum of the K columns of the weight.
+        (N, C): for each row, the sum of the K columns of the weight.
     """
     result: Tensor = _LookUp.apply(index, weight)
     return result
@@ -47,10 +47,10 @@ class _LookUp(torch.autograd.Function):
 
 
 def relu_batch_norm(x: Tensor, norm: Module) -> Tensor:
-    """What `norm(F.relu(x, inplace=True))` gives; `x` (N, C) is overwritten, and `norm` moves its statistics.
+    """Return `norm(F.relu(x, inplace=True))`; `x` (N, C) is overwritten, and `norm` updates its statistics.
 
-    In training on a CPU, where PyTorch's own backward is slow, the gradient is computed here, and a second derivative
-    is refused.
+    In training on a CPU, where the backward pass of PyTorch is slow, the gradient is computed here, and second
+    derivatives are refused.
     """
     here = x.device.type == "cpu" and x.size(0) > 1 and not torch.compiler.is_compiling()
     usual = type(norm) is BatchNorm1d and norm.training and norm.affine and norm.track_running_stats
@@ -77,7 +77,7 @@ class _ReluBatchNorm(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
         refuse_second_derivatives("batch norm")
         # With y = (a - mean) / std * w + b over N rows: da = w / std * (g - sum(g) / N - y^ * sum(g y^) / N), where y^
-        # is y before w and b; it is linear in g and in a, so that two multiplications and additions a number do.
+        # is y before w and b. This is linear in g and in a, so two multiplications and additions per number suffice.
         active, weight, mean, inverse_std = ctx.saved_tensors
         rows = active.size(0)
         grad_bias = grad.sum(dim=0)
@@ -93,20 +93,19 @@ class _ReluBatchNorm(torch.autograd.Function):
 def neighbour_sum(
     x: Tensor, adjacency: Adjacency, own_weight: Tensor | None = None, bias: Tensor | None = None
 ) -> Tensor:
-    r"""The sum of x over each node's neighbours.
+    r"""Return the sum of x over the neighbours of each node.
 
     .. math:: y_i = \sum_{j \to i} x_j + w\, x_i + b, \qquad Y = (A + w I) X + \mathbf 1 b^\top
 
     Args:
-        x: (N, D), float. Half precision is summed, and returned, in float32.
-        adjacency: of the N nodes.
+        x: (N, D) float. Half precision is summed and returned in float32.
+        adjacency: edges of the N nodes.
         own_weight: w, one number of the dtype of `x`, a constant for the gradient; None: 0.
         bias: b, (D,); None: 0.
 
     Returns:
-        (N, D) of the same dtype. The gradient is a sum over the transposed matrix, with nothing transposed on the way;
-        a second derivative is refused. The order of a sum is the order of the edges, so that it repeats bit for bit on
-        every device.
+        (N, D) of the same dtype. The gradient is a sum over the transposed adjacency, which is not computed for it;
+        second derivatives are refused. Sums are in the order of the edges, so they repeat bit for bit on every device.
     """
     result: Tensor = _NeighbourSum.apply(full_precision(x), adjacency, own_weight, bias)
     return result
@@ -135,6 +134,6 @@ class _NeighbourSum(torch.autograd.Function):
 
 
 def _sum_rows(x: Tensor, ptr: Tensor, index: Tensor) -> Tensor:
-    # A bag of embeddings is the row of a CSR product whose values are all one, and faster than PyTorch's product, which
-    # reads those ones (benchmarks/speed compares).
+    # An embedding bag computes a row of a CSR product whose values are all 1, faster than PyTorch's product, which
+    # reads these ones (benchmarks/speed compares them).
     return F.embedding_bag(index, x, ptr, mode="sum", include_last_offset=True)

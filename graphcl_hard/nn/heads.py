@@ -1,4 +1,4 @@
-"""The heads between the encoder and the objective."""
+"""Heads between the encoder and the objective."""
 
 import torch
 from torch import Tensor
@@ -8,12 +8,12 @@ aten = torch.ops.aten
 
 
 class ResidualHead(Module):
-    r"""InfoGraph's local and global head: three linear layers, each with a ReLU, beside a linear shortcut.
+    r"""Local and global head of InfoGraph: three linear layers, each with a ReLU, and a linear shortcut.
 
     .. math:: \mathrm{head}(x) = \mathrm{MLP}(x) + W x + b
 
     Args:
-        channels: D, width of the input and of the output.
+        channels: D, width of the input and the output.
 
     Shapes: (M, D) -> (M, D).
 
@@ -32,9 +32,9 @@ class ResidualHead(Module):
         return mapped
 
     def block_map(self) -> "ResidualBlockMap | None":
-        """Return the same map for `blockwise.contrast`, which runs it block by block, or None where it cannot.
+        """Return the same map for `blockwise.contrast`, which runs it block by block, or None if it has to be called.
 
-        Inside the blocks a subclass's forward and hooks would not be called, nor would autocast have an effect.
+        In blocks, the `forward` of a subclass and hooks would not be called, and autocast would have no effect.
         """
         hooked = self._forward_hooks or self._forward_pre_hooks
         autocast = torch.is_autocast_enabled(self.linear_shortcut.weight.device.type)
@@ -42,14 +42,14 @@ class ResidualHead(Module):
 
 
 class ResidualBlockMap:
-    """A `ResidualHead` forward and backward by blocks of rows, without autograd; see `context.BlockMap`."""
+    """A `ResidualHead` that runs forward and backward by blocks of rows, without autograd; see `context.BlockMap`."""
 
     def __init__(self, head: ResidualHead) -> None:
         linear = [*(layer for layer in head.block if isinstance(layer, Linear)), head.linear_shortcut]
         self.parameters: tuple[Tensor, ...] = tuple(p for layer in linear for p in (layer.weight, layer.bias))
 
     def forward(self, rows: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """(B, D) to the head's output (B, D), and the outputs of the three ReLUs."""
+        """Return the output of the head (B, D) for rows (B, D), and the outputs of its three ReLUs."""
         w1, b1, w2, b2, w3, b3, shortcut, shortcut_bias = self.parameters
         outputs = [rows]
         for weight, bias in ((w1, b1), (w2, b2), (w3, b3)):
@@ -74,7 +74,7 @@ class ResidualBlockMap:
 
 
 def reset_linear_layers(module: Module) -> None:
-    """Xavier-uniform weights and zero biases in every linear layer, as InfoGraph starts its model."""
+    """Set the weights of every linear layer to Xavier-uniform values and its bias to 0, as InfoGraph does."""
     for layer in module.modules():
         if isinstance(layer, Linear):
             init.xavier_uniform_(layer.weight)

@@ -11,21 +11,39 @@ from graphcl_hard.nn.heads import ResidualHead, reset_linear_layers
 
 
 class InfoGraph(ContrastiveModel):
-    """InfoGraph: the parts of a graph are told from the parts of other graphs by the whole.
+    """InfoGraph, which maximises agreement between node and graph embeddings.
 
-    Between encoder and objective lie the local head, (N, D) to (N, D), and the global head, (G, D) to (G, D).
+    A node should fit its own graph and no other graph of the batch. Between encoder and objective are a local head,
+    (N, D) to (N, D), and a global head, (G, D) to (G, D).
 
     Args:
-        encoder: the encoder of nodes and graphs: `GINEncoder`, `MessagePassingEncoder`, or any module with the call of
-            `Encoder` and its `out_channels`.
-        objective: `local_global_jsd` or `local_global_info_nce` with its settings bound, say by `functools.partial`.
-        negative_queue: K, how many summaries of earlier batches, as the global head made them, are more negatives of
-            every node; 0: none. See `NegativeQueue`; batches need their `graph_ids`.
+        encoder: encoder of nodes and graphs: `GINEncoder`, `MessagePassingEncoder`, or any module that is called like
+            an `Encoder` and has `out_channels`.
+        objective: `local_global_jsd` or `local_global_info_nce`, its settings bound by `functools.partial`; or a
+            function of your own that is called as objective(local, summary, batch, beta=..., return_diagnostics=True)
+            and returns (loss, `Diagnostics`).
+        negative_queue: K, number of summaries of earlier batches, made by the global head, that are additional
+            negatives of every node; 0: none. See `NegativeQueue`. Batches then need their `graph_ids`.
 
     Raises:
-        InputError: the encoder is no module, or does not say its width; or `negative_queue` is below 0.
+        InputError: the encoder is not a module, or has no `out_channels`; or `negative_queue` is below 0.
 
     Source: Sun, Hoffmann, Verma, Tang, "InfoGraph", ICLR 2020.
+
+    Examples:
+        >>> import functools
+        >>> import torch
+        >>> from graphcl_hard import GINEncoder, InfoGraph, load_graphs, local_global_jsd
+        >>> from graphcl_hard.loader.features import node_features
+        >>> from graphcl_hard.loader.in_memory import GraphBatches
+        >>> graphs = load_graphs("MUTAG")
+        >>> features = node_features(graphs)
+        >>> batch = GraphBatches(graphs, features.x).select(torch.arange(32))
+        >>> model = InfoGraph(GINEncoder(features.channels), functools.partial(local_global_jsd, tau_plus=0.1))
+        >>> loss, diagnostics = model(batch, beta=1.0)
+        >>> loss.backward()
+        >>> loss.shape, model.encoder.out_channels
+        (torch.Size([]), 96)
     """
 
     def __init__(self, encoder: Encoder, objective: Objective, *, negative_queue: int = 0) -> None:
@@ -35,13 +53,17 @@ class InfoGraph(ContrastiveModel):
         reset_linear_layers(self)
 
     def check(self, batch: GraphBatch) -> None:
-        """Raise `InputError` where the whole batch is none to train on."""
+        """Raise `InputError` unless the model can train on the batch."""
         check_nodes(batch)
 
     def forward(self, batch: GraphBatch, beta: float, parts: Parts | None = None) -> tuple[Tensor, Diagnostics]:
-        """The loss () of a batch at hardness `beta`, at least 0, and the diagnostics of its weights.
+        """Return the loss () of a batch and the diagnostics of its weights.
 
-        With `parts` the batch is one part of many, and the result its addend; the whole has passed `check`.
+        Args:
+            batch: G graphs with N nodes.
+            beta: hardness, at least 0.
+            parts: set if the batch is one part of many; loss and diagnostics are then its addends, and the whole batch
+                has passed `check`.
 
         Raises:
             InputError: the batch has fewer than 2 nodes or 2 graphs, or the objective refuses a setting.

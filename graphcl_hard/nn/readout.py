@@ -1,4 +1,4 @@
-"""Per-graph reductions, by torch-scatter where it is installed and by PyTorch's own operations where not."""
+"""Per-graph reductions, by torch-scatter if it is installed and by PyTorch's own operations otherwise."""
 
 from typing import Literal
 
@@ -26,8 +26,8 @@ def scatter(src: Tensor, index: Tensor, dim_size: int, reduce: Reduce = "sum") -
         reduce: "sum", "mean" or "max".
 
     Returns:
-        (G, D) of the same dtype; a row to which nothing belongs holds zeros. Half precision is reduced, and returned,
-        in float32: bfloat16 cannot count beyond 256.
+        (G, D) of the same dtype; a row to which nothing belongs holds zeros. Half precision is reduced and returned in
+        float32, since bfloat16 cannot count beyond 256.
     """
     src = full_precision(src)
     if torch_scatter is not None and not torch.compiler.is_compiling():
@@ -37,7 +37,7 @@ def scatter(src: Tensor, index: Tensor, dim_size: int, reduce: Reduce = "sum") -
 
 
 def scatter_native(src: Tensor, index: Tensor, dim_size: int, reduce: Reduce = "sum") -> Tensor:
-    """`scatter` by PyTorch's own operations alone; the same arguments and result."""
+    """Return what `scatter` returns, computed only by PyTorch's own operations."""
     src = full_precision(src)
     out = src.new_zeros(dim_size, src.size(1))
     if reduce == "sum":
@@ -45,5 +45,5 @@ def scatter_native(src: Tensor, index: Tensor, dim_size: int, reduce: Reduce = "
     if reduce == "mean":
         count = src.new_zeros(dim_size).index_add(0, index, src.new_ones(src.size(0)))
         return out.index_add(0, index, src) / count.clamp_min(1).unsqueeze(1)
-    # include_self=False leaves rows without members at their zero.
+    # include_self=False keeps the zeros of rows without members.
     return out.scatter_reduce(0, index.unsqueeze(1).expand_as(src), src, "amax", include_self=False)

@@ -14,7 +14,7 @@ from graphcl_hard._tensor import full_precision, refuse_second_derivatives
 
 @contextmanager
 def synchronised(module: Module) -> Iterator[None]:
-    """While the block lasts, every `BatchNorm1d` inside is a `SyncedBatchNorm1d`; parameters and state stay theirs."""
+    """Make every `BatchNorm1d` of a module a `SyncedBatchNorm1d` inside the block; parameters and state are kept."""
     norms = [child for child in module.modules() if type(child) is BatchNorm1d]
     try:
         for norm in norms:
@@ -28,20 +28,20 @@ def synchronised(module: Module) -> Iterator[None]:
 class SyncedBatchNorm1d(BatchNorm1d):
     r"""`BatchNorm1d` whose mean and variance in training are those of the rows (N, C) of all processes together.
 
-    Of its :math:`n_r` rows each process gives the mean :math:`\mu_r` and the sum of squared deviations :math:`M_r`;
-    with :math:`n = \sum_r n_r`
+    Each process contributes the mean :math:`\mu_r` and the sum of squared deviations :math:`M_r` of its :math:`n_r`
+    rows; with :math:`n = \sum_r n_r`
 
     .. math:: \mu = \tfrac1n \textstyle\sum_r n_r \mu_r, \qquad
               \sigma^2 = \tfrac1n \textstyle\sum_r \big(M_r + n_r (\mu_r - \mu)^2\big)
 
-    A process may have one row, or none. PyTorch's `SyncBatchNorm` is the same on a GPU, and refuses a CPU. In
+    A process may have one row, or none. PyTorch's `SyncBatchNorm` does the same on GPUs, but does not run on a CPU. In
     evaluation nothing is exchanged.
 
     Source: Chan, Golub, LeVeque, "Updating formulae and a pairwise algorithm for computing sample variances", 1979.
     """
 
     def forward(self, input: Tensor) -> Tensor:
-        """(N, C) to (N, C)."""
+        """Normalise (N, C) to (N, C)."""
         if not self.training:
             return super().forward(input)
         result: Tensor = _SyncedBatchNorm.apply(input, self.weight, self.bias, self)
@@ -63,8 +63,8 @@ class _SyncedBatchNorm(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
         refuse_second_derivatives("batch norm")
-        # With y = y^ w + b over n rows: dx = w / std * (g - sum(g) / n - y^ * sum(g y^) / n), the sums over all
-        # processes. The parameters' gradients are of this process's rows alone: DDP adds up those.
+        # With y = y^ w + b over n rows: dx = w / std * (g - sum(g) / n - y^ * sum(g y^) / n), with sums over all
+        # processes. The gradients of the parameters are those of this process only: DDP sums them up.
         normalised, weight, inverse_std, count = ctx.saved_tensors
         grad = full_precision(grad)
         own = torch.stack([grad.sum(dim=0), (grad * normalised).sum(dim=0)])  # (2, C)
@@ -75,23 +75,23 @@ class _SyncedBatchNorm(torch.autograd.Function):
 
 
 def moments(rows: Tensor) -> Tensor:
-    """(2C + 1,): of rows (R, C) the mean, the sum of squared deviations from it, and R, which may be 0."""
+    """Return mean, sum of squared deviations and number of rows (R, C), as (2C + 1,); R may be 0."""
     mean = rows.sum(dim=0) / max(1, rows.size(0))
     return torch.cat([mean, (rows - mean).square().sum(dim=0), rows.new_tensor([rows.size(0)])])
 
 
 def merge(each: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Of `moments` of parts, (P, 2C + 1), those of all rows: mean (C,), sum of squared deviations (C,), number ()."""
+    """Merge the `moments` of parts, (P, 2C + 1), into mean (C,), squared deviations (C,) and number () of all rows."""
     channels = each.size(1) // 2
     means, deviations, counts = each.split([channels, channels, 1], dim=1)
-    # Where no part has a row all is 0, and so is what is divided.
+    # If no part has a row, everything is 0, including the numerator.
     count = counts.sum()
     mean = (counts * means).sum(dim=0) / count.clamp_min(1)
     return mean, (deviations + counts * (means - mean).square()).sum(dim=0), count
 
 
 def move_statistics(norm: BatchNorm1d, mean: Tensor, variance: Tensor) -> None:
-    """Move a norm's running statistics by those of a batch (C,), as a step in training does."""
+    """Update the running statistics of a norm by those of a batch (C,), as a training step does."""
     if norm.running_mean is None or norm.running_var is None or norm.num_batches_tracked is None:
         return
     norm.num_batches_tracked.add_(1)
@@ -101,7 +101,7 @@ def move_statistics(norm: BatchNorm1d, mean: Tensor, variance: Tensor) -> None:
 
 
 def collect(value: Tensor) -> Tensor:
-    """(processes, *S): every process's `value`, of one shape S and dtype; a constant for the gradient."""
+    """Return the `value` of every process, (processes, *S) for one shape S and dtype; a constant for the gradient."""
     value = value.detach().contiguous()
     found = [torch.empty_like(value) for _ in range(dist.get_world_size())]
     dist.all_gather(found, value)

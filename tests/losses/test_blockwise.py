@@ -217,7 +217,7 @@ def test_weights_count_in_the_diagnostics():
 @pytest.mark.parametrize(
     ("weight", "message"),
     [
-        (torch.ones(20), r"node_weight must be \(17,\) float, one number a row of local, got \(20,\)"),
+        (torch.ones(20), r"node_weight must be \(17,\) float, one number per row of local, got \(20,\)"),
         (torch.ones(17, 1), r"got \(17, 1\)"),
         (torch.ones(17, dtype=torch.int64), "got .* torch.int64"),
         (torch.zeros(17), "at least 0, with a sum above 0, got 0.0 and a sum of 0.0"),

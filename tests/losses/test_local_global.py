@@ -310,7 +310,7 @@ def test_nt_xents_diagnostics_are_those_of_the_scores_and_leave_the_loss(beta):
         ({"score_scale": "mean"}, "score_scale must be one of max, none"),
         ({"mode": "fast"}, "mode must be one of paper, released"),
         ({"reduction": "sum"}, "reduction must be one of mean, none"),
-        ({"mode": "released", "critic": "cosine"}, "critic='dot' alone"),
+        ({"mode": "released", "critic": "cosine"}, "defined only for critic='dot', got critic='cosine'"),
     ],
 )
 def test_arguments_outside_their_range_are_refused(change, message):
@@ -320,7 +320,7 @@ def test_arguments_outside_their_range_are_refused(change, message):
 
 def test_tensors_that_do_not_fit_are_refused():
     local, summary, batch = pairs()
-    with pytest.raises(InputError, match="at least 2 graphs in a batch, got 1: the other graphs"):
+    with pytest.raises(InputError, match="at least 2 graphs in a batch, got 1: the negatives of a node are"):
         local_global_jsd(local, summary[:1], torch.zeros_like(batch))
     with pytest.raises(InputError, match="at least 1 node"):
         local_global_jsd(local[:0], summary, batch[:0])

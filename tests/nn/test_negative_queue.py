@@ -137,7 +137,7 @@ def test_a_queue_that_does_not_fit_is_refused():
         local_global_jsd(local, summary, batch, _context=Context(queue=queue_of(3, 5)))
     with pytest.raises(InputError, match=r"got \(2, 4\) torch.int64"):
         local_global_jsd(local, summary, batch, _context=Context(queue=torch.ones(2, 4, dtype=torch.int64)))
-    with pytest.raises(InputError, match="no queue of negatives, got one of 3; drop"):
+    with pytest.raises(InputError, match="no queue of negatives, got one of 3 rows; drop"):
         local_global_jsd(local, summary, batch, mode="released", _context=Context(queue=queue_of(3, 4)))
     with pytest.raises(InputError, match="rows must have length 1"):
         nt_xent(view1, view2, _context=Context(queue=2 * F.normalize(queue_of(3, 5), dim=1)))
@@ -202,7 +202,7 @@ def test_a_model_contrasts_with_the_summaries_of_earlier_batches(toy, batches, m
     batch = batches.select(ids)
     model(batch._replace(views=(batch, batch)), 1.0)
     assert all(torch.equal(*pair) for pair in zip(kept, model.queue.buffers(), strict=True))
-    with pytest.raises(InputError, match="queue of negatives knows graphs by their numbers"):
+    with pytest.raises(InputError, match="queue of negatives needs the graph_ids of a batch, got None"):
         model(batch._replace(views=(batch, batch), graph_ids=None), 1.0)
 
 

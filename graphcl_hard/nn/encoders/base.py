@@ -1,4 +1,4 @@
-"""What an encoder is to the rest of the package, and what the package's own encoders share."""
+"""The protocol of an encoder, and the base class of the package's own encoders."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -26,18 +26,45 @@ T = TypeVar("T", bound="GraphEncoder")
 
 
 class Embedding(NamedTuple):
-    """What an encoder makes of a batch of G graphs with N nodes in all; L layers of H channels."""
+    """Output of an encoder with L layers of H channels for a batch of G graphs with N nodes in total.
+
+    Examples:
+        >>> import torch
+        >>> from graphcl_hard import GINEncoder
+        >>> triangle = torch.tensor([[0, 1, 1, 2, 2, 0], [1, 0, 2, 1, 0, 2]])
+        >>> embedding = GINEncoder(in_channels=4, hidden_channels=8, num_layers=2)(torch.rand(3, 4), triangle)
+        >>> embedding.graph_embedding.shape, embedding.node_embedding.shape
+        (torch.Size([1, 16]), torch.Size([3, 16]))
+    """
 
     graph_embedding: Tensor
     """(G, L*H) float: the readout of the node embedding."""
     node_embedding: Tensor
-    """(N, L*H) float: the outputs of every layer, side by side."""
+    """(N, L*H) float: the concatenated outputs of all layers."""
 
 
 class Encoder(Protocol):
-    """What `InfoGraph` and `GraphCL` train: one of the package, or any `torch.nn.Module` with this call and width.
+    """An encoder that `InfoGraph` and `GraphCL` can train: any `torch.nn.Module` with this call and this attribute.
 
-    A module without a whole number `out_channels` is refused by them with an `InputError`.
+    A module whose `out_channels` is not an integer is refused with an `InputError`.
+
+    Examples:
+        >>> import functools
+        >>> import torch
+        >>> from graphcl_hard import Embedding, InfoGraph, local_global_jsd
+        >>> class DeepSets(torch.nn.Module):
+        ...     out_channels = 8
+        ...
+        ...     def __init__(self):
+        ...         super().__init__()
+        ...         self.linear = torch.nn.Linear(7, 8)
+        ...
+        ...     def forward(self, x, edge_index, batch, batch_size):
+        ...         nodes = self.linear(x).relu()
+        ...         return Embedding(nodes.new_zeros(batch_size, 8).index_add(0, batch, nodes), nodes)
+        >>> model = InfoGraph(DeepSets(), functools.partial(local_global_jsd, tau_plus=0.1))
+        >>> model.encoder(torch.rand(5, 7), None, torch.tensor([0, 0, 0, 1, 1]), 2).graph_embedding.shape
+        torch.Size([2, 8])
     """
 
     @property
@@ -45,17 +72,16 @@ class Encoder(Protocol):
         """D, the width of both embeddings."""
 
     def __call__(self, x: Tensor, edge_index: Adjacency, batch: Tensor, batch_size: int, /) -> Embedding:
-        """The embeddings of a `GraphBatch` of N nodes in G graphs.
+        """Return the embeddings of a `GraphBatch` of N nodes in G graphs.
 
-        Where the batches hold features of the edges, (E, edge channels) float in the order of PyG's (2, E) form, they
-        are a fifth argument.
+        If the batches have edge features, these are a fifth argument, (E, edge channels) float in the order of PyG's
+        (2, E) form.
 
         Args:
-            x: as the batches hold it: (N, F) float, or (N, K) int64 columns of a one-hot input, which
-                `columns.one_hot` builds.
-            edge_index: the edges; its property `edge_index` is PyG's form, (2, E) int64.
-            batch: (N,) int64, the graph of each node, rising.
-            batch_size: G, graphs without nodes among them.
+            x: as in the batches: (N, F) float, or (N, K) int64 columns of a one-hot input, see `GINEncoder.forward`.
+            edge_index: the edges; the property `edge_index` of an `Adjacency` is PyG's form, (2, E) int64.
+            batch: (N,) int64, the graph of each node, ascending.
+            batch_size: G, including graphs without nodes.
 
         Returns:
             `Embedding`: (G, D) and (N, D), float.
@@ -63,23 +89,23 @@ class Encoder(Protocol):
 
 
 class GraphEncoder(Module):
-    """Layers of graph convolution, ReLU and batch norm whose outputs are all kept, and a readout; see its children.
+    """Layers of graph convolution, ReLU and batch norm, whose outputs are concatenated, and a readout.
 
     Args:
-        name: what encoder.json calls it.
-        in_channels: see `GINEncoder`, as for the next three.
-        hidden_channels: channels of each layer.
-        num_layers: number of layers.
-        readout: how nodes become a graph's vector.
-        conv: makes a layer's convolution to `hidden_channels`, given its input's width.
-        edge_channels: D, width of the edges' features; None: it reads none.
+        name: name in encoder.json.
+        in_channels: see `GINEncoder`.
+        hidden_channels: see `GINEncoder`.
+        num_layers: see `GINEncoder`.
+        readout: see `GINEncoder`.
+        conv: makes the convolution of a layer to `hidden_channels`, given the width of its input.
+        edge_channels: D, width of the edge features; None: the encoder reads none.
 
     Raises:
-        InputError: an argument outside its range.
+        InputError: an argument is outside its range.
     """
 
     names: ClassVar[tuple[str, ...]]
-    """The names of this class in encoder.json."""
+    """Names of this class in encoder.json."""
 
     def __init__(
         self,
@@ -95,7 +121,7 @@ class GraphEncoder(Module):
         sizes = {"in_channels": in_channels, "hidden_channels": hidden_channels, "num_layers": num_layers}
         for size, value in (sizes if edge_channels is None else sizes | {"edge_channels": edge_channels}).items():
             if value < 1:
-                raise InputError(f"{size} must be at least 1, got {value}.")
+                raise InputError(f"{size} must be at least 1, got {value}; use a positive integer.")
         if readout not in get_args(Readout):
             raise InputError(f"readout must be one of {', '.join(get_args(Readout))}, got {short_repr(readout)}.")
         self.in_channels = in_channels
@@ -104,7 +130,7 @@ class GraphEncoder(Module):
         self.readout: Readout = readout
         self.edge_channels = edge_channels
         self.arguments: dict[str, Any] = {"encoder": name, **sizes, "readout": readout}
-        """What encoder.json holds."""
+        """Content of encoder.json."""
         self.convs = ModuleList(conv(width) for width in [in_channels] + [hidden_channels] * (num_layers - 1))
         self.bns = ModuleList(BatchNorm1d(hidden_channels) for _ in range(num_layers))
         if readout == "attention":
@@ -126,20 +152,20 @@ class GraphEncoder(Module):
         """Embed the nodes and graphs of a batch.
 
         Args:
-            x: (N, F) node features, float. Or (N, K) int64: the K columns of a one-hot input that hold a 1, rising in
-                each row, which gives what the (N, F) input of zeros and ones gives; -1 is none.
-            edge_index: (2, E) int64, messages flow from row 0 to row 1; an undirected edge stands in both directions.
-                Or the same edges as an `Adjacency`, which saves sorting them.
-            batch: (N,) int64, the graph of each node, in any order; None: all nodes are of one graph.
-            batch_size: G, where the last graphs may have no nodes; None: the largest entry of `batch` plus 1.
-            edge_attr: (E, D) features of the edges, float, in the order of `edge_index`, or of the `edge_index` of an
+            x: (N, F) float, node features; or (N, K) int64, the K columns of a one-hot input that hold a 1, ascending
+                in each row, with -1 for none. Both give the same result.
+            edge_index: (2, E) int64, messages flow from row 0 to row 1, and an undirected edge is listed in both
+                directions; or the same edges as an `Adjacency`, which are not sorted again.
+            batch: (N,) int64, the graph of each node, in any order; None: all nodes belong to one graph.
+            batch_size: G, if the last graphs may have no nodes; None: the largest entry of `batch` plus 1.
+            edge_attr: (E, D) float, edge features in the order of `edge_index`, or of the `edge_index` of an
                 `Adjacency`; None for an encoder that reads none.
 
         Returns:
             `Embedding`. A graph without nodes has a graph embedding of zeros.
 
         Raises:
-            InputError: `x` is not (N, `in_channels`), or names a column outside of them; or `edge_index` a node; or
+            InputError: `x` is not (N, `in_channels`) or names a column outside, `edge_index` names a node outside, or
                 `edge_attr` is not what the encoder reads.
         """
         self._check(x)
@@ -158,39 +184,42 @@ class GraphEncoder(Module):
         return Embedding(self._read_out(node_embedding, batch, batch_size), node_embedding)
 
     def _edges(self, edge_index: Tensor | Adjacency, num_nodes: int, edge_attr: Tensor | None) -> Any:
-        """The edges as `_convolve` takes them."""
+        """Return the edges in the form that `_convolve` takes."""
         raise NotImplementedError
 
     def _convolve(self, conv: Any, x: Tensor, edges: Any) -> Tensor:
-        """(N, F or H) or (N, K) int64 to a tensor (N, H) that nobody else holds."""
+        """Map (N, F or H), or (N, K) int64, to a tensor (N, H) that may be overwritten."""
         raise NotImplementedError
 
     def _read_out(self, node_embedding: Tensor, batch: Tensor, batch_size: int) -> Tensor:
         if self.readout != "attention":
             return scatter(node_embedding, batch, batch_size, self.readout)
-        # As the other readouts, in full precision under autocast: bfloat16 cannot count beyond 256.
+        # In full precision under autocast, like the other readouts: bfloat16 cannot count beyond 256.
         with torch.autocast(node_embedding.device.type, enabled=False):
             rows = node_embedding.to(self.attention.gate_nn.weight.dtype)
             return full_precision(self.attention(rows, batch, dim_size=batch_size))
 
     def _check(self, x: Tensor) -> None:
         if x.dim() != 2 or (x.is_floating_point() and x.size(1) != self.in_channels):
-            raise InputError(f"x must be (N, {self.in_channels}), the encoder's in_channels, got {tuple(x.shape)}.")
+            raise InputError(
+                f"x must be (N, {self.in_channels}), the encoder's in_channels, got {tuple(x.shape)}; give the "
+                "features that the encoder was built for."
+            )
         if x.is_floating_point():
             return
-        # As many columns as channels would be a dense input that is not floating-point.
+        # With as many columns as channels it would be a dense input that is not floating-point.
         if x.dtype != torch.int64 or not (x.size(1) == 1 or 1 < x.size(1) < self.in_channels):
             raise InputError(
                 f"x must be (N, {self.in_channels}) floating-point, or (N, K) int64 with the K columns that hold a 1, "
                 f"got {tuple(x.shape)} {x.dtype}; give features as floating-point numbers."
             )
-        if not x.numel() or x.device.type != "cpu" or torch.compiler.is_compiling():  # a look would stall a GPU
+        if not x.numel() or x.device.type != "cpu" or torch.compiler.is_compiling():  # it synchronises GPUs
             return
         low, high = (int(bound) for bound in x.aminmax())
         if low < -1 or high >= self.in_channels or not bool(((x.diff(dim=1) > 0) | (x[:, 1:] < 0)).all()):
             raise InputError(
-                f"x of {x.dtype} must name columns in [0, {self.in_channels - 1}], rising in each row, or -1 for none, "
-                f"got {low} to {high}; give features as floating-point numbers."
+                f"x of {x.dtype} must name columns in [0, {self.in_channels - 1}], ascending in each row, or -1 for "
+                f"none, got {low} to {high}; give features as floating-point numbers."
             )
 
     def _check_edge_attr(self, edge_attr: Tensor | None, edge_index: Tensor | Adjacency) -> None:
@@ -198,8 +227,8 @@ class GraphEncoder(Module):
         if self.edge_channels is None:
             if edge_attr is not None:
                 raise InputError(
-                    f"edge_attr must be None, since the encoder {name} reads no features of edges, got {found}; leave "
-                    "it out, or take gine."
+                    f"edge_attr must be None, since the encoder {name} reads no edge features, got {found}; leave it "
+                    "out, or use gine."
                 )
             return
         num_edges = edge_index.target.numel() if isinstance(edge_index, Adjacency) else edge_index.size(-1)
@@ -211,14 +240,14 @@ class GraphEncoder(Module):
             )
 
     def save_pretrained(self, folder: str | Path, sync: bool = True) -> None:
-        """Write the weights (safetensors, with a sum) and the arguments (JSON) into a folder that exists.
+        """Write the weights (safetensors, with a checksum) and the arguments (JSON) into an existing folder.
 
         Args:
-            folder: where to.
-            sync: whether to wait, for milliseconds, until the disk has them.
+            folder: an existing folder.
+            sync: whether to wait, for milliseconds, until the files are on the disk.
 
         Raises:
-            OSError: the folder is missing, or cannot be written.
+            OSError: the folder is missing or cannot be written.
         """
         folder = Path(folder)
         state = {name: tensor.detach().cpu().contiguous() for name, tensor in self.state_dict().items()}
@@ -228,13 +257,14 @@ class GraphEncoder(Module):
 
     @classmethod
     def from_pretrained(cls: type[T], folder: str | Path) -> T:
-        """The encoder that a run, or `save_pretrained`, left in a folder; in evaluation mode, on the CPU.
+        """Load the encoder that a run, or `save_pretrained`, wrote to a folder; in evaluation mode, on the CPU.
 
-        Nothing is unpickled: the weights are safetensors, the arguments JSON. Weights that carry no sum, as those of
-        earlier versions, are taken as they are.
+        Nothing is unpickled: the weights are safetensors, the arguments JSON. Weights without a checksum, as earlier
+        versions wrote them, are accepted.
 
         Raises:
-            InputError: a file is missing, cut short, changed, or does not fit the other; or the encoder is another.
+            InputError: a file is missing, truncated, changed, or does not fit the other; or the encoder is of another
+                class.
         """
         folder = Path(folder)
         arguments = saved_arguments(folder)
@@ -248,7 +278,7 @@ class GraphEncoder(Module):
             state, _ = read_checksummed(folder / WEIGHTS_FILE, required=False)
             if arguments.get("num_layers", 0) > len(state):
                 raise ValueError(f"{ARGUMENTS_FILE} has more layers than {WEIGHTS_FILE}")
-            with torch.device("meta"):  # so that sizes in a damaged file ask for no memory
+            with torch.device("meta"):  # so that sizes in a damaged file allocate no memory
                 encoder = cls._from_arguments(**arguments)
             wanted = {name: tensor.is_floating_point() for name, tensor in encoder.state_dict().items()}
             encoder.load_state_dict({name: tensor.clone() for name, tensor in state.items()}, assign=True)
@@ -263,10 +293,10 @@ class GraphEncoder(Module):
 
 
 def saved_arguments(folder: Path) -> dict[str, Any]:
-    """What a folder's encoder.json holds; a GIN's of earlier versions does not name the encoder.
+    """Return the content of encoder.json in a folder; earlier versions did not name the encoder, a GIN.
 
     Raises:
-        InputError: it is missing or damaged.
+        InputError: the file is missing or damaged.
     """
     with _one_sentence(folder):
         return {"encoder": "gin"} | dict(**json.loads((folder / ARGUMENTS_FILE).read_text()))
@@ -274,7 +304,7 @@ def saved_arguments(folder: Path) -> dict[str, Any]:
 
 @contextmanager
 def _one_sentence(folder: Path) -> Iterator[None]:
-    """Whatever is wrong with an encoder's files as an `InputError`."""
+    """Raise any error in the files of an encoder as an `InputError`."""
     try:
         yield
     except (OSError, ArithmeticError, AssertionError, LookupError, RuntimeError, TypeError, ValueError) as error:

@@ -1,4 +1,4 @@
-"""The GIN encoder: embeddings of nodes and of whole graphs."""
+"""The GIN encoder: embeddings of nodes and graphs."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from graphcl_hard.nn.functional import look_up, neighbour_sum
 
 
 class GINEncoder(GraphEncoder):
-    r"""Graph isomorphism network with batch norm, whose layers' outputs are all kept.
+    r"""Graph isomorphism network with batch norm, whose layer outputs are concatenated.
 
     .. math::
         x_i^{(l)} &= \mathrm{BN}\Big(\mathrm{ReLU}\Big(\mathrm{MLP}^{(l)}\Big((1 + \epsilon)\, x_i^{(l-1)}
@@ -21,23 +21,32 @@ class GINEncoder(GraphEncoder):
         X^{(l)} &= \mathrm{BN}(\mathrm{ReLU}(\mathrm{MLP}^{(l)}((A + (1 + \epsilon) I) X^{(l-1)})))
 
     with :math:`\epsilon = 0` and an MLP of two linear layers with a ReLU between. The node embedding is
-    :math:`[x^{(1)}, \dots, x^{(L)}]`, the graph embedding its readout over the graph's nodes. Parameters are named as
-    in InfoGraph's and the hard-negatives paper's encoders, whose state dicts load as they are. They are read where they
-    lie: the forward hooks of `convs` and `bns` are not called, and a second derivative is refused.
+    :math:`[x^{(1)}, \dots, x^{(L)}]`, the graph embedding its readout over the nodes of the graph. Parameters are named
+    as in the encoders of InfoGraph and of the hard-negatives paper, whose state dicts can be loaded. The parameters are
+    read directly: forward hooks of `convs` and `bns` are not called. Second derivatives are refused.
 
     Args:
         in_channels: F, width of the node features, at least 1.
         hidden_channels: H, channels of each layer, at least 1.
         num_layers: L, at least 1.
-        readout: "sum", "mean" or "max" over a graph's nodes; or "attention", the mean by the softmax, over the graph's
-            nodes, of a linear layer's score of the node embedding.
+        readout: "sum", "mean" or "max" over the nodes of a graph; or "attention", a weighted mean whose weights are the
+            softmax, over these nodes, of a linear layer's score of the node embedding.
 
     Raises:
-        InputError: an argument outside its range.
+        InputError: an argument is outside its range.
 
     Sources: Xu, Hu, Leskovec, Jegelka, "How Powerful are Graph Neural Networks?", ICLR 2019, eq. 4.1; Sun et al.,
     "InfoGraph", ICLR 2020, eq. 2 and 3; for attention Li, Gu, Dullien, Vinyals, Kohli, "Graph Matching Networks", ICML
-    2019, eq. 3, with one gate a node and no transform.
+    2019, eq. 3, with one gate per node and no transform.
+
+    Examples:
+        >>> import torch
+        >>> from graphcl_hard import GINEncoder
+        >>> encoder = GINEncoder(in_channels=4, hidden_channels=8, num_layers=2)
+        >>> edge_index = torch.tensor([[0, 1, 1, 2, 3, 4], [1, 0, 2, 1, 4, 3]])  # paths of 3 and of 2 nodes
+        >>> graphs, nodes = encoder(torch.rand(5, 4), edge_index, torch.tensor([0, 0, 0, 1, 1]))
+        >>> graphs.shape, nodes.shape
+        (torch.Size([2, 16]), torch.Size([5, 16]))
     """
 
     names = ("gin",)
@@ -58,9 +67,9 @@ class GINEncoder(GraphEncoder):
         return edge_index if isinstance(edge_index, Adjacency) else Adjacency.from_edge_index(edge_index, num_nodes)
 
     def _convolve(self, conv: GINConv, x: Tensor, edges: Adjacency) -> Tensor:
-        """What `conv(x, edge_index)` gives; the sum over neighbours runs over the fewer channels.
+        """Return `conv(x, edge_index)`; the sum over neighbours runs over the smaller number of channels.
 
-        That is before the first linear layer or after it. A one-hot input becomes a look-up in the layer's weight.
+        That is before or after the first linear layer. A one-hot input becomes a look-up in the weight of the layer.
         """
         first, _, second = conv.nn
         own_weight = 1 + conv.eps

@@ -1,4 +1,4 @@
-"""Encoders of other graph convolutions than GIN's, by name."""
+"""Encoders with other graph convolutions than GIN, by name."""
 
 from collections.abc import Callable, Sequence
 from typing import Literal, get_args
@@ -18,17 +18,17 @@ PNA_AGGREGATORS, PNA_SCALERS = ["mean", "min", "max", "std"], ["identity", "ampl
 
 
 class MessagePassingEncoder(GraphEncoder):
-    r"""`GINEncoder` with one of PyG's convolutions in place of GIN's; ReLU, batch norm, readout and call are the same.
+    r"""`GINEncoder` with another convolution of PyG; ReLU, batch norm, readout and call are the same.
 
     .. math::
         x_i^{(l)} = \mathrm{BN}\Big(\mathrm{ReLU}\Big(\mathrm{conv}^{(l)}\big(x_i^{(l-1)},
                     \{(x_j^{(l-1)}, e_{ji}) : j \in \mathcal N(i)\}\big)\Big)\Big)
 
-    "gine" is :math:`\mathrm{MLP}(x_i + \sum_j \mathrm{ReLU}(x_j + W e_{ji}))`, with an MLP as `GINEncoder` has, and the
-    only one that reads the edges' features e. "gcn", "sage" (mean over neighbours), "gat" (one head) and "pna" are the
-    layers of PyG's `GCN`, `GraphSAGE`, `GAT` and `PNA` at their defaults; "pna" has the paper's aggregators (mean, min,
-    max, std) and scalers (identity, amplification, attenuation). Convolutions run in the precision of the weights,
-    under autocast too.
+    "gine" is :math:`\mathrm{MLP}(x_i + \sum_j \mathrm{ReLU}(x_j + W e_{ji}))`, with the MLP of `GINEncoder`. It is the
+    only one that reads the edge features e. "gcn", "sage" (mean over neighbours), "gat" (one head) and "pna" are the
+    layers of PyG's `GCN`, `GraphSAGE`, `GAT` and `PNA` with their default arguments; "pna" has the aggregators (mean,
+    min, max, std) and scalers (identity, amplification, attenuation) of the paper. Convolutions run in the precision of
+    the weights, also under autocast.
 
     Args:
         encoder: "gine", "gcn", "sage", "gat" or "pna".
@@ -36,17 +36,26 @@ class MessagePassingEncoder(GraphEncoder):
         hidden_channels: H, channels of each layer, at least 1.
         num_layers: L, at least 1.
         readout: "sum", "mean", "max" or "attention", as in `GINEncoder`.
-        edge_channels: D, width of the edges' features, at least 1; for "gine" alone.
-        degree_histogram: how many nodes of the training set receive from 0, 1, 2, ... neighbours, as
-            `GraphBatches.degree_histogram` counts them; for "pna" alone, whose scalers it normalises.
+        edge_channels: D, width of the edge features, at least 1; only for "gine".
+        degree_histogram: number of nodes of the training set with 0, 1, 2, ... incoming neighbours, as counted by
+            `GraphBatches.degree_histogram`; only for "pna", whose scalers it normalises.
 
     Raises:
-        InputError: an argument outside its range, missing, or of another encoder.
+        InputError: an argument is outside its range, missing, or belongs to another encoder.
 
     Sources: Hu et al., "Strategies for Pre-training Graph Neural Networks", ICLR 2020 (GINE); Kipf and Welling,
     "Semi-Supervised Classification with Graph Convolutional Networks", ICLR 2017; Hamilton, Ying, Leskovec, "Inductive
     Representation Learning on Large Graphs", NeurIPS 2017; Velickovic et al., "Graph Attention Networks", ICLR 2018;
     Corso et al., "Principal Neighbourhood Aggregation for Graph Nets", NeurIPS 2020.
+
+    Examples:
+        >>> import torch
+        >>> from graphcl_hard import MessagePassingEncoder
+        >>> encoder = MessagePassingEncoder("gine", in_channels=4, hidden_channels=8, num_layers=2, edge_channels=3)
+        >>> edge_index = torch.tensor([[0, 1, 1, 2], [1, 0, 2, 1]])  # a path of 3 nodes
+        >>> graphs, nodes = encoder(torch.rand(3, 4), edge_index, edge_attr=torch.rand(4, 3))
+        >>> graphs.shape, nodes.shape
+        (torch.Size([1, 16]), torch.Size([3, 16]))
     """
 
     names = get_args(Convolution)
@@ -64,12 +73,12 @@ class MessagePassingEncoder(GraphEncoder):
     ) -> None:
         if encoder not in self.names:
             raise InputError(
-                f"encoder must be one of {', '.join(self.names)}, got {short_repr(encoder)}; gin is `GINEncoder`."
+                f"encoder must be one of {', '.join(self.names)}, got {short_repr(encoder)}; for gin use `GINEncoder`."
             )
         if (edge_channels is not None) != (encoder == "gine"):
             raise InputError(
-                f"edge_channels must be the width of the edges' features for gine, and None for the others, got "
-                f"{edge_channels} for {encoder}; mend one of them."
+                f"edge_channels must be the width of the edge features for gine, and None for the others, got "
+                f"{edge_channels} for {encoder}; change one of them."
             )
         degrees = _checked_histogram(encoder, degree_histogram)
 
@@ -103,7 +112,7 @@ class MessagePassingEncoder(GraphEncoder):
     def _convolve(self, conv: Module, x: Tensor, edges: dict[str, Tensor]) -> Tensor:
         if not x.is_floating_point():
             x = one_hot(x, self.in_channels)
-        # PyG sums messages in the precision in which they come, and bfloat16 cannot count beyond 256.
+        # PyG sums messages in their own precision, and bfloat16 cannot count beyond 256.
         with torch.autocast(x.device.type, enabled=False):
             out: Tensor = conv(x.to(self._dtype), **edges)
         return out
@@ -114,7 +123,7 @@ class MessagePassingEncoder(GraphEncoder):
 
 
 def _checked_histogram(encoder: str, histogram: Sequence[int] | Tensor | None) -> Tensor | None:
-    """(largest degree + 1,) int64 on the CPU, or None where the encoder takes none."""
+    """Return the histogram as (largest degree + 1,) int64 on the CPU, or None for an encoder that takes none."""
     if (histogram is not None) != (encoder == "pna"):
         found = "None" if histogram is None else "one"
         raise InputError(
@@ -123,10 +132,10 @@ def _checked_histogram(encoder: str, histogram: Sequence[int] | Tensor | None) -
         )
     if histogram is None:
         return None
-    degrees = torch.as_tensor(histogram, device="cpu")  # also where the encoder is built elsewhere
+    degrees = torch.as_tensor(histogram, device="cpu")  # also if the encoder is built on another device
     if degrees.dim() != 1 or degrees.is_floating_point() or bool((degrees < 0).any()) or not bool(degrees[1:].any()):
         raise InputError(
             "degree_histogram must be (largest degree + 1,) numbers of nodes, at least one of them with a neighbour, "
-            f"got {str(degrees.tolist())[:60]}; sets without edges need another encoder, such as gin."
+            f"got {str(degrees.tolist())[:60]}; data sets without edges need another encoder, such as gin."
         )
     return degrees

@@ -1,4 +1,4 @@
-"""Any saved encoder from its folder, of whichever class."""
+"""Load saved encoders of any class."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,22 +10,31 @@ from graphcl_hard.nn.encoders.message_passing import MessagePassingEncoder
 
 
 def load_encoder(folder: str | Path) -> GraphEncoder:
-    """The encoder that a run, or `save_pretrained`, left in a folder, of whichever class. Nothing is unpickled.
+    """Load the encoder that a run, or `save_pretrained`, wrote to a folder. Nothing is unpickled.
 
     Args:
-        folder: holds encoder.json and encoder.safetensors.
+        folder: folder with encoder.json and encoder.safetensors.
 
     Returns:
         A `GINEncoder` or `MessagePassingEncoder`, in evaluation mode, on the CPU, in its saved precision.
 
     Raises:
-        InputError: a file is missing, cut short, or does not fit the other; or this version knows no such encoder.
+        InputError: a file is missing, truncated, or does not fit the other; or this version knows no such encoder.
+
+    Examples:
+        >>> import tempfile
+        >>> from graphcl_hard import GINEncoder, load_encoder
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     GINEncoder(in_channels=4, hidden_channels=8).save_pretrained(folder)
+        ...     encoder = load_encoder(folder)
+        >>> type(encoder).__name__, encoder.out_channels, encoder.training
+        ('GINEncoder', 24, False)
     """
     return _class_of(saved_arguments(Path(folder))["encoder"]).from_pretrained(folder)
 
 
 def make_encoder(arguments: Mapping[str, Any]) -> GraphEncoder:
-    """A new encoder with the arguments that another one's `arguments` hold."""
+    """Return a new encoder with the `arguments` of another one."""
     return _class_of(arguments["encoder"])._from_arguments(**arguments)
 
 

@@ -205,7 +205,7 @@ def test_eps_counts_as_in_pygs_layer():
     [
         (torch.tensor([[0], [5]]), r"x of torch.int64 must name columns in \[0, 4\].* got 0 to 5"),
         (torch.tensor([[-2], [2]]), "or -1 for none, got -2 to 2; give features as floating-point numbers"),
-        (torch.tensor([[2, 2], [0, 1]]), r"rising in each row, or -1 for none, got 0 to 2"),
+        (torch.tensor([[2, 2], [0, 1]]), r"ascending in each row, or -1 for none, got 0 to 2"),
         (torch.eye(5, dtype=torch.int64), r"x must be \(N, 5\) floating-point, or \(N, K\) int64"),
         (torch.eye(5, dtype=torch.bool), "torch.bool; give features as floating-point numbers"),
         (torch.zeros(2, 0, dtype=torch.int64), r"got \(2, 0\)"),

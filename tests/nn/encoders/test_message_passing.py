@@ -225,10 +225,10 @@ def test_an_encoder_of_another_class_is_refused_and_an_older_folder_holds_a_gin(
 @pytest.mark.parametrize(
     ("arguments", "options", "message"),
     [
-        (("gin", 3), {}, "encoder must be one of gine, gcn, sage, gat, pna, got 'gin'; gin is `GINEncoder`"),
+        (("gin", 3), {}, "encoder must be one of gine, gcn, sage, gat, pna, got 'gin'; for gin use `GINEncoder`"),
         (("gcn", 0), {}, "in_channels must be at least 1, got 0"),
         (("gcn", 3, 4, 1, "median"), {}, "readout must be one of sum, mean, max, attention, got 'median'"),
-        (("gine", 3), {}, "edge_channels must be the width of the edges' features for gine.* got None for gine"),
+        (("gine", 3), {}, "edge_channels must be the width of the edge features for gine.* got None for gine"),
         (("gine", 3), {"edge_channels": 0}, "edge_channels must be at least 1, got 0"),
         (("gat", 3), {"edge_channels": 2}, "None for the others, got 2 for gat"),
         (("pna", 3), {}, "degree_histogram must be the training set's for pna.* got None for pna"),
@@ -236,7 +236,7 @@ def test_an_encoder_of_another_class_is_refused_and_an_older_folder_holds_a_gin(
         (
             ("pna", 3),
             {"degree_histogram": [7]},
-            r"at least one of them with a neighbour, got \[7\]; sets without edges",
+            r"at least one of them with a neighbour, got \[7\]; data sets without edges",
         ),
         (("pna", 3), {"degree_histogram": [7, -1]}, r"got \[7, -1\]"),
         (("pna", 3), {"degree_histogram": [7.0, 1.0]}, r"got \[7.0, 1.0\]"),
@@ -253,9 +253,9 @@ def test_arguments_outside_their_range_are_refused(arguments, options, message):
         (
             "gin",
             torch.zeros(2, 3),
-            r"None, since the encoder gin reads no features of edges, got \(2, 3\); leave it out",
+            r"None, since the encoder gin reads no edge features, got \(2, 3\); leave it out",
         ),
-        ("gcn", torch.zeros(2, 3), "the encoder gcn reads no features of edges"),
+        ("gcn", torch.zeros(2, 3), "the encoder gcn reads no edge features"),
         ("gine", None, r"edge_attr must be \(2, 3\) floating-point, a row for each edge, .* gine reads, got None"),
         ("gine", torch.zeros(1, 3), r"got \(1, 3\) torch.float32; give the features of the edges"),
         ("gine", torch.zeros(2, 4), r"got \(2, 4\)"),
@@ -338,7 +338,7 @@ def test_pna_counts_the_degrees_of_the_set(bonds):
     assert batches.degree_histogram().tolist() == torch.bincount(received).tolist()
     assert model.encoder.arguments["degree_histogram"] == torch.bincount(received).tolist()
     graphs = graph_data([nx.empty_graph(2)] * 3, [0, 1, 0])
-    with pytest.raises(InputError, match="sets without edges need another encoder"):
+    with pytest.raises(InputError, match="data sets without edges need another encoder"):
         prepared(graphs, dataclasses.replace(SMALL, encoder="pna"))
 
 
