@@ -121,7 +121,7 @@ def _sweep(arguments: Arguments, console: Console) -> int:
         time = f"; {estimate(todo, records).text(jobs)}, {jobs} in parallel" if todo else ""
         console.print(f"{len(todo)} of {len(cells)} cells to do{time}", soft_wrap=True)
         return 0
-    with _alone(runs):
+    with _locked(runs):
         for partial in records_folder.rglob(f"{PARTIAL}*"):  # of a writer that was killed
             partial.unlink()
         records = read_outcomes(records_folder, cells)
@@ -174,7 +174,7 @@ def _report(records: Path, out: Path, runs: Path, documents: bool, console: Cons
 
 
 @contextmanager
-def _alone(runs: Path) -> Iterator[None]:
+def _locked(runs: Path) -> Iterator[None]:
     """Hold the lock of the run folders, which the system releases even if this process is killed."""
     try:
         runs.mkdir(parents=True, exist_ok=True)
