@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from helpers.graphs import random_graphs, with_attributes
 from joblib import Parallel, delayed
 from sklearn.base import clone
 from sklearn.compose import ColumnTransformer
@@ -40,11 +41,9 @@ def mutag():
 def graphs():
     """A set that has what sets have: labels, a graph without edges, one of a single node."""
     generator = np.random.default_rng(0)
-    found = [nx.gnp_random_graph(int(n), 0.4, seed=int(n) + i) for i, n in enumerate(generator.integers(4, 12, 30))]
-    found += [nx.empty_graph(3), nx.empty_graph(1)]
-    for graph in found:
-        nx.set_node_attributes(graph, {node: "CNO"[node % 3] for node in graph}, "element")
-    return found
+    sizes = generator.integers(4, 12, 30).tolist()
+    found = random_graphs(sizes, 0.4, seeds=[size + i for i, size in enumerate(sizes)])
+    return with_attributes([*found, nx.empty_graph(3), nx.empty_graph(1)], {"element": lambda _, node: "CNO"[node % 3]})
 
 
 def estimator(**settings):

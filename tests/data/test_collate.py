@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import scipy.sparse
 import torch
+from helpers.graphs import with_attributes
 from torch_geometric.data import Batch, Data
 from torch_geometric.utils import from_networkx
 
@@ -18,10 +19,8 @@ from graphcl_hard.exceptions import InputError
 
 def some_graphs():
     graphs = [nx.cycle_graph(4), nx.star_graph(3), nx.empty_graph(2), nx.empty_graph(0), nx.path_graph(1)]
-    for number, graph in enumerate(graphs):
-        for node in graph:
-            graph.nodes[node].update(label="abc"[(node + number) % 3], weight=node + 0.5, place=[number, -node])
-    return graphs
+    label, place = lambda i, node: "abc"[(node + i) % 3], lambda i, node: [i, -node]
+    return with_attributes(graphs, {"label": label, "weight": lambda _, node: node + 0.5, "place": place})
 
 
 def assert_same(one, other):

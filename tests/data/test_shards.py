@@ -11,6 +11,7 @@ import pytest
 import torch
 from filelock import FileLock
 from helpers.fuzz import CHANCE, campaign, damaged, outcome
+from helpers.graphs import random_graphs, with_attributes
 from hypothesis import strategies as st
 from torch_geometric.data import Data
 
@@ -27,13 +28,11 @@ COLUMNS = ("node_label", "node_attr", "edge_label", "edge_attr")
 
 def named_graphs(count=40):
     """Return graphs with labels that appear late and out of order, some without nodes and some without edges."""
-    graphs = [nx.gnp_random_graph(i % 7, 0.5, seed=i, directed=i % 3 == 0) for i in range(count)]
-    for i, graph in enumerate(graphs):
-        nx.set_node_attributes(graph, {v: "zyxwvu"[(i // 9 + v) % 6] for v in graph}, "kind")
-        nx.set_node_attributes(graph, {v: [float(v), i / 3] for v in graph}, "size")
-        nx.set_edge_attributes(graph, dict.fromkeys(graph.edges, i * 7 % 5 - 2), "bond")
-        nx.set_edge_attributes(graph, {e: float(i) for e in graph.edges}, "length")
-    return graphs
+    return with_attributes(
+        random_graphs([i % 7 for i in range(count)], directed=range(0, count, 3)),
+        {"kind": lambda i, node: "zyxwvu"[(i // 9 + node) % 6], "size": lambda i, node: [float(node), i / 3]},
+        {"bond": lambda i, _: i * 7 % 5 - 2, "length": lambda i, _: float(i)},
+    )
 
 
 def same(first, second):

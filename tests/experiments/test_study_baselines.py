@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 from grakel.kernels import WeisfeilerLehman
-from helpers.graphs import graph_data
+from helpers.graphs import graph_data, random_graphs, with_attributes
 from joblib.externals.loky import get_reusable_executor
 from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression
@@ -33,13 +33,11 @@ from graphcl_hard.runs.config_file import to_flags
 SMALL = {"folds": 3, "repeats": 2}
 
 
-def random_graphs(count=14, seed=0, **options):
+def sparse_graphs(count=14, seed=0, **options):
     """Sparse random graphs with three node labels, some with isolated nodes, one with a single node."""
     random = np.random.default_rng(seed)
-    graphs = [nx.gnp_random_graph(int(random.integers(3, 9)), 0.35, seed=number) for number in range(count - 1)]
-    graphs.append(nx.empty_graph(1))
-    for graph in graphs:
-        nx.set_node_attributes(graph, {node: int(random.integers(3)) for node in graph}, "label")
+    graphs = [*random_graphs([int(random.integers(3, 9)) for _ in range(count - 1)], 0.35), nx.empty_graph(1)]
+    with_attributes(graphs, {"label": lambda *_: int(random.integers(3))})
     return graph_data(graphs, [number % 2 for number in range(count)], **options)
 
 
@@ -68,30 +66,30 @@ def assert_equals_naive(graphs, labels):
 
 
 def test_kernel_equals_a_naive_one_with_node_labels():
-    graphs = random_graphs()
+    graphs = sparse_graphs()
     assert_equals_naive(graphs, graphs.node_label[:, 0].tolist())
 
 
 def test_kernel_takes_degrees_where_there_are_no_labels():
-    graphs = random_graphs(node_labels=False)
+    graphs = sparse_graphs(node_labels=False)
     assert_equals_naive(graphs, torch.bincount(graphs.edge_index[0], minlength=graphs.num_nodes).tolist())
 
 
 def test_kernel_takes_several_label_columns_as_one_label():
-    graphs = random_graphs()
+    graphs = sparse_graphs()
     other = torch.arange(graphs.num_nodes)[:, None] % 2
     both = dataclasses.replace(graphs, node_label=torch.cat([graphs.node_label, other], dim=1))
     assert_equals_naive(both, [tuple(pair) for pair in both.node_label.tolist()])
 
 
 def test_kernel_equals_grakels_own_normalised_one():
-    graphs = random_graphs()
+    graphs = sparse_graphs()
     plain = WeisfeilerLehman(n_iter=2, normalize=True).fit_transform(kernels._grakel_graphs(graphs))
     np.testing.assert_array_equal(kernels.wl_kernels(graphs, 2)[2], plain)
 
 
 def test_an_entry_depends_on_its_two_graphs_alone():
-    graphs = random_graphs()
+    graphs = sparse_graphs()
     end, last = int(graphs.node_ptr[8]), int(graphs.edge_ptr[8])
     part = dataclasses.replace(
         graphs,
@@ -105,7 +103,7 @@ def test_an_entry_depends_on_its_two_graphs_alone():
 
 
 def test_a_graph_without_nodes_is_unlike_all_others():
-    graphs = random_graphs()
+    graphs = sparse_graphs()
     more = dataclasses.replace(
         graphs,
         node_ptr=torch.cat([graphs.node_ptr[:1], graphs.node_ptr]),

@@ -1,9 +1,28 @@
 """Small sets of graphs."""
 
+import networkx as nx
 import numpy as np
 import torch
 
 from graphcl_hard.data.graph_data import GraphData
+
+
+def random_graphs(sizes, probability=0.5, seeds=None, directed=()):
+    """Return random networkx graphs; `directed` holds the numbers of the directed ones."""
+    return [
+        nx.gnp_random_graph(size, probability, seed=seed, directed=number in directed)
+        for number, (size, seed) in enumerate(zip(sizes, seeds or range(len(sizes)), strict=True))
+    ]
+
+
+def with_attributes(graphs, nodes=None, edges=None):
+    """Set attributes, name -> function of the graph's number and the node, or edge; return the graphs."""
+    for number, graph in enumerate(graphs):
+        for name, value in (nodes or {}).items():
+            nx.set_node_attributes(graph, {node: value(number, node) for node in graph}, name)
+        for name, value in (edges or {}).items():
+            nx.set_edge_attributes(graph, {edge: value(number, edge) for edge in graph.edges}, name)
+    return graphs
 
 
 def graph_data(graphs, labels, name="TOY", node_labels=True):

@@ -9,10 +9,10 @@ import tempfile
 import threading
 import weakref
 
-import networkx as nx
 import numpy as np
 import pytest
 import torch
+from helpers.graphs import random_graphs, with_attributes
 from torch.utils.data import Dataset, Subset
 from torch_geometric.data import Data, OnDiskDataset
 
@@ -44,11 +44,11 @@ def small_windows(monkeypatch):
 
 def graphs_with_numbers(count):
     """Return graphs whose node labels are the index of the graph, which identifies the graphs of a batch."""
-    graphs = [nx.gnp_random_graph(2 + i % 5, 0.5, seed=i) for i in range(count)]
-    for i, graph in enumerate(graphs):
-        nx.set_node_attributes(graph, i, "number")
-        nx.set_edge_attributes(graph, {edge: (i + sum(edge)) % 3 for edge in graph.edges}, "bond")
-    return graphs
+    return with_attributes(
+        random_graphs([2 + i % 5 for i in range(count)]),
+        {"number": lambda i, _: i},
+        {"bond": lambda i, edge: (i + sum(edge)) % 3},
+    )
 
 
 NAMES = {"node_label": "number", "edge_label": "bond"}

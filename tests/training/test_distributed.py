@@ -17,7 +17,7 @@ import psutil
 import pytest
 import torch
 import torch.multiprocessing
-from helpers.graphs import graph_data
+from helpers.graphs import graph_data, random_graphs, with_attributes
 
 from graphcl_hard.config import Config
 from graphcl_hard.data.graph_data import GraphData
@@ -100,11 +100,9 @@ CLOSE = {
 
 def a_set():
     """Return 24 graphs of different sizes, some without edges, one with a single node."""
-    graphs = [nx.gnp_random_graph(2 + (5 * i) % 13, 0.3, seed=i) for i in range(24)]
+    graphs = random_graphs([2 + (5 * i) % 13 for i in range(24)], 0.3)
     graphs[6] = nx.empty_graph(1)
-    for i, graph in enumerate(graphs):
-        nx.set_node_attributes(graph, {node: (node * (i % 5) + i) % 4 for node in graph}, "label")
-    data = graph_data(graphs, [0, 1] * 12)
+    data = graph_data(with_attributes(graphs, {"label": lambda i, node: (node * (i % 5) + i) % 4}), [0, 1] * 12)
     source, target = data.edge_index
     return dataclasses.replace(data, edge_label=((source * target + source + target) % 3).unsqueeze(1))
 

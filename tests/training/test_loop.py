@@ -6,7 +6,7 @@ import networkx as nx
 import numpy as np
 import pytest
 import torch
-from helpers.graphs import graph_data
+from helpers.graphs import graph_data, with_attributes
 
 from graphcl_hard.config import Config
 from graphcl_hard.exceptions import InputError
@@ -85,8 +85,7 @@ def test_the_loss_falls(toy, change, share):
 def test_graphcls_loss_falls():
     """The graphs differ here; those of the other tests differ only in size."""
     graphs = [nx.gnp_random_graph(8 + i, 0.1 + 0.02 * (i % 7), seed=i) for i in range(24)]
-    for i, graph in enumerate(graphs):
-        nx.set_node_attributes(graph, {node: (node * (i % 5) + i) % 4 for node in graph}, "label")
+    with_attributes(graphs, {"label": lambda i, node: (node * (i % 5) + i) % 4})
     config = dataclasses.replace(SMALL, method="graphcl", beta=1.0, epochs=25, lr=0.01)
     epochs, _, _ = trained(graph_data(graphs, [0, 1] * 12), config)
     assert epochs[-1].loss < 0.8 * epochs[0].loss
