@@ -220,7 +220,7 @@ def test_a_tu_set(tmp_path):
         (["m.csv", "--label", "act"], "has no column 'act'"),
         (["m.csv", "--label", "pIC50"], r"Row 2 of m.csv \(from 1\) has the pIC50 '0.14.*', must be a class"),
         (["m.txt"], "m.txt must end in .csv, .csv.gz, .parquet"),
-        (["set"], "set is a folder of shards already"),
+        (["set"], "set is already a folder of shards"),
         (["MUTAG", "--label", "0"], "--label must be left out for a TU data set"),
         (["MUTAG", "--out", "m.csv"], "The folder m.csv is a file, must be new or empty"),
         (["MUTAG", "--out", "."], r"The folder \. contains"),
