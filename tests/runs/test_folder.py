@@ -130,7 +130,7 @@ def test_a_run_with_anything_of_the_users_in_it_is_never_replaced(tmp_path, extr
         folder.write_text(file_names.RESULT, "old")
     (tmp_path / extra).parent.mkdir(exist_ok=True)
     (tmp_path / extra).write_text("mine")
-    with pytest.raises(InputError, match=f"something other than a run .{extra.split('/', maxsplit=1)[0]}"):
+    with pytest.raises(InputError, match=f"something other than a run in it .{extra.split('/', maxsplit=1)[0]}"):
         RunFolder(tmp_path, overwrite=True)
     assert (tmp_path / extra).read_text() == "mine"
     assert (tmp_path / file_names.RESULT).read_text() == "old"
