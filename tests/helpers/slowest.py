@@ -1,13 +1,13 @@
 """The slowest tests of a recorded run, with a reason for each.
 
-After `make test-all RECORDS=experiments/results/tests`, `python tests/helpers/slowest.py` writes slowest.md beside the
+After `make test-all RECORDS=benchmarks/results/tests`, `python tests/helpers/slowest.py` writes slowest.md beside the
 records. A test among the slowest that has no reason below is refused: make it faster, or say why it is needed.
 """
 
 import json
 from pathlib import Path
 
-RECORDS = Path(__file__).resolve().parents[2] / "experiments" / "results" / "tests"
+RECORDS = Path(__file__).resolve().parents[2] / "benchmarks" / "results" / "tests"
 TABLE = RECORDS / "slowest.md"
 COUNT = 30
 KILLED = "kills a run and compares the resumed one with a whole one, so it trains three times in new processes"
