@@ -99,6 +99,7 @@ def test_bad_input_is_one_sentence_and_2(caller, command):
     assert found.stderr.count("\n") == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("caller", "number", "sentence"),
     [
@@ -119,6 +120,7 @@ def test_a_signal_while_training_leaves_a_readable_folder(caller, tmp_path, numb
     assert json.loads((out / "result.json").read_text())["status"] == "interrupted"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("caller", ["graphcl-hard"], indirect=True)
 def test_a_reader_that_goes_away_does_not_end_the_run(caller, tmp_path):
     process = start([*caller, "run", *SMALL, "--epochs", "1", "--out", str(tmp_path / "run")])
