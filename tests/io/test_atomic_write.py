@@ -2,6 +2,7 @@
 
 import errno
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -22,7 +23,7 @@ EACH_EPOCH = (*ENCODER, METRICS)  # written anew each epoch, without waiting for
 @pytest.fixture
 def calls(monkeypatch):
     """Record operations in order: ("sync", inode) and ("rename", inode, old path, new path)."""
-    done, fsync, replace = [], os.fsync, os.replace
+    done, fsync, replace = [], os.fsync, Path.replace
 
     def syncing(handle):
         fsync(handle)
@@ -30,10 +31,10 @@ def calls(monkeypatch):
 
     def replacing(old, new):
         done.append(("rename", os.stat(old).st_ino, str(old), str(new)))
-        replace(old, new)
+        return replace(old, new)
 
     monkeypatch.setattr(os, "fsync", syncing)
-    monkeypatch.setattr(os, "replace", replacing)
+    monkeypatch.setattr(Path, "replace", replacing)  # Python 3.10 calls no os.replace that is set here
     return done
 
 
