@@ -237,7 +237,7 @@ def test_shares_are_runs_of_nearly_one_size(size, num_graphs):
         ("cuda", (4, 4), "got 4 processes and 2 devices"),
         ("auto", (4, 4), "got 4 processes and 2 devices"),
         ("mps", (2, 2), "got 2 processes and 0 devices"),
-        ("cpu", (2, 3), "got 3 in all and 2 on one"),
+        ("cpu", (2, 3), "got 3 in total and 2 on one"),
     ],
 )
 def test_what_cannot_be_joined_is_refused(monkeypatch, accelerator, sizes, message):
