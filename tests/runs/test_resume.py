@@ -208,7 +208,7 @@ def test_what_no_run_left_is_refused_in_a_sentence(tmp_path, capsys):
     assert "has something other than a run in it (result.json)" in capsys.readouterr().err
     (out / "result.json").unlink()
     assert main(words) == 0
-    for text, sentence in (("", "result.json cannot be read"), ("[1]", "result.json must hold an object, got [1]")):
+    for text, sentence in (("", "result.json cannot be read"), ("[1]", "result.json must contain an object, got [1]")):
         (out / "result.json").write_text(text)
         assert main(words) == 2
         assert sentence in capsys.readouterr().err
