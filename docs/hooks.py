@@ -1,4 +1,4 @@
-"""What the site takes from outside of docs/, mathematics as MathML, what stays on one line; the hooks of mkdocs.yml."""
+"""Hooks of mkdocs.yml: content from outside of docs/, mathematics as MathML, and line breaks."""
 
 import html
 import os
@@ -63,7 +63,7 @@ def on_page_content(content: str, **_: Any) -> str:
 
 
 def on_post_template(output_content: str, *, template_name: str, **_: Any) -> str:
-    """A page that is not there names the ways on; a theme's page has a heading alone."""
+    """A page that is not there names the ways on; a theme's page has only a heading."""
     if template_name != "404.html":
         return output_content
     ways = '<p>There is no such page. The <a href="/index.html">home page</a> says where to go.</p>'

@@ -4,7 +4,7 @@ import dataclasses
 import difflib
 import enum
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from numbers import Integral, Real
 from pathlib import Path
@@ -411,15 +411,17 @@ def flag(name: str) -> str:
     return "--" + name.replace("_", "-")
 
 
-def with_flags(text: str) -> str:
+def with_flags(text: str, more: Iterable[str] = ()) -> str:
     """Return an error message with flags in place of the settings that it names in backticks.
+
+    A command passes the names of `more` flags that it has.
 
     `beta` becomes --beta, `mode=released` --mode released, `resume=True` --resume and `evaluate=False` --no-evaluate.
     """
 
     def spelled(match: re.Match[str]) -> str:
         name, value = match[1], match[2]
-        if name not in RULES:
+        if name not in {*RULES, *more}:
             return match[0]
         if value == "False":
             return flag("no_" + name)

@@ -16,6 +16,7 @@ if __name__ == "__main__":
 
     end_at_once()
 
+import dataclasses
 import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -69,7 +70,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     def action() -> None:
         _convert(one_sentence("", lambda: tyro.cli(Arguments, args=words, prog=as_called(PROG), description=__doc__)))
 
-    return exit_status(action)
+    return exit_status(action, [field.name for field in dataclasses.fields(Arguments)])
 
 
 def _convert(arguments: Arguments) -> None:

@@ -14,6 +14,7 @@ if __name__ == "__main__":
 
     end_at_once()
 
+import dataclasses
 import sys
 import warnings
 from collections.abc import Sequence
@@ -76,7 +77,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     def action() -> None:
         _embed(one_sentence("", lambda: tyro.cli(Arguments, args=words, prog=as_called(PROG), description=__doc__)))
 
-    return exit_status(action)
+    return exit_status(action, [field.name for field in dataclasses.fields(Arguments)])
 
 
 def read_features(folder: Path) -> "FeatureMap":

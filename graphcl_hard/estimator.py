@@ -97,13 +97,18 @@ def _signature(estimator: type) -> inspect.Signature:
 
     Where the constructor takes **settings, the parameters of the constructor above it stand in their place.
     """
-    constructors = [vars(one)["__init__"] for one in estimator.__mro__ if "__init__" in vars(one)]
-    own = inspect.signature(constructors[0]).parameters.values()
-    named = {parameter.name: parameter for parameter in own if parameter.kind is not parameter.VAR_KEYWORD}
-    if len(named) < len(own):
-        keyword = inspect.Parameter.KEYWORD_ONLY  # what comes from above goes through **settings, by name
-        for parameter in inspect.signature(constructors[1]).parameters.values():
-            named.setdefault(parameter.name, parameter.replace(kind=keyword))
+    named: dict[str, inspect.Parameter] = {}
+    for one in estimator.__mro__:
+        if "__init__" not in vars(one):
+            continue
+        own = inspect.signature(vars(one)["__init__"]).parameters.values()
+        explicit = [parameter for parameter in own if parameter.kind is not parameter.VAR_KEYWORD]
+        for parameter in explicit:
+            # What belongs to a constructor above goes through **settings, by name.
+            kind = parameter.kind if one is estimator else parameter.KEYWORD_ONLY
+            named.setdefault(parameter.name, parameter.replace(kind=kind))
+        if len(explicit) == len(own):
+            break
     return inspect.Signature(list(named.values()))
 
 

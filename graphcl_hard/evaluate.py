@@ -84,7 +84,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     def action() -> None:
         _evaluate(one_sentence("", lambda: tyro.cli(Arguments, args=words, prog=as_called(PROG), description=__doc__)))
 
-    return exit_status(action)
+    return exit_status(action, [field.name for field in dataclasses.fields(Arguments)])
 
 
 def _evaluate(arguments: Arguments) -> None:

@@ -6,6 +6,7 @@ import logging
 import pickle
 import resource
 import warnings
+from typing import get_type_hints
 
 import networkx as nx
 import numpy as np
@@ -60,6 +61,8 @@ def test_parameters_are_a_runs_settings_and_its_own():
     settings = {name: getattr(Config(), name) for name in names_in(Scope.ESTIMATOR)}
     assert set(params) == set(settings) | set(OWN)
     assert {name: params[name] for name in settings} == settings
+    types = get_type_hints(HardInfoGraph.__init__)
+    assert {name: types[name] for name in settings} == {name: get_type_hints(Config)[name] for name in settings}
 
 
 def test_an_int_gives_what_a_run_gives(mutag, tmp_path):
@@ -474,8 +477,8 @@ def test_a_failed_fit_leaves_the_fitted_state(graphs, fitted, changes):
     [
         ({}, 10, "A batch has 10 graphs, so 9 negatives"),
         ({"method": "graphcl"}, 10, "A batch has 10 graphs, so 18 negatives"),
-        ({"beta": 1e6}, 32, "of 31 negatives effective; lower beta"),
-        ({"beta": 1e-5}, 32, "are all alike; a larger beta"),
+        ({"beta": 1e6}, 32, "of 31 negatives effective; lower `beta`"),
+        ({"beta": 1e-5}, 32, "are all alike; a larger `beta`"),
     ],
 )
 @pytest.mark.parametrize("how", ["fit", "fit_transform", "partial_fit", "pipeline", "search"])
@@ -622,6 +625,24 @@ def test_a_parameter_that_json_lacks_is_refused_by_save(graphs, tmp_path):
     with pytest.raises(InputError, match="charge must consist of strings, numbers and lists to be saved, got <object"):
         model.save(tmp_path / "saved")
     assert not list(tmp_path.iterdir())
+
+
+class Mixin:
+    def __init__(self, **rest):
+        super().__init__(**rest)
+
+
+class Mixed(Mixin, HardInfoGraph):
+    def __init__(self, *, extra=1, **settings):
+        super().__init__(**settings)
+        self.extra = extra
+
+
+def test_a_subclass_behind_a_mixin_has_all_parameters():
+    model = Mixed(extra=2, beta=3.0)
+    assert set(model.get_params()) == {"extra", *HardInfoGraph().get_params()}
+    assert clone(model).get_params() == model.get_params()
+    assert (model.extra, model.beta, model.tau_plus) == (2, 3.0, 0.1)
 
 
 def test_a_subclass_in_a_grid_search(graphs):

@@ -105,7 +105,10 @@ def test_quiet_prints_the_file_alone(toy, tmp_path, capsys):
         (["toy.npz", "--only", "vector"], "did you mean 'vectors'?"),
         (["toy.npz", "--only", "noise", "noise"], "--only must name each array or column once"),
         (["toy.npz", "--only", "y"], "has no array 'y' of vectors"),
-        (["toy.npz", "--folds", "21"], "folds must lie in [2, 20], got 21: class 0 has 20 graphs and every fold needs"),
+        (
+            ["toy.npz", "--folds", "21"],
+            "--folds must lie in [2, 20], got 21: class 0 has 20 graphs and every fold needs",
+        ),
         (["toy.npz", "--folds", "1"], "--folds must lie in [2, 1000], got 1; 10 is usual."),
         (["toy.npz", "--repeats", "0"], "--repeats must lie in [1, 1000], got 0"),
         (["toy.npz", "--seed", "-1"], "--seed must lie in [0, 4.29497e+09], got -1"),

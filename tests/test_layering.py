@@ -1,6 +1,7 @@
 """The packages import in one order, and the public names are there."""
 
 import ast
+import graphlib
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,17 @@ def test_imports_run_downwards(path):
     own = path.with_suffix("").parts
     upwards = [".".join(found) for found in imports(path) if found[0] != own[0] and place(found) >= place(own)]
     assert not upwards
+
+
+def test_no_modules_import_each_other():
+    """Imports inside functions, and those of types only, count too."""
+    names = {".".join(path.with_suffix("").parts) for path in MODULES if path.name != "__init__.py"}
+    graph = {}
+    for path in MODULES:
+        own = ".".join(path.with_suffix("").parts)
+        found = {".".join(name[:length]) for name in imports(path) for length in range(1, len(name) + 1)}
+        graph[own] = found & names - {own}
+    tuple(graphlib.TopologicalSorter(graph).static_order())  # raises CycleError
 
 
 def test_the_top_level_stays_small():

@@ -655,8 +655,8 @@ def test_node_attributes_are_used_on_request(tmp_path):
     ("words", "sentence"),
     [
         (["--batch-size", "8"], "A batch has 8 graphs, so 7 negatives; 128 graphs are usual."),
-        (["--beta", "1e6", "--batch-size", "16"], "of 15 negatives effective; lower beta."),
-        (["--beta", "1e-6"], "The weights of the negatives are all alike; a larger beta would distinguish them."),
+        (["--beta", "1e6", "--batch-size", "16"], "of 15 negatives effective; lower --beta."),
+        (["--beta", "1e-6"], "The weights of the negatives are all alike; a larger --beta would distinguish them."),
     ],
 )
 def test_a_pointless_training_is_a_warning_of_one_line_and_no_error(tmp_path, capsys, words, sentence):

@@ -54,7 +54,7 @@ class ClassLabels:
         if not text or (is_number and not is_whole) or self._are_names == is_whole:
             raise InputError(
                 f"{where} has the {self._column} {short_repr(value)}, must be a class: an integer in every "
-                "row, or a name in every row; leave --label out to convert without classes."
+                "row, or a name in every row; leave `label` out to convert without classes."
             )
         return self._names.setdefault(text, len(self._names)) if self._are_names else int(text.partition(".")[0])
 
@@ -111,7 +111,7 @@ def smiles_chunks(
             if graph is None:
                 where = f"Row {number} of {path} (from 1) holds {short_repr(text)}, {why}"
                 if on_invalid is None:
-                    raise InputError(f"{where}; correct it, or skip such rows with --skip-invalid.")
+                    raise InputError(f"{where}; correct it, or skip such rows with `skip_invalid=True`.")
                 on_invalid(f"{where}; it is skipped.")
                 continue
             graphs.append(graph)
@@ -159,7 +159,7 @@ def _parquet(path: Path, columns: list[str]) -> Iterator[tuple[Any, ...]]:
 
 def _check(path: Path, columns: list[str], found: list[str]) -> None:
     for column in columns:
-        flag = "--smiles" if column == columns[0] else "--label"
+        flag = "`smiles`" if column == columns[0] else "`label`"
         if found.count(column) > 1:
             raise InputError(f"{path} has {found.count(column)} columns {column!r}; rename all but one.")
         if column not in found:

@@ -76,7 +76,7 @@ def ogb_chunks(raw: Path, label: str | None = None) -> Iterator[GraphData]:
             found = labels.read(len(nodes), exactly=True)
             if not str(label).isdecimal() or int(str(label)) >= found.shape[1]:
                 raise InputError(
-                    f"--label must be the number of a column of {raw / LABELS}.csv.gz, 0 to {found.shape[1] - 1}, got "
+                    f"`label` must be the number of a column of {raw / LABELS}.csv.gz, 0 to {found.shape[1] - 1}, got "
                     f"{label!r}; give one of them."
                 )
             column = found[:, int(str(label))]

@@ -37,7 +37,7 @@ def check_folds(labels: npt.ArrayLike, folds: int) -> Ints:
     fewest = 2 if count > 3 else 3  # with 2 folds, 3 graphs could leave only 1 for training, but the inner folds need 2
     if not fewest <= folds <= count:
         raise InputError(
-            f"folds must lie in [{fewest}, {count}], got {folds}: {who} has {count} graphs and every fold needs one; "
+            f"`folds` must lie in [{fewest}, {count}], got {folds}: {who} has {count} graphs and every fold needs one; "
             "change folds or leave that class out."
         )
     return y.astype(np.int64)
@@ -68,11 +68,13 @@ def check_embeddings(name: str, value: npt.ArrayLike, graphs: int) -> Floats:
 def check_settings(repeats: int, seed: int, n_jobs: int) -> None:
     """Raise `InputError` if a setting of `cross_validate` is out of range."""
     if repeats < 1:
-        raise InputError(f"repeats must be at least 1, got {repeats}; 5 or 10 are usual.")
+        raise InputError(f"`repeats` must be at least 1, got {repeats}; 5 or 10 are usual.")
     if not 0 <= seed < 2**32:
-        raise InputError(f"seed must lie in [0, 2**32 - 1], got {seed}; use a small whole number.")
+        raise InputError(f"`seed` must lie in [0, 2**32 - 1], got {seed}; use a small whole number.")
     if n_jobs == 0:
-        raise InputError("n_jobs must be at least 1, or negative to count back from all cores, got 0; use -1 for all.")
+        raise InputError(
+            "`n_jobs` must be at least 1, or negative to count back from all cores, got 0; use -1 for all."
+        )
 
 
 def rescale(embedding: npt.NDArray[Any], scale: Scale) -> npt.NDArray[Any]:
@@ -83,6 +85,6 @@ def rescale(embedding: npt.NDArray[Any], scale: Scale) -> npt.NDArray[Any]:
     """
     if scale not in get_args(Scale):
         raise InputError(
-            f"scale must be one of {', '.join(get_args(Scale))}, got {short_repr(scale)}; linear keeps them unchanged."
+            f"`scale` must be one of {', '.join(get_args(Scale))}, got {short_repr(scale)}; linear changes nothing."
         )
     return embedding if scale == "linear" else np.sign(embedding) * np.log1p(np.abs(embedding))

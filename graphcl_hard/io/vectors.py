@@ -151,7 +151,7 @@ def _label_name(path: Path, named: Mapping[str, Array]) -> str:
     candidates = [name for name, array in named.items() if array.ndim == 1]
     if len(candidates) != 1:
         raise InputError(
-            f"{path} has no labels {LABELS!r}; name them, or a file of them, with --labels: {_nearest(LABELS, named)}"
+            f"{path} has no labels {LABELS!r}; name them, or a file of them, with `labels`: {_nearest(LABELS, named)}"
         )
     return candidates[0]
 
@@ -181,7 +181,7 @@ def _numbers(path: Path, name: str, column: Array) -> npt.NDArray[np.float64]:
         row = next((row for row, value in enumerate(column.tolist()) if not _is_number(value)), 0)
         raise InputError(
             f"{path} has {str(column[row])[:40]!r} at row {row} (counted from 0) of the column {name!r}, which is not "
-            "a number; correct it, or select the numeric columns with --only."
+            "a number; correct it, or select the numeric columns with `only`."
         ) from None
 
 

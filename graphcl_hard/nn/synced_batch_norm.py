@@ -52,9 +52,9 @@ class _SyncedBatchNorm(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, norm: BatchNorm1d) -> Tensor:
         rows = full_precision(x)
-        mean, deviation, count = merge(collect(moments(rows)))
-        inverse_std = (deviation / count + norm.eps).rsqrt()
-        move_statistics(norm, mean, deviation / (count - 1))
+        mean, squares, count = merge(collect(moments(rows)))
+        inverse_std = (squares / count + norm.eps).rsqrt()
+        move_statistics(norm, mean, squares / (count - 1))
         normalised = (rows - mean) * inverse_std
         ctx.save_for_backward(normalised, weight, inverse_std, count)
         ctx.dtype = x.dtype
@@ -83,11 +83,11 @@ def moments(rows: Tensor) -> Tensor:
 def merge(each: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Merge the `moments` of parts, (P, 2C + 1), into mean (C,), squared deviations (C,) and number () of all rows."""
     channels = each.size(1) // 2
-    means, deviations, counts = each.split([channels, channels, 1], dim=1)
+    means, squares, counts = each.split([channels, channels, 1], dim=1)
     # If no part has a row, everything is 0, including the numerator.
     count = counts.sum()
     mean = (counts * means).sum(dim=0) / count.clamp_min(1)
-    return mean, (deviations + counts * (means - mean).square()).sum(dim=0), count
+    return mean, (squares + counts * (means - mean).square()).sum(dim=0), count
 
 
 def move_statistics(norm: BatchNorm1d, mean: Tensor, variance: Tensor) -> None:

@@ -25,8 +25,8 @@ class Terminated(KeyboardInterrupt):
     """SIGTERM arrived, which a scheduler sends before it kills a process."""
 
 
-def exit_status(action: Callable[[], None]) -> int:
-    """Run the action of a command and return its exit status.
+def exit_status(action: Callable[[], None], flags: Iterable[str] = ()) -> int:
+    """Run the action of a command, which has these flags beside the settings, and return its exit status.
 
     0: done. 2: bad input, or a file that cannot be read or written. 130: Ctrl-C. 141: the reader of the output is gone.
     143: SIGTERM, with the training saved. An error is one sentence on stderr. A KeyboardInterrupt may carry the folder
@@ -36,7 +36,7 @@ def exit_status(action: Callable[[], None]) -> int:
         action()
         sys.stdout.flush()
     except InputError as error:
-        return _fail(with_flags(str(error)))
+        return _fail(with_flags(str(error), flags))
     except BrokenPipeError:
         silence_stdout()
         return NOBODY_READS
@@ -133,7 +133,8 @@ def as_called(prog: str) -> str:
     caller = Path(sys.argv[0]).name
     if caller == "graphcl-hard":
         return prog.replace("python -m graphcl_hard", caller).replace(".", " ")
-    return prog.replace(".", " ") if caller == "__main__.py" else prog
+    is_package = caller == "__main__.py" and Path(sys.argv[0]).parent.name == "graphcl_hard"
+    return prog.replace(".", " ") if is_package else prog
 
 
 def prepare_stdout() -> None:

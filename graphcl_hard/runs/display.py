@@ -12,6 +12,8 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from graphcl_hard.config import with_flags
+
 PROBE_NAMES = {
     "svm": "SVM (RBF)",
     "linear-svm": "linear SVM",
@@ -60,6 +62,7 @@ class Display:
 
     def warn(self, text: str) -> None:
         """Print a warning on stderr, also when quiet; each text is printed only once."""
+        text = with_flags(text)
         if text not in self._warned:
             self._warned.add(text)
             with suppress(OSError):

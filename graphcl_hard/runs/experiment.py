@@ -56,11 +56,11 @@ def run_seeds(
     """
     assert config.out is not None
     with RunFolder(config.out, config.overwrite, config.resume) as folder:
-        if config.resume:
-            check_same_settings(config)
         if config.seeds == 1:
             display.result(SeedRun(config, graphs, features, folder, display, processes).run())
             return
+        if config.resume:
+            check_same_settings(config)
         folder.write_text(file_names.CONFIG, config.to_yaml())
         results = []
         for seed in range(config.seed, config.seed + config.seeds):
@@ -118,12 +118,12 @@ class SeedRun:
         With `config.resume`, the run in the folder continues from its last checkpoint; a finished one is only read.
         """
         start = time.perf_counter()
-        if (
-            self.config.resume
-            and (finished := read_finished(self.folder, self.config.evaluate, self.display)) is not None
-        ):
-            remove_checkpoints(self.folder.path)  # the process may have been killed before it did
-            return finished
+        if self.config.resume:
+            check_same_settings(self.config)
+            finished = read_finished(self.folder, self.config.evaluate, self.display)
+            if finished is not None:
+                remove_checkpoints(self.folder.path)  # the process may have been killed before it did
+                return finished
         self._begin()
         try:
             with training_device(self.config, together=self.processes is not None) as self.fabric:
@@ -251,7 +251,8 @@ class SeedRun:
             for epoch, embedding in embeddings.items()
         }
         start = time.perf_counter()
-        self.result |= {"scores": {}, "epoch": config.epochs}
+        scores: dict[str, Any] = {}
+        best = config.epochs
         if config.evaluate:
             named = {str(epoch): embedding for epoch, embedding in embeddings.items()}
             if self.control is not None:
@@ -259,10 +260,11 @@ class SeedRun:
             for probe, found in evaluate_vectors(named, self.graphs.y.numpy(), config, self.display):
                 by_epoch = {epoch: found[str(epoch)] for epoch in embeddings}
                 if config.protocol == "best-epoch" and probe == config.probes[0]:
-                    self.result["epoch"] = best_epoch(by_epoch)
-                self.result["scores"][probe] = compare(by_epoch, found.get("batch_norm"), self.result["epoch"])
+                    best = best_epoch(by_epoch)
+                scores[probe] = compare(by_epoch, found.get("batch_norm"), best)
+        self.result |= {"scores": scores, "epoch": best}  # only once all probes are done
         self.seconds["evaluation"] = time.perf_counter() - start
-        self.log.scores(self.result["scores"], self.result["epoch"])
+        self.log.scores(scores, best)
 
     def _write_embeddings(self) -> None:
         """Write the embeddings, and under best-epoch the encoder whose scores are reported."""

@@ -58,7 +58,7 @@ class RunFolder:
     """The folder of one run, locked while the run writes to it; a context manager.
 
     Args:
-        path: the folder, see `check_vacant`.
+        path: the folder. It is made and locked, and released again if `check_vacant` refuses it.
         overwrite: whether to replace the run in the folder. It is moved to the subfolder replaced-run until the new run
             has finished, and stays there if the new run fails.
         resume: whether to continue the run in the folder.

@@ -34,8 +34,8 @@ def check_same_settings(config: Config) -> None:
     for name, value in config.identity().items():
         if held[name] != value:
             raise InputError(
-                f"`resume=True`: the run in {config.out} has `{name}={held[name]}`, got {value}; give --config {path}, "
-                "or choose another `out`."
+                f"`resume=True`: the run in {config.out} has `{name}={held[name]}`, got `{name}={value}`; give "
+                f"--config {path}, or choose another `out`."
             )
 
 

@@ -48,7 +48,7 @@ def caution(graphs: int, batch_size: int, method: str, epochs: Iterable[_Epoch],
         return f"A batch has {graphs} graphs, so {negatives} negatives; 128 graphs are usual."
     share = hardest.effective_negatives
     if hardest.beta > 0 and share * negatives < 2:
-        return f"The weights leave {share * negatives:.2g} of {negatives} negatives effective; lower beta."
+        return f"The weights leave {share * negatives:.2g} of {negatives} negatives effective; lower `beta`."
     if hardest.beta > 0 and share > 1 - 1e-4:
-        return "The weights of the negatives are all alike; a larger beta would distinguish them."
+        return "The weights of the negatives are all alike; a larger `beta` would distinguish them."
     return None

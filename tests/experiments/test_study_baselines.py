@@ -215,7 +215,7 @@ def test_all_seeds_of_a_set_share_one_kernel(monkeypatch):
         ("wl", {"iterations": [0, -1]}, r"of at least 0, got \[0, -1\]"),
         ("wl", {"iterations": 3}, "must be a list .* got 3"),
         ("wl", {"iterations": [1.5]}, r"whole numbers .* got \[1\.5\]"),
-        ("majority", {"folds": 100}, r"folds must lie in \[2, 63\], got 100"),
+        ("majority", {"folds": 100}, r"`folds` must lie in \[2, 63\], got 100"),
     ],
 )
 def test_bad_baselines_are_refused(family, settings, message):

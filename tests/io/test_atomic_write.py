@@ -10,7 +10,7 @@ from helpers.tu_files import FILES, zip_bytes
 
 from graphcl_hard import HardInfoGraph
 from graphcl_hard.data.tu.download import fetch
-from graphcl_hard.io import atomic_write as whole_files
+from graphcl_hard.io import atomic_write as atomic_write_module
 from graphcl_hard.io.atomic_write import PARTIAL, atomic_write
 from graphcl_hard.io.file_names import CHECKPOINTS, ENCODER, METRICS, RESULT
 from graphcl_hard.io.vectors import write_vectors
@@ -100,7 +100,7 @@ def failing(code):
 def test_a_disk_that_fails_as_it_is_waited_for_leaves_the_old_file(tmp_path, monkeypatch):
     path = tmp_path / "file"
     path.write_text("old")
-    monkeypatch.setattr(whole_files.os, "fsync", failing(errno.EIO))
+    monkeypatch.setattr(atomic_write_module.os, "fsync", failing(errno.EIO))
     with pytest.raises(OSError, match="Input/output error") as caught, atomic_write(path) as partial:
         partial.write_text("new")
     assert caught.value.filename == str(path)
@@ -110,7 +110,7 @@ def test_a_disk_that_fails_as_it_is_waited_for_leaves_the_old_file(tmp_path, mon
 
 @pytest.mark.parametrize("code", [errno.EINVAL, errno.ENOTSUP])
 def test_a_file_system_that_cannot_sync_is_written_all_the_same(tmp_path, monkeypatch, code):
-    monkeypatch.setattr(whole_files.os, "fsync", failing(code))
+    monkeypatch.setattr(atomic_write_module.os, "fsync", failing(code))
     with atomic_write(tmp_path / "file") as partial:
         partial.write_text("new")
     assert (tmp_path / "file").read_text() == "new"

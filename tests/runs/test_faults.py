@@ -18,7 +18,7 @@ import pytest
 from helpers.paths import ROOT
 from helpers.runs import assert_whole, left_by
 
-from graphcl_hard.io import atomic_write as whole_files
+from graphcl_hard.io import atomic_write as atomic_write_module
 from graphcl_hard.io.file_names import CHECKPOINTS
 from graphcl_hard.run import main
 from graphcl_hard.runs import experiment
@@ -139,7 +139,7 @@ def test_a_disk_that_fails_at_any_file_is_one_sentence_and_the_run_goes_on_later
     short = ["--epochs", "2"]
     assert main(words(tmp_path / "whole", *short)) == 0
     expected = left_by(tmp_path / "whole")
-    make = whole_files.tempfile.mkstemp
+    make = atomic_write_module.tempfile.mkstemp
     out, files = tmp_path / "run", 0
     for number in range({errno.ENOSPC: 0, errno.EROFS: 1, errno.EIO: 2}[reason], 99, 3):
         made = iter(range(10**9))
@@ -149,9 +149,9 @@ def test_a_disk_that_fails_at_any_file_is_one_sentence_and_the_run_goes_on_later
                 raise OSError(reason, os.strerror(reason))
             return make(**options)
 
-        monkeypatch.setattr(whole_files.tempfile, "mkstemp", failing)
+        monkeypatch.setattr(atomic_write_module.tempfile, "mkstemp", failing)
         status = main(words(out, *short))
-        monkeypatch.setattr(whole_files.tempfile, "mkstemp", make)
+        monkeypatch.setattr(atomic_write_module.tempfile, "mkstemp", make)
         error = capsys.readouterr().err
         if status == 0:
             break
@@ -315,7 +315,7 @@ def test_of_two_runs_with_one_folder_one_is_refused_and_one_is_whole(more, undis
     for process, log in zip(both, logs, strict=True):
         if process.exitcode:
             found = log.read_text()
-            assert found.startswith((f"error: Another run is writing to {out}; ", f"error: The folder {out} holds "))
+            assert found.startswith((f"error: Another run is writing to {out}; ", f"error: The folder {out} has "))
             assert found.count("\n") == 1
     assert left_by(out) == expected
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from graphcl_hard.exceptions import InputError
-from graphcl_hard.io import atomic_write as whole_files
+from graphcl_hard.io import atomic_write as atomic_write_module
 from graphcl_hard.io import file_names
 from graphcl_hard.io.atomic_write import atomic_write
 from graphcl_hard.runs import environment as environment_module
@@ -37,7 +37,7 @@ def test_a_file_is_replaced_whole_or_not_at_all(tmp_path):
         partial.write_text("new")
         assert path.read_text() == "old"
     assert path.read_text() == "new"
-    assert path.stat().st_mode & 0o777 == 0o666 & ~whole_files._umask()
+    assert path.stat().st_mode & 0o777 == 0o666 & ~atomic_write_module._umask()
 
 
 def test_rows_json_and_text(tmp_path):

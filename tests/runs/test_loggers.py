@@ -141,7 +141,7 @@ def test_a_run_goes_on_with_its_logger(tmp_path, capsys):
     out = tmp_path / "run"
     assert main([*SMALL, "--logger", "csv", "--out", str(out)]) == 0
     assert main([*SMALL, "--resume", "--out", str(out)]) == 2
-    assert "has --logger csv, got none; give --config" in capsys.readouterr().err
+    assert "has --logger csv, got --logger none; give --config" in capsys.readouterr().err
 
 
 def test_a_missing_package_is_one_sentence_and_nothing_is_written(tmp_path, monkeypatch, capsys):

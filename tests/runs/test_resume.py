@@ -171,7 +171,7 @@ def test_a_finished_run_is_left_alone_and_other_settings_are_refused(tmp_path, c
     assert main(words) == 0
     assert "trained, epoch 2" in capsys.readouterr().out
     assert main([*words, "--beta", "3"]) == 2
-    assert "has --beta 10.0, got 3.0; give --config" in capsys.readouterr().err
+    assert "has --beta 10.0, got --beta 3.0; give --config" in capsys.readouterr().err
     assert {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in out.iterdir()} == before
     (out / "thesis.tex").write_text("mine")
     assert main(words) == 2
@@ -221,7 +221,7 @@ def test_a_run_from_before_the_log_scale_was_linear(finished_words, tmp_path, ca
     config = out / "config.yaml"
     config.write_text(config.read_text().replace("scale: linear\n", ""))
     assert main(finished_words(out)) == 2
-    assert "has --scale linear, got log" in capsys.readouterr().err
+    assert "has --scale linear, got --scale log" in capsys.readouterr().err
     assert main(["--config", str(config), "--out", str(tmp_path / "again"), "--quiet"]) == 0
     scores = [json.loads((folder / "result.json").read_text())["scores"] for folder in (out, tmp_path / "again")]
     assert scores[0] == scores[1]
@@ -235,7 +235,7 @@ def test_a_run_from_before_there_were_encoders_to_choose_was_a_gin(finished_word
     config.write_text(config.read_text().replace("encoder: gin\n", ""))
     encoder.write_text(encoder.read_text().replace('"encoder": "gin",', ""))
     assert main([*finished_words(out), "--encoder", "gcn"]) == 2
-    assert "has --encoder gin, got gcn; give --config" in capsys.readouterr().err
+    assert "has --encoder gin, got --encoder gcn; give --config" in capsys.readouterr().err
     assert main(finished_words(out)) == 0
     assert main(["--config", str(config), "--out", str(tmp_path / "again"), "--quiet"]) == 0
     scores = [json.loads((folder / "result.json").read_text())["scores"] for folder in (out, tmp_path / "again")]
@@ -280,7 +280,7 @@ def test_a_run_with_a_removed_setting_goes_on_where_the_setting_did_nothing(fini
 
 
 @pytest.mark.slow
-def test_several_seeds_go_on_where_they_were(tmp_path):
+def test_several_seeds_go_on_where_they_were(tmp_path, capsys):
     words = ["--epochs", "2", "--seeds", "3", "--quiet"]
     whole, stopped = tmp_path / "whole", tmp_path / "stopped"
     assert main(command(whole, *words)[3:]) == 0
@@ -291,3 +291,7 @@ def test_several_seeds_go_on_where_they_were(tmp_path):
     assert main(command(stopped, *words, "--resume")[3:]) == 0
     assert (stopped / "seed-1" / "result.json").stat().st_mtime_ns == kept
     assert (stopped / "summary.json").read_text() == (whole / "summary.json").read_text()
+    foreign = stopped / "seed-1" / "config.yaml"
+    foreign.write_text(foreign.read_text().replace("beta: 10.0", "beta: 0.0"))
+    assert main(command(stopped, *words, "--resume")[3:]) == 2
+    assert f"the run in {foreign.parent} has --beta 0.0, got --beta 10.0" in capsys.readouterr().err

@@ -21,10 +21,10 @@ def epochs(*pairs):
         (188, 15, "infograph", [(10, 0.5)], "A batch has 15 graphs, so 14 negatives; 128 graphs are usual."),
         (15, 128, "graphcl", [(0, 1)], "A batch has 15 graphs, so 28 negatives; 128 graphs are usual."),
         (16, 128, "infograph", [(0, 1)], None),
-        (101, 128, "infograph", [(10, 0.019)], "The weights leave 1.9 of 100 negatives effective; lower beta."),
+        (101, 128, "infograph", [(10, 0.019)], "The weights leave 1.9 of 100 negatives effective; lower `beta`."),
         (101, 128, "infograph", [(10, 0.02)], None),
-        (101, 128, "graphcl", [(10, 0.0095)], "The weights leave 1.9 of 200 negatives effective; lower beta."),
-        (188, 128, "infograph", [(1e-5, 1.0)], "The weights of the negatives are all alike; a larger beta"),
+        (101, 128, "graphcl", [(10, 0.0095)], "The weights leave 1.9 of 200 negatives effective; lower `beta`."),
+        (188, 128, "infograph", [(1e-5, 1.0)], "The weights of the negatives are all alike; a larger `beta`"),
         (188, 128, "infograph", [(0, 1.0)], None),
         (188, 128, "infograph", [], None),
         (3, 128, "infograph", [], None),
@@ -57,7 +57,7 @@ def test_a_queues_negatives_count(graphs, batch_size, method, queue, sentence):
     assert found is None if sentence is None else found.startswith(sentence)
     if queue == 1000:
         few = caution(graphs, batch_size, method, epochs((10, 0.005)), queue)
-        assert few == "The weights leave 1.9 of 374 negatives effective; lower beta."
+        assert few == "The weights leave 1.9 of 374 negatives effective; lower `beta`."
 
 
 def test_the_level_of_a_call_from_outside_is_its_own_line():
