@@ -32,7 +32,16 @@ from graphcl_hard.evaluation.statistics import paired_difference, t_interval
 
 RESULTS = Path(__file__).resolve().parent / "results" / "runs"
 RECORDS = RESULTS / "records"
-SETS = ("MUTAG", "PTC_MR", "ENZYMES", "IMDB-BINARY", "PROTEINS", "IMDB-MULTI", "DD", "REDDIT-BINARY")
+SETS = (
+    "MUTAG",
+    "PTC_MR",
+    "ENZYMES",
+    "IMDB-BINARY",
+    "PROTEINS",
+    "IMDB-MULTI",
+    "DD",
+    "REDDIT-BINARY",
+)
 LARGE = ("DD", "REDDIT-BINARY")  # three seeds instead of five
 SETTINGS = ("--epochs", "20", "--scale", "linear")  # the defaults when the records before were made
 NODES_PER_GRAPH = 16
@@ -51,12 +60,37 @@ class Cell(NamedTuple):
     def run(self, cores: int) -> str | None:
         """Run the cell on so many cores and write its record; returns the error, if any."""
         with tempfile.TemporaryDirectory() as folder:
-            command = [sys.executable, "-m", "graphcl_hard.run", "--dataset", self.dataset, *SETTINGS]
-            command += [*FLAGS[self.method], "--seed", str(self.seed), "--out", folder, "--quiet", "--overwrite"]
-            environment = {**os.environ, "OMP_NUM_THREADS": str(cores), "LOKY_MAX_CPU_COUNT": str(cores)}
-            done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+            command = [
+                sys.executable,
+                "-m",
+                "graphcl_hard.run",
+                "--dataset",
+                self.dataset,
+                *SETTINGS,
+            ]
+            command += [
+                *FLAGS[self.method],
+                "--seed",
+                str(self.seed),
+                "--out",
+                folder,
+                "--quiet",
+                "--overwrite",
+            ]
+            environment = {
+                **os.environ,
+                "OMP_NUM_THREADS": str(cores),
+                "LOKY_MAX_CPU_COUNT": str(cores),
+            }
+            done = subprocess.run(
+                command, capture_output=True, text=True, env=environment, check=False
+            )
             if done.returncode:
-                return done.stderr.strip().splitlines()[-1] if done.stderr.strip() else f"exit status {done.returncode}"
+                return (
+                    done.stderr.strip().splitlines()[-1]
+                    if done.stderr.strip()
+                    else f"exit status {done.returncode}"
+                )
             write_record(RECORDS, record_of_run(Path(folder), self._asdict()))
         return None
 
@@ -81,7 +115,11 @@ class Arguments:
 def cells_of(dataset: str) -> list[Cell]:
     """Return the runs of a data set for the scores: five seeds, or three on the two large ones."""
     methods = (NOW, SAMPLED) if dataset in LARGE else (NOW,)
-    return [Cell(dataset, method, seed) for method in methods for seed in range(3 if dataset in LARGE else 5)]
+    return [
+        Cell(dataset, method, seed)
+        for method in methods
+        for seed in range(3 if dataset in LARGE else 5)
+    ]
 
 
 def run_missing(cells: Iterable[Cell], jobs: int) -> int:
@@ -98,20 +136,26 @@ def run_missing(cells: Iterable[Cell], jobs: int) -> int:
             progress.advance(task)
             if error:
                 failures += 1
-                progress.console.print(f"{' '.join(map(str, futures[future]))}: {error}", markup=False)
+                progress.console.print(
+                    f"{' '.join(map(str, futures[future]))}: {error}", markup=False
+                )
     pack_records(RECORDS)
     return failures
 
 
 def accuracy(record: Record) -> np.ndarray:
     """Return the (repeats, folds) accuracies of the trained encoder."""
-    return np.divide(record["scores"]["svm"][str(record["last_epoch"])]["correct"], record["test_sizes"])
+    return np.divide(
+        record["scores"]["svm"][str(record["last_epoch"])]["correct"], record["test_sizes"]
+    )
 
 
 def mean_and_spread(scores: Sequence[np.ndarray]) -> str:
     """Return the mean accuracy in per cent, with the standard deviation over seeds where there are several."""
     means = [100 * values.mean() for values in scores]
-    return f"{statistics.fmean(means):.1f}" + (f" ± {statistics.stdev(means):.1f}" if len(means) > 1 else "")
+    return f"{statistics.fmean(means):.1f}" + (
+        f" ± {statistics.stdev(means):.1f}" if len(means) > 1 else ""
+    )
 
 
 def difference(first: Sequence[np.ndarray], second: Sequence[np.ndarray]) -> str:
@@ -167,7 +211,10 @@ def write_tables() -> None:
     records = {key(record): record for record in read_records(RECORDS)}
     rows = [score_row(dataset, records) for dataset in SETS]
     timed = [records.get(Cell(dataset, TIMES, 0)) for dataset in SETS]
-    tables = {"scores": [row for row in rows if row], TIMES: [time_row(record) for record in timed if record]}
+    tables = {
+        "scores": [row for row in rows if row],
+        TIMES: [time_row(record) for record in timed if record],
+    }
     for name, found in tables.items():
         if found:
             print(write_table(RESULTS, name, found))
@@ -181,7 +228,12 @@ def main() -> int:
         failures = run_missing([Cell(dataset, TIMES, 0) for dataset in arguments.datasets], jobs=1)
     elif not arguments.table_only:
         # The longest first, so that the jobs end together.
-        cells = [cell for dataset in reversed(SETS) if dataset in arguments.datasets for cell in cells_of(dataset)]
+        cells = [
+            cell
+            for dataset in reversed(SETS)
+            if dataset in arguments.datasets
+            for cell in cells_of(dataset)
+        ]
         failures = run_missing(cells, arguments.jobs)
     write_tables()
     return 1 if failures else 0

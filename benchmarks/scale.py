@@ -71,7 +71,9 @@ def random_graphs(count: int, seed: int) -> GraphData:
     first = np.cumsum(sizes) - sizes
     place = np.arange(sizes.sum()) - np.repeat(first, sizes)
     child = np.flatnonzero(place)
-    parent = child - 1 - (random.random(child.size) * np.minimum(place[child], REACH)).astype(np.int64)
+    parent = (
+        child - 1 - (random.random(child.size) * np.minimum(place[child], REACH)).astype(np.int64)
+    )
     more = np.flatnonzero(random.random(place.size) < EXTRA)
     graph = np.repeat(np.arange(count), sizes)[more]
     other = first[graph] + (random.random(more.size) * sizes[graph]).astype(np.int64)
@@ -105,7 +107,11 @@ class Head(GraphShards):
 
     def __init__(self, path: Path, count: int) -> None:
         super().__init__(path)
-        self.node_ptr, self.edge_ptr, self.y = self.node_ptr[: count + 1], self.edge_ptr[: count + 1], self.y[:count]
+        self.node_ptr, self.edge_ptr, self.y = (
+            self.node_ptr[: count + 1],
+            self.edge_ptr[: count + 1],
+            self.y[:count],
+        )
 
     def chunks(self) -> Iterator[GraphData]:
         """Yield the chunks of the data set up to the end."""
@@ -124,7 +130,13 @@ def epoch_of(shards: GraphShards, from_disk: bool) -> Callable[[], float]:
 
     def run() -> float:
         found: list[Epoch] = []
-        train(state, batches, dataclasses.replace(config, epochs=state.epoch + 1), fabric, found.append)
+        train(
+            state,
+            batches,
+            dataclasses.replace(config, epochs=state.epoch + 1),
+            fabric,
+            found.append,
+        )
         return found[0].seconds
 
     return run
@@ -181,7 +193,10 @@ def readers(shards: GraphShards, folder: Path, repeats: int) -> dict[str, Any]:
         for ids in torch.randperm(count, generator=generator).split(128):
             Batch.from_data_list(dataset.multi_get(ids.tolist()))
 
-    ways = {"shards": lambda: [None for _ in streamed.shuffled(128, generator)], "OnDiskDataset": on_disk}
+    ways = {
+        "shards": lambda: [None for _ in streamed.shuffled(128, generator)],
+        "OnDiskDataset": on_disk,
+    }
     found: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(repeats):
         for name, run in ways.items():
@@ -199,15 +214,24 @@ def _data(graphs: GraphData) -> Iterator[Data]:
     for number in range(graphs.num_graphs):
         inside = slice(nodes[number], nodes[number + 1])
         edge_index = graphs.edge_index[:, edges[number] : edges[number + 1]] - nodes[number]
-        yield Data(num_nodes=inside.stop - inside.start, x=graphs.node_label[inside].clone(), edge_index=edge_index)
+        yield Data(
+            num_nodes=inside.stop - inside.start,
+            x=graphs.node_label[inside].clone(),
+            edge_index=edge_index,
+        )
 
 
 def main(arguments: Arguments) -> None:
     """Make the data set, measure, and write the record after each step."""
     display = Display()
-    record: dict[str, Any] = {"date": date.today().isoformat(), "settings": dataclasses.asdict(arguments)}
+    record: dict[str, Any] = {
+        "date": date.today().isoformat(),
+        "settings": dataclasses.asdict(arguments),
+    }
     record["settings"] = {
-        name: str(value) for name, value in record["settings"].items() if name not in ("folder", "out")
+        name: str(value)
+        for name, value in record["settings"].items()
+        if name not in ("folder", "out")
     }
     record |= environment() | {"threads": torch.get_num_threads()}
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
@@ -220,7 +244,11 @@ def main(arguments: Arguments) -> None:
     start = time.perf_counter()
     shards = make(arguments, display)
     size = sum(file.stat().st_size for file in arguments.folder.iterdir()) / 2**20
-    counts = {"graphs": shards.num_graphs, "nodes": shards.num_nodes, "directed_edges": shards.num_edges}
+    counts = {
+        "graphs": shards.num_graphs,
+        "nodes": shards.num_nodes,
+        "directed_edges": shards.num_edges,
+    }
     keep("set", counts | {"mib": size})
     display.say(f"made, or found, in {time.perf_counter() - start:.0f} s")
     head = Head(arguments.folder, arguments.compared)

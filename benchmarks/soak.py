@@ -47,7 +47,14 @@ WARM_UP = 0.15  # of the time, or of the rounds
 MOST_ROUNDS = 200_000
 WRITE_SECONDS = 60
 Kind = Literal["sweep", "estimator"]
-SMALL = {"epochs": 2, "folds": 2, "repeats": 1, "hidden_channels": 8, "num_layers": 2, "checkpoint_seconds": 0}
+SMALL = {
+    "epochs": 2,
+    "folds": 2,
+    "repeats": 1,
+    "hidden_channels": 8,
+    "num_layers": 2,
+    "checkpoint_seconds": 0,
+}
 METHODS: dict[str, dict[str, Any]] = {
     "untrained": {"epochs": 0},
     "uniform": {"beta": 0, "tau_plus": 0, "pictures": False, "logger": "csv"},
@@ -89,7 +96,9 @@ def sample(process: psutil.Process, start: float) -> Sample:
     """Return the current resources of the process."""
     children = len(process.children(recursive=True))
     resident = process.memory_info().rss / MIB
-    return Sample(time.monotonic() - start, resident, process.num_fds(), process.num_threads(), children)
+    return Sample(
+        time.monotonic() - start, resident, process.num_fds(), process.num_threads(), children
+    )
 
 
 def sweep_round(number: int, datasets: Sequence[str]) -> None:
@@ -103,7 +112,9 @@ def sweep_round(number: int, datasets: Sequence[str]) -> None:
         if number % 10:
             records = [worker.run_cell(cell, Path(folder), 1) for cell in cells]
         else:
-            records = [record for _, record in engine.run_local(cells[:2], Path(folder), 1, lambda _: None)]
+            records = [
+                record for _, record in engine.run_local(cells[:2], Path(folder), 1, lambda _: None)
+            ]
     errors = [record["error"] for record in records if record["error"]]
     if errors:
         raise SystemExit(errors[0])
@@ -113,11 +124,15 @@ def estimator_round(number: int, _: Sequence[str]) -> None:
     """Fit, transform, save and load, on 2 to 80 new graphs of 1 to 60 nodes."""
     chance = np.random.default_rng(number)
     graphs = [
-        nx.gnm_random_graph(nodes, int(chance.integers(2 * nodes)), seed=int(chance.integers(2**31)))
+        nx.gnm_random_graph(
+            nodes, int(chance.integers(2 * nodes)), seed=int(chance.integers(2**31))
+        )
         for nodes in chance.integers(1, 61, int(chance.integers(2, 81))).tolist()
     ]
     method = "graphcl" if number % 3 == 0 else "infograph"
-    model = HardInfoGraph(method=method, epochs=2, batch_size=16, hidden_channels=8, num_layers=2, random_state=number)
+    model = HardInfoGraph(
+        method=method, epochs=2, batch_size=16, hidden_channels=8, num_layers=2, random_state=number
+    )
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # few graphs are few negatives
         vectors = model.fit_transform(graphs)
@@ -128,7 +143,10 @@ def estimator_round(number: int, _: Sequence[str]) -> None:
         loaded.partial_fit(graphs)
 
 
-ROUNDS: dict[Kind, Callable[[int, Sequence[str]], None]] = {"sweep": sweep_round, "estimator": estimator_round}
+ROUNDS: dict[Kind, Callable[[int, Sequence[str]], None]] = {
+    "sweep": sweep_round,
+    "estimator": estimator_round,
+}
 
 
 def blocks() -> int:
@@ -154,7 +172,11 @@ def soak(arguments: Arguments) -> dict[str, Any]:
             progress.update(task, completed=done)
             if not warm and done >= WARM_UP:
                 warm, blocks_before = number + 1, blocks()
-            if warm and number > warm + 2 and (done >= 1 or held[number, 0] - written >= WRITE_SECONDS):
+            if (
+                warm
+                and number > warm + 2
+                and (done >= 1 or held[number, 0] - written >= WRITE_SECONDS)
+            ):
                 written = held[number, 0]
                 record = describe(arguments, held[: number + 1], warm, blocks_before)
                 arguments.out.mkdir(parents=True, exist_ok=True)
@@ -165,7 +187,9 @@ def soak(arguments: Arguments) -> dict[str, Any]:
     return record
 
 
-def describe(arguments: Arguments, held: np.ndarray, warm: int, blocks_before: int) -> dict[str, Any]:
+def describe(
+    arguments: Arguments, held: np.ndarray, warm: int, blocks_before: int
+) -> dict[str, Any]:
     """Return the record: the line's slope, resources before and after, and a row per minute."""
     after, resident = held[warm:], held[warm:, 1]
     hourly = slope(after[:, 0] / 3600, resident)
@@ -179,7 +203,8 @@ def describe(arguments: Arguments, held: np.ndarray, warm: int, blocks_before: i
         "mib_per_hour": hourly,
         "mib_per_round": slope(np.arange(len(after)), resident),
         "flat": bool(hourly["slope"] <= FLAT * resident[0]),
-        "before": dict(zip(Sample._fields, held[warm].tolist(), strict=True)) | {"blocks": blocks_before},
+        "before": dict(zip(Sample._fields, held[warm].tolist(), strict=True))
+        | {"blocks": blocks_before},
         "after": dict(zip(Sample._fields, held[-1].tolist(), strict=True)) | {"blocks": blocks()},
         "most": dict(zip(Sample._fields, after.max(0).tolist(), strict=True)),
         "environment": environment(),
@@ -204,9 +229,14 @@ def main() -> int:
         f"{after['resident_mib']:.0f} MiB; {hourly['slope']:.2f} MiB an hour (95%: {hourly['low']:.2f} to "
         f"{hourly['high']:.2f}), {1024 * record['mib_per_round']['slope']:.2f} KiB a round"
     )
-    left = [f"{name} {before[name]:.0f} -> {after[name]:.0f}" for name in ("files", "threads", "children", "blocks")]
+    left = [
+        f"{name} {before[name]:.0f} -> {after[name]:.0f}"
+        for name in ("files", "threads", "children", "blocks")
+    ]
     print("; ".join(left))
-    return int(not record["flat"] or any(after[name] > before[name] for name in ("files", "children")))
+    return int(
+        not record["flat"] or any(after[name] > before[name] for name in ("files", "children"))
+    )
 
 
 if __name__ == "__main__":

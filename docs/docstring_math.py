@@ -16,7 +16,9 @@ class DocstringMath(griffe.Extension):
     def on_object(self, *, obj: griffe.Object, **_: Any) -> None:
         """Translate the docstring of an object, once it is loaded."""
         if obj.docstring is not None:
-            obj.docstring.value = INLINE.sub(r"$\1$", BLOCK.sub(_block, inspect.cleandoc(obj.docstring.value)))
+            obj.docstring.value = INLINE.sub(
+                r"$\1$", BLOCK.sub(_block, inspect.cleandoc(obj.docstring.value))
+            )
 
 
 def _block(found: re.Match[str]) -> str:

@@ -35,7 +35,9 @@ def on_files(files: Files, *, config: MkDocsConfig) -> Files:
     files.append(File.generated(config, "changelog.md", abs_src_path=str(ROOT / "CHANGELOG.md")))
     pages = [file.content_string for file in files.documentation_pages() if "/" not in file.src_uri]
     for path in sorted({found for page in pages for found in OUTSIDE.findall(page)}):
-        if (ROOT / path).is_file():  # what is missing stays a broken link, which a strict build refuses
+        if (
+            ROOT / path
+        ).is_file():  # what is missing stays a broken link, which a strict build refuses
             files.append(File.generated(config, path, abs_src_path=str(ROOT / path)))
     return files
 
@@ -71,8 +73,18 @@ def on_post_template(output_content: str, *, template_name: str, **_: Any) -> st
 
 
 def _help(module: str) -> str:
-    environment = {**os.environ, "COLUMNS": "80", "NO_COLOR": "1", "PYTHONIOENCODING": "utf-8", "PYTHONPATH": str(ROOT)}
+    environment = {
+        **os.environ,
+        "COLUMNS": "80",
+        "NO_COLOR": "1",
+        "PYTHONIOENCODING": "utf-8",
+        "PYTHONPATH": str(ROOT),
+    }
     command = [sys.executable, "-m", module, "--help"]
-    text = subprocess.run(command, check=True, capture_output=True, encoding="utf-8", env=environment).stdout.strip()
+    text = subprocess.run(
+        command, check=True, capture_output=True, encoding="utf-8", env=environment
+    ).stdout.strip()
     # The boxes come as wide as COLUMNS; the prose above them as long as its paragraphs.
-    return "\n".join(line if line.startswith(" ") else textwrap.fill(line, 80) for line in text.splitlines())
+    return "\n".join(
+        line if line.startswith(" ") else textwrap.fill(line, 80) for line in text.splitlines()
+    )

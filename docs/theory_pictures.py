@@ -17,7 +17,13 @@ from graphcl_hard.losses.weights import effective_negatives, hard_negative_weigh
 
 FOLDER = Path(__file__).parent / "pictures"
 # Okabe and Ito's colours, which colour-blind readers can distinguish; the dashes repeat the distinction.
-LINES = (("#000000", "-"), ("#0072B2", "--"), ("#D55E00", "-."), ("#009E73", ":"), ("#CC79A7", (0, (6, 2, 1, 2, 1, 2))))
+LINES = (
+    ("#000000", "-"),
+    ("#0072B2", "--"),
+    ("#D55E00", "-."),
+    ("#009E73", ":"),
+    ("#CC79A7", (0, (6, 2, 1, 2, 1, 2))),
+)
 POSITIVE = 2.0
 
 
@@ -34,8 +40,16 @@ def weights(axes: Axes) -> None:
     """The weight of a negative against its score, as beta grows."""
     scores = torch.linspace(-1, 1, 101, dtype=torch.float64)
     for (colour, dash), beta in zip(LINES, (0.0, 0.5, 1.0, 2.0, 4.0), strict=True):
-        axes.plot(scores, hard_negative_weights(scores[None], beta)[0], color=colour, ls=dash, label=f"beta {beta:g}")
-    axes.set(xlabel="score of the negative", ylabel="weight (mean one)", xticks=[-1, -0.5, 0, 0.5, 1])
+        axes.plot(
+            scores,
+            hard_negative_weights(scores[None], beta)[0],
+            color=colour,
+            ls=dash,
+            label=f"beta {beta:g}",
+        )
+    axes.set(
+        xlabel="score of the negative", ylabel="weight (mean one)", xticks=[-1, -0.5, 0, 0.5, 1]
+    )
 
 
 def debiasing(axes: Axes, beta: float) -> None:
@@ -49,9 +63,17 @@ def debiasing(axes: Axes, beta: float) -> None:
         "with a tenth false, tau_plus 0.1": (false, 0.1),
     }
     for (colour, dash), (label, (extra, tau_plus)) in zip(LINES, curves.items(), strict=False):
-        losses = [loss(POSITIVE, torch.cat([score.repeat(90), extra]), tau_plus=tau_plus, **hard) for score in scores]
+        losses = [
+            loss(POSITIVE, torch.cat([score.repeat(90), extra]), tau_plus=tau_plus, **hard)
+            for score in scores
+        ]
         axes.plot(scores, losses, color=colour, ls=dash, label=label)
-    axes.set(xlabel="score of the true negatives", ylabel="loss of the node", title=f"beta {beta:g}", ylim=(0, 2.4))
+    axes.set(
+        xlabel="score of the true negatives",
+        ylabel="loss of the node",
+        title=f"beta {beta:g}",
+        ylim=(0, 2.4),
+    )
 
 
 MODES: Mapping[str, dict[str, float | str]] = {
@@ -88,8 +110,17 @@ def effective(axes: Axes) -> None:
     scores = normal.icdf((torch.arange(127, dtype=torch.float64) + 0.5) / 127)
     betas = torch.logspace(-1, 2, 91, dtype=torch.float64)
     for (colour, dash), spread in zip(LINES, (0.1, 0.3, 1.0), strict=False):
-        left = [effective_negatives(hard_negative_weights(spread * scores[None], float(beta))) for beta in betas]
-        axes.plot(betas, torch.cat(left) / 127, color=colour, ls=dash, label=f"standard deviation {spread:g}")
+        left = [
+            effective_negatives(hard_negative_weights(spread * scores[None], float(beta)))
+            for beta in betas
+        ]
+        axes.plot(
+            betas,
+            torch.cat(left) / 127,
+            color=colour,
+            ls=dash,
+            label=f"standard deviation {spread:g}",
+        )
     axes.axhline(1 / 127, color="#8c8c8c", linewidth=0.8)
     axes.set(xscale="log", ylim=(0, 1.03), xlabel="beta", ylabel="effective negatives (share)")
     axes.set_xticks([0.1, 1, 10, 100], ["0.1", "1", "10", "100"])
@@ -110,13 +141,22 @@ def draw(folder: Path) -> None:
         with matplotlib.rc_context({"svg.hashsalt": name, "font.size": 11, "lines.linewidth": 2}):
             figure = Figure(figsize=(5.4, 0.8 + 3.2 * len(panels)), layout="constrained")
             FigureCanvasSVG(figure)
-            for axes, panel in zip(figure.subplots(len(panels), 1, squeeze=False)[:, 0], panels, strict=True):
+            for axes, panel in zip(
+                figure.subplots(len(panels), 1, squeeze=False)[:, 0], panels, strict=True
+            ):
                 panel(axes)
                 axes.grid(alpha=0.3)
                 axes.spines[["top", "right"]].set_visible(False)
             handles, labels = figure.axes[0].get_legend_handles_labels()
             columns = 3 if len(labels) > 3 else 1
-            figure.legend(handles, labels, loc="outside upper center", ncols=columns, frameon=False, handlelength=3)
+            figure.legend(
+                handles,
+                labels,
+                loc="outside upper center",
+                ncols=columns,
+                frameon=False,
+                handlelength=3,
+            )
             with atomic_write(folder / f"{name}.svg") as partial:
                 figure.savefig(partial, format="svg", metadata={"Date": None})
 

@@ -27,8 +27,12 @@ from graphcl_hard import nt_xent
 def cnn() -> nn.Sequential:
     """Return a CNN, (B, 1, 8, 8) -> (B, 128), with group norm: batch norm would change scores without learning."""
     channels = [(1, 32, 1), (32, 64, 2), (64, 128, 2)]
-    blocks = [(nn.Conv2d(i, o, 3, stride, 1), nn.GroupNorm(8, o), nn.ReLU()) for i, o, stride in channels]
-    return nn.Sequential(*(layer for block in blocks for layer in block), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    blocks = [
+        (nn.Conv2d(i, o, 3, stride, 1), nn.GroupNorm(8, o), nn.ReLU()) for i, o, stride in channels
+    ]
+    return nn.Sequential(
+        *(layer for block in blocks for layer in block), nn.AdaptiveAvgPool2d(1), nn.Flatten()
+    )
 
 
 def random_view(images: Tensor) -> Tensor:
@@ -36,8 +40,17 @@ def random_view(images: Tensor) -> Tensor:
     turn, shear = (torch.rand(2, len(images)) * 2 - 1) * math.radians(20)
     zoom = 1 + (torch.rand(len(images)) * 2 - 1) * 0.2
     shift = (torch.rand(2, len(images)) * 2 - 1) * 0.25  # a pixel
-    rows = [zoom * turn.cos(), shear - turn.sin(), shift[0], turn.sin(), zoom * turn.cos(), shift[1]]
-    grid = F.affine_grid(torch.stack(rows, dim=1).view(-1, 2, 3), list(images.shape), align_corners=False)
+    rows = [
+        zoom * turn.cos(),
+        shear - turn.sin(),
+        shift[0],
+        turn.sin(),
+        zoom * turn.cos(),
+        shift[1],
+    ]
+    grid = F.affine_grid(
+        torch.stack(rows, dim=1).view(-1, 2, 3), list(images.shape), align_corners=False
+    )
     return F.grid_sample(images, grid, align_corners=False) + 0.1 * torch.randn_like(images)
 
 
@@ -60,7 +73,9 @@ def main() -> None:
     arguments = tyro.cli(Arguments, default=Arguments(seeds=10, epochs=20), description=__doc__)
     start, scores = time.perf_counter(), Scores()
     digits = load_digits()
-    images = torch.tensor(digits.images, dtype=torch.float32).unsqueeze(1) / 16  # (1797, 1, 8, 8) in [0, 1]
+    images = (
+        torch.tensor(digits.images, dtype=torch.float32).unsqueeze(1) / 16
+    )  # (1797, 1, 8, 8) in [0, 1]
     for seed in range(arguments.seeds):
         seen, unseen = train_test_split(range(len(images)), test_size=TEST_SHARE, random_state=seed)
         for row in ("raw pixels", "untrained", *OBJECTIVES):
@@ -70,7 +85,13 @@ def main() -> None:
                 train(encoder, images[seen], row, arguments)
             with torch.no_grad():
                 vectors = encoder(images).numpy()
-            add(scores, row, classify(vectors[seen], digits.target[seen], vectors[unseen], digits.target[unseen]))
+            add(
+                scores,
+                row,
+                classify(
+                    vectors[seen], digits.target[seen], vectors[unseen], digits.target[unseen]
+                ),
+            )
     splits = f"{arguments.seeds} seeds, 0 to {arguments.seeds - 1}, each with its own split"
     write("images", scores, arguments.out, splits, ("torch", "scikit-learn"), start)
 

@@ -62,7 +62,9 @@ def molecules() -> tuple[list[str], np.ndarray]:
     return [smiles for smiles, _ in pairs], np.array([activity[name] for _, name in pairs])
 
 
-def regress(vectors: np.ndarray, target: np.ndarray, seen: np.ndarray, unseen: np.ndarray) -> dict[str, float]:
+def regress(
+    vectors: np.ndarray, target: np.ndarray, seen: np.ndarray, unseen: np.ndarray
+) -> dict[str, float]:
     """Return R2 on the unseen molecules, in per cent; the penalty of ridge is chosen on the seen ones."""
     probes = {"ridge, R2 in %": RidgeCV(np.logspace(-2, 5, 15)), "SVR, R2 in %": SVR(C=1.0)}
     # Cut at 5 standard deviations: by a column that is all but constant in training, ridge would miss by thousands.
@@ -71,17 +73,27 @@ def regress(vectors: np.ndarray, target: np.ndarray, seen: np.ndarray, unseen: n
         name: make_pipeline(StandardScaler(), cut, probe).fit(vectors[seen], target[seen])
         for name, probe in probes.items()
     }
-    return {name: 100 * float(probe.score(vectors[unseen], target[unseen])) for name, probe in fitted.items()}
+    return {
+        name: 100 * float(probe.score(vectors[unseen], target[unseen]))
+        for name, probe in fitted.items()
+    }
 
 
 def main() -> None:
     """Run all folds and write the table."""
-    arguments, start, scores = tyro.cli(Arguments, description=__doc__), time.perf_counter(), Scores()
+    arguments, start, scores = (
+        tyro.cli(Arguments, description=__doc__),
+        time.perf_counter(),
+        Scores(),
+    )
     smiles, activity = molecules()
     smiles, activity = smiles[: arguments.molecules], activity[: arguments.molecules]
     graphs = [from_smiles(each) for each in smiles]
     morgan = GetMorganGenerator(radius=2, fpSize=2048)
-    counts = np.array([morgan.GetCountFingerprintAsNumPy(Chem.MolFromSmiles(each)) for each in smiles], dtype=float)
+    counts = np.array(
+        [morgan.GetCountFingerprintAsNumPy(Chem.MolFromSmiles(each)) for each in smiles],
+        dtype=float,
+    )
     folds = RepeatedKFold(n_splits=4, n_repeats=arguments.repeats, random_state=0)
     for number, (seen, unseen) in enumerate(folds.split(graphs)):
         add(scores, "Morgan counts", regress(counts, activity, seen, unseen))
@@ -90,7 +102,14 @@ def main() -> None:
             vectors = encoder.fit([graphs[each] for each in seen]).transform(graphs)
             add(scores, row, regress(vectors, activity, seen, unseen))
     splits = f"{arguments.repeats} repeats of 4-fold cross-validation"
-    write("molecules", scores, arguments.out, splits, ("torch", "torch-geometric", "rdkit", "scikit-learn"), start)
+    write(
+        "molecules",
+        scores,
+        arguments.out,
+        splits,
+        ("torch", "torch-geometric", "rdkit", "scikit-learn"),
+        start,
+    )
 
 
 if __name__ == "__main__":

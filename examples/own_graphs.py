@@ -29,7 +29,9 @@ def main(seed: int = 0) -> None:
     }
     graphs = [make(1000 * seed + number) for make in kinds.values() for number in range(40)]
     vectors = HardInfoGraph(random_state=seed).fit_transform(graphs)
-    found = KMeans(len(kinds), n_init=10, random_state=seed).fit_predict(StandardScaler().fit_transform(vectors))
+    found = KMeans(len(kinds), n_init=10, random_state=seed).fit_predict(
+        StandardScaler().fit_transform(vectors)
+    )
     for number, kind in enumerate(kinds):
         clusters = found[40 * number : 40 * (number + 1)].tolist()
         print(f"{kind:13}", *(f"{clusters.count(cluster):3}" for cluster in range(len(kinds))))

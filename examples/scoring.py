@@ -56,7 +56,9 @@ class Arguments:
         return {"beta": beta, "tau_plus": 0.0 if objective == "uniform" else self.tau_plus}
 
 
-def classify(train: Vectors, train_labels: np.ndarray, test: Vectors, test_labels: np.ndarray) -> dict[str, float]:
+def classify(
+    train: Vectors, train_labels: np.ndarray, test: Vectors, test_labels: np.ndarray
+) -> dict[str, float]:
     """Return test accuracies of ridge (penalty chosen in the training part), 10-NN, and 1-NN of few labels.
 
     Args:
@@ -70,7 +72,9 @@ def classify(train: Vectors, train_labels: np.ndarray, test: Vectors, test_label
     fitted = {
         "linear, %": RidgeClassifierCV(np.logspace(-4, 2, 13)).fit(train, train_labels),
         "10-NN, %": neighbours.fit(train, train_labels),
-        f"1-NN of {FEW_LABELS} labels, %": nearest.fit(train[:FEW_LABELS], train_labels[:FEW_LABELS]),
+        f"1-NN of {FEW_LABELS} labels, %": nearest.fit(
+            train[:FEW_LABELS], train_labels[:FEW_LABELS]
+        ),
     }
     return {name: 100 * float(probe.score(test, test_labels)) for name, probe in fitted.items()}
 
@@ -87,15 +91,28 @@ def table(scores: Scores) -> str:
     probes = list(scores["untrained"])
     lines = [["encoder", *probes], ["---"] * (1 + len(probes))]
     for encoder, found in scores.items():
-        mean_low_high = [(np.mean(found[probe]), *corrected_interval(found[probe], ratio)) for probe in probes]
-        lines.append([encoder, *(f"{mean:.1f} [{low:.1f}, {high:.1f}]" for mean, low, high in mean_low_high)])
+        mean_low_high = [
+            (np.mean(found[probe]), *corrected_interval(found[probe], ratio)) for probe in probes
+        ]
+        lines.append(
+            [encoder, *(f"{mean:.1f} [{low:.1f}, {high:.1f}]" for mean, low, high in mean_low_high)]
+        )
     for one, other in (pair for pair in DIFFERENCES if scores.keys() >= set(pair)):
-        pairs = [paired_difference(scores[one][probe], scores[other][probe], ratio) for probe in probes]
-        lines.append([f"{one} - {other}", *(f"{d.difference:+.1f} [{d.low:+.1f}, {d.high:+.1f}]" for d in pairs)])
+        pairs = [
+            paired_difference(scores[one][probe], scores[other][probe], ratio) for probe in probes
+        ]
+        lines.append(
+            [
+                f"{one} - {other}",
+                *(f"{d.difference:+.1f} [{d.low:+.1f}, {d.high:+.1f}]" for d in pairs),
+            ]
+        )
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
-def write(name: str, scores: Scores, out: Path, splits: str, packages: tuple[str, ...], start: float) -> None:
+def write(
+    name: str, scores: Scores, out: Path, splits: str, packages: tuple[str, ...], start: float
+) -> None:
     """Write OUT/NAME.md, the table with its command, and OUT/NAME.csv, the scores of every split; print the table.
 
     Args:
@@ -108,7 +125,9 @@ def write(name: str, scores: Scores, out: Path, splits: str, packages: tuple[str
     """
     out.mkdir(parents=True, exist_ok=True)
     command = shlex.join(["python", f"examples/{name}.py", *sys.argv[1:]])
-    versions = ", ".join([f"Python {platform.python_version()}", *(f"{each} {version(each)}" for each in packages)])
+    versions = ", ".join(
+        [f"Python {platform.python_version()}", *(f"{each} {version(each)}" for each in packages)]
+    )
     text = (
         f"{table(scores)}\n(Means over {splits}; 95% intervals and\n"
         "paired differences are corrected for overlapping training parts, not for the number of comparisons.\n"

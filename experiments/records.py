@@ -46,7 +46,11 @@ def write_record(folder: Path, record: Mapping[str, Any]) -> None:
 
 def read_records(folder: Path) -> list[Record]:
     """Return all records of a folder by data set, method and seed; a JSON file replaces the row of its key."""
-    packed = [_unpacked(row) for path in whole_files(folder, "*.parquet") for row in pq.read_table(path).to_pylist()]
+    packed = [
+        _unpacked(row)
+        for path in whole_files(folder, "*.parquet")
+        for row in pq.read_table(path).to_pylist()
+    ]
     found = {key(record): record for record in (*packed, *_loose(folder).values())}
     return [found[one] for one in sorted(found)]
 
@@ -75,16 +79,24 @@ def whole_files(folder: Path, pattern: str) -> list[Path]:
 
 
 def _loose(folder: Path) -> dict[Path, Record]:
-    return {path: json.loads(path.read_text(encoding="utf-8")) for path in whole_files(folder, "*/*/*.json")}
+    return {
+        path: json.loads(path.read_text(encoding="utf-8"))
+        for path in whole_files(folder, "*/*/*.json")
+    }
 
 
 def _table(records: Iterable[Record]) -> pa.Table:
     rows = [
-        {name: value if name in PLAIN else json.dumps(value, allow_nan=False) for name, value in record.items()}
+        {
+            name: value if name in PLAIN else json.dumps(value, allow_nan=False)
+            for name, value in record.items()
+        }
         for record in records
     ]
     names = dict.fromkeys(name for row in rows for name in row)
-    return pa.Table.from_pylist(rows, pa.schema([(name, PLAIN.get(name, pa.string())) for name in names]))
+    return pa.Table.from_pylist(
+        rows, pa.schema([(name, PLAIN.get(name, pa.string())) for name in names])
+    )
 
 
 def _unpacked(row: Mapping[str, Any]) -> Record:

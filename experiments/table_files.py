@@ -13,7 +13,11 @@ Row = Mapping[str, Any]
 
 def to_markdown(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     """Return a Markdown table."""
-    lines = [columns, ["---"] * len(columns), *([str(cell).replace("|", "\\|") for cell in row] for row in rows)]
+    lines = [
+        columns,
+        ["---"] * len(columns),
+        *([str(cell).replace("|", "\\|") for cell in row] for row in rows),
+    ]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
@@ -35,7 +39,12 @@ def write_table(folder: Path, name: str, rows: Sequence[Row], notes: Iterable[st
         rows: of the table, all with the same keys, which name the columns.
         notes: paragraphs below the table in the Markdown file.
     """
-    text = "\n".join([to_markdown(list(rows[0]), [list(row.values()) for row in rows]), *(f"{n}\n" for n in notes)])
+    text = "\n".join(
+        [
+            to_markdown(list(rows[0]), [list(row.values()) for row in rows]),
+            *(f"{n}\n" for n in notes),
+        ]
+    )
     write_text(folder / f"{name}.md", text)
     write_text(folder / f"{name}.csv", to_csv(rows))
     return text

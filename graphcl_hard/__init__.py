@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from graphcl_hard.nn.encoders.base import Embedding as Embedding
     from graphcl_hard.nn.encoders.base import Encoder as Encoder
     from graphcl_hard.nn.encoders.gin import GINEncoder as GINEncoder
-    from graphcl_hard.nn.encoders.message_passing import MessagePassingEncoder as MessagePassingEncoder
+    from graphcl_hard.nn.encoders.message_passing import (
+        MessagePassingEncoder as MessagePassingEncoder,
+    )
     from graphcl_hard.nn.encoders.pretrained import load_encoder as load_encoder
     from graphcl_hard.nn.graphcl import GraphCL as GraphCL
     from graphcl_hard.nn.infograph import InfoGraph as InfoGraph

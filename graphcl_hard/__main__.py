@@ -38,9 +38,13 @@ def _no_command(words: Sequence[str]) -> None:
 
         close = difflib.get_close_matches(words[0], COMMANDS)
         hint = f"did you mean {' or '.join(close)}?" if close else "see --help."
-        raise InputError(f"The command must be one of {', '.join(COMMANDS)}, got {words[0]!r}; {hint}")
+        raise InputError(
+            f"The command must be one of {', '.join(COMMANDS)}, got {words[0]!r}; {hint}"
+        )
     prog = as_called("python -m graphcl_hard")
-    print(f"usage: {prog} COMMAND ...\n\nGraph representation learning without labels.\n\ncommands:")
+    print(
+        f"usage: {prog} COMMAND ...\n\nGraph representation learning without labels.\n\ncommands:"
+    )
     for name, text in COMMANDS.items():
         print(f"  {name:<10}{text}")
     print(f"\n`{prog} COMMAND --help` lists the options of a command.")

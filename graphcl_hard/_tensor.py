@@ -11,7 +11,9 @@ def refuse_second_derivatives(what: str) -> None:
     Autograd would otherwise treat a hand-written gradient as a constant and silently return a second derivative of 0.
     """
     if torch.is_grad_enabled():
-        raise RuntimeError(f"The gradient of {what} cannot be differentiated again; omit create_graph=True.")
+        raise RuntimeError(
+            f"The gradient of {what} cannot be differentiated again; omit create_graph=True."
+        )
 
 
 def full_precision(tensor: Tensor) -> Tensor:
@@ -28,7 +30,9 @@ def unit_rows(x: Tensor) -> Tensor:
 
 def one_hot(index: Tensor, channels: int) -> Tensor:
     """Return (N, `channels`) float32 with a 1 at each column that `index`, (N, K) int64, names; -1 names none."""
-    rows = torch.zeros(index.size(0), channels + 1, device=index.device)  # entries of -1 go to the last column
+    rows = torch.zeros(
+        index.size(0), channels + 1, device=index.device
+    )  # entries of -1 go to the last column
     return rows.scatter_(1, index.where(index >= 0, channels), 1.0)[:, :channels]
 
 

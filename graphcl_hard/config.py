@@ -14,7 +14,16 @@ import yaml
 
 from graphcl_hard.exceptions import InputError, short_repr, short_str
 
-View = Literal["node-drop", "edge-perturb", "attribute-mask", "subgraph", "random2", "random3", "random", "none"]
+View = Literal[
+    "node-drop",
+    "edge-perturb",
+    "attribute-mask",
+    "subgraph",
+    "random2",
+    "random3",
+    "random",
+    "none",
+]
 Probe = Literal["svm", "linear-svm", "logistic", "knn"]
 Scale = Literal["linear", "log"]
 Logger = Literal["none", "csv", "tensorboard"]
@@ -70,7 +79,11 @@ class Rule:
 
     def range(self) -> str:
         """The range in mathematical notation."""
-        return f"[{self.low:g}, {self.below:g})" if self.below is not None else f"[{self.low:g}, {self.high:g}]"
+        return (
+            f"[{self.low:g}, {self.below:g})"
+            if self.below is not None
+            else f"[{self.low:g}, {self.high:g}]"
+        )
 
 
 def _setting(default: Any, scope: Scope, **rule: Any) -> Any:
@@ -164,23 +177,36 @@ class Config:
     method: Literal["infograph", "graphcl"] = _setting("infograph", Scope.ESTIMATOR)
     objective: Literal["jsd", "info-nce"] = _setting("jsd", Scope.ESTIMATOR, method="infograph")
     mode: Literal["paper", "released"] = _setting("paper", Scope.ESTIMATOR, method="infograph")
-    beta: float = _setting(10.0, Scope.ESTIMATOR, high=1e6, advice="0 is uniform weights", refit=True)
-    beta_schedule: Literal["constant", "linear-up", "linear-down", "cosine-up", "cosine-down"] = _setting(
-        "constant", Scope.ESTIMATOR, refit=True
+    beta: float = _setting(
+        10.0, Scope.ESTIMATOR, high=1e6, advice="0 is uniform weights", refit=True
     )
-    tau_plus: float = _setting(0.1, Scope.ESTIMATOR, below=1, advice="0 switches the correction off")
+    beta_schedule: Literal["constant", "linear-up", "linear-down", "cosine-up", "cosine-down"] = (
+        _setting("constant", Scope.ESTIMATOR, refit=True)
+    )
+    tau_plus: float = _setting(
+        0.1, Scope.ESTIMATOR, below=1, advice="0 switches the correction off"
+    )
     critic: Literal["auto", "dot", "cosine"] = _setting("auto", Scope.ESTIMATOR, method="infograph")
     temperature: float = _setting(0.5, Scope.ESTIMATOR, low=1e-6, high=1e6, advice="0.5 is usual")
     score_scale: Literal["max", "none"] = _setting("max", Scope.ESTIMATOR, method="infograph")
     detach_weights: bool = _setting(True, Scope.ESTIMATOR)
     nodes_per_graph: int = _setting(
-        0, Scope.ESTIMATOR, high=1_000_000, advice="0 takes all nodes", refit=True, method="infograph"
+        0,
+        Scope.ESTIMATOR,
+        high=1_000_000,
+        advice="0 takes all nodes",
+        refit=True,
+        method="infograph",
     )
     negative_queue: int = _setting(
         0, Scope.ESTIMATOR, high=10_000_000, advice="0 takes the negatives of the batch only"
     )
-    views: tuple[View, ...] = _setting(("node-drop", "subgraph"), Scope.ESTIMATOR, refit=True, method="graphcl")
-    view_strength: float = _setting(0.2, Scope.ESTIMATOR, below=1, advice="0.2 is usual", refit=True, method="graphcl")
+    views: tuple[View, ...] = _setting(
+        ("node-drop", "subgraph"), Scope.ESTIMATOR, refit=True, method="graphcl"
+    )
+    view_strength: float = _setting(
+        0.2, Scope.ESTIMATOR, below=1, advice="0.2 is usual", refit=True, method="graphcl"
+    )
     second_view_strength: float | None = _setting(
         None,
         Scope.ESTIMATOR,
@@ -196,7 +222,11 @@ class Config:
     readout: Literal["sum", "mean", "max", "attention"] = _setting("sum", Scope.ESTIMATOR)
 
     epochs: int = _setting(
-        5, Scope.ESTIMATOR, high=1_000_000, advice="5 is usual, and 0 scores the untrained encoder only", refit=True
+        5,
+        Scope.ESTIMATOR,
+        high=1_000_000,
+        advice="5 is usual, and 0 scores the untrained encoder only",
+        refit=True,
     )
     batch_size: int = _setting(
         128,
@@ -214,7 +244,11 @@ class Config:
         refit=True,
     )
     seed: int = _setting(
-        0, Scope.RUN | Scope.EVALUATION, high=2**32 - 1, advice="take a small whole number", refit=True
+        0,
+        Scope.RUN | Scope.EVALUATION,
+        high=2**32 - 1,
+        advice="take a small whole number",
+        refit=True,
     )
     seeds: int = _setting(1, Scope.RUN, low=1, high=10_000, advice="5 is usual")
 
@@ -260,7 +294,12 @@ class Config:
         yield from of_wrong_type.values()
         for name, rule in RULES.items():
             value = getattr(self, name)
-            if rule.has_range and name not in of_wrong_type and value is not None and not rule.allows(value):
+            if (
+                rule.has_range
+                and name not in of_wrong_type
+                and value is not None
+                and not rule.allows(value)
+            ):
                 yield f"`{name}` must lie in {rule.range()}, got {short_str(value)}; {rule.advice}."
         if of_wrong_type:  # the comparisons below would fail
             return
@@ -270,7 +309,9 @@ class Config:
         if self.out == Path():
             yield "`out` must name a folder other than the current one, got '.' or nothing; give a name."
         yield from self._mistaken_method()
-        if self.mode == "released" and (self.objective != "jsd" or self.critic == "cosine" or self.negative_queue):
+        if self.mode == "released" and (
+            self.objective != "jsd" or self.critic == "cosine" or self.negative_queue
+        ):
             found = f"{self.objective}, {self.critic} and {short_str(self.negative_queue)}"
             yield (
                 "`mode=released` is the authors' code, which only has `objective=jsd` and `critic=dot`, and no "
@@ -293,24 +334,50 @@ class Config:
                     close = difflib.get_close_matches(short_repr(value), choices, n=1)
                     advice = f"did you mean {close[0]!r}?" if close else "take one of them."
                     allowed = ", ".join(choices)
-                    yield name, f"`{name}` must be one of {allowed}, got {short_repr(value)}; {advice}"
+                    yield (
+                        name,
+                        f"`{name}` must be one of {allowed}, got {short_repr(value)}; {advice}",
+                    )
             elif hint in (int, float) or (hint == float | None and value is not None):
                 kind, what = (Integral, "a whole number") if hint is int else (Real, "a number")
                 if not isinstance(value, kind) or isinstance(value, bool):
-                    yield name, f"`{name}` must be {what}, got {short_repr(value)}; {RULES[name].advice}."
+                    yield (
+                        name,
+                        f"`{name}` must be {what}, got {short_repr(value)}; {RULES[name].advice}.",
+                    )
             elif hint is bool and not isinstance(value, bool):
-                yield name, f"`{name}` must be True or False, got {short_repr(value)}; give one of them."
-            elif get_origin(hint) is tuple and name != "views" and not _is_tuple_of(get_args(hint)[0], value):
-                yield name, f"`{name}` must be a tuple of its kind, got {short_repr(value)}; see its description."
+                yield (
+                    name,
+                    f"`{name}` must be True or False, got {short_repr(value)}; give one of them.",
+                )
+            elif (
+                get_origin(hint) is tuple
+                and name != "views"
+                and not _is_tuple_of(get_args(hint)[0], value)
+            ):
+                yield (
+                    name,
+                    f"`{name}` must be a tuple of its kind, got {short_repr(value)}; see its description.",
+                )
             elif hint is str and not isinstance(value, str):
-                yield name, f"`{name}` must be a string, got {short_repr(value)}; give a name or a path."
+                yield (
+                    name,
+                    f"`{name}` must be a string, got {short_repr(value)}; give a name or a path.",
+                )
             elif hint == Path | None and not isinstance(value, (str, Path, type(None))):
-                yield name, f"`{name}` must be a path or None, got {short_repr(value)}; give one of them."
+                yield (
+                    name,
+                    f"`{name}` must be a path or None, got {short_repr(value)}; give one of them.",
+                )
 
     def _mistaken_method(self) -> Iterator[str]:
         pair = isinstance(self.views, tuple) and len(self.views) == 2
-        if not pair or not all(isinstance(view, str) and view in get_args(View) for view in self.views):
-            simple = isinstance(self.views, tuple) and all(isinstance(view, str) for view in self.views)
+        if not pair or not all(
+            isinstance(view, str) and view in get_args(View) for view in self.views
+        ):
+            simple = isinstance(self.views, tuple) and all(
+                isinstance(view, str) for view in self.views
+            )
             found = repr(" ".join(self.views)) if simple else short_repr(self.views)
             yield f"`views` must be two of {', '.join(get_args(View))}, got {found}; none is the graph itself."
             return
@@ -363,12 +430,22 @@ class Config:
         """Return the settings as a dictionary of strings, numbers, lists and None."""
         plain: dict[str, Any] = {}
         for name, value in dataclasses.asdict(self).items():
-            plain[name] = str(value) if isinstance(value, Path) else list(value) if isinstance(value, tuple) else value
+            plain[name] = (
+                str(value)
+                if isinstance(value, Path)
+                else list(value)
+                if isinstance(value, tuple)
+                else value
+            )
         return plain
 
     def identity(self) -> dict[str, Any]:
         """Return what `to_dict` does, without where and how the run writes: what config.yaml holds."""
-        return {name: value for name, value in self.to_dict().items() if Scope.OUTPUT not in RULES[name].scope}
+        return {
+            name: value
+            for name, value in self.to_dict().items()
+            if Scope.OUTPUT not in RULES[name].scope
+        }
 
     def to_yaml(self) -> str:
         """Return the `identity` as YAML, a key a line, in the order of the flags.
@@ -378,9 +455,13 @@ class Config:
         return yaml.safe_dump(self.identity(), sort_keys=False, allow_unicode=True)
 
 
-RULES: dict[str, Rule] = {field.name: field.metadata["rule"] for field in dataclasses.fields(Config)}
+RULES: dict[str, Rule] = {
+    field.name: field.metadata["rule"] for field in dataclasses.fields(Config)
+}
 """The rule of each setting, in the order of the flags."""
-EARLIER: dict[str, Any] = {name: rule.earlier for name, rule in RULES.items() if rule.earlier is not None}
+EARLIER: dict[str, Any] = {
+    name: rule.earlier for name, rule in RULES.items() if rule.earlier is not None
+}
 """The values of settings in runs that are older than the setting, where they are not the defaults."""
 
 
@@ -397,7 +478,9 @@ def without_removed(settings: Mapping[str, Any]) -> dict[str, Any]:
     for name, default in REMOVED.items():
         if settings.get(name, default) != default:
             found = short_repr(settings[name])
-            raise InputError(f"{name} must be {default}, got {found}: this version has no such setting; remove it.")
+            raise InputError(
+                f"{name} must be {default}, got {found}: this version has no such setting; remove it."
+            )
     return {name: value for name, value in settings.items() if name not in REMOVED}
 
 

@@ -28,7 +28,13 @@ import tyro
 
 from graphcl_hard.data.tu.names import check_name, is_path, is_shards
 from graphcl_hard.exceptions import InputError
-from graphcl_hard.runs.cli import as_called, exit_status, handle_signals, one_sentence, prepare_stdout
+from graphcl_hard.runs.cli import (
+    as_called,
+    exit_status,
+    handle_signals,
+    one_sentence,
+    prepare_stdout,
+)
 
 if TYPE_CHECKING:
     from graphcl_hard.data.graph_data import GraphData
@@ -68,7 +74,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
 
     def action() -> None:
-        _convert(one_sentence("", lambda: tyro.cli(Arguments, args=words, prog=as_called(PROG), description=__doc__)))
+        _convert(
+            one_sentence(
+                "",
+                lambda: tyro.cli(Arguments, args=words, prog=as_called(PROG), description=__doc__),
+            )
+        )
 
     return exit_status(action, [field.name for field in dataclasses.fields(Arguments)])
 
@@ -81,12 +92,16 @@ def _convert(arguments: Arguments) -> None:
     check_empty(arguments.out)
     display = Display(arguments.quiet)
     # A file may have a name that a data set may not have.
-    stem = re.sub(r"[^A-Za-z0-9_-]+", "-", Path(arguments.source).name.partition(".")[0]).strip("-_")[:100]
+    stem = re.sub(r"[^A-Za-z0-9_-]+", "-", Path(arguments.source).name.partition(".")[0]).strip(
+        "-_"
+    )[:100]
     name = check_name(arguments.name or stem or "graphs")
     skipped: list[str] = []
 
     def skip(sentence: str) -> None:
-        skipped.append("" if skipped else sentence)  # the first one is shown, the others are counted
+        skipped.append(
+            "" if skipped else sentence
+        )  # the first one is shown, the others are counted
 
     with display.bar("converting", None) as show:
         shards = write_shards(arguments.out, _chunks(arguments, display, skip), name, show)
@@ -94,13 +109,16 @@ def _convert(arguments: Arguments) -> None:
         display.warn(f"{len(skipped)} rows could not be read; the first: {skipped[0]}")
     display.say(
         f"written: {arguments.out}: {shards.num_graphs} graphs, {shards.num_nodes} nodes, {shards.num_edges} directed "
-        f"edges; {shards.num_classes} classes" + ("" if shards.num_classes > 1 else ", so train with --no-evaluate")
+        f"edges; {shards.num_classes} classes"
+        + ("" if shards.num_classes > 1 else ", so train with --no-evaluate")
     )
     if arguments.quiet:
         print(arguments.out)
 
 
-def _chunks(arguments: Arguments, display: "Display", skip: Callable[[str], object]) -> Iterator["GraphData"]:
+def _chunks(
+    arguments: Arguments, display: "Display", skip: Callable[[str], object]
+) -> Iterator["GraphData"]:
     from graphcl_hard.data.load import load_graphs
     from graphcl_hard.data.molecules import SUFFIXES, smiles_chunks
     from graphcl_hard.data.ogb import ogb_chunks, ogb_folder
@@ -111,7 +129,9 @@ def _chunks(arguments: Arguments, display: "Display", skip: Callable[[str], obje
         if not path.is_file():
             raise InputError(f"The file {path} does not exist; name a table of molecules.")
         if not path.name.endswith(SUFFIXES):
-            raise InputError(f"{path} must end in {', '.join(SUFFIXES)}; save the table as one of them.")
+            raise InputError(
+                f"{path} must end in {', '.join(SUFFIXES)}; save the table as one of them."
+            )
         on_invalid = skip if arguments.skip_invalid else None
         yield from smiles_chunks(path, arguments.smiles, arguments.label, on_invalid)
         return
@@ -125,7 +145,9 @@ def _chunks(arguments: Arguments, display: "Display", skip: Callable[[str], obje
         raise InputError(
             f"--label must be left out for a TU data set, which has its own classes, got {arguments.label!r}."
         )
-    source = str(path.resolve()) if path.is_dir() and is_path(arguments.source) else arguments.source
+    source = (
+        str(path.resolve()) if path.is_dir() and is_path(arguments.source) else arguments.source
+    )
     with display.download(arguments.source) as progress:
         graphs = load_graphs(source, data_dir=arguments.data_dir, progress=progress)
     for start in range(0, graphs.num_graphs, SHARD_GRAPHS):

@@ -75,7 +75,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
 
     def action() -> None:
-        _embed(one_sentence("", lambda: tyro.cli(Arguments, args=words, prog=as_called(PROG), description=__doc__)))
+        _embed(
+            one_sentence(
+                "",
+                lambda: tyro.cli(Arguments, args=words, prog=as_called(PROG), description=__doc__),
+            )
+        )
 
     return exit_status(action, [field.name for field in dataclasses.fields(Arguments)])
 
@@ -96,8 +101,18 @@ def read_features(folder: Path) -> "FeatureMap":
         content = json.loads(path.read_text(encoding="utf-8"))
         verify_checksum(content)
         return FeatureMap.from_dict(content)
-    except (OSError, ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else f"{type(error).__name__}: {error}"
+    except (
+        OSError,
+        ArithmeticError,
+        AttributeError,
+        LookupError,
+        RecursionError,
+        TypeError,
+        ValueError,
+    ) as error:
+        reason = (
+            error.strerror if isinstance(error, OSError) else f"{type(error).__name__}: {error}"
+        )
         raise InputError(
             f"{path} cannot be read ({reason}); give the folder of a run that this version made."
         ) from error
@@ -134,7 +149,9 @@ def _embed(arguments: Arguments) -> None:
         display.warn(str(warning.message))
     with display.bar("embedding", graphs.num_graphs) as show:
         parts = embeddings(encoder, batches, arguments.batch_size, show)
-        width = write_vectors(arguments.out, (rescale(part, arguments.scale) for part in parts), graphs.y.numpy())
+        width = write_vectors(
+            arguments.out, (rescale(part, arguments.scale) for part in parts), graphs.y.numpy()
+        )
     display.say(f"written: {arguments.out}: {graphs.num_graphs} graphs, {width} numbers each")
     if arguments.quiet:
         print(arguments.out)
@@ -143,7 +160,9 @@ def _embed(arguments: Arguments) -> None:
 def _check(arguments: Arguments) -> None:
     check_new_file(arguments.out, WRITTEN, arguments.overwrite)
     if arguments.batch_size < 1:
-        raise InputError(f"--batch-size must be at least 1, got {arguments.batch_size}; 128 is usual.")
+        raise InputError(
+            f"--batch-size must be at least 1, got {arguments.batch_size}; 128 is usual."
+        )
 
 
 if __name__ == "__main__":

@@ -30,7 +30,16 @@ from graphcl_hard.training.fitted import DAMAGED, Fitted
 from graphcl_hard.training.state import Epoch
 from graphcl_hard.training.warnings import caution
 
-OWN = ("node_label", "node_attr", "edge_label", "edge_attr", "n_jobs", "random_state", "warm_start", "on_epoch")
+OWN = (
+    "node_label",
+    "node_attr",
+    "edge_label",
+    "edge_attr",
+    "n_jobs",
+    "random_state",
+    "warm_start",
+    "on_epoch",
+)
 SETTINGS = names_in(Scope.ESTIMATOR)
 
 
@@ -45,8 +54,13 @@ def to_config(params: Mapping[str, Any], draw: bool = False) -> Config:
         InputError: with a line for each parameter outside its range.
     """
     # Parameter grids are arrays of NumPy numbers, and views may be a list.
-    plain = {name: value.item() if isinstance(value, np.generic) else value for name, value in params.items()}
-    if isinstance(plain["views"], list) or (isinstance(plain["views"], np.ndarray) and plain["views"].ndim):
+    plain = {
+        name: value.item() if isinstance(value, np.generic) else value
+        for name, value in params.items()
+    }
+    if isinstance(plain["views"], list) or (
+        isinstance(plain["views"], np.ndarray) and plain["views"].ndim
+    ):
         plain["views"] = tuple(plain["views"])
     mistakes = list(_own_mistakes(plain))
     state = plain["random_state"]
@@ -54,7 +68,11 @@ def to_config(params: Mapping[str, Any], draw: bool = False) -> Config:
     config = Config(**{name: plain[name] for name in SETTINGS}, seed=seed, score_epochs=())
     mistakes += config.mistakes()
     nothing = (str, tuple, list, type(None))
-    named = [name for name in ("edge_label", "edge_attr") if not isinstance(plain[name], nothing) or plain[name]]
+    named = [
+        name
+        for name in ("edge_label", "edge_attr")
+        if not isinstance(plain[name], nothing) or plain[name]
+    ]
     if named and isinstance(config.encoder, str) and config.encoder != "gine":
         found = " and ".join(f"{name} {short_repr(plain[name])}" for name in named)
         mistakes.append(
@@ -244,7 +262,9 @@ class HardInfoGraph(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         objective: Literal["jsd", "info-nce"] = "jsd",
         mode: Literal["paper", "released"] = "paper",
         beta: float = 10.0,
-        beta_schedule: Literal["constant", "linear-up", "linear-down", "cosine-up", "cosine-down"] = "constant",
+        beta_schedule: Literal[
+            "constant", "linear-up", "linear-down", "cosine-up", "cosine-down"
+        ] = "constant",
         tau_plus: float = 0.1,
         critic: Literal["auto", "dot", "cosine"] = "auto",
         temperature: float = 0.5,
@@ -339,7 +359,9 @@ class HardInfoGraph(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         fitted = self.__sklearn_is_fitted__()
         config = self._config(draw=not fitted)
         if config.beta_schedule != "constant":
-            raise InputError(f"partial_fit needs `beta_schedule=constant`, got {config.beta_schedule!r}; set it.")
+            raise InputError(
+                f"partial_fit needs `beta_schedule=constant`, got {config.beta_schedule!r}; set it."
+            )
         data = self._read(graphs, config.encoder)
         self._train(self._fitted if fitted else Fitted.start(data, config), data, config, 1)
         return self
@@ -375,7 +397,10 @@ class HardInfoGraph(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         unkept = {"on_epoch"}
         if not isinstance(self.random_state, (int, np.integer)):
             unkept.add("random_state")
-        plain = {name: None if name in unkept else to_json_value(name, value) for name, value in params.items()}
+        plain = {
+            name: None if name in unkept else to_json_value(name, value)
+            for name, value in params.items()
+        }
         self._fitted.save(Path(path), plain)
 
     @classmethod
@@ -430,8 +455,12 @@ class HardInfoGraph(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
     def _fit(self, data: GraphSource, config: Config) -> None:
         warm = self.warm_start and self.__sklearn_is_fitted__()
         if warm and config.beta_schedule != "constant":
-            raise InputError(f"A warm start needs `beta_schedule=constant`, got {config.beta_schedule!r}; set it.")
-        self._train(self._fitted if warm else Fitted.start(data, config), data, config, config.epochs)
+            raise InputError(
+                f"A warm start needs `beta_schedule=constant`, got {config.beta_schedule!r}; set it."
+            )
+        self._train(
+            self._fitted if warm else Fitted.start(data, config), data, config, config.epochs
+        )
 
     def _transform(self, data: GraphSource, config: Config) -> npt.NDArray[np.floating]:
         with self._threads():
@@ -447,7 +476,9 @@ class HardInfoGraph(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
     def _train(self, fitted: Fitted, data: GraphSource, config: Config, epochs: int) -> None:
         def on_epoch(epoch: Epoch) -> None:
             share = epoch.effective_negatives
-            logger.info("epoch %d: loss %.6g, effective negatives %.3g", epoch.epoch, epoch.loss, share)
+            logger.info(
+                "epoch %d: loss %.6g, effective negatives %.3g", epoch.epoch, epoch.loss, share
+            )
             if self.on_epoch is not None:
                 self.on_epoch(epoch)
 
@@ -461,7 +492,9 @@ class HardInfoGraph(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
             self.__dict__.update(before)
             raise
         new = fitted.history[len(fitted.history) - epochs :]
-        sentence = caution(data.num_graphs, config.batch_size, config.method, new, config.negative_queue)
+        sentence = caution(
+            data.num_graphs, config.batch_size, config.method, new, config.negative_queue
+        )
         if sentence is not None:
             warnings.warn(sentence, stacklevel=user_stacklevel())
 

@@ -82,7 +82,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
 
     def action() -> None:
-        _evaluate(one_sentence("", lambda: tyro.cli(Arguments, args=words, prog=as_called(PROG), description=__doc__)))
+        _evaluate(
+            one_sentence(
+                "",
+                lambda: tyro.cli(Arguments, args=words, prog=as_called(PROG), description=__doc__),
+            )
+        )
 
     return exit_status(action, [field.name for field in dataclasses.fields(Arguments)])
 
@@ -115,9 +120,18 @@ def _evaluate(arguments: Arguments) -> None:
             **environment(),
         }
         with atomic_write(arguments.out) as partial:
-            partial.write_text(json.dumps(result, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-    display.scores(f"{arguments.vectors.name}: {len(y)} graphs, {classes} classes, seed {arguments.seed}", scores)
-    seen = "sign(x) log(1 + |x|) of the vectors" if arguments.scale == "log" else "the vectors themselves"
+            partial.write_text(
+                json.dumps(result, indent=2, allow_nan=False) + "\n", encoding="utf-8"
+            )
+    display.scores(
+        f"{arguments.vectors.name}: {len(y)} graphs, {classes} classes, seed {arguments.seed}",
+        scores,
+    )
+    seen = (
+        "sign(x) log(1 + |x|) of the vectors"
+        if arguments.scale == "log"
+        else "the vectors themselves"
+    )
     display.say(f"The input of the probes was {seen} (--scale {arguments.scale}).")
     if arguments.out is not None:
         display.say(f"written: {arguments.out}")
@@ -130,7 +144,9 @@ def _check(arguments: Arguments) -> Config:
     config = dataclasses.replace(Config(), **{name: getattr(arguments, name) for name in SETTINGS})
     config.check()
     if len(set(arguments.only)) < len(arguments.only):
-        raise InputError(f"--only must name each array or column once, got {' '.join(arguments.only)}.")
+        raise InputError(
+            f"--only must name each array or column once, got {' '.join(arguments.only)}."
+        )
     if arguments.out is not None:
         check_new_file(arguments.out, (".json",), arguments.overwrite)
     return config

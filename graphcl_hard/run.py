@@ -37,7 +37,13 @@ import tyro
 from graphcl_hard.config import Config
 from graphcl_hard.data.tu.names import check_name, check_spelling, is_path
 from graphcl_hard.exceptions import InputError
-from graphcl_hard.runs.cli import as_called, exit_status, handle_signals, one_sentence, prepare_stdout
+from graphcl_hard.runs.cli import (
+    as_called,
+    exit_status,
+    handle_signals,
+    one_sentence,
+    prepare_stdout,
+)
 from graphcl_hard.runs.config_file import read_yaml, to_flags
 from graphcl_hard.runs.display import silence_stdout
 from graphcl_hard.runs.folder import default_folder
@@ -100,10 +106,15 @@ def parse(words: Sequence[str]) -> Arguments:
     if path is not None:
         # The values in the file go through the parser of the flags, which checks their types.
         flags = to_flags(read_yaml(path))
-        default = one_sentence(f"--config {path}: ", lambda: tyro.cli(Config, args=flags, default=default))
+        default = one_sentence(
+            f"--config {path}: ", lambda: tyro.cli(Config, args=flags, default=default)
+        )
     arguments = Arguments(default, config=path)
     prog = as_called(PROG)
-    return one_sentence("", lambda: tyro.cli(Arguments, args=words, prog=prog, description=__doc__, default=arguments))
+    return one_sentence(
+        "",
+        lambda: tyro.cli(Arguments, args=words, prog=prog, description=__doc__, default=arguments),
+    )
 
 
 def _config_path(words: Sequence[str]) -> Path | None:
@@ -118,9 +129,15 @@ def _config_path(words: Sequence[str]) -> Path | None:
 
 def _absolute(config: Config) -> Config:
     """Return the settings with absolute paths to the data, so that config.yaml works from any folder."""
-    dataset = str(Path(config.dataset).expanduser().resolve()) if is_path(config.dataset) else config.dataset
+    dataset = (
+        str(Path(config.dataset).expanduser().resolve())
+        if is_path(config.dataset)
+        else config.dataset
+    )
     data_dir = config.data_dir and config.data_dir.expanduser().resolve()
-    return dataclasses.replace(config, dataset=dataset, data_dir=data_dir, out=config.out and config.out.expanduser())
+    return dataclasses.replace(
+        config, dataset=dataset, data_dir=data_dir, out=config.out and config.out.expanduser()
+    )
 
 
 def _launched() -> tuple[int, int]:
@@ -184,10 +201,14 @@ def _check_evaluation(config: Config, graphs: "GraphSource", display: "Display")
     from graphcl_hard.evaluation.checks import check_folds
 
     if graphs.num_classes < 2:
-        raise InputError(f"{graphs.name} has no classes to evaluate with; give --no-evaluate to only train.")
+        raise InputError(
+            f"{graphs.name} has no classes to evaluate with; give --no-evaluate to only train."
+        )
     check_folds(graphs.y, config.folds)
     if graphs.num_graphs > MANY_GRAPHS:
-        display.warn(f"The evaluation of {graphs.num_graphs} graphs takes long; --no-evaluate only trains.")
+        display.warn(
+            f"The evaluation of {graphs.num_graphs} graphs takes long; --no-evaluate only trains."
+        )
 
 
 if __name__ == "__main__":

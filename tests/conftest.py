@@ -22,7 +22,9 @@ from graphcl_hard.runs.environment import environment
 
 
 def pytest_addoption(parser):
-    parser.addoption("--record", metavar="FILE", type=Path, help="write what passed, and on what, as JSON")
+    parser.addoption(
+        "--record", metavar="FILE", type=Path, help="write what passed, and on what, as JSON"
+    )
 
 
 def pytest_terminal_summary(terminalreporter, exitstatus, config):
@@ -43,7 +45,9 @@ def pytest_terminal_summary(terminalreporter, exitstatus, config):
         "fuzz_times": TIMES,
         "threads": torch.get_num_threads(),
         **environment(),
-        "tests": {report.nodeid: [kind, round(seconds[report.nodeid], 1)] for kind, report in found},
+        "tests": {
+            report.nodeid: [kind, round(seconds[report.nodeid], 1)] for kind, report in found
+        },
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_write(path) as partial:
@@ -53,7 +57,9 @@ def pytest_terminal_summary(terminalreporter, exitstatus, config):
 def pytest_collection_modifyitems(items):
     if os.environ.get("GRAPHCL_HARD_MIRROR"):
         return
-    skip = pytest.mark.skip(reason="needs the eight TU sets: set GRAPHCL_HARD_MIRROR to a folder with their zip files")
+    skip = pytest.mark.skip(
+        reason="needs the eight TU sets: set GRAPHCL_HARD_MIRROR to a folder with their zip files"
+    )
     for item in items:
         if "mirror" in item.keywords:
             item.add_marker(skip)
@@ -85,10 +91,16 @@ def finished(tmp_path_factory):
 @pytest.fixture(scope="module")
 def browser():
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    executable = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    executable = (
+        shutil.which("chromium")
+        or shutil.which("chromium-browser")
+        or shutil.which("google-chrome")
+    )
     if executable is None:
         pytest.skip("there is no Chromium on the PATH")
     with playwright.sync_playwright() as driver:
-        chromium = driver.chromium.launch(executable_path=executable, args=["--no-sandbox", "--disable-gpu"])
+        chromium = driver.chromium.launch(
+            executable_path=executable, args=["--no-sandbox", "--disable-gpu"]
+        )
         yield chromium
         chromium.close()

@@ -26,7 +26,10 @@ SMILES = ["CCO", "c1ccccc1", "CC(=O)O", "F/C=C/F", "O", "[Na+].[Cl-]", "C#N", "C
 
 def values(numbers, known):
     """Labels by their values."""
-    return [[column[place] for column, place in zip(known, row, strict=True)] for row in numbers.tolist()]
+    return [
+        [column[place] for column, place in zip(known, row, strict=True)]
+        for row in numbers.tolist()
+    ]
 
 
 @pytest.fixture
@@ -53,12 +56,31 @@ def test_a_table_of_smiles(table, suffix, tmp_path, capsys):
     right = [from_smiles(SMILES[i % 8]) for i in range(40)]
     assert found.name == "m"
     assert found.y.tolist() == [0, 1] * 20
-    assert values(found.node_label, found.node_label_values) == torch.cat([data.x for data in right]).tolist()
+    assert (
+        values(found.node_label, found.node_label_values)
+        == torch.cat([data.x for data in right]).tolist()
+    )
     whole = to_graph_data(right, node_label="x", node_attr=(), edge_label="edge_attr", edge_attr=())
     assert torch.equal(found.edge_index, whole.edge_index)
-    assert values(found.edge_label, found.edge_label_values) == values(whole.edge_label, whole.edge_label_values)
+    assert values(found.edge_label, found.edge_label_values) == values(
+        whole.edge_label, whole.edge_label_values
+    )
     assert found.node_attr is found.edge_attr is None
-    assert main([str(path), "--label", "task", "--name", "other", "--quiet", "--out", str(tmp_path / "two")]) == 0
+    assert (
+        main(
+            [
+                str(path),
+                "--label",
+                "task",
+                "--name",
+                "other",
+                "--quiet",
+                "--out",
+                str(tmp_path / "two"),
+            ]
+        )
+        == 0
+    )
     assert capsys.readouterr().out == f"{tmp_path / 'two'}\n"
     assert GraphShards(tmp_path / "two").y.tolist() == [i % 3 for i in range(40)]
     assert GraphShards(tmp_path / "two").name == "other"
@@ -89,9 +111,9 @@ def test_a_charge_that_has_no_label_is_an_invalid_row(tmp_path, capsys, suffix):
     table.to_csv(path, index=False) if suffix == ".csv" else table.to_parquet(path)
     assert main([str(path), "--out", str(tmp_path / "set")]) == 2
     found = capsys.readouterr().err
-    assert re.search(r"^error: Row 2 of .* holds '\[Mn\+7\]', with an atom that has no such labels, .*\n$", found), (
-        found
-    )
+    assert re.search(
+        r"^error: Row 2 of .* holds '\[Mn\+7\]', with an atom that has no such labels, .*\n$", found
+    ), found
     assert main([str(path), "--skip-invalid", "--out", str(tmp_path / "set")]) == 0
     found = capsys.readouterr()
     assert "1 graphs, 3 nodes" in found.out
@@ -105,7 +127,9 @@ def test_a_name_that_no_set_may_have(tmp_path):
 
 
 def gz(path, rows):
-    path.write_bytes(gzip.compress("".join(",".join(map(str, row)) + "\n" for row in rows).encode()))
+    path.write_bytes(
+        gzip.compress("".join(",".join(map(str, row)) + "\n" for row in rows).encode())
+    )
 
 
 @pytest.fixture
@@ -133,15 +157,23 @@ def test_a_folder_of_ogb(ogb, chunk, tmp_path, monkeypatch):
     monkeypatch.setattr("graphcl_hard.data.shards.SHARD_GRAPHS", chunk)
     assert main([str(ogb.parent), "--label", "0", "--out", str(tmp_path / "set")]) == 0
     found = GraphShards(tmp_path / "set").whole()
-    assert (found.name, found.y.tolist(), found.node_ptr.tolist()) == ("ogbg_toy", [0, 1, 0, 1], [0, 3, 4, 8, 10])
+    assert (found.name, found.y.tolist(), found.node_ptr.tolist()) == (
+        "ogbg_toy",
+        [0, 1, 0, 1],
+        [0, 3, 4, 8, 10],
+    )
     edges, features = read(ogb / "edge.csv.gz"), read(ogb / "edge-feat.csv.gz").tolist()
     right = {}
     for row, start in enumerate([0, 0, 4, 4, 4, 4, 4, 8]):
         for u, v in (edges[row], edges[row][::-1]):
             right.setdefault((start + u, start + v), features[row])
     assert list(map(tuple, found.edge_index.T.tolist())) == sorted(right)
-    assert values(found.edge_label, found.edge_label_values) == [right[edge] for edge in sorted(right)]
-    assert values(found.node_label, found.node_label_values) == read(ogb / "node-feat.csv.gz").tolist()
+    assert values(found.edge_label, found.edge_label_values) == [
+        right[edge] for edge in sorted(right)
+    ]
+    assert (
+        values(found.node_label, found.node_label_values) == read(ogb / "node-feat.csv.gz").tolist()
+    )
 
 
 @pytest.mark.parametrize("chunk", [1, 3, 8192])
@@ -170,11 +202,31 @@ def test_numbers_that_are_not_whole_are_attributes(ogb, tmp_path, monkeypatch, c
         ("num-edge-list", [[2], [-1], [5], [1]], [], "must contain only integers of at least 0"),
         ("node-feat", [[1]] * 9, [], "node-feat.csv.gz ends 1 rows too early"),
         ("graph-label", [[1]] * 3, ["--label", "0"], "graph-label.csv.gz ends 1 rows too early"),
-        ("graph-label", [[1]] * 4, ["--label", "1"], "must be the number of a column of .* 0 to 0, got '1'"),
-        ("graph-label", [[0.5]] * 4, ["--label", "0"], "Graph 0 of .* has the label 0 0.5, must be a class"),
-        ("graph-label", [[1], [""], [0], [1]], ["--label", "0"], "Graph 1 of .* has the label 0 nan, must be a class"),
+        (
+            "graph-label",
+            [[1]] * 4,
+            ["--label", "1"],
+            "must be the number of a column of .* 0 to 0, got '1'",
+        ),
+        (
+            "graph-label",
+            [[0.5]] * 4,
+            ["--label", "0"],
+            "Graph 0 of .* has the label 0 0.5, must be a class",
+        ),
+        (
+            "graph-label",
+            [[1], [""], [0], [1]],
+            ["--label", "0"],
+            "Graph 1 of .* has the label 0 nan, must be a class",
+        ),
         ("num-edge-list", None, [], "num-edge-list.csv.gz is missing"),
-        ("node-feat", [[1, 2]] * 6 + [[8, ""]] + [[1, 2]] * 3, [], r"Row 7 of .*node-feat.csv.gz \(from 1\) lacks"),
+        (
+            "node-feat",
+            [[1, 2]] * 6 + [[8, ""]] + [[1, 2]] * 3,
+            [],
+            r"Row 7 of .*node-feat.csv.gz \(from 1\) lacks",
+        ),
         (
             "edge-feat",
             [[0.5, 1]] * 7 + [["1e300", 1]],
@@ -218,7 +270,10 @@ def test_a_tu_set(tmp_path):
             "has no column 'smile', it has id, smiles, active, task, pIC50; name one with",
         ),
         (["m.csv", "--label", "act"], "has no column 'act'"),
-        (["m.csv", "--label", "pIC50"], r"Row 2 of m.csv \(from 1\) has the pIC50 '0.14.*', must be a class"),
+        (
+            ["m.csv", "--label", "pIC50"],
+            r"Row 2 of m.csv \(from 1\) has the pIC50 '0.14.*', must be a class",
+        ),
         (["m.txt"], "m.txt must end in .csv, .csv.gz, .parquet"),
         (["set"], "set is already a folder of shards"),
         (["MUTAG", "--label", "0"], "--label must be left out for a TU data set"),
@@ -230,14 +285,22 @@ def test_a_tu_set(tmp_path):
         (["bad.csv.gz"], "bad.csv.gz cannot be read"),
         (["torn.csv.gz"], "torn.csv.gz cannot be read"),
         (["quote.csv"], "quote.csv cannot be read: unexpected end of data"),
-        (["comma.csv", "--label", "active"], r"Row 2 of comma.csv \(from 1\) has 4 values, must have 3; correct it"),
-        (["short.csv", "--label", "active"], r"Row 1 of short.csv \(from 1\) has 2 values, must have 3; correct it"),
+        (
+            ["comma.csv", "--label", "active"],
+            r"Row 2 of comma.csv \(from 1\) has 4 values, must have 3; correct it",
+        ),
+        (
+            ["short.csv", "--label", "active"],
+            r"Row 1 of short.csv \(from 1\) has 2 values, must have 3; correct it",
+        ),
         (["twice.csv"], "twice.csv has 2 columns 'smiles'; rename all but one"),
         (["twice.parquet"], "twice.parquet has 2 columns 'smiles'; rename all but one"),
         (["m.csv", "--lable", "x"], "--label"),
     ],
 )
-def test_bad_input_is_one_sentence_and_nothing_is_written(table, tmp_path, monkeypatch, capsys, words, message):
+def test_bad_input_is_one_sentence_and_nothing_is_written(
+    table, tmp_path, monkeypatch, capsys, words, message
+):
     monkeypatch.chdir(tmp_path)
     assert main(["MUTAG", "--out", "set", "--quiet"]) == 0
     for name in ("m.txt", "empty.csv", "bad.parquet", "bad.csv.gz"):

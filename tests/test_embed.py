@@ -26,10 +26,22 @@ def test_the_runs_own_set_has_the_runs_vectors(finished, tmp_path, capsys):
     arrays, kept = np.load(out), np.load(finished / "embeddings.npz")
     assert np.array_equal(arrays["vectors"], kept["trained"])
     assert np.array_equal(arrays["y"], kept["y"])
-    flags = ["--data", "MUTAG", "--out", str(out), "--scale", "log", "--batch-size", "7", "--overwrite"]
+    flags = [
+        "--data",
+        "MUTAG",
+        "--out",
+        str(out),
+        "--scale",
+        "log",
+        "--batch-size",
+        "7",
+        "--overwrite",
+    ]
     assert main([str(finished), *flags]) == 0
     assert "188 graphs, 16 numbers each" in capsys.readouterr().out.replace("\n", " ")
-    np.testing.assert_allclose(np.load(out)["vectors"], rescale(kept["trained"], "log"), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(
+        np.load(out)["vectors"], rescale(kept["trained"], "log"), rtol=1e-4, atol=1e-5
+    )
 
 
 def test_csv_gives_every_number_back(finished, tmp_path):
@@ -51,7 +63,10 @@ def test_a_new_folder_with_a_label_that_the_run_lacks(finished, tmp_path, capsys
     labels.write_text("\n".join(["99", *lines[1:]]) + "\n")
     out = tmp_path / "vectors.npz"
     assert main([str(finished), "--data", str(folder), "--out", str(out)]) == 0
-    assert "warning: NEW has 1 node labels that the features were not fitted on (99)" in capsys.readouterr().err
+    assert (
+        "warning: NEW has 1 node labels that the features were not fitted on (99)"
+        in capsys.readouterr().err
+    )
     vectors, kept = np.load(out)["vectors"], np.load(finished / "embeddings.npz")["trained"]
     assert not np.allclose(vectors[0], kept[0])
     np.testing.assert_allclose(vectors[1:], kept[1:], rtol=1e-5, atol=1e-5)
@@ -77,13 +92,19 @@ def test_a_gine_reads_the_edges_as_its_run_did(gine, tmp_path, capsys):
     lines = labels.read_text().splitlines()
     labels.write_text("\n".join(["99", *lines[1:]]) + "\n")
     assert main([str(gine), "--data", str(folder), "--out", str(tmp_path / "w.npz")]) == 0
-    assert "warning: NEW has 1 edge labels that the features were not fitted on (99)" in capsys.readouterr().err
+    assert (
+        "warning: NEW has 1 edge labels that the features were not fitted on (99)"
+        in capsys.readouterr().err
+    )
     vectors = np.load(tmp_path / "w.npz")["vectors"]
     assert not np.allclose(vectors[0], kept[0])
     np.testing.assert_allclose(vectors[1:], kept[1:], rtol=1e-5, atol=1e-5)
     labels.unlink()
     assert main([str(gine), "--data", str(folder), "--out", str(tmp_path / "x.npz")]) == 2
-    assert "NEW has no edge label columns, but must have 1 like the graphs that the features" in capsys.readouterr().err
+    assert (
+        "NEW has no edge label columns, but must have 1 like the graphs that the features"
+        in capsys.readouterr().err
+    )
     assert not (tmp_path / "x.npz").exists()
 
 
@@ -105,7 +126,10 @@ def test_the_features_of_a_run_are_its_sets(finished):
 @pytest.mark.parametrize(
     ("flags", "sentence"),
     [
-        (["RUN", "--out", "v.txt"], "--out must end in .npz, .csv, .parquet, got 'v.txt'; choose one of them."),
+        (
+            ["RUN", "--out", "v.txt"],
+            "--out must end in .npz, .csv, .parquet, got 'v.txt'; choose one of them.",
+        ),
         (["RUN", "--out", "there.npz"], "there.npz exists; give --overwrite to replace it"),
         (["RUN", "--out", "no/v.npz"], "The folder no for --out does not exist"),
         (["RUN", "--batch-size", "0"], "--batch-size must be at least 1, got 0"),
@@ -115,7 +139,9 @@ def test_the_features_of_a_run_are_its_sets(finished):
         ([], "RUN"),
     ],
 )
-def test_bad_input_is_one_sentence_and_nothing_is_written(flags, sentence, finished, tmp_path, monkeypatch, capsys):
+def test_bad_input_is_one_sentence_and_nothing_is_written(
+    flags, sentence, finished, tmp_path, monkeypatch, capsys
+):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "there.npz").write_text("mine")
     words = [str(finished) if word == "RUN" else word for word in flags]
@@ -132,7 +158,10 @@ def test_a_digit_of_the_features_that_changed_is_found(finished, tmp_path, capsy
     text = (folder / "features.json").read_text()
     (folder / "features.json").write_text(text.replace("0", "1", 1))
     assert main([str(folder), "--data", "MUTAG", "--out", str(tmp_path / "v.npz")]) == 2
-    assert "features.json cannot be read (ValueError: its checksum does not match)" in capsys.readouterr().err
+    assert (
+        "features.json cannot be read (ValueError: its checksum does not match)"
+        in capsys.readouterr().err
+    )
 
 
 def test_a_run_without_its_features_is_refused(finished, tmp_path, capsys):
@@ -150,7 +179,10 @@ def test_a_run_without_its_features_is_refused(finished, tmp_path, capsys):
 
 def test_help_teaches():
     done = subprocess.run(
-        [sys.executable, "-m", "graphcl_hard.embed", "--help"], capture_output=True, text=True, check=True
+        [sys.executable, "-m", "graphcl_hard.embed", "--help"],
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert "python -m graphcl_hard.embed runs/mine --data ./new_graphs" in done.stdout
     assert "--scale" in done.stdout

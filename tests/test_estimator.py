@@ -44,7 +44,9 @@ def graphs():
     generator = np.random.default_rng(0)
     sizes = generator.integers(4, 12, 30).tolist()
     found = random_graphs(sizes, 0.4, seeds=[size + i for i, size in enumerate(sizes)])
-    return with_attributes([*found, nx.empty_graph(3), nx.empty_graph(1)], {"element": lambda _, node: "CNO"[node % 3]})
+    return with_attributes(
+        [*found, nx.empty_graph(3), nx.empty_graph(1)], {"element": lambda _, node: "CNO"[node % 3]}
+    )
 
 
 def estimator(**settings):
@@ -62,7 +64,9 @@ def test_parameters_are_a_runs_settings_and_its_own():
     assert set(params) == set(settings) | set(OWN)
     assert {name: params[name] for name in settings} == settings
     types = get_type_hints(HardInfoGraph.__init__)
-    assert {name: types[name] for name in settings} == {name: get_type_hints(Config)[name] for name in settings}
+    assert {name: types[name] for name in settings} == {
+        name: get_type_hints(Config)[name] for name in settings
+    }
 
 
 def test_an_int_gives_what_a_run_gives(mutag, tmp_path):
@@ -165,14 +169,18 @@ def test_save_and_load(fitted, graphs, tmp_path):
     content = bytearray(path.read_bytes())
     content[-9] ^= 1
     path.write_bytes(content)
-    with pytest.raises(InputError, match=r"its checksum does not match\); give a file that `save` wrote"):
+    with pytest.raises(
+        InputError, match=r"its checksum does not match\); give a file that `save` wrote"
+    ):
         HardInfoGraph.load(path)
     with pytest.raises(InputError, match=r"No estimator can be loaded: .*missing.*cannot be read"):
         HardInfoGraph.load(tmp_path / "missing")
     assert b"pickle" not in content
 
 
-def test_a_saved_estimator_with_a_removed_setting_loads_where_the_setting_did_nothing(fitted, graphs, tmp_path):
+def test_a_saved_estimator_with_a_removed_setting_loads_where_the_setting_did_nothing(
+    fitted, graphs, tmp_path
+):
     fitted.save(tmp_path / "saved")
     tensors, text = read_checksummed(tmp_path / "saved", "estimator")
     content = json.loads(text)
@@ -202,7 +210,9 @@ def test_a_file_of_forged_sizes_asks_for_no_memory(fitted, tmp_path):
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         with pytest.raises(InputError, match=r"it has more layers|do not have the sizes"):
             HardInfoGraph.load(tmp_path / "forged")
-        assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 2**17  # KiB; the sizes ask for gigabytes
+        assert (
+            resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 2**17
+        )  # KiB; the sizes ask for gigabytes
 
 
 @pytest.mark.parametrize("encoder", ["gcn", "pna"])
@@ -225,7 +235,9 @@ def bonded(graphs):
 
 
 def gine(**settings):
-    return estimator(**{"encoder": "gine", "edge_label": "bond", "edge_attr": "length", "beta": 1.0, **settings})
+    return estimator(
+        **{"encoder": "gine", "edge_label": "bond", "edge_attr": "length", "beta": 1.0, **settings}
+    )
 
 
 @pytest.mark.parametrize("method", ["infograph", "graphcl"])
@@ -233,7 +245,13 @@ def test_gine_gives_what_a_run_gives(mutag, tmp_path, method):
     words = f"--dataset MUTAG --seed 4 --epochs 2 --folds 2 --repeats 1 --scale linear --encoder gine --method {method}"
     assert main([*words.split(), "--no-pictures", "--quiet", "--out", str(tmp_path / "run")]) == 0
     expected = np.load(tmp_path / "run" / "embeddings.npz")["trained"]
-    settings = {"random_state": 4, "epochs": 2, "scale": "linear", "encoder": "gine", "method": method}
+    settings = {
+        "random_state": 4,
+        "epochs": 2,
+        "scale": "linear",
+        "encoder": "gine",
+        "method": method,
+    }
     assert np.array_equal(HardInfoGraph(**settings).fit_transform(mutag), expected)
     # The labels are four columns of 0 and 1 in PyG's form of the set.
     through_pyg = TUDataset(str(tmp_path), "MUTAG")
@@ -293,7 +311,8 @@ def test_unseen_edges(bonded):
     with pytest.raises(InputError, match="got 1 columns in graph 0 and 2 in graph 1"):
         model.transform([bonded[0], strange])
     with pytest.raises(
-        InputError, match="graphs has 2 edge attributes, but must have 1 like the graphs that the features"
+        InputError,
+        match="graphs has 2 edge attributes, but must have 1 like the graphs that the features",
     ):
         model.transform([strange])
     bare = nx.create_empty_copy(bonded[0])
@@ -308,7 +327,9 @@ def test_weights_of_matrices_are_attributes_on_request(bonded):
     same = HardInfoGraph(encoder="gine", edge_attr="length", epochs=1, random_state=0)
     graphs = [nx.Graph(graph) for graph in bonded[:-1]]
     for graph in graphs:  # a matrix has no entry of 0
-        graph.remove_edges_from([(u, v) for u, v, values in list(graph.edges(data=True)) if values["length"] == 0])
+        graph.remove_edges_from(
+            [(u, v) for u, v, values in list(graph.edges(data=True)) if values["length"] == 0]
+        )
     assert np.array_equal(model.fit_transform(matrices), same.fit_transform(graphs))
     with pytest.raises(InputError, match="got none; name them by `edge_label` or `edge_attr`"):
         HardInfoGraph(encoder="gine", epochs=1).fit(matrices)
@@ -316,7 +337,10 @@ def test_weights_of_matrices_are_attributes_on_request(bonded):
 
 def test_what_an_encoder_does_not_read_need_not_be_sound(graphs):
     torch.manual_seed(0)
-    made = [Data(x=torch.rand(3, 2), edge_index=torch.tensor([[0, 1], [1, 0]]), edge_attr="words") for _ in range(20)]
+    made = [
+        Data(x=torch.rand(3, 2), edge_index=torch.tensor([[0, 1], [1, 0]]), edge_attr="words")
+        for _ in range(20)
+    ]
     assert HardInfoGraph(epochs=1, random_state=0).fit_transform(made).shape == (20, 96)
     with pytest.raises(InputError, match="Graph 0 has a 'edge_attr' that is not a tensor"):
         HardInfoGraph(epochs=1, encoder="gine").fit(made)
@@ -332,7 +356,9 @@ def test_a_pipeline_under_a_grid_search_over_beta(tmp_path):
     dataset = list(TUDataset(str(tmp_path), "MUTAG"))
     y = [int(data.y) for data in dataset]
     pipeline = make_pipeline(HardInfoGraph(epochs=1, random_state=0), StandardScaler(), SVC(C=10))
-    search = GridSearchCV(pipeline, {"hardinfograph__beta": [0, 10]}, cv=3, error_score="raise").fit(dataset, y)
+    search = GridSearchCV(
+        pipeline, {"hardinfograph__beta": [0, 10]}, cv=3, error_score="raise"
+    ).fit(dataset, y)
     assert search.best_score_ > 0.75  # the majority class has 66%
     assert search.predict(dataset).shape == (188,)
 
@@ -377,23 +403,28 @@ def test_all_mistakes_at_once(graphs):
         "`epochs` must be a whole number, got '5'; 5 is usual, and 0 scores the untrained encoder only.",
     ]
     with pytest.raises(InputError) as error:
-        estimator(beta=-1, score_scale="x", random_state="a", n_jobs=0, on_epoch=3, tau_plus=None).fit(graphs)
+        estimator(
+            beta=-1, score_scale="x", random_state="a", n_jobs=0, on_epoch=3, tau_plus=None
+        ).fit(graphs)
     assert [line.split()[0] for line in str(error.value).splitlines()] == [
         "`random_state`", "`n_jobs`", "`on_epoch`", "`tau_plus`", "`score_scale`", "`beta`",
     ]  # fmt: skip
     with pytest.raises(
-        InputError, match=r"`second_view_strength` must be a number, got '0.3'; 0.2 is usual, and None is"
+        InputError,
+        match=r"`second_view_strength` must be a number, got '0.3'; 0.2 is usual, and None is",
     ):
         estimator(method="graphcl", second_view_strength="0.3").fit(graphs)
     for views in (None, 5, "random", ("none", ["a"])):
         with pytest.raises(InputError, match="`views` must be two of node-drop"):
             estimator(views=views).fit(graphs)
     with pytest.raises(
-        InputError, match=r"`edge_label` and `edge_attr` are only read by `encoder=gine`, got edge_label 'bond'"
+        InputError,
+        match=r"`edge_label` and `edge_attr` are only read by `encoder=gine`, got edge_label 'bond'",
     ):
         estimator(edge_label="bond").fit(graphs)
     with pytest.raises(
-        InputError, match="must have edges with labels or attributes, which `encoder=gine` reads, got none"
+        InputError,
+        match="must have edges with labels or attributes, which `encoder=gine` reads, got none",
     ):
         estimator(encoder="gine").fit(graphs)
     with pytest.raises(InputError, match=r"`random_state` must lie in \[0, .*\], got -1"):
@@ -403,7 +434,9 @@ def test_all_mistakes_at_once(graphs):
 
 
 def test_a_saved_model_is_the_one_that_was_built(graphs, fitted, tmp_path):
-    model = pickle.loads(pickle.dumps(fitted)).set_params(method="graphcl", precision="64-true", hidden_channels=5)
+    model = pickle.loads(pickle.dumps(fitted)).set_params(
+        method="graphcl", precision="64-true", hidden_channels=5
+    )
     expected = model.transform(graphs)
     model.save(tmp_path / "saved")
     loaded = HardInfoGraph.load(tmp_path / "saved")
@@ -411,17 +444,27 @@ def test_a_saved_model_is_the_one_that_was_built(graphs, fitted, tmp_path):
     assert np.array_equal(loaded.transform(graphs), expected)
     for setting, value in (("objective", "info-nce"), ("tau_plus", 0.5), ("hidden_channels", 8)):
         changed = pickle.loads(pickle.dumps(fitted)).set_params(warm_start=True, **{setting: value})
-        with pytest.raises(InputError, match=f"`{setting}` cannot change from .* once a model is fitted"):
+        with pytest.raises(
+            InputError, match=f"`{setting}` cannot change from .* once a model is fitted"
+        ):
             changed.fit(graphs)
         with pytest.raises(InputError, match="fit again"):
             changed.partial_fit(graphs)
         assert len(changed.set_params(warm_start=False).fit(graphs).history_) == 2
     with pytest.raises(InputError, match="A warm start needs `beta_schedule=constant`"):
-        pickle.loads(pickle.dumps(fitted)).set_params(warm_start=True, beta_schedule="linear-up").fit(graphs)
+        pickle.loads(pickle.dumps(fitted)).set_params(
+            warm_start=True, beta_schedule="linear-up"
+        ).fit(graphs)
 
 
 def test_numbers_of_numpy_are_numbers(graphs):
-    settings = {"hidden_channels": 8, "num_layers": 2, "batch_size": 16, "deterministic": False, "beta": 1.0}
+    settings = {
+        "hidden_channels": 8,
+        "num_layers": 2,
+        "batch_size": 16,
+        "deterministic": False,
+        "beta": 1.0,
+    }
     expected = estimator(**settings).fit_transform(graphs)
     arrays = {name: np.array([value])[0] for name, value in settings.items()}
     assert np.array_equal(estimator(**arrays).fit_transform(graphs), expected)
@@ -447,7 +490,9 @@ def test_a_seed_holds_in_threads(graphs):
 
 
 def test_columns_of_graphs(graphs):
-    columns = ColumnTransformer([("graph", estimator(epochs=1), "graph")]).set_output(transform="pandas")
+    columns = ColumnTransformer([("graph", estimator(epochs=1), "graph")]).set_output(
+        transform="pandas"
+    )
     frame = columns.fit_transform(pd.DataFrame({"graph": graphs}))
     assert frame.columns[0] == "graph__hardinfograph0"
 
@@ -482,11 +527,15 @@ def test_a_failed_fit_leaves_the_fitted_state(graphs, fitted, changes):
     ],
 )
 @pytest.mark.parametrize("how", ["fit", "fit_transform", "partial_fit", "pipeline", "search"])
-def test_warnings_of_what_makes_a_training_pointless_point_at_the_users_line(graphs, settings, count, message, how):
+def test_warnings_of_what_makes_a_training_pointless_point_at_the_users_line(
+    graphs, settings, count, message, how
+):
     few = [graph for graph in graphs if graph.number_of_nodes()][:count]
     model = estimator(**settings, epochs=1)
     pipeline = make_pipeline(model, StandardScaler()).set_output(transform="pandas")
-    search = GridSearchCV(make_pipeline(model, SVC()), {"svc__C": [1]}, cv=[(range(count), range(count))])
+    search = GridSearchCV(
+        make_pipeline(model, SVC()), {"svc__C": [1]}, cv=[(range(count), range(count))]
+    )
     calls = {
         "fit": lambda: model.fit(few),  # the user's line
         "fit_transform": lambda: model.fit_transform(few),  # the user's line
@@ -530,7 +579,9 @@ def test_a_usual_training_does_not_warn_or_print(graphs, capfd):
 def test_callback_and_log(graphs, caplog):
     seen = []
     model = estimator(
-        on_epoch=lambda epoch: seen.append((epoch.epoch, model.encoder_.bns[0].num_batches_tracked.item()))
+        on_epoch=lambda epoch: seen.append(
+            (epoch.epoch, model.encoder_.bns[0].num_batches_tracked.item())
+        )
     )
     with caplog.at_level(logging.INFO, logger="graphcl_hard"):
         model.fit(graphs)
@@ -541,7 +592,9 @@ def test_callback_and_log(graphs, caplog):
 def test_threads_are_set_and_put_back(graphs):
     before = torch.get_num_threads()
     seen = []
-    estimator(n_jobs=before + 1, on_epoch=lambda _: seen.append(torch.get_num_threads())).fit(graphs)
+    estimator(n_jobs=before + 1, on_epoch=lambda _: seen.append(torch.get_num_threads())).fit(
+        graphs
+    )
     assert seen == [before + 1] * 2
     assert torch.get_num_threads() == before
 
@@ -550,7 +603,9 @@ class Chemist(HardInfoGraph):
     """A few parameters, one setting fixed."""
 
     def __init__(self, beta=3.0, *, charge=0, epochs=1, node_label="element"):
-        super().__init__(beta=beta, epochs=epochs, node_label=node_label, hidden_channels=8, random_state=0)
+        super().__init__(
+            beta=beta, epochs=epochs, node_label=node_label, hidden_channels=8, random_state=0
+        )
         self.charge = charge
 
 
@@ -589,7 +644,8 @@ def test_a_subclass_with_explicit_parameters(graphs, tmp_path):
     assert repr(model) == "Chemist(beta=2.0, charge=1)"
     assert copy.get_feature_names_out()[0] == "chemist0"
     with pytest.raises(
-        InputError, match="Chemist has no parameter 'hidden_channels'; it has beta, charge, epochs, node_"
+        InputError,
+        match="Chemist has no parameter 'hidden_channels'; it has beta, charge, epochs, node_",
     ):
         model.set_params(hidden_channels=3)
     with pytest.raises(TypeError):
@@ -602,12 +658,17 @@ def test_a_subclass_that_passes_the_rest_on(graphs, tmp_path, kind):
     model = kind(charge=2, beta=4.0, node_label="element", random_state=0, hidden_channels=8)
     params = model.get_params()
     assert set(params) == set(HardInfoGraph().get_params()) | {"charge"} | more
-    assert (params["charge"], params["beta"], params["epochs"], params["hidden_channels"]) == (2, 4.0, 1, 8)
+    assert (params["charge"], params["beta"], params["epochs"], params["hidden_channels"]) == (
+        2,
+        4.0,
+        1,
+        8,
+    )
     copy = clone(model)
     assert copy.get_params() == params
-    expected = HardInfoGraph(beta=4.0, epochs=1, node_label="element", random_state=0, hidden_channels=8).fit_transform(
-        graphs
-    )
+    expected = HardInfoGraph(
+        beta=4.0, epochs=1, node_label="element", random_state=0, hidden_channels=8
+    ).fit_transform(graphs)
     assert np.array_equal(copy.fit_transform(graphs), expected)
     copy.save(tmp_path / "saved")
     assert kind.load(tmp_path / "saved").get_params() == params
@@ -616,30 +677,35 @@ def test_a_subclass_that_passes_the_rest_on(graphs, tmp_path, kind):
     assert "charge=5" in repr(model)
     with pytest.raises(TypeError, match="unexpected keyword argument 'betta'"):
         kind(betta=1)
-    with pytest.raises(InputError, match=f"{kind.__name__} has no parameter 'charg'; did you mean 'charge'"):
+    with pytest.raises(
+        InputError, match=f"{kind.__name__} has no parameter 'charg'; did you mean 'charge'"
+    ):
         model.set_params(charg=1)
 
 
 def test_a_parameter_that_json_lacks_is_refused_by_save(graphs, tmp_path):
     model = Extended(charge=object(), node_label="element", random_state=0).fit(graphs)
-    with pytest.raises(InputError, match="charge must consist of strings, numbers and lists to be saved, got <object"):
+    with pytest.raises(
+        InputError,
+        match="charge must consist of strings, numbers and lists to be saved, got <object",
+    ):
         model.save(tmp_path / "saved")
     assert not list(tmp_path.iterdir())
 
 
-class Mixin:
+class Passing:
     def __init__(self, **rest):
         super().__init__(**rest)
 
 
-class Mixed(Mixin, HardInfoGraph):
+class BehindAMixin(Passing, HardInfoGraph):
     def __init__(self, *, extra=1, **settings):
         super().__init__(**settings)
         self.extra = extra
 
 
 def test_a_subclass_behind_a_mixin_has_all_parameters():
-    model = Mixed(extra=2, beta=3.0)
+    model = BehindAMixin(extra=2, beta=3.0)
     assert set(model.get_params()) == {"extra", *HardInfoGraph().get_params()}
     assert clone(model).get_params() == model.get_params()
     assert (model.extra, model.beta, model.tau_plus) == (2, 3.0, 0.1)

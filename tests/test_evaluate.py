@@ -39,7 +39,23 @@ def test_the_settings_are_a_runs():
 def test_the_vectors_of_embed_have_exactly_the_runs_scores(finished, tmp_path, suffix):
     vectors, out = tmp_path / f"vectors{suffix}", tmp_path / "scores.json"
     assert embed([str(finished), "--data", "MUTAG", "--out", str(vectors), "--quiet"]) == 0
-    assert main([str(vectors), *FOLDS, "--seed", "5", "--probes", "svm", "knn", "--out", str(out), "--quiet"]) == 0
+    assert (
+        main(
+            [
+                str(vectors),
+                *FOLDS,
+                "--seed",
+                "5",
+                "--probes",
+                "svm",
+                "knn",
+                "--out",
+                str(out),
+                "--quiet",
+            ]
+        )
+        == 0
+    )
     found, result = load(out), load(finished / "result.json")
     for probe in ("svm", "knn"):
         (scores,) = found["scores"][probe].values()
@@ -53,14 +69,22 @@ def test_a_csv_has_the_runs_scores_on_the_same_folds(finished, tmp_path):
     vectors, out = tmp_path / "vectors.csv", tmp_path / "scores.json"
     assert embed([str(finished), "--data", "MUTAG", "--out", str(vectors), "--quiet"]) == 0
     assert main([str(vectors), *FOLDS, "--seed", "5", "--out", str(out), "--quiet"]) == 0
-    found, expected = load(out)["scores"]["svm"]["vectors"], load(finished / "result.json")["scores"]["svm"]["trained"]
+    found, expected = (
+        load(out)["scores"]["svm"]["vectors"],
+        load(finished / "result.json")["scores"]["svm"]["trained"],
+    )
     assert found["test_sizes"] == expected["test_sizes"]
     np.testing.assert_allclose(found["accuracy"], expected["accuracy"], atol=2.5 / 62)
 
 
 def test_a_runs_own_embeddings_have_its_scores(finished, tmp_path):
     out = tmp_path / "scores.json"
-    assert main([str(finished / "embeddings.npz"), *FOLDS, "--seed", "5", "--out", str(out), "--quiet"]) == 0
+    assert (
+        main(
+            [str(finished / "embeddings.npz"), *FOLDS, "--seed", "5", "--out", str(out), "--quiet"]
+        )
+        == 0
+    )
     scores, expected = load(out)["scores"]["svm"], load(finished / "result.json")["scores"]["svm"]
     assert set(scores) == {"untrained", "batch_norm", "trained"}
     assert all(scores[name] == expected[name] for name in scores)
@@ -68,11 +92,29 @@ def test_a_runs_own_embeddings_have_its_scores(finished, tmp_path):
 
 def test_settings_reach_the_probes(toy, tmp_path):
     out = tmp_path / "scores.json"
-    words = ["--folds", "4", "--repeats", "1", "--seed", "7", "--scale", "linear", "--probes", "linear-svm", "--quiet"]
+    words = [
+        "--folds",
+        "4",
+        "--repeats",
+        "1",
+        "--seed",
+        "7",
+        "--scale",
+        "linear",
+        "--probes",
+        "linear-svm",
+        "--quiet",
+    ]
     assert main([str(toy), "--only", "noise", "--out", str(out), *words]) == 0
     arrays = np.load(toy)
     expected = cross_validate(
-        {"noise": arrays["noise"]}, arrays["y"], probe="linear-svm", folds=4, repeats=1, seed=7, scale="linear"
+        {"noise": arrays["noise"]},
+        arrays["y"],
+        probe="linear-svm",
+        folds=4,
+        repeats=1,
+        seed=7,
+        scale="linear",
     )
     assert load(out)["scores"] == {"linear-svm": {"noise": expected["noise"].to_dict()}}
     assert {"versions", "git_commit"} <= set(load(out))
@@ -81,7 +123,13 @@ def test_settings_reach_the_probes(toy, tmp_path):
 def test_the_table(toy, capsys):
     assert main([str(toy), *FOLDS, "--probes", "svm", "knn"]) == 0
     shown = capsys.readouterr().out
-    for text in ("toy.npz: 40 graphs, 2 classes, seed 0", "vectors", "noise", "SVM (RBF)", "nearest neighbours"):
+    for text in (
+        "toy.npz: 40 graphs, 2 classes, seed 0",
+        "vectors",
+        "noise",
+        "SVM (RBF)",
+        "nearest neighbours",
+    ):
         assert text in shown
     assert "2 x 3-fold cross-validation" in shown
     assert "The input of the probes was sign(x) log(1 + |x|) of the vectors (--scale log)." in shown
@@ -101,7 +149,10 @@ def test_quiet_prints_the_file_alone(toy, tmp_path, capsys):
     [
         ([], "VECTORS"),
         (["nothing.npz"], "The file nothing.npz does not exist"),
-        (["toy.npz", "--labels", "label"], "toy.npz has no array 'label' for the labels; it has vectors, noise, y."),
+        (
+            ["toy.npz", "--labels", "label"],
+            "toy.npz has no array 'label' for the labels; it has vectors, noise, y.",
+        ),
         (["toy.npz", "--only", "vector"], "did you mean 'vectors'?"),
         (["toy.npz", "--only", "noise", "noise"], "--only must name each array or column once"),
         (["toy.npz", "--only", "y"], "has no array 'y' of vectors"),
@@ -112,7 +163,10 @@ def test_quiet_prints_the_file_alone(toy, tmp_path, capsys):
         (["toy.npz", "--folds", "1"], "--folds must lie in [2, 1000], got 1; 10 is usual."),
         (["toy.npz", "--repeats", "0"], "--repeats must lie in [1, 1000], got 0"),
         (["toy.npz", "--seed", "-1"], "--seed must lie in [0, 4.29497e+09], got -1"),
-        (["toy.npz", "--probes", "svm", "svm"], "--probes must name at least one classifier, each once"),
+        (
+            ["toy.npz", "--probes", "svm", "svm"],
+            "--probes must name at least one classifier, each once",
+        ),
         (["toy.npz", "--probes", "forest"], "invalid choice 'forest'"),
         (["toy.npz", "--fold", "3"], "did you mean --folds?"),
         (["toy.npz", "--out", "scores.csv"], "--out must end in .json, got 'scores.csv'"),
@@ -124,7 +178,9 @@ def test_quiet_prints_the_file_alone(toy, tmp_path, capsys):
         (["short.npz"], "have 40 rows for 39 labels; give one row for each label."),
     ],
 )
-def test_bad_input_is_one_sentence_and_nothing_is_written(toy, tmp_path, monkeypatch, capsys, words, sentence):
+def test_bad_input_is_one_sentence_and_nothing_is_written(
+    toy, tmp_path, monkeypatch, capsys, words, sentence
+):
     monkeypatch.chdir(tmp_path)
     arrays = np.load(toy)
     vectors, y = arrays["vectors"], arrays["y"].astype(float)

@@ -10,11 +10,24 @@ import graphcl_hard
 
 PACKAGE = Path(graphcl_hard.__file__).parent
 ORDER = (
-    *("exceptions", "_tensor", "io", "config", "data", "loader", "losses", "nn", "training", "evaluation"),
+    *(
+        "exceptions",
+        "_tensor",
+        "io",
+        "config",
+        "data",
+        "loader",
+        "losses",
+        "nn",
+        "training",
+        "evaluation",
+    ),
     *("runs", "estimator", "commands"),
 )
 COMMANDS = {"run", "embed", "evaluate", "convert", "__main__"}
-MODULES = sorted(path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
+MODULES = sorted(
+    path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py"
+)
 
 
 def place(parts):
@@ -37,7 +50,11 @@ def imports(path):
 @pytest.mark.parametrize("path", MODULES, ids=str)
 def test_imports_run_downwards(path):
     own = path.with_suffix("").parts
-    upwards = [".".join(found) for found in imports(path) if found[0] != own[0] and place(found) >= place(own)]
+    upwards = [
+        ".".join(found)
+        for found in imports(path)
+        if found[0] != own[0] and place(found) >= place(own)
+    ]
     assert not upwards
 
 
@@ -47,7 +64,9 @@ def test_no_modules_import_each_other():
     graph = {}
     for path in MODULES:
         own = ".".join(path.with_suffix("").parts)
-        found = {".".join(name[:length]) for name in imports(path) for length in range(1, len(name) + 1)}
+        found = {
+            ".".join(name[:length]) for name in imports(path) for length in range(1, len(name) + 1)
+        }
         graph[own] = found & names - {own}
     tuple(graphlib.TopologicalSorter(graph).static_order())  # raises CycleError
 

@@ -15,7 +15,17 @@ import graphcl_hard
 from graphcl_hard.__main__ import COMMANDS
 
 ROOT = Path(graphcl_hard.__file__).parent.parent
-SMALL = ["--folds", "2", "--repeats", "1", "--hidden-channels", "8", "--num-layers", "2", "--no-pictures"]
+SMALL = [
+    "--folds",
+    "2",
+    "--repeats",
+    "1",
+    "--hidden-channels",
+    "8",
+    "--num-layers",
+    "2",
+    "--no-pictures",
+]
 
 
 @pytest.fixture(params=["graphcl-hard", "python -m graphcl_hard"])
@@ -38,7 +48,9 @@ def done(words):
 
 
 def start(words, **options):
-    return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
+    return subprocess.Popen(
+        words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options
+    )
 
 
 def named(caller):
@@ -55,12 +67,21 @@ def test_without_a_command_all_are_listed(caller, words):
 
 def test_every_command_is_known():
     package = Path(graphcl_hard.__file__).parent
-    commands = {path.stem for path in package.glob("*.py") if 'if __name__ == "__main__":' in path.read_text()}
+    commands = {
+        path.stem
+        for path in package.glob("*.py")
+        if 'if __name__ == "__main__":' in path.read_text()
+    }
     assert commands - {"__main__"} == set(COMMANDS)
 
 
 @pytest.mark.parametrize(
-    ("word", "hint"), [("rnu", "did you mean run?"), ("convertt", "did you mean convert?"), ("--beta", "see --help.")]
+    ("word", "hint"),
+    [
+        ("rnu", "did you mean run?"),
+        ("convertt", "did you mean convert?"),
+        ("--beta", "see --help."),
+    ],
 )
 def test_an_unknown_command_is_refused(caller, word, hint):
     found = done([*caller, word, "--help"])
@@ -72,7 +93,8 @@ def test_an_unknown_command_is_refused(caller, word, hint):
 @pytest.mark.parametrize("command", COMMANDS)
 def test_help_is_that_of_the_module(caller, command):
     by_name, by_module = (
-        done([*words, "--help"]) for words in ([*caller, command], [sys.executable, "-m", f"graphcl_hard.{command}"])
+        done([*words, "--help"])
+        for words in ([*caller, command], [sys.executable, "-m", f"graphcl_hard.{command}"])
     )
     assert by_name.returncode == by_module.returncode == 0
     usage, _, rest = by_name.stdout.partition("\n")

@@ -15,9 +15,15 @@ from graphcl_hard.config import Config
 
 def test_the_interface_is_the_committed_one():
     held = public_api.SNAPSHOT.read_text(encoding="utf-8")
-    changes = list(difflib.unified_diff(held.splitlines(), public_api.snapshot().splitlines(), lineterm="", n=2))
+    changes = list(
+        difflib.unified_diff(
+            held.splitlines(), public_api.snapshot().splitlines(), lineterm="", n=2
+        )
+    )
     shown = "\n".join(changes[2:])
-    assert not changes, f"The public interface changed. If it is meant to, `make api` writes it anew.\n{shown}"
+    assert not changes, (
+        f"The public interface changed. If it is meant to, `make api` writes it anew.\n{shown}"
+    )
 
 
 def test_a_change_of_a_parameter_shows(monkeypatch):
@@ -27,7 +33,10 @@ def test_a_change_of_a_parameter_shows(monkeypatch):
     before = public_api.snapshot()
     monkeypatch.setattr(graphcl_hard, "nt_xent", changed, raising=False)
     after = public_api.snapshot()
-    gone, come = (set(one.splitlines()) - set(two.splitlines()) for one, two in ((before, after), (after, before)))
+    gone, come = (
+        set(one.splitlines()) - set(two.splitlines())
+        for one, two in ((before, after), (after, before))
+    )
     assert "    (keyword) beta: float = 9.0" in come
     assert "    (keyword) tau: float = 0.1" in come
     assert "function nt_xent -> Tensor | tuple[Tensor, Diagnostics]" in gone
@@ -46,8 +55,16 @@ def test_the_flags_are_those_of_the_commands_help(module, monkeypatch, capsys):
     monkeypatch.setenv("COLUMNS", "200")
     with pytest.raises(SystemExit, match="0"):
         module.main(["--help"])
-    shown = {found for line in capsys.readouterr().out.splitlines() for found in re.findall(r"^[│ ] (--[a-z-]+)", line)}
-    listed = {line.split()[0].strip(":,") for line in public_api.flags(module.PROG, module.Arguments) if "--" in line}
+    shown = {
+        found
+        for line in capsys.readouterr().out.splitlines()
+        for found in re.findall(r"^[│ ] (--[a-z-]+)", line)
+    }
+    listed = {
+        line.split()[0].strip(":,")
+        for line in public_api.flags(module.PROG, module.Arguments)
+        if "--" in line
+    }
     assert shown == listed
 
 

@@ -54,8 +54,17 @@ def test_the_lowest_versions_are_those_of_setup_cfg():
 
 @pytest.mark.slow
 def test_long_tests_run_only_when_they_are_asked_for():
-    command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "tests/losses/test_local_global.py"]
-    collected = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False).stdout
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "--collect-only",
+        "-q",
+        "tests/losses/test_local_global.py",
+    ]
+    collected = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, check=False
+    ).stdout
     assert "test_local_global_equals_the_oracle" in collected
     assert "test_the_first_call_of_a_process" not in collected
     assert "1 deselected" in collected
@@ -75,7 +84,10 @@ def test_a_record_says_what_passed_and_what_did_not(tmp_path):
     )
     words = ["--record", str(tmp_path / "records" / "four.json"), "test_four.py"]
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", *words], cwd=tmp_path, check=False, capture_output=True
+        [sys.executable, "-m", "pytest", "-q", *words],
+        cwd=tmp_path,
+        check=False,
+        capture_output=True,
     )
     record = json.loads((tmp_path / "records" / "four.json").read_text())
     assert record["status"] == done.returncode == 1

@@ -63,21 +63,30 @@ def test_the_scores_are_those_of_the_saved_embeddings(finished):
     """Untrained, control and trained are scored on the same folds, and the differences are theirs."""
     saved = np.load(finished / "embeddings.npz")
     encoders = ("untrained", "batch_norm", "trained")
-    found = cross_validate({k: saved[k] for k in encoders}, saved["y"], folds=3, repeats=2, seed=5, scale="log")
+    found = cross_validate(
+        {k: saved[k] for k in encoders}, saved["y"], folds=3, repeats=2, seed=5, scale="log"
+    )
     scores = load(finished)["scores"]["svm"]
     for key in encoders:
         assert scores[key]["accuracy"] == found[key].accuracy.tolist()
         assert scores[key]["macro_f1"] == found[key].macro_f1.tolist()
     for score in ("accuracy", "macro_f1"):
         for name, other in (("difference", "untrained"), ("learnt", "batch_norm")):
-            pair = paired_difference(*(getattr(found[key], score) for key in ("trained", other)), 1 / 2)
+            pair = paired_difference(
+                *(getattr(found[key], score) for key in ("trained", other)), 1 / 2
+            )
             assert scores[name][score] == pytest.approx(pair._asdict())
 
 
-@pytest.mark.parametrize("words", [[], ["--nodes-per-graph", "3"], ["--method", "graphcl", "--beta", "1"]])
+@pytest.mark.parametrize(
+    "words", [[], ["--nodes-per-graph", "3"], ["--method", "graphcl", "--beta", "1"]]
+)
 def test_the_control_is_a_training_in_which_no_weight_moves(tmp_path, words):
     for name, more in (("run", []), ("still", ["--lr", "0"])):
-        assert main([*SMALL, *words, *more, "--no-pictures", "--out", str(tmp_path / name), "--quiet"]) == 0
+        assert (
+            main([*SMALL, *words, *more, "--no-pictures", "--out", str(tmp_path / name), "--quiet"])
+            == 0
+        )
     run, still = (np.load(tmp_path / name / "embeddings.npz") for name in ("run", "still"))
     np.testing.assert_allclose(run["batch_norm"], still["trained"], rtol=1e-4, atol=1e-4)
     assert not np.allclose(run["batch_norm"], run["trained"], rtol=1e-2)
@@ -90,21 +99,32 @@ def test_the_saved_encoder_makes_the_saved_embedding(finished, protocol, tmp_pat
         # Whatever the scores are here, the first epoch shall have been the best.
         monkeypatch.setattr(experiment, "best_epoch", lambda _: 1)
         finished = tmp_path / "run"
-        assert main([*SMALL, "--lr", "0.05", "--protocol", protocol, "--out", str(finished), "--quiet"]) == 0
+        assert (
+            main(
+                [*SMALL, "--lr", "0.05", "--protocol", protocol, "--out", str(finished), "--quiet"]
+            )
+            == 0
+        )
         assert load(finished)["epoch"] == 1
     encoder = GINEncoder.from_pretrained(finished)
     graphs = load_graphs("MUTAG")
     batch = torch.repeat_interleave(torch.arange(188), graphs.node_ptr.diff())
     with torch.no_grad():
         found = encoder(node_features(graphs).x, graphs.edge_index, batch).graph_embedding
-    np.testing.assert_allclose(found, np.load(finished / "embeddings.npz")["trained"], rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(
+        found, np.load(finished / "embeddings.npz")["trained"], rtol=1e-4, atol=1e-4
+    )
 
 
 def test_graphcl_runs_to_the_end_from_the_same_untrained_encoder(finished, tmp_path, monkeypatch):
     labels = []
     curves, embedding = experiment.plots.training_curves, experiment.plots.embedding_map
-    monkeypatch.setattr(experiment.plots, "training_curves", lambda *args: labels.append(args[2]) or curves(*args))
-    monkeypatch.setattr(experiment.plots, "embedding_map", lambda *args: labels.extend(args[0]) or embedding(*args))
+    monkeypatch.setattr(
+        experiment.plots, "training_curves", lambda *args: labels.append(args[2]) or curves(*args)
+    )
+    monkeypatch.setattr(
+        experiment.plots, "embedding_map", lambda *args: labels.extend(args[0]) or embedding(*args)
+    )
     out = tmp_path / "run"
     words = [*FINISHED, "--method", "graphcl", "--beta", "1", "--views", "random", "subgraph"]
     assert main([*words, "--out", str(out)]) == 0
@@ -120,7 +140,10 @@ def test_graphcl_runs_to_the_end_from_the_same_untrained_encoder(finished, tmp_p
     with (out / "metrics.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert float(rows[1]["positive_score"]) > float(rows[1]["negative_score"])
-    assert main(["--config", str(out / "config.yaml"), "--out", str(tmp_path / "again"), "--quiet"]) == 0
+    assert (
+        main(["--config", str(out / "config.yaml"), "--out", str(tmp_path / "again"), "--quiet"])
+        == 0
+    )
     assert load(tmp_path / "again")["scores"] == result["scores"]
 
 
@@ -172,7 +195,9 @@ def test_every_setting_survives_yaml_and_flags():
         assert parse(to_flags(plain)).settings == one
 
 
-@pytest.mark.parametrize(("value", "second"), [("null", None), ("0.3", 0.3), ("3e-1", 0.3), ("0", 0.0)])
+@pytest.mark.parametrize(
+    ("value", "second"), [("null", None), ("0.3", 0.3), ("3e-1", 0.3), ("0", 0.0)]
+)
 def test_the_second_strength_is_the_first_where_none_is_given(tmp_path, value, second):
     path = tmp_path / "c.yaml"
     path.write_text(f"method: graphcl\nview_strength: 0.1\nsecond_view_strength: {value}\n")
@@ -199,15 +224,33 @@ def test_several_seeds_are_runs_of_their_own_with_a_summary(tmp_path, capsys):
     assert main([*SMALL, "--seeds", "2", "--seed", "5", "--out", str(out)]) == 0
     assert sorted(os.listdir(out)) == ["config.yaml", "seed-5", "seed-6", "summary.json"]
     summary = json.loads((out / "summary.json").read_text())
-    means = [load(out / f"seed-{s}")["scores"]["svm"]["trained"]["summary"]["accuracy"]["mean"] for s in (5, 6)]
+    means = [
+        load(out / f"seed-{s}")["scores"]["svm"]["trained"]["summary"]["accuracy"]["mean"]
+        for s in (5, 6)
+    ]
     assert summary["scores"]["svm"]["trained"]["accuracy"]["values"] == means
-    untrained = [load(out / f"seed-{s}")["scores"]["svm"]["untrained"]["summary"]["accuracy"]["mean"] for s in (5, 6)]
-    control = [load(out / f"seed-{s}")["scores"]["svm"]["batch_norm"]["summary"]["accuracy"]["mean"] for s in (5, 6)]
-    rows = {"trained": means, "untrained": untrained, "difference": np.subtract(means, untrained).tolist()}
+    untrained = [
+        load(out / f"seed-{s}")["scores"]["svm"]["untrained"]["summary"]["accuracy"]["mean"]
+        for s in (5, 6)
+    ]
+    control = [
+        load(out / f"seed-{s}")["scores"]["svm"]["batch_norm"]["summary"]["accuracy"]["mean"]
+        for s in (5, 6)
+    ]
+    rows = {
+        "trained": means,
+        "untrained": untrained,
+        "difference": np.subtract(means, untrained).tolist(),
+    }
     rows |= {"batch_norm": control, "learnt": np.subtract(means, control).tolist()}
     for key, values in rows.items():
         low, high = t_interval(values)
-        expected = {"mean": np.mean(values), "std": np.std(values, ddof=1), "low": low, "high": high}
+        expected = {
+            "mean": np.mean(values),
+            "std": np.std(values, ddof=1),
+            "low": low,
+            "high": high,
+        }
         found = dict(summary["scores"]["svm"][key]["accuracy"])
         assert found.pop("values") == pytest.approx(values)
         assert found == pytest.approx(expected)
@@ -248,13 +291,17 @@ def test_chosen_epochs_are_scored_on_the_same_folds_and_kept(tmp_path, capsys):
         assert result["embedding"][epoch]["effective_rank"] == effective_rank(saved[names[epoch]])
     # a training of two epochs is the beginning of one of three
     assert main([*SMALL, "--out", str(tmp_path / "shorter"), "--quiet"]) == 0
-    assert np.array_equal(np.load(tmp_path / "shorter" / "embeddings.npz")["trained"], saved["epoch_2"])
+    assert np.array_equal(
+        np.load(tmp_path / "shorter" / "embeddings.npz")["trained"], saved["epoch_2"]
+    )
 
 
 def test_the_effective_rank_is_of_what_the_probes_see(finished):
     saved = np.load(finished / "embeddings.npz")["trained"]
     logarithms = np.sign(saved) * np.log1p(np.abs(saved))
-    assert load(finished)["embedding"]["2"]["effective_rank"] == pytest.approx(effective_rank(logarithms), rel=1e-4)
+    assert load(finished)["embedding"]["2"]["effective_rank"] == pytest.approx(
+        effective_rank(logarithms), rel=1e-4
+    )
     assert effective_rank(logarithms) != pytest.approx(effective_rank(saved), rel=1e-2)
 
 
@@ -269,7 +316,21 @@ def test_no_epochs_score_the_untrained_encoder_alone(finished, tmp_path):
 
 @pytest.mark.slow
 def test_the_table_shows_both_encoders_and_every_probe(tmp_path, capsys):
-    assert main([*SMALL, "--probes", "svm", "knn", "logistic", "linear-svm", "--out", str(tmp_path / "run")]) == 0
+    assert (
+        main(
+            [
+                *SMALL,
+                "--probes",
+                "svm",
+                "knn",
+                "logistic",
+                "linear-svm",
+                "--out",
+                str(tmp_path / "run"),
+            ]
+        )
+        == 0
+    )
     shown = capsys.readouterr().out
     for text in (
         "untrained GIN",
@@ -318,7 +379,10 @@ BAD = [
     (["--config", ""], "cannot be read: Is a directory"),
     (["--betta", "1"], "Unrecognized options: --betta, 1; did you mean --beta"),
     (["--beta", "much"], "Error parsing --beta: could not convert string to float: 'much'"),
-    (["--probes", "forest"], "invalid choice 'forest' for argument '--probes'. Expected one of ('svm', "),
+    (
+        ["--probes", "forest"],
+        "invalid choice 'forest' for argument '--probes'. Expected one of ('svm', ",
+    ),
     (["--epochs", "1.5"], "Error parsing --epochs"),
     (["stray"], "Unrecognized options: stray"),
     (
@@ -326,14 +390,26 @@ BAD = [
         "--batch-size must lie in [2, 1e+06], got 1; the other graphs of a batch are the negatives",
     ),
     (["--epochs", "-1"], "--epochs must lie in [0, 1e+06], got -1"),
-    (["--score-epochs", "6"], "--score-epochs must be epochs from 0 to --epochs 5, each once, got 6"),
+    (
+        ["--score-epochs", "6"],
+        "--score-epochs must be epochs from 0 to --epochs 5, each once, got 6",
+    ),
     (["--score-epochs", "1", "1"], "each once, got 1 1"),
-    (["--protocol", "best-epoch", "--score-epochs", "5"], "--protocol best-epoch scores all epochs"),
-    (["--protocol", "best-epoch", "--epochs", "0"], "--protocol best-epoch scores all epochs and needs one"),
+    (
+        ["--protocol", "best-epoch", "--score-epochs", "5"],
+        "--protocol best-epoch scores all epochs",
+    ),
+    (
+        ["--protocol", "best-epoch", "--epochs", "0"],
+        "--protocol best-epoch scores all epochs and needs one",
+    ),
     (["--resume"], "--resume needs the --out folder of a run, and not --overwrite, got no --out"),
     (["--resume", "--out", "run", "--overwrite"], "got --overwrite"),
     (["--checkpoint-seconds", "-1"], "--checkpoint-seconds must lie in [0, 1e+09], got -1.0"),
-    (["--lr", "-0.1"], "--lr must lie in [0, 1000], got -0.1; 0.001 is usual, and 0 only moves the statistics"),
+    (
+        ["--lr", "-0.1"],
+        "--lr must lie in [0, 1000], got -0.1; 0.001 is usual, and 0 only moves the statistics",
+    ),
     (["--temperature", "inf"], "--temperature must lie in [1e-06, 1e+06], got inf"),
     (["--seeds", "0"], "--seeds must lie in [1, 10000], got 0"),
     (["--seed", "-3"], "--seed must lie in [0, 4.29497e+09], got -3"),
@@ -341,7 +417,10 @@ BAD = [
     (["--folds", "1"], "--folds must lie in [2, 1000], got 1"),
     (["--folds", "64"], "class 0 has 63 graphs"),
     (["--repeats", "0"], "--repeats must lie in [1, 1000], got 0"),
-    (["--method", "graphcl", "--view-strength", "1"], "--view-strength must lie in [0, 1), got 1.0; 0.2 is usual"),
+    (
+        ["--method", "graphcl", "--view-strength", "1"],
+        "--view-strength must lie in [0, 1), got 1.0; 0.2 is usual",
+    ),
     (
         ["--method", "graphcl", "--second-view-strength", "-1"],
         "--second-view-strength must lie in [0, 1), got -1.0; 0.2 is usual, and None is the first view's",
@@ -350,18 +429,48 @@ BAD = [
         ["--second-view-strength", "0"],
         "--second-view-strength is a setting of --method graphcl only, got 0.0 with info",
     ),
-    (["--view-strength", "0.3"], "--view-strength is a setting of --method graphcl only, got 0.3 with infograph"),
-    (["--views", "random", "none"], "--views is a setting of --method graphcl only, got random none with infograph"),
+    (
+        ["--view-strength", "0.3"],
+        "--view-strength is a setting of --method graphcl only, got 0.3 with infograph",
+    ),
+    (
+        ["--views", "random", "none"],
+        "--views is a setting of --method graphcl only, got random none with infograph",
+    ),
     (["--method", "graphcl", "--views", "random"], "got 'random'; none is the graph"),
-    (["--method", "graphcl", "--views", "random", "drop"], "invalid choice 'drop' for argument '--views'"),
-    (["--method", "graphcl", "--objective", "info-nce"], "--objective is a setting of --method infograph only"),
-    (["--method", "graphcl", "--mode", "released"], "--mode is a setting of --method infograph only, got released"),
-    (["--method", "graphcl", "--critic", "dot"], "--critic is a setting of --method infograph only, got dot"),
-    (["--method", "graphcl", "--score-scale", "none"], "--score-scale is a setting of --method infograph only"),
-    (["--method", "graphcl", "--nodes-per-graph", "4"], "--nodes-per-graph is a setting of --method infograph only"),
+    (
+        ["--method", "graphcl", "--views", "random", "drop"],
+        "invalid choice 'drop' for argument '--views'",
+    ),
+    (
+        ["--method", "graphcl", "--objective", "info-nce"],
+        "--objective is a setting of --method infograph only",
+    ),
+    (
+        ["--method", "graphcl", "--mode", "released"],
+        "--mode is a setting of --method infograph only, got released",
+    ),
+    (
+        ["--method", "graphcl", "--critic", "dot"],
+        "--critic is a setting of --method infograph only, got dot",
+    ),
+    (
+        ["--method", "graphcl", "--score-scale", "none"],
+        "--score-scale is a setting of --method infograph only",
+    ),
+    (
+        ["--method", "graphcl", "--nodes-per-graph", "4"],
+        "--nodes-per-graph is a setting of --method infograph only",
+    ),
     (["--mode", "released", "--critic", "cosine"], "--mode released is the authors' code"),
-    (["--mode", "released", "--negative-queue", "9"], "and no --negative-queue, got jsd, auto and 9; leave them out"),
-    (["--negative-queue", "-1"], "--negative-queue must lie in [0, 1e+07], got -1; 0 takes the negatives of the batch"),
+    (
+        ["--mode", "released", "--negative-queue", "9"],
+        "and no --negative-queue, got jsd, auto and 9; leave them out",
+    ),
+    (
+        ["--negative-queue", "-1"],
+        "--negative-queue must lie in [0, 1e+07], got -1; 0 takes the negatives of the batch",
+    ),
     (["--mode", "released", "--objective", "info-nce"], "--mode released is the authors' code"),
     (["--probes", "svm", "svm"], "each once, got 'svm svm'"),
     (["--use-node-attr"], "MUTAG has no node attributes; leave --use-node-attr out"),
@@ -369,20 +478,26 @@ BAD = [
     (["--dataset", "imdb_binary"], "did you mean IMDB-BINARY"),
     (["--dataset", "./nowhere"], "nowhere"),
     (["--accelerator", "mps"], "--accelerator mps needs such a device, but PyTorch finds none"),
-    (["--config", "nowhere.yaml"], "--config nowhere.yaml cannot be read: No such file or directory"),
+    (
+        ["--config", "nowhere.yaml"],
+        "--config nowhere.yaml cannot be read: No such file or directory",
+    ),
 ]
 
 
 @pytest.mark.parametrize(
     ("words", "sentence"), BAD, ids=lambda value: " ".join(value) if isinstance(value, list) else ""
 )
-def test_bad_input_is_one_sentence_status_2_and_nothing_written(words, sentence, tmp_path, monkeypatch, capsys):
+def test_bad_input_is_one_sentence_status_2_and_nothing_written(
+    words, sentence, tmp_path, monkeypatch, capsys
+):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("GRAPHCL_HARD_MIRROR", str(tmp_path))
     monkeypatch.setattr("torch_geometric.datasets.TUDataset.url", "http://127.0.0.1:9")
     monkeypatch.setattr("graphcl_hard.data.tu.download.BACKOFF_SECONDS", 0.0)
     monkeypatch.setattr(
-        "graphcl_hard.data.tu.names.default_data_dir", lambda: tmp_path.parent / f"{tmp_path.name}-data"
+        "graphcl_hard.data.tu.names.default_data_dir",
+        lambda: tmp_path.parent / f"{tmp_path.name}-data",
     )
     assert main(words) == 2
     error = capsys.readouterr().err
@@ -415,7 +530,10 @@ def test_a_gpu_that_is_not_there_is_refused(tmp_path, monkeypatch, capsys):
         ("epochs: many\n", "Error parsing --epochs: invalid literal for int"),
         ("dataset: -x\n", "-x"),
         ("beta: !!python/object/apply:os.system ['true']\n", "cannot be read"),
-        ("seed: 2001-99-99\n", "cannot be read: month must be in 1..12"),  # these three were tracebacks
+        (
+            "seed: 2001-99-99\n",
+            "cannot be read: month must be in 1..12",
+        ),  # these three were tracebacks
         ("beta: !!int x\n", "cannot be read: invalid literal for int"),
         ("beta: 1\nseed: 3\nbeta: 2\n", "cannot be read: 'beta' occurs twice"),
         ("[" * 2000, "cannot be read: maximum recursion depth exceeded"),
@@ -450,7 +568,9 @@ def test_a_loss_that_is_not_finite_leaves_the_last_whole_epoch(tmp_path, monkeyp
 
 def start(tmp_path, *words, **options):
     command = [sys.executable, "-m", "graphcl_hard.run", *words, "--out", str(tmp_path / "run")]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options
+    )
 
 
 @pytest.mark.slow
@@ -485,7 +605,12 @@ def test_a_full_disk_is_one_sentence_and_leaves_no_torn_file(tmp_path):
     )
     assert "Traceback" not in error
     assert load(tmp_path / "run")["status"] == "failed"
-    assert sorted(os.listdir(tmp_path / "run")) == ["config.yaml", "encoder.json", "features.json", "result.json"]
+    assert sorted(os.listdir(tmp_path / "run")) == [
+        "config.yaml",
+        "encoder.json",
+        "features.json",
+        "result.json",
+    ]
 
 
 def test_no_arguments_at_all_runs_mutag(tmp_path, monkeypatch, capsys):
@@ -552,7 +677,9 @@ def write_tu(folder, graphs, labels, name="OWN"):
     lines = {"A": [], "graph_indicator": [], "graph_labels": [str(label) for label in labels]}
     first = 1
     for number, graph in enumerate(graphs, start=1):
-        lines["A"] += [f"{first + u}, {first + v}" for a, b in graph.edges for u, v in ((a, b), (b, a))]
+        lines["A"] += [
+            f"{first + u}, {first + v}" for a, b in graph.edges for u, v in ((a, b), (b, a))
+        ]
         lines["graph_indicator"] += [str(number)] * graph.number_of_nodes()
         first += graph.number_of_nodes()
     for part, text in lines.items():
@@ -561,14 +688,28 @@ def write_tu(folder, graphs, labels, name="OWN"):
 
 def test_gine_is_refused_before_a_folder_is_made_where_edges_have_no_labels(tmp_path, capsys):
     write_tu(tmp_path / "own", [nx.path_graph(4), nx.star_graph(4)] * 8, [0, 1] * 8)
-    words = [*SMALL, "--encoder", "gine", "--dataset", str(tmp_path / "own"), "--out", str(tmp_path / "run")]
+    words = [
+        *SMALL,
+        "--encoder",
+        "gine",
+        "--dataset",
+        str(tmp_path / "own"),
+        "--out",
+        str(tmp_path / "run"),
+    ]
     assert main(words) == 2
-    assert "error: OWN has no edge labels or attributes, but the encoder gine needs them" in capsys.readouterr().err
+    assert (
+        "error: OWN has no edge labels or attributes, but the encoder gine needs them"
+        in capsys.readouterr().err
+    )
     assert not (tmp_path / "run").exists()
 
 
 def accuracies(folder):
-    return {key: np.mean(load(folder)["scores"]["svm"][key]["accuracy"]) for key in ("untrained", "trained")}
+    return {
+        key: np.mean(load(folder)["scores"]["svm"][key]["accuracy"])
+        for key in ("untrained", "trained")
+    }
 
 
 @pytest.mark.slow
@@ -645,9 +786,21 @@ def test_each_of_the_sets_runs_to_the_end(dataset, features, tmp_path):
 @pytest.mark.slow
 @pytest.mark.mirror
 def test_node_attributes_are_used_on_request(tmp_path):
-    words = ["--dataset", "ENZYMES", "--use-node-attr", *SMALL, "--repeats", "1", "--data-dir", str(tmp_path / "data")]
+    words = [
+        "--dataset",
+        "ENZYMES",
+        "--use-node-attr",
+        *SMALL,
+        "--repeats",
+        "1",
+        "--data-dir",
+        str(tmp_path / "data"),
+    ]
     assert main([*words, "--out", str(tmp_path / "run"), "--quiet"]) == 0
-    assert load(tmp_path / "run")["dataset"]["features"] == "18 node attributes, standardised; 3 node labels, one-hot"
+    assert (
+        load(tmp_path / "run")["dataset"]["features"]
+        == "18 node attributes, standardised; 3 node labels, one-hot"
+    )
 
 
 @pytest.mark.slow
@@ -656,12 +809,20 @@ def test_node_attributes_are_used_on_request(tmp_path):
     [
         (["--batch-size", "8"], "A batch has 8 graphs, so 7 negatives; 128 graphs are usual."),
         (["--beta", "1e6", "--batch-size", "16"], "of 15 negatives effective; lower --beta."),
-        (["--beta", "1e-6"], "The weights of the negatives are all alike; a larger --beta would distinguish them."),
+        (
+            ["--beta", "1e-6"],
+            "The weights of the negatives are all alike; a larger --beta would distinguish them.",
+        ),
     ],
 )
-def test_a_pointless_training_is_a_warning_of_one_line_and_no_error(tmp_path, capsys, words, sentence):
+def test_a_pointless_training_is_a_warning_of_one_line_and_no_error(
+    tmp_path, capsys, words, sentence
+):
     more = ["--seeds", "2"] if "8" in words else []
-    assert main([*SMALL, *words, *more, "--no-pictures", "--quiet", "--out", str(tmp_path / "run")]) == 0
+    assert (
+        main([*SMALL, *words, *more, "--no-pictures", "--quiet", "--out", str(tmp_path / "run")])
+        == 0
+    )
     shown = capsys.readouterr()
     assert shown.out == f"{tmp_path / 'run'}\n"
     assert shown.err.startswith("warning: ")

@@ -19,7 +19,18 @@ from graphcl_hard.exceptions import InputError
 from graphcl_hard.io.file_names import CHECKPOINTS
 from graphcl_hard.run import main
 
-WORDS = ["--epochs", "3", "--folds", "2", "--repeats", "1", "--no-pictures", "--quiet", "--checkpoint-seconds", "0"]
+WORDS = [
+    "--epochs",
+    "3",
+    "--folds",
+    "2",
+    "--repeats",
+    "1",
+    "--no-pictures",
+    "--quiet",
+    "--checkpoint-seconds",
+    "0",
+]
 
 
 class Evil:
@@ -53,7 +64,14 @@ def plant(request, tmp_path):
     assert not sign.exists()
 
 
-READ = ["config.yaml", "result.json", "features.json", "encoder.json", "encoder.safetensors", *CHECKPOINTS]
+READ = [
+    "config.yaml",
+    "result.json",
+    "features.json",
+    "encoder.json",
+    "encoder.safetensors",
+    *CHECKPOINTS,
+]
 
 
 @pytest.mark.parametrize("name", READ)
@@ -118,7 +136,13 @@ def test_a_pickle_in_a_cache_is_not_run(plant, tmp_path):
         path.rename(path.with_name(path.name.replace("MUTAG", "TINY")))
     expected = load_graphs("TINY", data_dir=tmp_path).edge_index
     processed = tmp_path / "TINY" / "processed"
-    for name in ("tu_arrays.safetensors", "tu_arrays.pt", "data.pt", "pre_transform.pt", "pre_filter.pt"):
+    for name in (
+        "tu_arrays.safetensors",
+        "tu_arrays.pt",
+        "data.pt",
+        "pre_transform.pt",
+        "pre_filter.pt",
+    ):
         plant(processed / name)
     assert load_graphs("TINY", data_dir=tmp_path).edge_index.equal(expected)
     assert TUDataset(str(tmp_path), "TINY").len() == 188
@@ -126,7 +150,16 @@ def test_a_pickle_in_a_cache_is_not_run(plant, tmp_path):
 
 FORBIDDEN = {
     *("pickle", "cPickle", "dill", "cloudpickle", "shelve", "marshal"),  # modules
-    *("eval", "exec", "compile", "torch.load", "yaml.load", "os.system", "os.popen", "joblib.load"),  # calls
+    *(
+        "eval",
+        "exec",
+        "compile",
+        "torch.load",
+        "yaml.load",
+        "os.system",
+        "os.popen",
+        "joblib.load",
+    ),  # calls
 }
 
 

@@ -32,7 +32,11 @@ def imported(path):
 def has_fast_tests(path):
     """Return whether a test function of the file is marked neither slow nor alone nor long."""
     marks = {f"pytest.mark.{mark}" for mark in MARKS}
-    tests = [node for node in ast.parse(path.read_text()).body if getattr(node, "name", "").startswith("test_")]
+    tests = [
+        node
+        for node in ast.parse(path.read_text()).body
+        if getattr(node, "name", "").startswith("test_")
+    ]
     return any(marks.isdisjoint(map(ast.unparse, test.decorator_list)) for test in tests)
 
 
@@ -56,7 +60,9 @@ def test_every_folder_of_the_package_has_fast_tests_of_its_own():
 
 def test_every_test_is_of_one_tier():
     """What `make test` leaves out is what `make test-slow` and `make test-long` ask for."""
-    chosen = re.findall(r"pytest (?:-n 2 --dist \w+ )?-m '?([a-z ]+[a-z])", (ROOT / "Makefile").read_text())
+    chosen = re.findall(
+        r"pytest (?:-n 2 --dist \w+ )?-m '?([a-z ]+[a-z])", (ROOT / "Makefile").read_text()
+    )
     assert len(chosen) == 4
     for values in itertools.product([False, True], repeat=3):
         marks = dict(zip(MARKS, values, strict=True))
@@ -65,7 +71,9 @@ def test_every_test_is_of_one_tier():
 
 def evaluate(words, marks):
     """Return the value of an expression of marks as `-m` takes it."""
-    return all(marks[word.removeprefix("not ")] != word.startswith("not ") for word in words.split(" and "))
+    return all(
+        marks[word.removeprefix("not ")] != word.startswith("not ") for word in words.split(" and ")
+    )
 
 
 def test_the_slowest_tests_have_reasons():

@@ -13,7 +13,17 @@ from helpers.paths import ROOT
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory):
     folder = tmp_path_factory.mktemp("wheel")
-    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "-w", str(folder)]
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "wheel",
+        "--quiet",
+        "--no-deps",
+        "--no-build-isolation",
+        "-w",
+        str(folder),
+    ]
     subprocess.run([*command, str(ROOT)], check=True, capture_output=True, text=True)
     (path,) = folder.glob("*.whl")
     return path
@@ -39,23 +49,47 @@ def test_the_wheel_holds_the_package_and_mutag(wheel):
 def test_the_installed_wheel_runs_elsewhere(wheel, tmp_path):
     site, work = tmp_path / "site", tmp_path / "work"
     work.mkdir()
-    install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--target", str(site)]
+    install = [
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--no-deps",
+        "--no-index",
+        "--target",
+        str(site),
+    ]
     subprocess.run([*install, str(wheel)], check=True, capture_output=True, text=True)
     # The installed copy stands before the checkout; a cache folder that cannot be made must not matter.
-    environment = {**os.environ, "PYTHONPATH": str(site), "XDG_CACHE_HOME": "/proc/nowhere", "GRAPHCL_HARD_MIRROR": ""}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(site),
+        "XDG_CACHE_HOME": "/proc/nowhere",
+        "GRAPHCL_HARD_MIRROR": "",
+    }
     words = ["--epochs", "1", "--folds", "2", "--repeats", "1", "--quiet"]
     command = [sys.executable, "-m", "graphcl_hard.run", "--dataset", "MUTAG", *words]
-    done = subprocess.run(command, cwd=work, env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, cwd=work, env=environment, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     result = json.loads((work / done.stdout.strip() / "result.json").read_text())
     assert result["dataset"]["graphs"] == 188
     assert result["git_commit"] is None
     script = [str(site / "bin" / "graphcl-hard"), "run", "--print-config"]
-    done = subprocess.run(script, cwd=work, env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        script, cwd=work, env=environment, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     assert "dataset: MUTAG\n" in done.stdout
     where = "import graphcl_hard, sys; print(graphcl_hard.__file__)"
     found = subprocess.run(
-        [sys.executable, "-c", where], cwd=work, env=environment, capture_output=True, text=True, check=True
+        [sys.executable, "-c", where],
+        cwd=work,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert found.stdout.startswith(str(site))

@@ -45,7 +45,13 @@ from graphcl_hard.training.devices import training_device
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "benchmarks" / "results" / "speed"
-SETS = ("MUTAG", "PROTEINS", "DD", "REDDIT-BINARY", *(f"synthetic-{size}" for size in (500, 2000, 8000, 32000)))
+SETS = (
+    "MUTAG",
+    "PROTEINS",
+    "DD",
+    "REDDIT-BINARY",
+    *(f"synthetic-{size}" for size in (500, 2000, 8000, 32000)),
+)
 QUICK_SETS = ("synthetic-50", "synthetic-200")
 OBJECTIVE_SIZES = {"nodes": 200_000, "graphs": 1024, "channels": 96}
 QUICK_OBJECTIVE_SIZES = {"nodes": 4000, "graphs": 64, "channels": 96}
@@ -68,7 +74,14 @@ class Arguments:
         table_only: Measure nothing, write tables and picture from the record that is there.
     """
 
-    sections: tuple[Section, ...] = ("epochs", "neighbours", "memory", "evaluation", "trials", "views")
+    sections: tuple[Section, ...] = (
+        "epochs",
+        "neighbours",
+        "memory",
+        "evaluation",
+        "trials",
+        "views",
+    )
     datasets: tuple[str, ...] = SETS
     repeats: int = 5
     nodes_per_graph: int = 16
@@ -84,18 +97,25 @@ class Arguments:
 
     def check(self) -> None:
         """Raise `InputError` for what cannot be measured."""
-        for name, value in (("--repeats", self.repeats), ("--nodes-per-graph", self.nodes_per_graph)):
+        for name, value in (
+            ("--repeats", self.repeats),
+            ("--nodes-per-graph", self.nodes_per_graph),
+        ):
             if value < 1:
                 raise InputError(f"{name} must be at least 1, got {value}.")
         if self.table_only and not (self.folder / report.RECORD).is_file():
-            raise InputError(f"The folder {self.folder} has no {report.RECORD}; run without --table-only first.")
+            raise InputError(
+                f"The folder {self.folder} has no {report.RECORD}; run without --table-only first."
+            )
 
 
 def measure_epochs(arguments: Arguments, fabric: Fabric, advance: Advance) -> dict[str, Any]:
     """Return times and peaks of every data set, and the growth of the time with the synthetic data sets."""
     # All are loaded before anything is timed, so that a wrong name is reported at once.
     loaded = {name: workloads.load(name, arguments.accelerator) for name in arguments.datasets}
-    sets = [measure_set(name, workload, arguments, fabric, advance) for name, workload in loaded.items()]
+    sets = [
+        measure_set(name, workload, arguments, fabric, advance) for name, workload in loaded.items()
+    ]
     result: dict[str, Any] = {"nodes_per_graph": arguments.nodes_per_graph, "sets": sets}
     growing = [one for one in sets if one["synthetic"]]
     if len({one["graphs"] for one in growing}) > 1:
@@ -129,7 +149,9 @@ def measure_set(
     task: dict[str, Any] = {"what": "epoch", "dataset": name, "accelerator": arguments.accelerator}
     task["nodes_per_graph"] = arguments.nodes_per_graph
     measured = [variant for variant in names if variant != "floor"]
-    peak: dict[str, Any] = {variant: {"skipped": "a quick run starts few processes"} for variant in measured}
+    peak: dict[str, Any] = {
+        variant: {"skipped": "a quick run starts few processes"} for variant in measured
+    }
     if not arguments.quick or name == arguments.datasets[-1]:
         peak = fresh_peaks(measured, task)
     graphs = workload.graphs
@@ -189,7 +211,9 @@ def measure_memory(arguments: Arguments, fabric: Fabric, advance: Advance) -> di
 def measure_evaluation(arguments: Arguments, fabric: Fabric, advance: Advance) -> dict[str, Any]:
     """Return the times of the cross-validation of one embedding."""
     name, folds = ("MUTAG", 3) if arguments.quick else ("PROTEINS", 10)
-    return evaluation.measure(name, folds, arguments.repeats, arguments.accelerator, fabric, advance)
+    return evaluation.measure(
+        name, folds, arguments.repeats, arguments.accelerator, fabric, advance
+    )
 
 
 def measure_trials(arguments: Arguments, fabric: Fabric, advance: Advance) -> dict[str, Any]:
@@ -228,7 +252,9 @@ def keep(folder: Path, section: str, result: dict[str, Any]) -> str:
     return report.write(folder)[section]
 
 
-def run_section(section: Section, arguments: Arguments, fabric: Fabric, advance: Advance) -> dict[str, Any]:
+def run_section(
+    section: Section, arguments: Arguments, fabric: Fabric, advance: Advance
+) -> dict[str, Any]:
     """Measure one section; returns its record, with device, threads and environment."""
     about = {
         "made": datetime.now(timezone.utc).isoformat(timespec="seconds"),
@@ -245,7 +271,10 @@ def run_sections(arguments: Arguments) -> None:
     """Measure, store and show the given sections."""
     keep_freed_memory()  # as the command does; it serves whatever is timed
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-    with training_device(Config(accelerator=arguments.accelerator)) as fabric, Progress(*columns) as progress:
+    with (
+        training_device(Config(accelerator=arguments.accelerator)) as fabric,
+        Progress(*columns) as progress,
+    ):
         task = progress.add_task("starting")
         for section in arguments.sections:
 
@@ -253,15 +282,21 @@ def run_sections(arguments: Arguments) -> None:
                 progress.update(task, description=f"{section}: {what}")
 
             result = run_section(section, arguments, fabric, advance)
-            progress.console.print(keep(arguments.folder, section, result), markup=False, soft_wrap=True)
+            progress.console.print(
+                keep(arguments.folder, section, result), markup=False, soft_wrap=True
+            )
 
 
 def main() -> int:
     """Run the command; returns the exit status: 0, or 2 for bad arguments."""
     arguments = tyro.cli(Arguments, description=__doc__)
     if arguments.quick:
-        arguments = dataclasses.replace(arguments, datasets=QUICK_SETS, nodes_per_graph=8, repeats=2)
-    warnings.filterwarnings("ignore", message="Sparse (CSR|CSC|invariant)")  # that PyTorch's are in beta
+        arguments = dataclasses.replace(
+            arguments, datasets=QUICK_SETS, nodes_per_graph=8, repeats=2
+        )
+    warnings.filterwarnings(
+        "ignore", message="Sparse (CSR|CSC|invariant)"
+    )  # that PyTorch's are in beta
     try:
         arguments.check()
         if arguments.table_only:

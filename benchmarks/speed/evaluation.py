@@ -46,10 +46,17 @@ def measure(
             seconds[way].append(time.perf_counter() - start)
         if (accuracy["grid search"] != accuracy["package"]).any():
             raise AssertionError(f"The accuracies of a fold differ: {accuracy}")
-    return {"name": name, "folds": folds, "seconds": seconds, "accuracy": accuracy["package"].tolist()}
+    return {
+        "name": name,
+        "folds": folds,
+        "seconds": seconds,
+        "accuracy": accuracy["package"].tolist(),
+    }
 
 
-def untrained_embedding(name: str, accelerator: workloads.Accelerator, fabric: Fabric) -> tuple[NDArray, NDArray]:
+def untrained_embedding(
+    name: str, accelerator: workloads.Accelerator, fabric: Fabric
+) -> tuple[NDArray, NDArray]:
     """Return the seeded encoder's embeddings of a data set's graphs, (G, D), and the graphs' classes."""
     graphs, features, config = workloads.load(name, accelerator)
     encoder = build_model(config, features.channels).to(fabric.device).encoder
@@ -66,7 +73,9 @@ def grid_search(embedding: NDArray, y: NDArray, folds: int) -> NDArray:
     """Return the same by scikit-learn only: its grid search over scaler and SVM in every outer fold."""
     x, accuracy = np.asarray(embedding, dtype=np.float64), []
     pipeline = Pipeline([("scale", StandardScaler()), ("svm", SVC(kernel="rbf", gamma="scale"))])
-    for train, test in RepeatedStratifiedKFold(n_splits=folds, n_repeats=1, random_state=0).split(x, y):
+    for train, test in RepeatedStratifiedKFold(n_splits=folds, n_repeats=1, random_state=0).split(
+        x, y
+    ):
         inner = StratifiedKFold(5, shuffle=True, random_state=0)
         search = GridSearchCV(pipeline, {"svm__C": C_GRID}, cv=inner).fit(x[train], y[train])
         accuracy.append(search.score(x[test], y[test]))

@@ -50,7 +50,9 @@ def csr_matrix(edge_index: Tensor, nodes: int, dtype: torch.dtype = torch.int64)
     rows = torch.zeros(nodes + 1, dtype=dtype, device=edge_index.device)
     rows[1:] = torch.bincount(edge_index[0], minlength=nodes).cumsum(0)
     ones = torch.ones(edge_index.size(1), device=edge_index.device)
-    return torch.sparse_csr_tensor(rows, edge_index[1].to(dtype), ones, (nodes, nodes), check_invariants=False)
+    return torch.sparse_csr_tensor(
+        rows, edge_index[1].to(dtype), ones, (nodes, nodes), check_invariants=False
+    )
 
 
 def csr_product(matrix: Tensor, x: Tensor, out: Tensor) -> Tensor:
@@ -60,10 +62,14 @@ def csr_product(matrix: Tensor, x: Tensor, out: Tensor) -> Tensor:
 
 def bag_product(matrix: Tensor, x: Tensor, _: Tensor) -> Tensor:
     """Return the same product by a kernel that knows that the values are ones; it allocates its result."""
-    return F.embedding_bag(matrix.col_indices(), x, matrix.crow_indices(), mode="sum", include_last_offset=True)
+    return F.embedding_bag(
+        matrix.col_indices(), x, matrix.crow_indices(), mode="sum", include_last_offset=True
+    )
 
 
-def faster_product(matrix: Tensor, x: Tensor, out: Tensor) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
+def faster_product(
+    matrix: Tensor, x: Tensor, out: Tensor
+) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
     """Return the product that is faster on this machine, the best of six."""
     best: dict[Callable[[Tensor, Tensor, Tensor], Tensor], float] = {}
     for product in (csr_product, bag_product):
@@ -90,7 +96,9 @@ class Linear:
         x, y = self.input[:rows], self.output[:rows]
         torch.mm(x, self.weight, out=y)
         if needs_input_gradient:
-            torch.mm(y, self.weight.T, out=self.input_gradient[:rows])  # the output stands in for its gradient
+            torch.mm(
+                y, self.weight.T, out=self.input_gradient[:rows]
+            )  # the output stands in for its gradient
         torch.mm(x.T, y, out=self.weight_gradient)
 
 
@@ -102,7 +110,9 @@ class Floor:
         hidden, width = sizes.hidden_channels, sizes.hidden_channels * sizes.num_layers
         self.sizes = sizes
         # 32-bit indices save the product a conversion.
-        self.batches = [(csr_matrix(c.edge_index, c.nodes, torch.int32), c.nodes, c.graphs) for c in cuts]
+        self.batches = [
+            (csr_matrix(c.edge_index, c.nodes, torch.int32), c.nodes, c.graphs) for c in cuts
+        ]
         self.sum_input, self.sum_output = torch.randn(2, most, hidden, device=device)
         self.first_input, self.first_output = torch.randn(2, most, sizes.in_channels, device=device)
         self.first = Linear(most, sizes.in_channels, hidden, device)
@@ -110,10 +120,14 @@ class Floor:
         self.local_head = Linear(most, width, width, device)
         self.global_head = Linear(graphs, width, width, device)
         matrix, nodes, _ = self.batches[0]
-        self.sparse_product = faster_product(matrix, self.sum_input[:nodes], self.sum_output[:nodes])
+        self.sparse_product = faster_product(
+            matrix, self.sum_input[:nodes], self.sum_output[:nodes]
+        )
         # The summaries stand where a layer has its weight. The last batch has another number of graphs, and its
         # scores' rows must lie as close as those of any other.
-        rows = {c.graphs: max(other.nodes for other in cuts if other.graphs == c.graphs) for c in cuts}
+        rows = {
+            c.graphs: max(other.nodes for other in cuts if other.graphs == c.graphs) for c in cuts
+        }
         self.scores = {graphs: Linear(rows[graphs], width, graphs, device) for graphs in rows}
 
     def epoch(self) -> None:
@@ -143,7 +157,9 @@ class Floor:
         self.sparse_product(matrix, self.sum_input[:nodes], self.sum_output[:nodes])
 
 
-def prepare(cuts: Sequence[Cut], sizes: Sizes, epochs: int, device: torch.device) -> Callable[[], float]:
+def prepare(
+    cuts: Sequence[Cut], sizes: Sizes, epochs: int, device: torch.device
+) -> Callable[[], float]:
     """Allocate everything; returns a function that runs the products of some epochs and returns seconds per epoch."""
     floor = Floor(cuts, sizes, device)
 

@@ -38,7 +38,9 @@ def in_fresh_process(task: dict[str, Any]) -> dict[str, Any]:
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
     if done.returncode:
         lines = done.stderr.strip().splitlines()
-        return {"skipped": lines[-1] if lines else f"the process ended with status {done.returncode}"}
+        return {
+            "skipped": lines[-1] if lines else f"the process ended with status {done.returncode}"
+        }
     return json.loads(done.stdout.splitlines()[-1])
 
 
@@ -92,7 +94,10 @@ def objective_peak(task: dict[str, Any], fabric: Fabric) -> dict[str, Any]:
     """
     nodes, graphs, channels = task["nodes"], task["graphs"], task["channels"]
     matrix = 4 * nodes * graphs
-    sizes = {"gradients_mib": 4 * (nodes + graphs) * channels / MIB, "score_matrix_mib": matrix / MIB}
+    sizes = {
+        "gradients_mib": 4 * (nodes + graphs) * channels / MIB,
+        "score_matrix_mib": matrix / MIB,
+    }
     if task["variant"] == "textbook" and free_memory(fabric.device) < DENSE_MATRICES * matrix:
         reason = f"less than {DENSE_MATRICES * matrix / MIB:,.0f} MiB are free"
         return {"skipped": reason, **sizes}

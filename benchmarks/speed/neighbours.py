@@ -35,7 +35,9 @@ def gather_scatter(cut: Cut) -> Sum:
 def gather_index_add(cut: Cut) -> Sum:
     """Sum by `index_add`."""
     source, target = cut.edge_index
-    return lambda x: x.new_zeros(cut.nodes, x.size(1)).index_add(0, target, x.index_select(0, source))
+    return lambda x: x.new_zeros(cut.nodes, x.size(1)).index_add(
+        0, target, x.index_select(0, source)
+    )
 
 
 def edge_index_matmul(cut: Cut) -> Sum:
@@ -115,7 +117,9 @@ def measure(cut: Cut, channels: int, repeats: int) -> dict[str, Any]:
             times["prepare"].append(_seconds(lambda make=WAYS[way]: make(cut), device))
             with torch.no_grad():
                 times["forward"].append(_seconds(lambda f=way_sum: f(x), device))
-            times["both"].append(_seconds(lambda f=way_sum: _sum_and_gradient(f, x, gradient), device))
+            times["both"].append(
+                _seconds(lambda f=way_sum: _sum_and_gradient(f, x, gradient), device)
+            )
     return found
 
 

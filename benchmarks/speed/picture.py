@@ -14,7 +14,10 @@ from matplotlib.ticker import FuncFormatter
 from graphcl_hard.io.atomic_write import atomic_write
 
 LABELS = {"textbook": "PyG textbook", "package": "graphcl_hard"}
-DRAWN = {"textbook": ("#D55E00", "s"), "package": ("#0072B2", "o")}  # distinguishable without red and green
+DRAWN = {
+    "textbook": ("#D55E00", "s"),
+    "package": ("#0072B2", "o"),
+}  # distinguishable without red and green
 FLAT = 20  # the least ratio of a memory axis's ends, so that a flat line looks flat
 
 
@@ -36,12 +39,16 @@ def draw(section: Mapping[str, Any], path: Path) -> None:
         times.errorbar(graphs, median, yerr=bars, capsize=3, label=label, **style)
         times.plot(graphs, fit["factor"] * graphs ** fit["exponent"], color=colour, linewidth=1)
         peaks = [one["peak"][variant].get("extra_mib", math.nan) for one in sets]
-        memory.plot(graphs, peaks, label=LABELS[variant], **style | {"linestyle": "-", "linewidth": 1})
+        memory.plot(
+            graphs, peaks, label=LABELS[variant], **style | {"linestyle": "-", "linewidth": 1}
+        )
     times.set(ylabel="seconds an epoch", title="time: median, range and fitted power of the size")
     memory.set(ylabel="MiB", title="peak memory of training, beyond the loaded set")
     for axes in (times, memory):
         _finish(axes, graphs)
-    figure.suptitle(f"Training on synthetic graphs of 20 to 40 nodes ({section['device']})", fontsize=11)
+    figure.suptitle(
+        f"Training on synthetic graphs of 20 to 40 nodes ({section['device']})", fontsize=11
+    )
     with atomic_write(path) as partial:
         figure.savefig(partial, dpi=130)
 

@@ -33,8 +33,16 @@ def power_law(sizes: Sequence[float], seconds: Sequence[float]) -> dict[str, flo
     centred = x - x.mean()
     exponent = float(centred @ y / (centred @ centred))
     residuals = y - y.mean() - exponent * centred
-    error = math.sqrt(residuals @ residuals / (len(x) - 2) / (centred @ centred)) if len(x) > 2 else None
-    return {"exponent": exponent, "standard_error": error, "factor": math.exp(y.mean() - exponent * x.mean())}
+    error = (
+        math.sqrt(residuals @ residuals / (len(x) - 2) / (centred @ centred))
+        if len(x) > 2
+        else None
+    )
+    return {
+        "exponent": exponent,
+        "standard_error": error,
+        "factor": math.exp(y.mean() - exponent * x.mean()),
+    }
 
 
 def write(out: Path) -> dict[str, str]:
@@ -44,7 +52,9 @@ def write(out: Path) -> dict[str, str]:
     for table, (section, make_rows, make_notes) in TABLES.items():
         if section in record:
             rows, notes = make_rows(record[section]), make_notes(record[section])
-            texts[section] += write_table(out, table, rows, (*notes, made_on(record[section]))) + "\n"
+            texts[section] += (
+                write_table(out, table, rows, (*notes, made_on(record[section]))) + "\n"
+            )
     if "epochs" in record and "fit" in record["epochs"]:
         draw(record["epochs"], out / PICTURE)
     return texts
@@ -56,15 +66,24 @@ def times_rows(section: Mapping[str, Any]) -> list[Row]:
     sampled = any("sampled" in one["seconds"] for one in section["sets"])
     for one in section["sets"]:
         summary = one["summary"]
-        row = {"data set": one["name"], "graphs": f"{one['graphs']:,}", "nodes": f"{one['nodes']:,}"}
-        row |= {f"{variant}, s": interval(summary[variant]) for variant in ("textbook", "package", "floor")}
+        row = {
+            "data set": one["name"],
+            "graphs": f"{one['graphs']:,}",
+            "nodes": f"{one['nodes']:,}",
+        }
+        row |= {
+            f"{variant}, s": interval(summary[variant])
+            for variant in ("textbook", "package", "floor")
+        }
         row["textbook / package"] = interval(summary["textbook / package"])
         row["package / floor"] = interval(summary["package / floor"])
         row["package, graphs/s"] = f"{summary['package graphs/s']:,.0f}"
         if sampled:
             column = f"package, {section['nodes_per_graph']} nodes a graph, s"
             row[column] = interval(summary["sampled"]) if "sampled" in summary else ""
-            row["textbook / sampled"] = interval(summary["textbook / sampled"]) if "sampled" in summary else ""
+            row["textbook / sampled"] = (
+                interval(summary["textbook / sampled"]) if "sampled" in summary else ""
+            )
         rows.append(row)
     return rows
 
@@ -77,7 +96,9 @@ def times_notes(section: Mapping[str, Any]) -> list[str]:
         "*floor*: only the matrix products."
     ]
     for variant, fit in section.get("fit", {}).items():
-        notes.append(f"Time of an epoch, {LABELS[variant]}: grows as {law(fit)} over the synthetic data sets.")
+        notes.append(
+            f"Time of an epoch, {LABELS[variant]}: grows as {law(fit)} over the synthetic data sets."
+        )
     return notes
 
 
@@ -98,7 +119,12 @@ def peaks_rows(section: Mapping[str, Any]) -> list[Row]:
 
 def peaks_notes(section: Mapping[str, Any]) -> list[str]:
     """Return the meaning of the columns."""
-    reasons = {p["skipped"]: None for one in section["sets"] for p in one["peak"].values() if "skipped" in p}
+    reasons = {
+        p["skipped"]: None
+        for one in section["sets"]
+        for p in one["peak"].values()
+        if "skipped" in p
+    }
     counted = "Peak memory of training beyond the loaded data set, each number in a fresh process."
     return [counted, *(f"Skipped: {reason}." for reason in reasons)]
 
@@ -126,7 +152,10 @@ def neighbours_notes(section: Mapping[str, Any]) -> list[str]:
         sizes = f"{batch['nodes']:,} nodes, {batch['directed_edges']:,} directed edges"
         notes.append(f"Batch of {batch['name']}: {batch['graphs']} graphs, {sizes}.")
     skipped = {
-        (way, t["skipped"]): None for b in section["batches"] for way, t in b["seconds"].items() if "skipped" in t
+        (way, t["skipped"]): None
+        for b in section["batches"]
+        for way, t in b["seconds"].items()
+        if "skipped" in t
     }
     return notes + [f"Skipped, {way}: {reason}." for way, reason in skipped]
 
@@ -149,7 +178,9 @@ def objective_notes(section: Mapping[str, Any]) -> list[str]:
         "channels, float32, each in a fresh process."
     ]
     found = section["objectives"].items()
-    return notes + [f"Skipped, {LABELS[name]}: {one['skipped']}." for name, one in found if "skipped" in one]
+    return notes + [
+        f"Skipped, {LABELS[name]}: {one['skipped']}." for name, one in found if "skipped" in one
+    ]
 
 
 def evaluation_rows(section: Mapping[str, Any]) -> list[Row]:
@@ -161,7 +192,9 @@ def evaluation_rows(section: Mapping[str, Any]) -> list[Row]:
             "folds": str(section["folds"]),
             "GridSearchCV, s": interval(spread(seconds["grid search"])),
             "cross_validate, s": interval(spread(seconds["package"])),
-            "GridSearchCV / cross_validate": interval(ratio(seconds["grid search"], seconds["package"])),
+            "GridSearchCV / cross_validate": interval(
+                ratio(seconds["grid search"], seconds["package"])
+            ),
             "accuracy of both, %": f"{100 * statistics.fmean(section['accuracy']):.2f}",
         }
     ]
@@ -181,9 +214,21 @@ def trials_rows(section: Mapping[str, Any]) -> list[Row]:
     rows = []
     for one in section["trials"]:
         row = {"data set": one["name"], "trial": one["trial"]}
-        base = next(o["runs"] for o in section["trials"] if (o["name"], o["trial"]) == (one["name"], "package"))
+        base = next(
+            o["runs"]
+            for o in section["trials"]
+            if (o["name"], o["trial"]) == (one["name"], "package")
+        )
         if any("skipped" in run for run in (*base, *one["runs"])):
-            rows.append(row | {"epoch, s": "failed", "over the package's": "", "first epoch, s": "", "last loss": ""})
+            rows.append(
+                row
+                | {
+                    "epoch, s": "failed",
+                    "over the package's": "",
+                    "first epoch, s": "",
+                    "last loss": "",
+                }
+            )
             continue
         epochs, firsts = ([run[key] for run in one["runs"]] for key in ("epoch", "first"))
         row["epoch, s"] = interval(spread(epochs))
@@ -197,7 +242,12 @@ def trials_rows(section: Mapping[str, Any]) -> list[Row]:
 def trials_notes(section: Mapping[str, Any]) -> list[str]:
     """Return the meaning of each trial, and why one failed."""
     notes = [f"*{name}*: {what}." for name, what in TRIALS.items()]
-    failed = {(o["trial"], run["skipped"]): None for o in section["trials"] for run in o["runs"] if "skipped" in run}
+    failed = {
+        (o["trial"], run["skipped"]): None
+        for o in section["trials"]
+        for run in o["runs"]
+        if "skipped" in run
+    }
     return notes + [f"Failed, {trial}: {reason}." for trial, reason in failed]
 
 
@@ -207,7 +257,10 @@ def views_rows(section: Mapping[str, Any]) -> list[Row]:
     for batch in section["batches"]:
         encoder = batch["seconds"]["encoder"]
         for way, times in batch["seconds"].items():
-            row = {"batch of": batch["name"], "what": "encoder, forward + backward" if way == "encoder" else way}
+            row = {
+                "batch of": batch["name"],
+                "what": "encoder, forward + backward" if way == "encoder" else way,
+            }
             row["ms"] = interval(spread(times), 1000)
             rows.append(row | {"over the encoder's": interval(ratio(times, encoder))})
     return rows
@@ -216,7 +269,9 @@ def views_rows(section: Mapping[str, Any]) -> list[Row]:
 def views_notes(section: Mapping[str, Any]) -> list[str]:
     """Return the meaning of the columns, and the batches' sizes."""
     repeats = section["repeats"]
-    notes = [f"One view of a batch at strength 0.2; median [least, largest] of {repeats} interleaved repeats."]
+    notes = [
+        f"One view of a batch at strength 0.2; median [least, largest] of {repeats} interleaved repeats."
+    ]
     for batch in section["batches"]:
         sizes = f"{batch['nodes']:,} nodes, {batch['directed_edges']:,} directed edges"
         notes.append(f"Batch of {batch['name']}: {batch['graphs']} graphs, {sizes}.")
@@ -225,7 +280,10 @@ def views_notes(section: Mapping[str, Any]) -> list[str]:
 
 def made_on(section: Mapping[str, Any]) -> str:
     """Return device, threads and version."""
-    versions, quick = section["environment"]["versions"], " Tiny input: means nothing." if section["quick"] else ""
+    versions, quick = (
+        section["environment"]["versions"],
+        " Tiny input: means nothing." if section["quick"] else "",
+    )
     return f"On {section['device']}, threads: {section['threads']}, PyTorch {versions['torch']}.{quick}"
 
 

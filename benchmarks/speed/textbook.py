@@ -27,7 +27,9 @@ class FF(Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.block = Sequential(*[layer for _ in range(3) for layer in (Linear(channels, channels), ReLU())])
+        self.block = Sequential(
+            *[layer for _ in range(3) for layer in (Linear(channels, channels), ReLU())]
+        )
         self.linear_shortcut = Linear(channels, channels)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -43,7 +45,9 @@ class Encoder(Module):
         self.convs, self.bns = ModuleList(), ModuleList()
         for layer in range(num_layers):
             width = in_channels if layer == 0 else hidden_channels
-            mlp = Sequential(Linear(width, hidden_channels), ReLU(), Linear(hidden_channels, hidden_channels))
+            mlp = Sequential(
+                Linear(width, hidden_channels), ReLU(), Linear(hidden_channels, hidden_channels)
+            )
             self.convs.append(GINConv(mlp))
             self.bns.append(BatchNorm1d(hidden_channels))
 
@@ -75,7 +79,9 @@ class Textbook(Module):
     def forward(self, data: Batch) -> Tensor:
         """Return the loss () of a batch."""
         nodes, graphs = self.encoder(data)
-        return hard_jsd(self.local_head(nodes), self.global_head(graphs), data.batch, self.beta, self.tau_plus)
+        return hard_jsd(
+            self.local_head(nodes), self.global_head(graphs), data.batch, self.beta, self.tau_plus
+        )
 
 
 def hard_jsd(local: Tensor, summary: Tensor, batch: Tensor, beta: float, tau_plus: float) -> Tensor:
@@ -89,7 +95,9 @@ def hard_jsd(local: Tensor, summary: Tensor, batch: Tensor, beta: float, tau_plu
         tau_plus: class prior.
     """
     scores = local @ summary.T  # (N, G)
-    positive_mask = batch.unsqueeze(1) == torch.arange(summary.size(0), device=batch.device)  # (N, G)
+    positive_mask = batch.unsqueeze(1) == torch.arange(
+        summary.size(0), device=batch.device
+    )  # (N, G)
     positive = scores.gather(1, batch.unsqueeze(1)).squeeze(1)  # (N,)
     constant = scores.detach()  # no gradient flows through the weights
     scale = 2 / constant.masked_fill(positive_mask, 0.0).abs().max()
@@ -103,12 +111,17 @@ def data_list(graphs: GraphData, x: Tensor) -> list[Data]:
     """Return the data set as PyG holds one in memory: a `Data` for each graph."""
     nodes, edges = graphs.node_ptr.tolist(), graphs.edge_ptr.tolist()
     return [
-        Data(x=x[nodes[g] : nodes[g + 1]], edge_index=graphs.edge_index[:, edges[g] : edges[g + 1]] - nodes[g])
+        Data(
+            x=x[nodes[g] : nodes[g + 1]],
+            edge_index=graphs.edge_index[:, edges[g] : edges[g + 1]] - nodes[g],
+        )
         for g in range(graphs.num_graphs)
     ]
 
 
-def train_epoch(model: Textbook, loader: DataLoader, optimizer: torch.optim.Optimizer, device: torch.device) -> float:
+def train_epoch(
+    model: Textbook, loader: DataLoader, optimizer: torch.optim.Optimizer, device: torch.device
+) -> float:
     """Train for one pass over the data set; returns the mean loss."""
     model.train()
     total, nodes = torch.zeros((), device=device), 0
@@ -123,7 +136,9 @@ def train_epoch(model: Textbook, loader: DataLoader, optimizer: torch.optim.Opti
     return float(total) / nodes
 
 
-def prepare(graphs: GraphData, x: Tensor, config: Config, device: torch.device) -> Callable[[], float]:
+def prepare(
+    graphs: GraphData, x: Tensor, config: Config, device: torch.device
+) -> Callable[[], float]:
     """Make the list of `Data`; returns a function that trains a new model and returns the seconds per epoch.
 
     Timed are the epochs' steps, loader included; not timed are the list, the model and the optimiser's making.
@@ -139,7 +154,9 @@ def prepare(graphs: GraphData, x: Tensor, config: Config, device: torch.device) 
         loader = DataLoader(data, batch_size=config.batch_size, shuffle=True, drop_last=single)
         start = time.perf_counter()
         for _ in range(config.epochs):
-            train_epoch(model, loader, optimizer, device)  # ends with a number on the CPU, so the device is done
+            train_epoch(
+                model, loader, optimizer, device
+            )  # ends with a number on the CPU, so the device is done
         return (time.perf_counter() - start) / config.epochs
 
     return run

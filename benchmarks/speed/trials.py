@@ -39,17 +39,27 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def measure(
-    datasets: Sequence[str], trials: Sequence[str], repeats: int, accelerator: str, advance: Callable[[str], object]
+    datasets: Sequence[str],
+    trials: Sequence[str],
+    repeats: int,
+    accelerator: str,
+    advance: Callable[[str], object],
 ) -> list[Any]:
     """Return for each data set and trial the seconds of an epoch and of the first, and the last loss, per repeat."""
-    found: dict[tuple[str, str], list[dict[str, Any]]] = {(d, trial): [] for d in datasets for trial in trials}
+    found: dict[tuple[str, str], list[dict[str, Any]]] = {
+        (d, trial): [] for d in datasets for trial in trials
+    }
     for repeat in range(repeats):
         for (dataset, trial), runs in found.items():
             advance(f"{dataset}, {trial}, repeat {repeat + 1}")
             task = json.dumps({"dataset": dataset, "trial": trial, "accelerator": accelerator})
             command = [sys.executable, "-m", "benchmarks.speed.trials", task]
             done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
-            lines = done.stdout.splitlines() if done.returncode == 0 else done.stderr.strip().splitlines()
+            lines = (
+                done.stdout.splitlines()
+                if done.returncode == 0
+                else done.stderr.strip().splitlines()
+            )
             last = lines[-1] if lines else f"exit status {done.returncode}"
             runs.append(json.loads(last) if done.returncode == 0 else {"skipped": last[:200]})
     return [{"name": d, "trial": trial, "runs": runs} for (d, trial), runs in found.items()]
@@ -71,7 +81,9 @@ def main() -> None:
         torch.backends.mkldnn.matmul.fp32_precision = "bf16"
     precision = "bf16-mixed" if trial == "bf16 autocast" else "32-true"
     workload = workloads.load(task["dataset"], task["accelerator"])
-    config = Config(dataset=task["dataset"], epochs=EPOCHS, accelerator=task["accelerator"], precision=precision)
+    config = Config(
+        dataset=task["dataset"], epochs=EPOCHS, accelerator=task["accelerator"], precision=precision
+    )
     epochs: list[Epoch] = []
     with training_device(config) as fabric:
         model = build_model(config, workload.features.channels)
@@ -81,7 +93,11 @@ def main() -> None:
         start = time.perf_counter()
         train(TrainingState(model, config), batches, config, fabric, epochs.append)
     seconds = [epoch.seconds for epoch in epochs]
-    numbers = {"first": seconds[0], "epoch": statistics.median(seconds[1:]), "loss": epochs[-1].loss}
+    numbers = {
+        "first": seconds[0],
+        "epoch": statistics.median(seconds[1:]),
+        "loss": epochs[-1].loss,
+    }
     print(json.dumps({**numbers, "in_all": time.perf_counter() - start}))
 
 

@@ -30,11 +30,18 @@ def measure(
     advance: Callable[[str], object],
 ) -> list[dict[str, Any]]:
     """Return seconds of the encoder and of every view on a batch of each data set, in turns after an untimed one."""
-    return [_measure_set(name, workloads.load(name, accelerator), repeats, fabric, advance) for name in names]
+    return [
+        _measure_set(name, workloads.load(name, accelerator), repeats, fabric, advance)
+        for name in names
+    ]
 
 
 def _measure_set(
-    name: str, workload: workloads.Workload, repeats: int, fabric: Fabric, advance: Callable[[str], object]
+    name: str,
+    workload: workloads.Workload,
+    repeats: int,
+    fabric: Fabric,
+    advance: Callable[[str], object],
 ) -> dict[str, Any]:
     graphs, features, config = workload
     batches = GraphBatches(graphs, features.x, *place(fabric, config))
@@ -44,7 +51,9 @@ def _measure_set(
 
     def step() -> None:
         encoder.zero_grad()
-        encoder(batch.x, batch.adjacency, batch.batch, batch.num_graphs).graph_embedding.sum().backward()
+        encoder(
+            batch.x, batch.adjacency, batch.batch, batch.num_graphs
+        ).graph_embedding.sum().backward()
 
     runs: dict[str, Callable[[], object]] = {"encoder": step}
     for view in AUGMENTATIONS:
@@ -60,5 +69,9 @@ def _measure_set(
             synchronise(fabric.device)
             if repeat:
                 seconds[way].append((time.perf_counter() - start) / CALLS)
-    sizes = {"graphs": batch.num_graphs, "nodes": batch.batch.numel(), "directed_edges": batch.adjacency.source.numel()}
+    sizes = {
+        "graphs": batch.num_graphs,
+        "nodes": batch.batch.numel(),
+        "directed_edges": batch.adjacency.source.numel(),
+    }
     return {"name": name, **sizes, "seconds": seconds}

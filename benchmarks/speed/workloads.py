@@ -54,7 +54,9 @@ def load(name: str, accelerator: Accelerator = "auto") -> Workload:
     if name.startswith(SYNTHETIC):
         size = name.removeprefix(SYNTHETIC)
         if not (size.isdecimal() and int(size) > 1):
-            raise InputError(f"{SYNTHETIC}N must have at least N = 2 synthetic graphs, got {name!r}; use a larger N.")
+            raise InputError(
+                f"{SYNTHETIC}N must have at least N = 2 synthetic graphs, got {name!r}; use a larger N."
+            )
         graphs = synthetic(int(size))
     else:
         graphs = load_graphs(name)
@@ -103,7 +105,13 @@ def prepare_package(workload: Workload, fabric: Fabric) -> Callable[[], float]:
     def run() -> float:
         seconds: list[float] = []
         model = build_model(config, features.channels)
-        train(TrainingState(model, config), batches, config, fabric, lambda epoch: seconds.append(epoch.seconds))
+        train(
+            TrainingState(model, config),
+            batches,
+            config,
+            fabric,
+            lambda epoch: seconds.append(epoch.seconds),
+        )
         return sum(seconds) / len(seconds)
 
     return run
@@ -114,19 +122,28 @@ def cut_epoch(workload: Workload, fabric: Fabric) -> list[floor.Cut]:
     graphs, features, config = workload
     batches = GraphBatches(graphs, features.x, *place(fabric, config))
     epoch = batches.shuffled(config.batch_size, torch.Generator().manual_seed(config.seed))
-    return [floor.Cut(batch.adjacency.edge_index, batch.batch.numel(), batch.num_graphs) for batch in epoch]
+    return [
+        floor.Cut(batch.adjacency.edge_index, batch.batch.numel(), batch.num_graphs)
+        for batch in epoch
+    ]
 
 
-def prepare(variant: str, workload: Workload, fabric: Fabric, nodes_per_graph: int) -> Callable[[], float]:
+def prepare(
+    variant: str, workload: Workload, fabric: Fabric, nodes_per_graph: int
+) -> Callable[[], float]:
     """Return a function that times one variant: "textbook", "package", "sampled" (nodes of each graph) or "floor"."""
     config = workload.config
     if variant == "textbook":
         return textbook.prepare(workload.graphs, workload.dense_x(), config, fabric.device)
     if variant == "floor":
-        sizes = floor.Sizes(workload.features.channels, workload.one_hot, config.hidden_channels, config.num_layers)
+        sizes = floor.Sizes(
+            workload.features.channels, workload.one_hot, config.hidden_channels, config.num_layers
+        )
         return floor.prepare(cut_epoch(workload, fabric), sizes, config.epochs, fabric.device)
     if variant == "sampled":
-        workload = workload._replace(config=dataclasses.replace(config, nodes_per_graph=nodes_per_graph))
+        workload = workload._replace(
+            config=dataclasses.replace(config, nodes_per_graph=nodes_per_graph)
+        )
     return prepare_package(workload, fabric)
 
 

@@ -53,22 +53,53 @@ class Arguments:
 class Cell:
     """One run of the scores: a data set, a method, a seed, and the source of its negatives."""
 
-    def __init__(self, dataset: str, method: str, seed: int, queue: int = 0, batch: int = BATCH, steps: bool = False):
+    def __init__(
+        self,
+        dataset: str,
+        method: str,
+        seed: int,
+        queue: int = 0,
+        batch: int = BATCH,
+        steps: bool = False,
+    ):
         self.dataset, self.method, self.seed, self.queue = dataset, method, seed, queue
         graphs = GRAPHS[dataset]
         self.batch = min(batch, graphs)
         self.epochs = EPOCHS * math.ceil(graphs / BATCH) if steps else EPOCHS
         whole = "whole, steps" if steps else "whole"
-        self.source = f"queue {queue}" if queue else whole if self.batch == graphs else f"batch {batch}"
-        self.key: Key = dataset, f"{method}-{self.source}".replace(", ", "-").replace(" ", "-"), seed
+        self.source = (
+            f"queue {queue}" if queue else whole if self.batch == graphs else f"batch {batch}"
+        )
+        self.key: Key = (
+            dataset,
+            f"{method}-{self.source}".replace(", ", "-").replace(" ", "-"),
+            seed,
+        )
         others = (self.batch - 1) * (2 if method == "graphcl" else 1)
-        self.negatives = others + min(queue, (graphs - self.batch) * (2 if method == "graphcl" else 1))
+        self.negatives = others + min(
+            queue, (graphs - self.batch) * (2 if method == "graphcl" else 1)
+        )
         """Of an anchor in a full batch, once the queue is full."""
 
     def run(self) -> None:
         """Run it and write its record."""
-        words = ["--dataset", self.dataset, "--seed", str(self.seed), "--epochs", str(self.epochs), "--repeats", "1"]
-        words += ["--batch-size", str(self.batch), "--negative-queue", str(self.queue), *METHODS[self.method]]
+        words = [
+            "--dataset",
+            self.dataset,
+            "--seed",
+            str(self.seed),
+            "--epochs",
+            str(self.epochs),
+            "--repeats",
+            "1",
+        ]
+        words += [
+            "--batch-size",
+            str(self.batch),
+            "--negative-queue",
+            str(self.queue),
+            *METHODS[self.method],
+        ]
         words += ["--score-epochs", str(self.epochs)]  # the trained encoder's only
         with tempfile.TemporaryDirectory() as folder:
             if run([*words, "--no-pictures", "--quiet", "--out", folder, "--overwrite"]):
@@ -129,7 +160,9 @@ def score_rows(records: Mapping[Key, Record]) -> Iterator[dict[str, Any]]:
                     "negatives": cells[0].negatives,
                     "effective": f"{np.mean([one['effective_negatives'] for one in found]):.1f}",
                     "SVM, %": f"{accuracy.mean():.1f} ± {accuracy.std(ddof=1):.1f}",
-                    "minus batch 128": "" if source == "batch 128" else f"{change.mean():+.1f} ± {half:.1f}",
+                    "minus batch 128": ""
+                    if source == "batch 128"
+                    else f"{change.mean():+.1f} ± {half:.1f}",
                 }
 
 

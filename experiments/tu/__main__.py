@@ -35,7 +35,14 @@ from experiments.tu import engine, few_labels
 from experiments.tu.cell import Cell
 from experiments.tu.documents import fill_tables
 from experiments.tu.maps import draw_maps
-from experiments.tu.outlook import ProgressBar, Records, estimate, left_over, overview, read_outcomes
+from experiments.tu.outlook import (
+    ProgressBar,
+    Records,
+    estimate,
+    left_over,
+    overview,
+    read_outcomes,
+)
 from experiments.tu.plan import narrow, read_plan
 from graphcl_hard.exceptions import InputError
 from graphcl_hard.io.atomic_write import PARTIAL
@@ -105,14 +112,18 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _sweep(arguments: Arguments, console: Console) -> int:
     if arguments.jobs is not None and arguments.jobs < 1:
-        raise InputError(f"--jobs must be at least 1, got {arguments.jobs}; leave it out for one for each core.")
+        raise InputError(
+            f"--jobs must be at least 1, got {arguments.jobs}; leave it out for one for each core."
+        )
     out = arguments.out.expanduser().resolve()
     runs = RUNS if out == OUT else out / "runs"
     records_folder = out / "records"
     if arguments.report_only:
         _report(records_folder, out, runs, arguments.documents, console)
         return 0
-    cells = narrow(read_plan(arguments.config), arguments.datasets, arguments.methods, arguments.seeds)
+    cells = narrow(
+        read_plan(arguments.config), arguments.datasets, arguments.methods, arguments.seeds
+    )
     if arguments.dry_run:
         records = read_outcomes(records_folder, cells)
         todo = left_over(cells, records, arguments.retry_failed)
@@ -133,11 +144,15 @@ def _sweep(arguments: Arguments, console: Console) -> int:
             _report(records_folder, out, runs, arguments.documents, console)
     failed = sum(records[cell.key]["status"] != "finished" for cell in cells)
     if failed:
-        console.print(f"{failed} of {len(cells)} cells failed; their records say why, --retry-failed runs them again.")
+        console.print(
+            f"{failed} of {len(cells)} cells failed; their records say why, --retry-failed runs them again."
+        )
     return SOME_FAILED if failed else 0
 
 
-def _compute(cells: Sequence[Cell], records: Records, runs: Path, arguments: Arguments, console: Console) -> None:
+def _compute(
+    cells: Sequence[Cell], records: Records, runs: Path, arguments: Arguments, console: Console
+) -> None:
     todo = left_over(cells, records, arguments.retry_failed)
     console.print(f"{len(todo)} of {len(cells)} cells to do", soft_wrap=True)
     if not todo:
@@ -181,7 +196,9 @@ def _locked(runs: Path) -> Iterator[None]:
         with FileLock(runs / ".tu.lock", timeout=0):
             yield
     except Timeout:
-        raise InputError(f"Another sweep is running in {runs}; wait until it ends or choose another --out.") from None
+        raise InputError(
+            f"Another sweep is running in {runs}; wait until it ends or choose another --out."
+        ) from None
     except OSError as error:
         raise InputError(
             f"{error.filename or runs} cannot be written: {error.strerror}; make room or choose another --out."

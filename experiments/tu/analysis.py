@@ -21,11 +21,23 @@ from graphcl_hard.config import Config
 from graphcl_hard.evaluation.statistics import corrected_interval, paired_difference
 from graphcl_hard.exceptions import InputError
 
-SETS = ("MUTAG", "PTC_MR", "ENZYMES", "IMDB-BINARY", "PROTEINS", "IMDB-MULTI", "DD", "REDDIT-BINARY")
+SETS = (
+    "MUTAG",
+    "PTC_MR",
+    "ENZYMES",
+    "IMDB-BINARY",
+    "PROTEINS",
+    "IMDB-MULTI",
+    "DD",
+    "REDDIT-BINARY",
+)
 FAMILIES = ("majority", "untrained", "bn-only", "wl", "uniform", "hard", "released")
 TRAINED = ("uniform", "hard", "released")
 OVER_EPOCHS = ("bn-only", *TRAINED)
-NAMES = {"wl": "WL kernel", "bn-only": "batch norm only"}  # in tables, where it is not the family itself
+NAMES = {
+    "wl": "WL kernel",
+    "bn-only": "batch norm only",
+}  # in tables, where it is not the family itself
 PROBE = "svm"
 LEVEL = 0.05
 
@@ -54,13 +66,21 @@ def score_frame(records: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
     """
     rows = [row for record in records for row in _rows(record)]
     if not rows:
-        raise InputError("The records must hold at least one finished cell, got none; run the study first.")
+        raise InputError(
+            "The records must hold at least one finished cell, got none; run the study first."
+        )
     frame = pd.DataFrame(rows)
-    names = frame["dataset"].map({name: place for place, name in enumerate(ordered(frame["dataset"], SETS))})
-    families = frame["family"].map({name: place for place, name in enumerate(ordered(frame["family"], FAMILIES))})
+    names = frame["dataset"].map(
+        {name: place for place, name in enumerate(ordered(frame["dataset"], SETS))}
+    )
+    families = frame["family"].map(
+        {name: place for place, name in enumerate(ordered(frame["family"], FAMILIES))}
+    )
     frame = frame.assign(place=names, family_place=families)
     keys = ["place", "family_place", "beta", "tau_plus", "others", "method", "seed", "epoch"]
-    return frame.sort_values(keys, kind="stable", ignore_index=True).drop(columns=["place", "family_place"])
+    return frame.sort_values(keys, kind="stable", ignore_index=True).drop(
+        columns=["place", "family_place"]
+    )
 
 
 def _rows(record: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -99,7 +119,9 @@ def without_others(scores: pd.DataFrame, *families: str) -> pd.DataFrame:
 def results_of(rows: pd.DataFrame) -> Results:
     """Return the results of rows of `score_frame`; one row for each (data set, seed)."""
     results: Results = {}
-    for dataset, seed, accuracy in zip(rows["dataset"], rows["seed"], rows["accuracy"], strict=True):
+    for dataset, seed, accuracy in zip(
+        rows["dataset"], rows["seed"], rows["accuracy"], strict=True
+    ):
         results.setdefault(dataset, {})[int(seed)] = accuracy
     return results
 
@@ -125,7 +147,9 @@ def default_methods(scores: pd.DataFrame) -> dict[str, str]:
         if family == "hard":
             rows = rows[rows["tau_plus"] == defaults.tau_plus]
         if len(rows):
-            chosen[family] = str(rows.sort_values(["others", "method"], kind="stable")["method"].iloc[0])
+            chosen[family] = str(
+                rows.sort_values(["others", "method"], kind="stable")["method"].iloc[0]
+            )
     return chosen
 
 
@@ -138,14 +162,18 @@ def stacked(folds: Folds, seeds: Iterable[int] | None = None) -> npt.NDArray[np.
     arrays = [folds[seed] for seed in (sorted(folds) if seeds is None else seeds)]
     if len({array.shape for array in arrays}) > 1:
         shapes = ", ".join(str(array.shape) for array in arrays)
-        raise InputError(f"All seeds must have the same (repeats, folds), got {shapes}; run them with the same folds.")
+        raise InputError(
+            f"All seeds must have the same (repeats, folds), got {shapes}; run them with the same folds."
+        )
     return np.concatenate(arrays)
 
 
 def estimate(folds: Folds) -> Estimate:
     """Return the mean accuracy with the corrected 95% interval."""
     values = stacked(folds)
-    return Estimate(float(values.mean()), *corrected_interval(values, 1 / (values.shape[1] - 1)), len(folds))
+    return Estimate(
+        float(values.mean()), *corrected_interval(values, 1 / (values.shape[1] - 1)), len(folds)
+    )
 
 
 def paired(first: Results, second: Results) -> pd.DataFrame:
@@ -162,8 +190,12 @@ def paired(first: Results, second: Results) -> pd.DataFrame:
             ours, theirs = stacked(first[dataset], seeds), stacked(second[dataset], seeds)
             found = paired_difference(ours, theirs, 1 / (ours.shape[1] - 1))
             rows[dataset] = (found.difference, found.low, found.high, found.p, len(seeds))
-    frame = pd.DataFrame.from_dict(rows, orient="index", columns=["difference", "low", "high", "p", "seeds"])
-    frame.insert(4, "p_holm", multipletests(frame["p"], method="holm")[1] if len(frame) else frame["p"])
+    frame = pd.DataFrame.from_dict(
+        rows, orient="index", columns=["difference", "low", "high", "p", "seeds"]
+    )
+    frame.insert(
+        4, "p_holm", multipletests(frame["p"], method="holm")[1] if len(frame) else frame["p"]
+    )
     return frame
 
 

@@ -15,7 +15,11 @@ from graphcl_hard.io.atomic_write import atomic_write
 
 # Okabe and Ito's colours, which colour-blind readers can distinguish; markers repeat the distinction
 COLOURS = dict(
-    zip(FAMILIES, ("#8c8c8c", "#000000", "#56B4E9", "#CC79A7", "#0072B2", "#D55E00", "#009E73"), strict=True)
+    zip(
+        FAMILIES,
+        ("#8c8c8c", "#000000", "#56B4E9", "#CC79A7", "#0072B2", "#D55E00", "#009E73"),
+        strict=True,
+    )
 )
 MARKERS = dict(zip(FAMILIES, ("x", "v", "<", "D", "s", "o", "^"), strict=True))
 PANELS_A_ROW = 4
@@ -23,10 +27,15 @@ PANELS_A_ROW = 4
 
 def style(family: str, number: int = 0) -> dict[str, Any]:
     """Return colour and marker of a family; families outside the main ones share one colour and differ by marker."""
-    return {"color": COLOURS.get(family, "#E69F00"), "marker": MARKERS.get(family, "PXdph*"[number % 6])}
+    return {
+        "color": COLOURS.get(family, "#E69F00"),
+        "marker": MARKERS.get(family, "PXdph*"[number % 6]),
+    }
 
 
-def panels(datasets: Sequence[str], draw: Callable[[Axes, str], None], x: str, y: str, legend: int = 1) -> Figure:
+def panels(
+    datasets: Sequence[str], draw: Callable[[Axes, str], None], x: str, y: str, legend: int = 1
+) -> Figure:
     """Draw a panel for each data set, with one legend above all.
 
     Args:
@@ -62,7 +71,12 @@ def shared_legend(figure: Figure, rows: int = 1) -> None:
     if found:
         columns = -(-len(found) // rows)
         figure.legend(
-            found.values(), found.keys(), loc="outside upper center", ncols=columns, frameon=False, fontsize=10
+            found.values(),
+            found.keys(),
+            loc="outside upper center",
+            ncols=columns,
+            frameon=False,
+            fontsize=10,
         )
 
 
@@ -86,10 +100,18 @@ def finish(axes: Axes) -> None:
     axes.tick_params(labelsize=9)
 
 
-def error_bars(axes: Axes, x: Any, found: Sequence[Any], family: str, number: int = 0, **options: Any) -> None:
+def error_bars(
+    axes: Axes, x: Any, found: Sequence[Any], family: str, number: int = 0, **options: Any
+) -> None:
     """Draw estimates as points with their intervals, in per cent, joined by a line."""
-    means, low, high = (100 * np.array([getattr(one, name) for one in found]) for name in ("mean", "low", "high"))
-    drawn = {"capsize": 2, "elinewidth": 0.8, "linewidth": 1.4, "markersize": 5} | style(family, number) | options
+    means, low, high = (
+        100 * np.array([getattr(one, name) for one in found]) for name in ("mean", "low", "high")
+    )
+    drawn = (
+        {"capsize": 2, "elinewidth": 0.8, "linewidth": 1.4, "markersize": 5}
+        | style(family, number)
+        | options
+    )
     axes.errorbar(x, means, yerr=[means - low, high - means], **drawn)
 
 

@@ -53,20 +53,33 @@ class Cell:
         if self.family in BASELINES:
             return {}
         plain = {**_plain(json.dumps(self.given)), "dataset": self.dataset, "seed": self.seed}
-        return {name: value for name, value in plain.items() if name not in (*names_in(Scope.OUTPUT), "data_dir")}
+        return {
+            name: value
+            for name, value in plain.items()
+            if name not in (*names_in(Scope.OUTPUT), "data_dir")
+        }
 
     def difference(self, record: Mapping[str, Any]) -> str | None:
         """Return the first difference between a record's settings and the cell's as text; None if there is none."""
         ours: Settings = {"family": self.family, "settings": self.settings}
         held = {name: record[name] for name in ours}
         if self.family not in BASELINES:
-            ours |= {name: value for name, value in self.config().items() if name != "dataset"}  # may be its path
-            held |= Config().to_dict() | EARLIER | record["config"]  # it may be older than a setting
+            ours |= {
+                name: value for name, value in self.config().items() if name != "dataset"
+            }  # may be its path
+            held |= (
+                Config().to_dict() | EARLIER | record["config"]
+            )  # it may be older than a setting
         elif record["test_sizes"]:
             names = ("repeats", "folds")
             ours |= {name: self.given.get(name, getattr(Config, name)) for name in names}
-            held |= dict(zip(names, (len(record["test_sizes"]), len(record["test_sizes"][0])), strict=True))
-        return next((f"{n} {held[n]!r}, now {value!r}" for n, value in ours.items() if held[n] != value), None)
+            held |= dict(
+                zip(names, (len(record["test_sizes"]), len(record["test_sizes"][0])), strict=True)
+            )
+        return next(
+            (f"{n} {held[n]!r}, now {value!r}" for n, value in ours.items() if held[n] != value),
+            None,
+        )
 
 
 def parsed(settings: Settings) -> Config:

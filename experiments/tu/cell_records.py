@@ -17,7 +17,16 @@ from graphcl_hard.config import Scope, names_in
 from graphcl_hard.io.file_names import METRICS, RESULT
 
 CURVES = ("loss", "effective_negatives", "positive_score", "negative_score")
-TAKEN_OVER = ("config", "versions", "git_commit", "platform", "threads", "seconds", "embedding", "error")
+TAKEN_OVER = (
+    "config",
+    "versions",
+    "git_commit",
+    "platform",
+    "threads",
+    "seconds",
+    "embedding",
+    "error",
+)
 
 
 def record_of_run(folder: Path, cell: Mapping[str, Any]) -> dict[str, Any]:
@@ -41,7 +50,9 @@ def record_of_run(folder: Path, cell: Mapping[str, Any]) -> dict[str, Any]:
             by_epoch["0"] = scored["untrained"]
         if "trained" in scored:
             by_epoch[str(result["epoch"])] = scored["trained"]
-        record["scores"][probe] = {epoch: _compact(by_epoch[epoch]) for epoch in sorted(by_epoch, key=int)}
+        record["scores"][probe] = {
+            epoch: _compact(by_epoch[epoch]) for epoch in sorted(by_epoch, key=int)
+        }
         record["test_sizes"] = next(iter(by_epoch.values()))["test_sizes"]
     return record
 

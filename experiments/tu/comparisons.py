@@ -19,11 +19,21 @@ from experiments.tu.analysis import (
     signed_rank,
 )
 from experiments.tu.table import Table, shown_estimate, shown_seeds
-from experiments.tu.tables import BEST, LAST, PUBLISHED, best_epoch_lines, main_lines, selected_lines
+from experiments.tu.tables import (
+    BEST,
+    LAST,
+    PUBLISHED,
+    best_epoch_lines,
+    main_lines,
+    selected_lines,
+)
 
 Pair = tuple[str, str]
 GROUPS: dict[str, tuple[str, tuple[Pair, ...]]] = {
-    "untrained": ("Against the untrained encoder", tuple((one, "untrained") for one in FAMILIES[2:])),
+    "untrained": (
+        "Against the untrained encoder",
+        tuple((one, "untrained") for one in FAMILIES[2:]),
+    ),
     "bn-only": (
         "Against the control in which batch norm's statistics move and no weight does",
         tuple((one, "bn-only") for one in ("wl", "uniform", "hard", "released")),
@@ -65,14 +75,20 @@ def tests_tables(scores: pd.DataFrame) -> list[Table]:
 def selected_tests(scores: pd.DataFrame) -> Table:
     """Return the paired tests of the settings chosen inside the training folds."""
     lines = {f"{family} selected": results for family, results in selected_lines(scores)[0].items()}
-    lines |= {family: results for family, results in main_lines(scores).items() if family in ("untrained", "wl")}
+    lines |= {
+        family: results
+        for family, results in main_lines(scores).items()
+        if family in ("untrained", "wl")
+    }
     seconds = ("bn-only selected", "uniform selected", "released selected", "untrained", "wl")
     note = f"Settings and epochs chosen inside the training folds. {TESTED}"
     pairs = [("hard selected", second) for second in seconds]
     return tests_table("selected_tests", "Tests of the chosen settings", note, lines, pairs)
 
 
-def tests_table(name: str, title: str, note: str, lines: Mapping[str, Results], pairs: Sequence[Pair]) -> Table:
+def tests_table(
+    name: str, title: str, note: str, lines: Mapping[str, Results], pairs: Sequence[Pair]
+) -> Table:
     """Return data sets x comparisons; comparisons without shared cells are left out, and the note says so."""
     tests = {pair: paired(lines.get(pair[0], {}), lines.get(pair[1], {})) for pair in pairs}
     found = {pair: frame for pair, frame in tests.items() if len(frame)}
@@ -83,23 +99,39 @@ def tests_table(name: str, title: str, note: str, lines: Mapping[str, Results], 
         for pair, frame in found.items():
             here = frame.loc[dataset] if dataset in frame.index else None
             row[names[pair]] = (
-                "absent" if here is None else f"{shown_difference(*here[POINTS])}, {shown_p(here['p_holm'])}"
+                "absent"
+                if here is None
+                else f"{shown_difference(*here[POINTS])}, {shown_p(here['p_holm'])}"
             )
             if here is not None:
                 points = {key: 100 * here[key] for key in POINTS}
-                values.append({"first": pair[0], "second": pair[1], "dataset": dataset, **here.to_dict(), **points})
-        row["seeds"] = shown_seeds(int(one.loc[dataset, "seeds"]) for one in found.values() if dataset in one.index)
+                values.append(
+                    {
+                        "first": pair[0],
+                        "second": pair[1],
+                        "dataset": dataset,
+                        **here.to_dict(),
+                        **points,
+                    }
+                )
+        row["seeds"] = shown_seeds(
+            int(one.loc[dataset, "seeds"]) for one in found.values() if dataset in one.index
+        )
         shown.append(row)
     over = {"data set": "over the sets"}
     for pair, frame in found.items():
         median, p = 100 * frame["difference"].median(), signed_rank(frame["difference"])
         over[names[pair]] = f"{round(median, 1) + 0.0:+.1f}, {shown_p(p, mark=False)}"
-        values.append({"first": pair[0], "second": pair[1], "dataset": OVER, "difference": median, "p": p})
+        values.append(
+            {"first": pair[0], "second": pair[1], "dataset": OVER, "difference": median, "p": p}
+        )
     missing = [names[pair] for pair in pairs if pair not in found]
     if missing:
         note += f" Without records on both sides: {', '.join(missing)}."
     frame = pd.DataFrame([*shown, over | {"seeds": ""}] if shown else [])
-    return Table(name, title, note, frame, pd.DataFrame(values).reindex(columns=NUMBERS), int(bool(shown)))
+    return Table(
+        name, title, note, frame, pd.DataFrame(values).reindex(columns=NUMBERS), int(bool(shown))
+    )
 
 
 def aim_table(scores: pd.DataFrame) -> Table:
@@ -107,7 +139,9 @@ def aim_table(scores: pd.DataFrame) -> Table:
     lines, by_epoch = main_lines(scores), best_epoch_lines(scores)
     rows = []
     if {"hard", "uniform", "untrained"} <= lines.keys():
-        uniform, untrained = (paired(lines["hard"], lines[name]) for name in ("uniform", "untrained"))
+        uniform, untrained = (
+            paired(lines["hard"], lines[name]) for name in ("uniform", "untrained")
+        )
         both = [dataset for dataset in uniform.index if dataset in untrained.index]
         u, n = uniform.loc[both], untrained.loc[both]
         ahead = (u["difference"] > 0) & (n["difference"] > 0)
@@ -136,7 +170,11 @@ def aim_table(scores: pd.DataFrame) -> Table:
         for kind in (LAST, BEST) if family in by_epoch else ():
             reached = _reached(by_epoch[family][kind])
             target = "5 of 7" if (family, kind) == ("hard", LAST) else ""
-            rows.append(_counted(f"{family}, {kind}, at or above InfoGraph's published figure", target, reached))
+            rows.append(
+                _counted(
+                    f"{family}, {kind}, at or above InfoGraph's published figure", target, reached
+                )
+            )
     frame = pd.DataFrame(rows, columns=["criterion", "aim", "found", "sets", "value"])
     note = (
         f"Fixed settings of the main table; significant is p below {LEVEL:g} after Holm's correction over the data "
@@ -158,8 +196,13 @@ def partners_table(scores: pd.DataFrame) -> Table | None:
     ]
     if not pairs:
         return None
-    lines = {method: at_epoch(scores, method) for method in dict.fromkeys(name for pair in pairs for name in pair)}
-    return tests_table("other_tests", "Hard against its partners", f"Last epoch. {TESTED}", lines, pairs)
+    lines = {
+        method: at_epoch(scores, method)
+        for method in dict.fromkeys(name for pair in pairs for name in pair)
+    }
+    return tests_table(
+        "other_tests", "Hard against its partners", f"Last epoch. {TESTED}", lines, pairs
+    )
 
 
 def _counted(criterion: str, aim: str, holds: pd.Series) -> tuple[str, str, str, str, float]:
@@ -205,4 +248,10 @@ def other_table(scores: pd.DataFrame) -> Table | None:
         "and on the same folds. The CSV file has p, with Holm's correction over the data sets of each row."
     )
     columns = ["family", "method", "dataset", "accuracy", *NUMBERS[3:]]
-    return Table("other", "Other settings", note, pd.DataFrame(shown), pd.DataFrame(values).reindex(columns=columns))
+    return Table(
+        "other",
+        "Other settings",
+        note,
+        pd.DataFrame(shown),
+        pd.DataFrame(values).reindex(columns=columns),
+    )

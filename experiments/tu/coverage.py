@@ -19,7 +19,9 @@ def coverage_table(records: Sequence[Record]) -> Table:
     for dataset in ordered((record["dataset"] for record in records), SETS):
         cells = [record for record in records if record["dataset"] == dataset]
         finished = [record for record in cells if record["scores"]]
-        data: Mapping[str, Any] = next((record["data"] for record in cells if record.get("data")), {})
+        data: Mapping[str, Any] = next(
+            (record["data"] for record in cells if record.get("data")), {}
+        )
         hours = sum(record.get("seconds", {}).get("total", 0) for record in finished) / 3600
         rows.append(
             {
@@ -50,7 +52,9 @@ def failures_table(records: Iterable[Record]) -> Table | None:
     if not rows:
         return None
     values = pd.DataFrame(rows).fillna("")
-    note = "These cells are in no other table; every comparison takes the seeds that both sides have."
+    note = (
+        "These cells are in no other table; every comparison takes the seeds that both sides have."
+    )
     return Table(
         "failures",
         "Cells that did not finish",

@@ -32,19 +32,27 @@ def effective_negatives(records: Iterable[Record], scores: pd.DataFrame) -> Pict
     """Draw the effective share of negatives over the epochs, a line for each beta, at hard's default tau_plus."""
     rows = without_others(scores, "hard")
     rows = rows[rows["tau_plus"] == Config().tau_plus]
-    methods = dict(rows[["method", "beta"]].drop_duplicates().sort_values("beta").itertuples(index=False))
+    methods = dict(
+        rows[["method", "beta"]].drop_duplicates().sort_values("beta").itertuples(index=False)
+    )
     lines = _curves(
-        records, methods, lambda record: list(enumerate(record["training"]["effective_negatives"], start=1))
+        records,
+        methods,
+        lambda record: list(enumerate(record["training"]["effective_negatives"], start=1)),
     )
     if not lines:
         return None
-    shades = colormaps["viridis"](np.linspace(0.0, 0.75, len(methods)))  # its light end is lost on white
+    shades = colormaps["viridis"](
+        np.linspace(0.0, 0.75, len(methods))
+    )  # its light end is lost on white
 
     def draw(axes: Axes, dataset: str) -> None:
         for (method, beta), shade in zip(methods.items(), shades, strict=True):
             if (dataset, method) in lines:
                 epochs, values = lines[dataset, method]
-                axes.plot(epochs, values.mean(axis=0), color=shade, linewidth=1.6, label=f"beta {beta:g}")
+                axes.plot(
+                    epochs, values.mean(axis=0), color=shade, linewidth=1.6, label=f"beta {beta:g}"
+                )
         axes.set_ylim(0, 1.05)
         axes.yaxis.set_major_formatter(PercentFormatter(1.0))
         epoch_axis(axes)
@@ -53,7 +61,8 @@ def effective_negatives(records: Iterable[Record], scores: pd.DataFrame) -> Pict
     figure = panels(datasets, draw, "epoch", "effective negatives, share of all")
     alt = f"Effective share of negatives over the epochs for each beta on {', '.join(datasets)}."
     note = (
-        f"hard at tau_plus {Config().tau_plus:g}; mean over seeds. 100% means that all negatives have the same weight."
+        f"hard at tau_plus {Config().tau_plus:g}; mean over seeds. "
+        "100% means that all negatives have the same weight."
     )
     return Picture("effective_negatives", "Effective negatives over epochs", alt, note, figure)
 
@@ -64,7 +73,9 @@ def effective_rank(records: Iterable[Record], scores: pd.DataFrame) -> Picture |
     lines = _curves(
         records,
         methods,
-        lambda record: sorted((int(epoch), found["effective_rank"]) for epoch, found in record["embedding"].items()),
+        lambda record: sorted(
+            (int(epoch), found["effective_rank"]) for epoch, found in record["embedding"].items()
+        ),
     )
     if not lines:
         return None
@@ -73,10 +84,19 @@ def effective_rank(records: Iterable[Record], scores: pd.DataFrame) -> Picture |
         for method, family in methods.items():
             if (dataset, method) in lines:
                 epochs, values = lines[dataset, method]
-                drawn = style(family) | {"markersize": 5, "linewidth": 1.4, "label": NAMES.get(family, family)}
+                drawn = style(family) | {
+                    "markersize": 5,
+                    "linewidth": 1.4,
+                    "label": NAMES.get(family, family),
+                }
                 axes.plot(epochs, values.mean(axis=0), **drawn)
                 axes.fill_between(
-                    epochs, values.min(axis=0), values.max(axis=0), color=drawn["color"], alpha=0.12, linewidth=0
+                    epochs,
+                    values.min(axis=0),
+                    values.max(axis=0),
+                    color=drawn["color"],
+                    alpha=0.12,
+                    linewidth=0,
                 )
         axes.set_ylim(bottom=0)
         epoch_axis(axes)
@@ -89,7 +109,11 @@ def effective_rank(records: Iterable[Record], scores: pd.DataFrame) -> Picture |
 
 
 def _over_epochs(scores: pd.DataFrame) -> dict[str, str]:
-    return {method: family for family, method in default_methods(scores).items() if family in OVER_EPOCHS}
+    return {
+        method: family
+        for family, method in default_methods(scores).items()
+        if family in OVER_EPOCHS
+    }
 
 
 def _curves(
@@ -105,7 +129,10 @@ def _curves(
     lines = {}
     for key, curves in found.items():
         epochs = sorted(set.intersection(*(set(curve) for curve in curves)))
-        lines[key] = np.array(epochs), np.array([[curve[epoch] for epoch in epochs] for curve in curves])
+        lines[key] = (
+            np.array(epochs),
+            np.array([[curve[epoch] for epoch in epochs] for curve in curves]),
+        )
     return lines
 
 
@@ -116,7 +143,9 @@ def accuracy_epochs(scores: pd.DataFrame) -> Picture | None:
         return None
     rows = scores[scores["method"].isin(methods)]
     epochs = sorted(int(epoch) for epoch in rows["epoch"].unique())
-    found = {(method, epoch): at_epoch(scores, method, epoch) for method in methods for epoch in epochs}
+    found = {
+        (method, epoch): at_epoch(scores, method, epoch) for method in methods for epoch in epochs
+    }
     untrained = main_lines(scores).get("untrained", {})
 
     def draw(axes: Axes, dataset: str) -> None:
@@ -124,10 +153,18 @@ def accuracy_epochs(scores: pd.DataFrame) -> Picture | None:
             here = [place for place, epoch in enumerate(epochs) if dataset in found[method, epoch]]
             each = [estimate(found[method, epochs[place]][dataset]) for place in here]
             if each:
-                error_bars(axes, np.array(here) + 0.13 * (number - 1), each, family, label=NAMES.get(family, family))
+                error_bars(
+                    axes,
+                    np.array(here) + 0.13 * (number - 1),
+                    each,
+                    family,
+                    label=NAMES.get(family, family),
+                )
         if dataset in untrained:
             mean = 100 * estimate(untrained[dataset]).mean
-            axes.axhline(mean, color=COLOURS["untrained"], linestyle="--", linewidth=1.2, label="untrained")
+            axes.axhline(
+                mean, color=COLOURS["untrained"], linestyle="--", linewidth=1.2, label="untrained"
+            )
         axes.set_xticks(range(len(epochs)), [str(epoch) for epoch in epochs])
 
     datasets = ordered(rows["dataset"], SETS)

@@ -32,7 +32,11 @@ def fill_tables(document: Path, tables: Path) -> None:
                 f"{document} has a mark for the table {place['name']!r}, got no {path}; make the report, or take that "
                 "place out."
             )
-        rows = [line for line in path.read_text(encoding="utf-8").splitlines(keepends=True) if line.startswith("|")]
+        rows = [
+            line
+            for line in path.read_text(encoding="utf-8").splitlines(keepends=True)
+            if line.startswith("|")
+        ]
         return place[1] + "".join(rows) + place[3]
 
     text = document.read_text(encoding="utf-8")

@@ -27,7 +27,9 @@ CONNECT_SECONDS = 20
 Outcomes = Generator[tuple[Cell, Record], None, None]
 
 
-def run_local(cells: Sequence[Cell], runs: Path, jobs: int, on_start: Callable[[Cell], object]) -> Outcomes:
+def run_local(
+    cells: Sequence[Cell], runs: Path, jobs: int, on_start: Callable[[Cell], object]
+) -> Outcomes:
     """Run cells in processes of this machine, which keep PyTorch loaded from cell to cell.
 
     The cores are shared: each process has cores / jobs threads, at least one. A process that dies (out of memory, a
@@ -43,7 +45,11 @@ def run_local(cells: Sequence[Cell], runs: Path, jobs: int, on_start: Callable[[
     Yields:
         Each cell with its record, as they end.
     """
-    waiting, threads, deaths = deque(cells), max(1, cpu_count() // jobs), Counter[tuple[str, str, int]]()
+    waiting, threads, deaths = (
+        deque(cells),
+        max(1, cpu_count() // jobs),
+        Counter[tuple[str, str, int]](),
+    )
     # A pool for each process, so that it is certain which cell a process died on.
     pools = [_pool() for _ in range(min(jobs, len(cells)))]
     idle = list(range(len(pools)))
@@ -75,7 +81,9 @@ def _pool() -> ProcessPoolExecutor:
     return ProcessPoolExecutor(1, initializer=start_worker, initargs=(getpid(),))
 
 
-def _submit(pools: list[ProcessPoolExecutor], place: int, cell: Cell, runs: Path, threads: int) -> Future[Record]:
+def _submit(
+    pools: list[ProcessPoolExecutor], place: int, cell: Cell, runs: Path, threads: int
+) -> Future[Record]:
     """Submit the cell to its pool, which is replaced if its process has died."""
     try:
         return pools[place].submit(run_cell, cell, runs, threads)
@@ -92,7 +100,9 @@ def _killed(cell: Cell, deaths: int, error: Exception) -> Record:
     return failed_record(cell, f"{deaths} workers died on this cell{how}; {advice}")
 
 
-def run_cluster(cells: Sequence[Cell], runs: Path, address: str, on_connect: Callable[[int, str], object]) -> Outcomes:
+def run_cluster(
+    cells: Sequence[Cell], runs: Path, address: str, on_connect: Callable[[int, str], object]
+) -> Outcomes:
     """Run cells on a Dask cluster, one at a time on each worker, with one thread.
 
     The folder of the run folders must be one that all workers share. They need graphcl_hard, but not `experiments`,
@@ -117,11 +127,15 @@ def run_cluster(cells: Sequence[Cell], runs: Path, address: str, on_connect: Cal
     try:
         from distributed import CancelledError, Client, KilledWorker, as_completed  # noqa: PLC0415 - an extra
     except ImportError:
-        raise InputError("--scheduler needs the extra [cluster]; pip install 'graphcl_hard[cluster]'.") from None
+        raise InputError(
+            "--scheduler needs the extra [cluster]; pip install 'graphcl_hard[cluster]'."
+        ) from None
     try:
         client = Client(address, timeout=CONNECT_SECONDS)
     except (OSError, ValueError) as error:
-        raise InputError(f"--scheduler {address} cannot be reached: {error}; start dask scheduler there.") from error
+        raise InputError(
+            f"--scheduler {address} cannot be reached: {error}; start dask scheduler there."
+        ) from error
     with client:
         _check_workers(client)
         _send_package(client)
@@ -135,7 +149,10 @@ def run_cluster(cells: Sequence[Cell], runs: Path, address: str, on_connect: Cal
                 record = future.result()
             except KilledWorker as error:
                 record = _killed(cell, error.allowed_failures + 1, error)
-            except (Exception, CancelledError) as error:  # a cell that fails has a record, so this is the cluster's
+            except (
+                Exception,
+                CancelledError,
+            ) as error:  # a cell that fails has a record, so this is the cluster's
                 what = f"{type(error).__name__}: {' '.join(str(error).split())}"
                 raise InputError(
                     f"--scheduler {address} could not run {cell.label} ({what}); see that scheduler and workers are "

@@ -61,11 +61,19 @@ def run(
     cells = list(cells)
     files = {name: _read(out / f"{name}.json") for name in {cell.dataset for cell in cells}}
     missing = [
-        cell for cell in cells if _is_finished(runs / cell.path, cell) and not _is_done(files[cell.dataset], cell, runs)
+        cell
+        for cell in cells
+        if _is_finished(runs / cell.path, cell) and not _is_done(files[cell.dataset], cell, runs)
     ]
-    work = Parallel(n_jobs=jobs, return_as="generator_unordered")(delayed(score_run)(cell, runs) for cell in missing)
+    work = Parallel(n_jobs=jobs, return_as="generator_unordered")(
+        delayed(score_run)(cell, runs) for cell in missing
+    )
     for done, (cell, entries) in enumerate(work, start=1):
-        kept = [entry for entry in files[cell.dataset] if (entry["method"], entry["seed"]) != (cell.method, cell.seed)]
+        kept = [
+            entry
+            for entry in files[cell.dataset]
+            if (entry["method"], entry["seed"]) != (cell.method, cell.seed)
+        ]
         files[cell.dataset] = kept + entries
         _write(out / f"{cell.dataset}.json", files[cell.dataset])
         if progress is not None:
@@ -89,7 +97,9 @@ def _read_run(cell: Cell, runs: Path) -> tuple[Floats, Ints, str]:
     names = (f"epoch_{config['epochs']}", "trained") if config["epochs"] else ("untrained",)
     with np.load(runs / cell.path / EMBEDDINGS) as arrays:
         embedding, labels = next(arrays[name] for name in names if name in arrays), arrays["y"]
-    digest = hashlib.sha256(" ".join(str(config[name]) for name in ("scale", "folds", "repeats")).encode())
+    digest = hashlib.sha256(
+        " ".join(str(config[name]) for name in ("scale", "folds", "repeats")).encode()
+    )
     for array in (embedding, labels):
         digest.update(array.tobytes())
     return embedding, labels, digest.hexdigest()[:16]
@@ -133,7 +143,9 @@ def score(
     y = check_folds(labels, folds)
     x = rescale(check_embeddings("embeddings", embedding, len(y)), scale)
     splitter = RepeatedStratifiedKFold(n_splits=folds, n_repeats=repeats, random_state=seed)
-    accuracy = {(probe, fraction): np.empty((repeats, folds)) for probe in probes for fraction in fractions}
+    accuracy = {
+        (probe, fraction): np.empty((repeats, folds)) for probe in probes for fraction in fractions
+    }
     defaulted = dict.fromkeys(accuracy, 0)
     for index, (train, test) in enumerate(splitter.split(x, y)):
         place = divmod(index, folds)
@@ -183,7 +195,9 @@ def _predict(name: str, x: Floats, y: Ints, x_test: Floats, seed: int) -> tuple[
     inner_folds = min(INNER_FOLDS, int(np.bincount(y)[np.unique(y)].min()))
     if inner_folds > 1:
         inner = list(StratifiedKFold(inner_folds, shuffle=True, random_state=seed).split(x, y))
-        most = min(len(fitted) for fitted, _ in inner)  # knn cannot ask for more neighbours than there are rows
+        most = min(
+            len(fitted) for fitted, _ in inner
+        )  # knn cannot ask for more neighbours than there are rows
         grid = [value for value in probe.grid if probe.parameter != "n_neighbors" or value <= most]
         accuracy = np.empty((len(grid), inner_folds))
         for column, (fitted, held_out) in enumerate(inner):
@@ -197,7 +211,11 @@ def _predict(name: str, x: Floats, y: Ints, x_test: Floats, seed: int) -> tuple[
 def _logistic(train: Floats, labels: Ints, test: Floats, grid: Sequence[float]) -> Iterator[Ints]:
     # the optimum that the package's "logistic" goes to, in tens of Newton steps and not thousands of gradient steps
     for c in grid:
-        yield LogisticRegression(C=c, solver="newton-cholesky", max_iter=1000).fit(train, labels).predict(test)
+        yield (
+            LogisticRegression(C=c, solver="newton-cholesky", max_iter=1000)
+            .fit(train, labels)
+            .predict(test)
+        )
 
 
 def _is_finished(folder: Path, cell: Cell) -> bool:
@@ -228,6 +246,15 @@ def _write(path: Path, entries: list[Entry]) -> None:
     """Write a data set's entries, one a line, in an order that does not depend on which run was ready first."""
     path.parent.mkdir(parents=True, exist_ok=True)
     places = {probe: place for place, probe in enumerate(LABEL_PROBES)}
-    entries.sort(key=lambda entry: (entry["method"], entry["seed"], places[entry["probe"]], entry["fraction"]))
+    entries.sort(
+        key=lambda entry: (
+            entry["method"],
+            entry["seed"],
+            places[entry["probe"]],
+            entry["fraction"],
+        )
+    )
     with atomic_write(path) as partial:
-        partial.write_text("[\n" + ",\n".join(json.dumps(entry) for entry in entries) + "\n]\n", encoding="utf-8")
+        partial.write_text(
+            "[\n" + ",\n".join(json.dumps(entry) for entry in entries) + "\n]\n", encoding="utf-8"
+        )

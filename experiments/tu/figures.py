@@ -24,7 +24,15 @@ from experiments.tu.analysis import (
     rank_table,
     without_others,
 )
-from experiments.tu.canvas import COLOURS, error_bars, finish, new_figure, panels, shared_legend, style
+from experiments.tu.canvas import (
+    COLOURS,
+    error_bars,
+    finish,
+    new_figure,
+    panels,
+    shared_legend,
+    style,
+)
 from experiments.tu.tables import main_lines
 from graphcl_hard.config import Config
 
@@ -50,14 +58,27 @@ def accuracy_beta(scores: pd.DataFrame) -> Picture | None:
     lines = _beta_lines(scores, rows)
     betas = sorted({beta for line in lines.values() for points in line.values() for beta in points})
     datasets = ordered(rows["dataset"], SETS)
-    constant = {name: results for name, results in main_lines(scores).items() if name in ("untrained", "uniform")}
+    constant = {
+        name: results
+        for name, results in main_lines(scores).items()
+        if name in ("untrained", "uniform")
+    }
 
     def draw(axes: Axes, dataset: str) -> None:
         # Seeds that not all points have would show as a difference between the points.
         curves = [points for curve in lines.values() for points in curve.get(dataset, {}).values()]
-        everywhere = [*curves, *(results[dataset] for results in constant.values() if dataset in results)]
+        everywhere = [
+            *curves,
+            *(results[dataset] for results in constant.values() if dataset in results),
+        ]
         seeds = set.intersection(*(set(folds) for folds in everywhere))
-        axes.annotate(f"seeds: {len(seeds)}", (0.02, 0.02), xycoords="axes fraction", fontsize=8, color="#555555")
+        axes.annotate(
+            f"seeds: {len(seeds)}",
+            (0.02, 0.02),
+            xycoords="axes fraction",
+            fontsize=8,
+            color="#555555",
+        )
         axes.set_xlim(-0.5, len(betas) - 0.5)
         axes.set_xticks(range(len(betas)), [f"{beta:g}" for beta in betas])
         if not seeds:
@@ -65,16 +86,32 @@ def accuracy_beta(scores: pd.DataFrame) -> Picture | None:
         for family, results in constant.items():
             if dataset in results:
                 found = _estimate_over(results[dataset], seeds)
-                axes.axhspan(100 * found.low, 100 * found.high, color=COLOURS[family], alpha=0.09, linewidth=0)
+                axes.axhspan(
+                    100 * found.low,
+                    100 * found.high,
+                    color=COLOURS[family],
+                    alpha=0.09,
+                    linewidth=0,
+                )
                 label = f"{family} (band: interval)"
                 line = "--" if family == "untrained" else ":"
-                axes.axhline(100 * found.mean, color=COLOURS[family], linestyle=line, linewidth=1.4, label=label)
+                axes.axhline(
+                    100 * found.mean,
+                    color=COLOURS[family],
+                    linestyle=line,
+                    linewidth=1.4,
+                    label=label,
+                )
         for number, ((family, tau_plus), curve) in enumerate(lines.items()):
             points = curve.get(dataset, {})
             each = [_estimate_over(points[beta], seeds) for beta in sorted(points)]
-            places = np.array([betas.index(beta) for beta in sorted(points)]) + 0.13 * (number - (len(lines) - 1) / 2)
+            places = np.array([betas.index(beta) for beta in sorted(points)]) + 0.13 * (
+                number - (len(lines) - 1) / 2
+            )
             dashed = family == "hard" and tau_plus != Config().tau_plus
-            options: dict[str, Any] = {"linestyle": "--", "markerfacecolor": "white"} if dashed else {}
+            options: dict[str, Any] = (
+                {"linestyle": "--", "markerfacecolor": "white"} if dashed else {}
+            )
             label = family if family == "released" else f"{family}, tau_plus {tau_plus:g}"
             if each:
                 error_bars(axes, places, each, family, label=label, **options)
@@ -92,12 +129,16 @@ def _estimate_over(folds: Folds, seeds: Collection[int]) -> Estimate:
     return estimate({seed: folds[seed] for seed in seeds})
 
 
-def _beta_lines(scores: pd.DataFrame, rows: pd.DataFrame) -> dict[tuple[str, float], dict[str, dict[float, Folds]]]:
+def _beta_lines(
+    scores: pd.DataFrame, rows: pd.DataFrame
+) -> dict[tuple[str, float], dict[str, dict[float, Folds]]]:
     """Return (family, tau_plus) -> data set -> beta -> results; uniform is the start of tau_plus 0."""
     lines: dict[tuple[str, float], dict[str, dict[float, Folds]]] = {}
     uniform = main_lines(scores).get("uniform", {})
     keys = rows[["family", "beta", "tau_plus", "method"]].drop_duplicates()
-    for family, beta, tau_plus, method in keys.sort_values(["family", "tau_plus", "beta"]).itertuples(index=False):
+    for family, beta, tau_plus, method in keys.sort_values(
+        ["family", "tau_plus", "beta"]
+    ).itertuples(index=False):
         line = lines.setdefault((family, tau_plus if family == "hard" else 0.5), {})
         for dataset, folds in at_epoch(scores, method).items():
             points = line.setdefault(dataset, {})

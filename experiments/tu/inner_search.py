@@ -9,7 +9,15 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from experiments.tu.analysis import FAMILIES, SETS, Results, at_epoch, default_methods, ordered, stacked
+from experiments.tu.analysis import (
+    FAMILIES,
+    SETS,
+    Results,
+    at_epoch,
+    default_methods,
+    ordered,
+    stacked,
+)
 from experiments.tu.comparisons import TESTED, tests_table
 from experiments.tu.selection import chosen
 from experiments.tu.table import INTERVAL, Table, by_set, shown_seeds
@@ -26,9 +34,14 @@ def inner_search_tables(scores: pd.DataFrame) -> list[Table]:
     if not any(len(methods) > 1 for methods in pools.values()):
         return []
     candidates = _candidates(scores, pools)
-    found = {f"{name}, any setting": _searched(rows) for name, rows in candidates.groupby("pool", sort=False)}
+    found = {
+        f"{name}, any setting": _searched(rows)
+        for name, rows in candidates.groupby("pool", sort=False)
+    }
     lines = {name: results for name, (results, _) in found.items()}
-    labels = pd.DataFrame({"method": list(found), "candidates": [counts for _, counts in found.values()]})
+    labels = pd.DataFrame(
+        {"method": list(found), "candidates": [counts for _, counts in found.values()]}
+    )
     note = (
         f"{INTERVAL} For each outer fold, the setting and the epoch with the largest inner accuracy, among all that "
         "ran for hard and for uniform with all else equal, with GraphCL's. The two baselines have fewer, so a gain "
@@ -39,11 +52,21 @@ def inner_search_tables(scores: pd.DataFrame) -> list[Table]:
         "searched_tests",
         "Tests of the choice among all settings",
         f"Settings and epochs chosen inside the training folds. {TESTED}",
-        {**lines, **{name: results for name, results in main_lines(scores).items() if name == "wl"}},
-        [("hard, any setting", second) for second in (*(f"{name}, any setting" for name in POOLS[:-1]), "wl")],
+        {
+            **lines,
+            **{name: results for name, results in main_lines(scores).items() if name == "wl"},
+        },
+        [
+            ("hard, any setting", second)
+            for second in (*(f"{name}, any setting" for name in POOLS[:-1]), "wl")
+        ],
     )
     title = "Chosen among all settings inside the training folds"
-    return [_inner_table(scores, pools), by_set("searched", title, note, labels, list(lines.values())), tests]
+    return [
+        _inner_table(scores, pools),
+        by_set("searched", title, note, labels, list(lines.values())),
+        tests,
+    ]
 
 
 def _pools(scores: pd.DataFrame) -> dict[str, list[str]]:
@@ -51,11 +74,17 @@ def _pools(scores: pd.DataFrame) -> dict[str, list[str]]:
     defaults = default_methods(scores)
     names = scores[["family", "method"]].drop_duplicates()
     # in a family of its own, a factor's methods are named after the pool; what has no uniform partner is left out
-    partnered = {family for family, method in names.itertuples(index=False) if method.startswith("uniform-")}
-    pools: dict[str, list[str]] = {name: [defaults[name]] if name in defaults else [] for name in POOLS}
+    partnered = {
+        family for family, method in names.itertuples(index=False) if method.startswith("uniform-")
+    }
+    pools: dict[str, list[str]] = {
+        name: [defaults[name]] if name in defaults else [] for name in POOLS
+    }
     for family, method in names.itertuples(index=False):
         for pool in POOLS:
-            if (family in partnered and method.startswith(f"{pool}-")) or method == f"graphcl-{pool}":
+            if (
+                family in partnered and method.startswith(f"{pool}-")
+            ) or method == f"graphcl-{pool}":
                 pools[pool].append(method)
     return {name: methods for name, methods in pools.items() if methods}
 
@@ -68,9 +97,13 @@ def _candidates(scores: pd.DataFrame, pools: Mapping[str, list[str]]) -> pd.Data
     """
     pool = {method: name for name, methods in pools.items() for method in methods}
     rows = scores[scores["method"].isin(pool) & ((scores["epoch"] > 0) | scores["last"])]
-    rows = rows.assign(pool=rows["method"].map(pool), factor=rows["family"].replace(list(FAMILIES), "main"))
+    rows = rows.assign(
+        pool=rows["method"].map(pool), factor=rows["family"].replace(list(FAMILIES), "main")
+    )
     compared = rows[rows["pool"].isin(PAIR)]
-    both = compared.groupby(["factor", "dataset", "seed", "epoch"])["pool"].transform("nunique") == len(PAIR)
+    both = compared.groupby(["factor", "dataset", "seed", "epoch"])["pool"].transform(
+        "nunique"
+    ) == len(PAIR)
     rows = rows.drop(compared.index[~both])
     return rows.sort_values("pool", key=lambda names: names.map(POOLS.index), kind="stable")
 
@@ -87,7 +120,9 @@ def _inner_table(scores: pd.DataFrame, pools: Mapping[str, list[str]]) -> Table:
     """Return each method's inner accuracy at its last epoch, minus that of hard at its defaults."""
     inner = scores.assign(accuracy=scores["inner_accuracy"])
     others = scores.loc[~scores["family"].isin(FAMILIES), "method"]
-    methods = list(dict.fromkeys([method for methods in pools.values() for method in methods] + list(others)))
+    methods = list(
+        dict.fromkeys([method for methods in pools.values() for method in methods] + list(others))
+    )
     base = at_epoch(inner, default_methods(scores).get(BASE, ""))
     values = []
     for method in methods:
@@ -96,12 +131,19 @@ def _inner_table(scores: pd.DataFrame, pools: Mapping[str, list[str]]) -> Table:
             seeds = sorted(results[dataset].keys() & base[dataset].keys())
             if seeds:
                 mine, other = (100 * stacked(one[dataset], seeds).mean() for one in (results, base))
-                row = {"method": method, "dataset": dataset, "inner accuracy": mine, "difference": mine - other}
+                row = {
+                    "method": method,
+                    "dataset": dataset,
+                    "inner accuracy": mine,
+                    "difference": mine - other,
+                }
                 values.append(row | {"seeds": len(seeds)})
     columns = ["method", "dataset", "inner accuracy", "difference", "seeds"]
     frame = pd.DataFrame(values).reindex(columns=columns)
     wide = frame.pivot(index="method", columns="dataset", values="difference")
-    wide = wide.reindex(index=[name for name in methods if name in wide.index], columns=ordered(wide.columns, SETS))
+    wide = wide.reindex(
+        index=[name for name in methods if name in wide.index], columns=ordered(wide.columns, SETS)
+    )
     shown = wide.map(lambda points: "" if np.isnan(points) else f"{round(points, 1) + 0.0:+.1f}")
     shown["mean"] = [f"{round(points, 1) + 0.0:+.1f}" for points in wide.mean(axis=1)]
     shown["sets"] = wide.notna().sum(axis=1).astype(str)

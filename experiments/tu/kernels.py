@@ -46,7 +46,11 @@ class FoldScores(NamedTuple):
 
 
 def run_cell(
-    family: str, dataset: str, seed: int, settings: Mapping[str, Any], data_dir: str | Path | None = None
+    family: str,
+    dataset: str,
+    seed: int,
+    settings: Mapping[str, Any],
+    data_dir: str | Path | None = None,
 ) -> dict[str, Any]:
     """Score a baseline on a data set; returns the baseline's part of a record (`experiments.tu.cell_records`).
 
@@ -67,16 +71,22 @@ def run_cell(
     """
     start = time.perf_counter()
     if family not in FAMILIES:
-        raise InputError(f"A baseline's family must be {' or '.join(FAMILIES)}, got {family!r}; name one of these.")
+        raise InputError(
+            f"A baseline's family must be {' or '.join(FAMILIES)}, got {family!r}; name one of these."
+        )
     if family == "wl":
         iterations = _check_iterations(settings.get("iterations", ITERATIONS))
         graphs, kernels = _kernels_of(dataset, data_dir, max(iterations))
     else:
         graphs = load_graphs(dataset, data_dir=data_dir)
     prepared = time.perf_counter()
-    folds, repeats = (int(settings.get(name, getattr(Config, name))) for name in ("folds", "repeats"))
+    folds, repeats = (
+        int(settings.get(name, getattr(Config, name))) for name in ("folds", "repeats")
+    )
     y = check_folds(graphs.y.numpy(), folds)
-    splits = list(RepeatedStratifiedKFold(n_splits=folds, n_repeats=repeats, random_state=seed).split(y, y))
+    splits = list(
+        RepeatedStratifiedKFold(n_splits=folds, n_repeats=repeats, random_state=seed).split(y, y)
+    )
     if family == "wl":
         found = [score_wl(kernels, y, train, test, iterations, seed) for train, test in splits]
     else:
@@ -91,13 +101,20 @@ def run_cell(
         **{name: by_fold([fold.chosen[name] for fold in found]) for name in found[0].chosen},
         "macro_f1": round(float(np.mean([fold.macro_f1 for fold in found])), 6),
     }
-    features = {"majority": "none", "wl": "degrees" if graphs.node_label is None else "node labels"}[family]
+    features = {
+        "majority": "none",
+        "wl": "degrees" if graphs.node_label is None else "node labels",
+    }[family]
     end = time.perf_counter()
     return {
         "scores": {"svm" if family == "wl" else family: {"0": scores}},
         "test_sizes": by_fold([len(test) for _, test in splits]),
         "data": describe(graphs, FeatureMap.fit(graphs)) | {"features": features},
-        "seconds": {"training": prepared - start, "evaluation": end - prepared, "total": end - start},
+        "seconds": {
+            "training": prepared - start,
+            "evaluation": end - prepared,
+            "total": end - start,
+        },
         "last_epoch": 0,
     }
 
@@ -105,13 +122,16 @@ def run_cell(
 def score_majority(y: Ints, train: Ints, test: Ints, seed: int) -> FoldScores:
     """Score the largest class of the training part on one outer fold; ties go to the first class."""
     means = [
-        np.mean(y[train[held_out]] == _largest(y[train[fitted]])) for fitted, held_out in _inner_folds(y[train], seed)
+        np.mean(y[train[held_out]] == _largest(y[train[fitted]]))
+        for fitted, held_out in _inner_folds(y[train], seed)
     ]
     told = _largest(y[train])
     return _fold_scores(y[test], np.full(len(test), told), np.average(means), {"chosen": told})
 
 
-def score_wl(kernels: Floats, y: Ints, train: Ints, test: Ints, iterations: Iterations, seed: int) -> FoldScores:
+def score_wl(
+    kernels: Floats, y: Ints, train: Ints, test: Ints, iterations: Iterations, seed: int
+) -> FoldScores:
     """Score the kernel's SVM on one outer fold; y[test] is used only for the score.
 
     The number of iterations and C are those with the best mean accuracy over the inner folds, on a tie the fewest
@@ -167,7 +187,9 @@ def wl_kernels(graphs: GraphData, iterations: int) -> Floats:
         (H, G, G) float64 in [0, 1].
     """
     # GraKeL wants at least one iteration; the features after each are kept by the base kernel of that iteration.
-    kernel = WeisfeilerLehman(n_iter=max(iterations, 1), base_graph_kernel=(VertexHistogram, {"sparse": True}))
+    kernel = WeisfeilerLehman(
+        n_iter=max(iterations, 1), base_graph_kernel=(VertexHistogram, {"sparse": True})
+    )
     kernel.fit(_grakel_graphs(graphs))
     has_nodes = np.flatnonzero(graphs.node_ptr.diff().numpy())
     kernels = np.zeros((iterations + 1, graphs.num_graphs, graphs.num_graphs))
@@ -193,12 +215,16 @@ def _grakel_graphs(graphs: GraphData) -> list[tuple[dict[int, list[int]], dict[i
     for first, end in zip(graphs.node_ptr[:-1].tolist(), graphs.node_ptr[1:].tolist(), strict=True):
         if first < end:
             nodes = range(first, end)
-            found.append(({v: neighbours[v].tolist() for v in nodes}, {v: int(labels[v]) for v in nodes}))
+            found.append(
+                ({v: neighbours[v].tolist() for v in nodes}, {v: int(labels[v]) for v in nodes})
+            )
     return found
 
 
 @lru_cache(maxsize=1)  # all seeds of a data set share them, and those of 2000 graphs take 190 MB
-def _kernels_of(dataset: str, data_dir: str | Path | None, iterations: int) -> tuple[GraphData, Floats]:
+def _kernels_of(
+    dataset: str, data_dir: str | Path | None, iterations: int
+) -> tuple[GraphData, Floats]:
     graphs = load_graphs(dataset, data_dir=data_dir)
     return graphs, wl_kernels(graphs, iterations)
 
@@ -213,7 +239,9 @@ def _inner_folds(labels: Ints, seed: int) -> list[tuple[Ints, Ints]]:
     return list(StratifiedKFold(folds, shuffle=True, random_state=seed).split(labels, labels))
 
 
-def _fold_scores(y: Ints, predicted: Ints, inner_accuracy: float, chosen: dict[str, float]) -> FoldScores:
+def _fold_scores(
+    y: Ints, predicted: Ints, inner_accuracy: float, chosen: dict[str, float]
+) -> FoldScores:
     macro_f1 = float(f1_score(y, predicted, average="macro", zero_division=0.0))
     return FoldScores(int(np.sum(predicted == y)), macro_f1, float(inner_accuracy), chosen)
 

@@ -33,7 +33,10 @@ def read_label_shares(folder: Path) -> pd.DataFrame:
     frame["family"] = frame["family"].mask(untrained, "untrained")
     frame["accuracy"] = frame["accuracy"].map(lambda folds: np.asarray(folds, dtype=np.float64))
     frame = frame[untrained | (frame["epoch"] == last)]
-    places = {name: {one: place for place, one in enumerate(order)} for name, order in _orders(frame).items()}
+    places = {
+        name: {one: place for place, one in enumerate(order)}
+        for name, order in _orders(frame).items()
+    }
     frame = frame.sort_values(
         [*KEYS, "fraction", "seed"],
         key=lambda column: column.map(places[column.name]) if column.name in places else column,
@@ -66,4 +69,6 @@ def label_shares_table(frame: pd.DataFrame) -> Table:
         f"{INTERVAL} The probe is fitted on a share of the labels of each training part, at least one per class "
         "(on small data sets 1% is one per class); the encoder needs none."
     )
-    return Table("few_labels", "Few labels", note, pd.DataFrame(shown).fillna(""), pd.DataFrame(values))
+    return Table(
+        "few_labels", "Few labels", note, pd.DataFrame(shown).fillna(""), pd.DataFrame(values)
+    )

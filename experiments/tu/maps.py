@@ -21,12 +21,18 @@ def draw_maps(runs: Path, out: Path, methods: Sequence[str], seed: int = 0) -> N
         methods: the methods' names, in the order of the panels.
         seed: the seed of the runs and of the maps.
     """
-    for dataset in sorted(path.name for path in runs.iterdir() if path.is_dir()) if runs.exists() else ():
-        paths = {m: runs / dataset / m / f"seed-{seed}" / EMBEDDINGS for m in ("untrained", *methods)}
+    for dataset in (
+        sorted(path.name for path in runs.iterdir() if path.is_dir()) if runs.exists() else ()
+    ):
+        paths = {
+            m: runs / dataset / m / f"seed-{seed}" / EMBEDDINGS for m in ("untrained", *methods)
+        }
         target = out / "maps" / f"{dataset}.png"
         if not all(path.exists() for path in paths.values()):
             continue
-        if target.exists() and target.stat().st_mtime > max(path.stat().st_mtime for path in paths.values()):
+        if target.exists() and target.stat().st_mtime > max(
+            path.stat().st_mtime for path in paths.values()
+        ):
             continue
         panels = {}
         for method, path in paths.items():

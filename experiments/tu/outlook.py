@@ -30,7 +30,9 @@ class Estimate(NamedTuple):
         remarks = [f"guessed from other data sets for {self.guessed}"] if self.guessed else []
         remarks += [f"without {self.unknown} of unknown length"] if self.unknown else []
         how = "at least" if self.unknown else "about"
-        return f"{how} {_duration(self.seconds / jobs)}" + (f" ({', '.join(remarks)})" if remarks else "")
+        return f"{how} {_duration(self.seconds / jobs)}" + (
+            f" ({', '.join(remarks)})" if remarks else ""
+        )
 
 
 def read_outcomes(folder: Path, cells: Iterable[Cell]) -> Records:
@@ -87,7 +89,9 @@ def overview(cells: Sequence[Cell], todo: Collection[Cell], records: Records) ->
         seeds: dict[str, list[str]] = {"done": [], "failed": [], "to do": []}
         for cell in row:
             finished = cell.key in records and records[cell.key]["status"] == "finished"
-            seeds["to do" if cell.key in keys else "done" if finished else "failed"].append(str(cell.seed))
+            seeds["to do" if cell.key in keys else "done" if finished else "failed"].append(
+                str(cell.seed)
+            )
         left = [cell for cell in row if cell.key in keys]
         time = estimate(left, records).text(1) if left else ""
         table.add_row(dataset, method, *map(" ".join, seeds.values()), time)
@@ -108,7 +112,9 @@ class ProgressBar:
         self.console, self.records, self.jobs = console, records, jobs
         self.left = {cell.key: cell for cell in todo}
         self.running: dict[tuple[str, str, int], str] = {}
-        one_line = Column(no_wrap=True, ratio=1)  # the list of running cells may be long: it is cut, not the bar
+        one_line = Column(
+            no_wrap=True, ratio=1
+        )  # the list of running cells may be long: it is cut, not the bar
         text = TextColumn("{task.description}", markup=False, table_column=one_line)
         columns = (BarColumn(24), MofNCompleteColumn(), TimeElapsedColumn(), text)
         self.progress = Progress(
@@ -119,7 +125,9 @@ class ProgressBar:
     def connect(self, workers: int, dashboard: str) -> None:
         """Show a cluster, whose dashboard shows the running cells."""
         self.jobs = max(1, workers)
-        self.console.print(f"{workers} workers; dashboard: {dashboard}", markup=False, soft_wrap=True)
+        self.console.print(
+            f"{workers} workers; dashboard: {dashboard}", markup=False, soft_wrap=True
+        )
         self._update()
 
     def start(self, cell: Cell) -> None:
@@ -134,14 +142,22 @@ class ProgressBar:
         self.records[cell.key] = record
         finished = record["status"] == "finished"
         if not finished or not self.console.is_terminal:
-            how = f"{record['seconds']['total']:.1f} s" if finished else f"{record['status']}: {record['error']}"
-            self.console.print(f"{cell.label}: {how} ({len(self.left)} to do)", markup=False, soft_wrap=True)
+            how = (
+                f"{record['seconds']['total']:.1f} s"
+                if finished
+                else f"{record['status']}: {record['error']}"
+            )
+            self.console.print(
+                f"{cell.label}: {how} ({len(self.left)} to do)", markup=False, soft_wrap=True
+            )
         self.progress.advance(self.task)
         self._update()
 
     def _update(self) -> None:
         left = estimate(self.left.values(), self.records).text(self.jobs).partition(" (")[0]
-        self.progress.update(self.task, description="; ".join([f"{left} left", *self.running.values()]))
+        self.progress.update(
+            self.task, description="; ".join([f"{left} left", *self.running.values()])
+        )
 
 
 def _kind(family: str, epochs: int) -> str:

@@ -59,7 +59,11 @@ def build_sections(records: Sequence[Mapping[str, Any]], out: Path) -> list[Sect
     scores = score_frame(records)
     few = read_label_shares(out / FEW_LABELS)
     probes = list(dict.fromkeys(few["probe"])) if len(few) else []
-    ranks, beta, gains = figures.critical_difference(scores), figures.accuracy_beta(scores), figures.gains(scores)
+    ranks, beta, gains = (
+        figures.critical_difference(scores),
+        figures.accuracy_beta(scores),
+        figures.gains(scores),
+    )
     tests, coverage_tables = comparisons.tests_tables(scores), [coverage.coverage_table(records)]
     drafts: list[tuple[str, str, str, list[Table | Picture | None]]] = [
         ("aim", "The aim", "", [comparisons.aim_table(scores)]),
@@ -70,7 +74,11 @@ def build_sections(records: Sequence[Mapping[str, Any]], out: Path) -> list[Sect
             "selected",
             "Selected settings",
             SELECTED,
-            [tables.selected_table(scores), comparisons.selected_tests(scores), tables.choices_table(scores)],
+            [
+                tables.selected_table(scores),
+                comparisons.selected_tests(scores),
+                tables.choices_table(scores),
+            ],
         ),
         (
             "epochs",
@@ -83,12 +91,20 @@ def build_sections(records: Sequence[Mapping[str, Any]], out: Path) -> list[Sect
                 curves.effective_rank(records, scores),
             ],
         ),
-        ("optimistic", "Best epoch (optimistic) and published figures", OPTIMISTIC, [tables.best_epoch_table(scores)]),
+        (
+            "optimistic",
+            "Best epoch (optimistic) and published figures",
+            OPTIMISTIC,
+            [tables.best_epoch_table(scores)],
+        ),
         (
             "few-labels",
             "Few labels",
             "",
-            [*(curves.label_shares(few, probe) for probe in probes), label_shares_table(few) if probes else None],
+            [
+                *(curves.label_shares(few, probe) for probe in probes),
+                label_shares_table(few) if probes else None,
+            ],
         ),
         ("graphcl", "Two views of a graph: GraphCL", "", [*two_views.two_views_tables(scores)]),
         (
@@ -97,16 +113,27 @@ def build_sections(records: Sequence[Mapping[str, Any]], out: Path) -> list[Sect
             "",
             [comparisons.other_table(scores), comparisons.partners_table(scores)],
         ),
-        ("searched", "Chosen among all settings", SELECTED, [*inner_search.inner_search_tables(scores)]),
+        (
+            "searched",
+            "Chosen among all settings",
+            SELECTED,
+            [*inner_search.inner_search_tables(scores)],
+        ),
         (
             "cells",
             "Cells and versions",
             "",
-            [*coverage_tables, coverage.failures_table(records), coverage.provenance_table(records)],
+            [
+                *coverage_tables,
+                coverage.failures_table(records),
+                coverage.provenance_table(records),
+            ],
         ),
     ]
     sections = [
-        Section(name, title, text, [part for part in parts if part is not None and _has_content(part)])
+        Section(
+            name, title, text, [part for part in parts if part is not None and _has_content(part)]
+        )
         for name, title, text, parts in drafts
     ]
     return [section for section in sections if section.parts]

@@ -48,7 +48,9 @@ def read_plan(path: Path) -> list[Cell]:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         reason = error.strerror if isinstance(error, OSError) else re.sub(r"\s+", " ", str(error))
-        raise InputError(f"--config {path} cannot be read: {reason}; experiments/tu/plan.yaml is one.") from error
+        raise InputError(
+            f"--config {path} cannot be read: {reason}; experiments/tu/plan.yaml is one."
+        ) from error
     try:
         return _cells(content)
     except InputError as error:
@@ -56,7 +58,10 @@ def read_plan(path: Path) -> list[Cell]:
 
 
 def narrow(
-    cells: Sequence[Cell], datasets: Collection[str] = (), methods: Collection[str] = (), seeds: Collection[int] = ()
+    cells: Sequence[Cell],
+    datasets: Collection[str] = (),
+    methods: Collection[str] = (),
+    seeds: Collection[int] = (),
 ) -> list[Cell]:
     """Return the cells of these data sets, methods (names or families) and seeds; an empty collection takes all.
 
@@ -83,7 +88,9 @@ def _cells(content: Any) -> list[Cell]:
     for name, given in mapping(plan.get("seeds_of"), "seeds_of", datasets).items():
         seeds[name] = _seeds(given, f"seeds_of {name}")
     shared = _checked(mapping(plan.get("settings"), "settings", SETTINGS), "settings")
-    entries = listed(plan.get("methods"), "methods", "methods such as {family: hard, settings: {beta: 2}}")
+    entries = listed(
+        plan.get("methods"), "methods", "methods such as {family: hard, settings: {beta: 2}}"
+    )
     methods = [method for entry in entries for method in _methods(entry, shared, datasets)]
     check_once([method.name for method in methods], "methods", "give one of them another name")
     return [
@@ -106,7 +113,11 @@ def _datasets(plan: Mapping[str, Any]) -> tuple[str, ...]:
 def _seeds(given: Any, where: str) -> tuple[int, ...]:
     if is_whole(given) and 1 <= given <= 10_000:
         return tuple(range(given))
-    if not isinstance(given, list) or not given or not all(is_whole(s) and 0 <= s < 2**32 for s in given):
+    if (
+        not isinstance(given, list)
+        or not given
+        or not all(is_whole(s) and 0 <= s < 2**32 for s in given)
+    ):
         raise InputError(
             f"{where} must be their number, from 1 to 10000, or a list of whole numbers from 0 to 2**32 - 1, got "
             f"{given!r}; 5 is usual."
@@ -126,13 +137,32 @@ def _methods(entry: Any, shared: Settings, datasets: Sequence[str]) -> Iterator[
     where = f"method {prefix}"
     allowed = BASELINES.get(family, SETTINGS)
     settings = mapping(entry.get("settings"), f"{where}, settings", allowed)
-    grid = mapping(entry.get("grid"), f"{where}, grid", [name for name in allowed if name not in settings])
+    grid = mapping(
+        entry.get("grid"), f"{where}, grid", [name for name in allowed if name not in settings]
+    )
     for name, values in grid.items():
-        check_once(listed(values, f"{where}, grid {name}", "values"), f"{where}, grid {name}", "name it once")
-    chosen = tuple(listed(entry.get("datasets", list(datasets)), f"{where}, datasets", "names of the plan's data sets"))
+        check_once(
+            listed(values, f"{where}, grid {name}", "values"),
+            f"{where}, grid {name}",
+            "name it once",
+        )
+    chosen = tuple(
+        listed(
+            entry.get("datasets", list(datasets)),
+            f"{where}, datasets",
+            "names of the plan's data sets",
+        )
+    )
     check_known(chosen, datasets, f"{where}, datasets", "data set")
-    without = listed(entry["without"], f"{where}, without", "points of the grid") if "without" in entry else []
-    left_out = [_checked(mapping(point, f"{where}, without", grid), f"{where}, without") for point in without]
+    without = (
+        listed(entry["without"], f"{where}, without", "points of the grid")
+        if "without" in entry
+        else []
+    )
+    left_out = [
+        _checked(mapping(point, f"{where}, without", grid), f"{where}, without")
+        for point in without
+    ]
     unused = list(left_out)
     for values in itertools.product(*grid.values()):
         point = _checked(dict(zip(grid, values, strict=True)), where)
@@ -143,7 +173,9 @@ def _methods(entry: Any, shared: Settings, datasets: Sequence[str]) -> Iterator[
             own = {**_checked(settings, where), **point}
             yield _Method(name, family, own, _merged(shared, own, f"method {name}", family), chosen)
     if unused:
-        raise InputError(f"{where}, without: the grid has no point {unused[0]}; name values that it has.")
+        raise InputError(
+            f"{where}, without: the grid has no point {unused[0]}; name values that it has."
+        )
 
 
 def _merged(shared: Settings, own: Settings, where: str, family: str) -> Settings:
@@ -153,11 +185,17 @@ def _merged(shared: Settings, own: Settings, where: str, family: str) -> Setting
         if not listed(iterations, f"{where}, iterations", "numbers such as [0, 1, 2]") or not all(
             is_whole(number) and number >= 0 for number in iterations
         ):
-            raise InputError(f"{where}: iterations must be a list of whole numbers of at least 0, got {iterations!r}.")
+            raise InputError(
+                f"{where}: iterations must be a list of whole numbers of at least 0, got {iterations!r}."
+            )
         return given
-    if "score_epochs" in shared and "score_epochs" not in own:  # a method that trains for less has fewer to score
+    if (
+        "score_epochs" in shared and "score_epochs" not in own
+    ):  # a method that trains for less has fewer to score
         last = given.get("epochs", Config.epochs)
-        given["score_epochs"] = [epoch for epoch in shared["score_epochs"] if epoch <= last] or [last]
+        given["score_epochs"] = [epoch for epoch in shared["score_epochs"] if epoch <= last] or [
+            last
+        ]
     try:
         parsed(given).check()
     except InputError as error:
@@ -170,7 +208,9 @@ def _checked(settings: Settings, where: str) -> Settings:
     known = {name: value for name, value in settings.items() if name in SETTINGS}
     for name, value in known.items():
         if isinstance(value, dict):
-            raise InputError(f"{where}: {name} must be one value or a list of them, got {value!r}; fix that line.")
+            raise InputError(
+                f"{where}: {name} must be one value or a list of them, got {value!r}; fix that line."
+            )
     try:
         plain = parsed(known).to_dict()
     except InputError as error:

@@ -23,7 +23,9 @@ def mapping(given: Any, where: str, allowed: Collection[str]) -> dict[str, Any]:
     """Return a mapping whose keys are all allowed, an empty one for None; else raise `InputError`."""
     given = {} if given is None else given
     if not isinstance(given, dict):
-        raise InputError(f"{where} must hold keys with values, such as 'beta: 2', got {given!r}; fix that line.")
+        raise InputError(
+            f"{where} must hold keys with values, such as 'beta: 2', got {given!r}; fix that line."
+        )
     check_known(given, allowed, where, "key")
     return given
 
@@ -49,7 +51,9 @@ def check_once(names: Sequence[Any], where: str, advice: str) -> None:
     """Raise `InputError` if a name occurs twice."""
     for name, count in Counter(map(str, names)).items():
         if count > 1:
-            raise InputError(f"{where} must each be there once, got {name!r} {count} times; {advice}.")
+            raise InputError(
+                f"{where} must each be there once, got {name!r} {count} times; {advice}."
+            )
 
 
 def is_whole(value: Any) -> bool:

@@ -28,9 +28,13 @@ def chosen(rows: pd.DataFrame) -> tuple[Results, pd.DataFrame]:
     choices = []
     for (dataset, seed), group in rows.groupby(["dataset", "seed"], sort=False):
         candidates = group.sort_values(CANDIDATE, kind="stable")
-        inner, accuracy = (np.stack(candidates[name].tolist()) for name in ("inner_accuracy", "accuracy"))
+        inner, accuracy = (
+            np.stack(candidates[name].tolist()) for name in ("inner_accuracy", "accuracy")
+        )
         best = inner.argmax(axis=0)  # (repeats, folds); the first of equals
-        results.setdefault(dataset, {})[int(seed)] = np.take_along_axis(accuracy, best[None], axis=0)[0]
+        results.setdefault(dataset, {})[int(seed)] = np.take_along_axis(
+            accuracy, best[None], axis=0
+        )[0]
         taken = candidates.iloc[best.ravel()][["dataset", "method", "epoch"]]
         choices.append(taken.assign(candidates=len(candidates)))
     return results, _frequencies(pd.concat(choices)) if choices else pd.DataFrame()
@@ -38,12 +42,19 @@ def chosen(rows: pd.DataFrame) -> tuple[Results, pd.DataFrame]:
 
 def _frequencies(choices: pd.DataFrame) -> pd.DataFrame:
     least = choices.groupby("dataset", sort=False)["candidates"].min()
-    counts = choices.groupby(["dataset", "method", "epoch"], sort=False).size().rename("folds").reset_index()
+    counts = (
+        choices.groupby(["dataset", "method", "epoch"], sort=False)
+        .size()
+        .rename("folds")
+        .reset_index()
+    )
     counts["share"] = counts["folds"] / counts.groupby("dataset")["folds"].transform("sum")
     counts["candidates"] = counts["dataset"].map(least)
     place = {dataset: number for number, dataset in enumerate(least.index)}
     counts = counts.assign(place=counts["dataset"].map(place), rarity=-counts["folds"])
-    counts = counts.sort_values(["place", "rarity", "method", "epoch"], kind="stable", ignore_index=True)
+    counts = counts.sort_values(
+        ["place", "rarity", "method", "epoch"], kind="stable", ignore_index=True
+    )
     return counts[["dataset", "method", "epoch", "share", "candidates"]]
 
 

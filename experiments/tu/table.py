@@ -41,14 +41,21 @@ def shown_estimate(found: Estimate | None) -> str:
 def shown_seeds(counts: Iterable[int]) -> str:
     """Return text such as "5", or "3 to 5"."""
     values = sorted(set(counts))
-    return "" if not values else str(values[0]) if len(values) == 1 else f"{values[0]} to {values[-1]}"
+    return (
+        "" if not values else str(values[0]) if len(values) == 1 else f"{values[0]} to {values[-1]}"
+    )
 
 
 def value_row(found: Estimate | None) -> dict[str, float]:
     """Return an estimate as the columns of a CSV file, in per cent; empty if there is none."""
     if found is None:
         return {}
-    return {"accuracy": 100 * found.mean, "low": 100 * found.low, "high": 100 * found.high, "seeds": found.seeds}
+    return {
+        "accuracy": 100 * found.mean,
+        "low": 100 * found.low,
+        "high": 100 * found.high,
+        "seeds": found.seeds,
+    }
 
 
 def estimates(results: Results) -> dict[str, Estimate]:
@@ -76,9 +83,15 @@ def by_set(name: str, title: str, note: str, labels: pd.DataFrame, lines: list[R
     shown, values = [], []
     for label, results in zip(labels.to_dict("records"), lines, strict=True):
         found = estimates(results)
-        shown.append({**label, **{dataset: shown_estimate(found.get(dataset)) for dataset in datasets}})
+        shown.append(
+            {**label, **{dataset: shown_estimate(found.get(dataset)) for dataset in datasets}}
+        )
         values += [
-            {**label, "dataset": dataset, **value_row(found[dataset])} for dataset in datasets if dataset in found
+            {**label, "dataset": dataset, **value_row(found[dataset])}
+            for dataset in datasets
+            if dataset in found
         ]
     columns = [*labels.columns, "dataset", "accuracy", "low", "high", "seeds"]
-    return Table(name, title, note, pd.DataFrame(shown), pd.DataFrame(values).reindex(columns=columns))
+    return Table(
+        name, title, note, pd.DataFrame(shown), pd.DataFrame(values).reindex(columns=columns)
+    )

@@ -19,7 +19,16 @@ from experiments.tu.analysis import (
     rank_table,
 )
 from experiments.tu.selection import best_epoch, selected
-from experiments.tu.table import INTERVAL, Table, by_set, estimates, sets_of, shown_estimate, shown_seeds, value_row
+from experiments.tu.table import (
+    INTERVAL,
+    Table,
+    by_set,
+    estimates,
+    sets_of,
+    shown_estimate,
+    shown_seeds,
+    value_row,
+)
 from graphcl_hard.config import Config
 
 PUBLISHED = {  # InfoGraph's own: Sun et al., ICLR 2020, table 1, in per cent
@@ -31,7 +40,12 @@ PUBLISHED = {  # InfoGraph's own: Sun et al., ICLR 2020, table 1, in per cent
     "DD": 72.9,
     "REDDIT-BINARY": 82.5,
 }
-DEVELOPMENT = ("MUTAG", "PTC_MR", "ENZYMES", "IMDB-BINARY")  # the package's defaults were chosen on these
+DEVELOPMENT = (
+    "MUTAG",
+    "PTC_MR",
+    "ENZYMES",
+    "IMDB-BINARY",
+)  # the package's defaults were chosen on these
 LAST, BEST = "last epoch", "best epoch (optimistic)"
 
 
@@ -47,11 +61,25 @@ def main_table(scores: pd.DataFrame) -> Table:
     shown, values = [], []
     for dataset in sets_of(scores):
         per_family = {family: found.get(family, {}).get(dataset) for family in FAMILIES}
-        row = {NAMES.get(family, family): shown_estimate(one) or "absent" for family, one in per_family.items()}
+        row = {
+            NAMES.get(family, family): shown_estimate(one) or "absent"
+            for family, one in per_family.items()
+        }
         seeds = shown_seeds(one.seeds for one in per_family.values() if one)
-        shown.append({"data set": dataset + (" (dev)" if dataset in DEVELOPMENT else ""), **row, "seeds": seeds})
+        shown.append(
+            {
+                "data set": dataset + (" (dev)" if dataset in DEVELOPMENT else ""),
+                **row,
+                "seeds": seeds,
+            }
+        )
         values += [
-            {"dataset": dataset, "family": family, "method": methods[family], **value_row(per_family[family])}
+            {
+                "dataset": dataset,
+                "family": family,
+                "method": methods[family],
+                **value_row(per_family[family]),
+            }
             for family in lines
         ]
     ranks = rank_table(lines)
@@ -61,7 +89,8 @@ def main_table(scores: pd.DataFrame) -> Table:
         shown_means = {NAMES.get(family, family): f"{mean:.2f}" for family, mean in means.items()}
         shown.append({"data set": label, **shown_means})
         values += [
-            {"dataset": label, "family": family, "method": methods[family], "rank": means[family]} for family in lines
+            {"dataset": label, "family": family, "method": methods[family], "rank": means[family]}
+            for family in lines
         ]
     defaults = Config()
     note = (
@@ -72,7 +101,14 @@ def main_table(scores: pd.DataFrame) -> Table:
     )
     columns = ["dataset", "family", "method", "accuracy", "low", "high", "seeds", "rank"]
     frame = pd.DataFrame(values).reindex(columns=columns)
-    return Table("main", "Accuracy at fixed settings", note, pd.DataFrame(shown).fillna(""), frame, int(len(ranks) > 0))
+    return Table(
+        "main",
+        "Accuracy at fixed settings",
+        note,
+        pd.DataFrame(shown).fillna(""),
+        frame,
+        int(len(ranks) > 0),
+    )
 
 
 def fixed_table(scores: pd.DataFrame) -> Table:
@@ -81,7 +117,9 @@ def fixed_table(scores: pd.DataFrame) -> Table:
     keys = ["family", "beta", "tau_plus", "method"]
     labels = rows[keys].drop_duplicates()
     labels = labels.sort_values(["family", "tau_plus", "beta", "method"], kind="stable")
-    labels = pd.concat([labels[labels["family"] == family] for family in ("uniform", "hard", "released")])
+    labels = pd.concat(
+        [labels[labels["family"] == family] for family in ("uniform", "hard", "released")]
+    )
     lines = [at_epoch(scores, method) for method in labels["method"]]
     released = labels["family"] == "released"
     plain = pd.DataFrame(
@@ -101,8 +139,14 @@ def fixed_table(scores: pd.DataFrame) -> Table:
 
 def selected_lines(scores: pd.DataFrame) -> tuple[dict[str, Results], dict[str, pd.DataFrame]]:
     """Return each trained family's results with settings and epoch chosen in the training folds, and the choices."""
-    pairs = {family: selected(scores, family) for family in OVER_EPOCHS if (scores["family"] == family).any()}
-    return {family: one[0] for family, one in pairs.items()}, {family: one[1] for family, one in pairs.items()}
+    pairs = {
+        family: selected(scores, family)
+        for family in OVER_EPOCHS
+        if (scores["family"] == family).any()
+    }
+    return {family: one[0] for family, one in pairs.items()}, {
+        family: one[1] for family, one in pairs.items()
+    }
 
 
 def selected_table(scores: pd.DataFrame) -> Table:
@@ -116,7 +160,9 @@ def selected_table(scores: pd.DataFrame) -> Table:
         "then the earliest epoch. The untrained encoder and the Weisfeiler-Lehman kernel have no choice here. These "
         "rows must not be mixed with fixed settings."
     )
-    return by_set("selected", "Settings chosen inside the training folds", note, labels, list(lines.values()))
+    return by_set(
+        "selected", "Settings chosen inside the training folds", note, labels, list(lines.values())
+    )
 
 
 def choices_table(scores: pd.DataFrame) -> Table:
@@ -127,10 +173,14 @@ def choices_table(scores: pd.DataFrame) -> Table:
     first = values.groupby(["family", "dataset"], sort=False).first().reset_index()
     first["text"] = [
         f"{method}, epoch {epoch} ({share:.0%})"
-        for method, epoch, share in zip(first["method"], first["epoch"], first["share"], strict=True)
+        for method, epoch, share in zip(
+            first["method"], first["epoch"], first["share"], strict=True
+        )
     ]
     wide = first.pivot(index="family", columns="dataset", values="text").fillna("")
-    wide = wide.reindex(index=list(dict.fromkeys(first["family"])), columns=ordered(wide.columns, SETS))
+    wide = wide.reindex(
+        index=list(dict.fromkeys(first["family"])), columns=ordered(wide.columns, SETS)
+    )
     shown = wide.rename_axis(columns=None).reset_index()
     note = "The most frequent choice, with its share of the outer folds; the CSV file has them all."
     return Table("selected_choices", "Choices of the training folds", note, shown, values)
@@ -138,7 +188,11 @@ def choices_table(scores: pd.DataFrame) -> Table:
 
 def epochs_table(scores: pd.DataFrame) -> Table:
     """Return the accuracy at every scored epoch, at the default settings."""
-    methods = {family: method for family, method in default_methods(scores).items() if family in OVER_EPOCHS}
+    methods = {
+        family: method
+        for family, method in default_methods(scores).items()
+        if family in OVER_EPOCHS
+    }
     rows = scores[scores["method"].isin(methods.values())]
     epochs = sorted(int(epoch) for epoch in rows["epoch"].unique())
     shown, values = [], []
@@ -153,7 +207,11 @@ def epochs_table(scores: pd.DataFrame) -> Table:
     columns = ["dataset", "family", "method", "epoch", "accuracy", "low", "high", "seeds"]
     note = f"{INTERVAL} The settings of the main table; epoch 0, where present, is untrained."
     return Table(
-        "epochs", "Accuracy by epoch", note, pd.DataFrame(shown), pd.DataFrame(values).reindex(columns=columns)
+        "epochs",
+        "Accuracy by epoch",
+        note,
+        pd.DataFrame(shown),
+        pd.DataFrame(values).reindex(columns=columns),
     )
 
 
@@ -170,9 +228,14 @@ def best_epoch_table(scores: pd.DataFrame) -> Table:
     """Return the last epoch beside the best one on the test folds, and InfoGraph's published figure."""
     lines = best_epoch_lines(scores)
     shown, values = [], []
-    for dataset in ordered({name for kinds in lines.values() for one in kinds.values() for name in one}, SETS):
+    for dataset in ordered(
+        {name for kinds in lines.values() for one in kinds.values() for name in one}, SETS
+    ):
         published = PUBLISHED.get(dataset)
-        row = {"data set": dataset, "InfoGraph, published": "" if published is None else f"{published:.1f}"}
+        row = {
+            "data set": dataset,
+            "InfoGraph, published": "" if published is None else f"{published:.1f}",
+        }
         for family, kinds in lines.items():
             for kind, results in kinds.items():
                 found = estimate(results[dataset]) if dataset in results else None
@@ -187,4 +250,6 @@ def best_epoch_table(scores: pd.DataFrame) -> Table:
     )
     columns = ["dataset", "family", "epoch", "published", "accuracy", "low", "high", "seeds"]
     frame = pd.DataFrame(values).reindex(columns=columns)
-    return Table("best_epoch", "Best epoch (optimistic) beside the last", note, pd.DataFrame(shown), frame)
+    return Table(
+        "best_epoch", "Best epoch (optimistic) beside the last", note, pd.DataFrame(shown), frame
+    )

@@ -4,7 +4,15 @@ import pandas as pd
 
 from experiments.tu.analysis import NAMES, Results, at_epoch
 from experiments.tu.comparisons import TESTED, tests_table
-from experiments.tu.table import INTERVAL, Table, estimates, sets_of, shown_estimate, shown_seeds, value_row
+from experiments.tu.table import (
+    INTERVAL,
+    Table,
+    estimates,
+    sets_of,
+    shown_estimate,
+    shown_seeds,
+    value_row,
+)
 from experiments.tu.tables import main_lines
 
 FAMILY = "graphcl"
@@ -18,7 +26,13 @@ LABELS = {
     UNIFORM: "GraphCL, uniform",
     HARD: "GraphCL, hard",
 }
-PAIRS = [(HARD, UNIFORM), (HARD, CONTROL), (HARD, "untrained"), (UNIFORM, "untrained"), (HARD, "hard")]
+PAIRS = [
+    (HARD, UNIFORM),
+    (HARD, CONTROL),
+    (HARD, "untrained"),
+    (UNIFORM, "untrained"),
+    (HARD, "hard"),
+]
 
 
 def two_views_tables(scores: pd.DataFrame) -> list[Table]:
@@ -29,8 +43,15 @@ def two_views_tables(scores: pd.DataFrame) -> list[Table]:
     named = {LABELS[name]: results for name, results in lines.items()}
     pairs = [(LABELS[first], LABELS[second]) for first, second in PAIRS]
     title = "Tests of GraphCL"
-    tables = [_accuracies(scores, lines), tests_table("graphcl_tests", title, f"Last epoch. {TESTED}", named, pairs)]
-    others = [name for name in dict.fromkeys(scores.loc[scores["family"] == FAMILY, "method"]) if name not in LABELS]
+    tables = [
+        _accuracies(scores, lines),
+        tests_table("graphcl_tests", title, f"Last epoch. {TESTED}", named, pairs),
+    ]
+    others = [
+        name
+        for name in dict.fromkeys(scores.loc[scores["family"] == FAMILY, "method"])
+        if name not in LABELS
+    ]
     if not others:
         return tables
     lines |= {name: at_epoch(scores, name) for name in others}
@@ -53,10 +74,14 @@ def _accuracies(scores: pd.DataFrame, lines: dict[str, Results]) -> Table:
         row = {LABELS[name]: shown_estimate(one) or "absent" for name, one in each.items()}
         seeds = shown_seeds(each[name].seeds for name in (CONTROL, UNIFORM, HARD) if each.get(name))
         shown.append({"data set": dataset, **row, "seeds of GraphCL": seeds})
-        values += [{"dataset": dataset, "method": name, **value_row(one)} for name, one in each.items()]
+        values += [
+            {"dataset": dataset, "method": name, **value_row(one)} for name, one in each.items()
+        ]
     note = (
         f"{INTERVAL} Last epoch. GraphCL's views are the package's defaults. InfoGraph may have more seeds than "
         "GraphCL; the paired tests use those that both have."
     )
     columns = ["dataset", "method", "accuracy", "low", "high", "seeds"]
-    return Table(FAMILY, "GraphCL beside InfoGraph", note, pd.DataFrame(shown), pd.DataFrame(values)[columns])
+    return Table(
+        FAMILY, "GraphCL beside InfoGraph", note, pd.DataFrame(shown), pd.DataFrame(values)[columns]
+    )

@@ -51,7 +51,11 @@ def run_cell(cell: Cell, runs: Path, threads: int) -> Record:
     """
     with _one_at_a_time, share_of(threads):
         try:
-            return _baseline(cell, threads) if cell.family in BASELINES else _trained(cell, runs / cell.path)
+            return (
+                _baseline(cell, threads)
+                if cell.family in BASELINES
+                else _trained(cell, runs / cell.path)
+            )
         except Exception as error:  # of any kind: the other cells still run
             return failed_record(cell, f"{type(error).__name__}: {' '.join(str(error).split())}")
 
@@ -84,14 +88,24 @@ def failed_record(cell: Cell, error: str) -> Record:
 
 
 def _trained(cell: Cell, folder: Path) -> Record:
-    words = [*to_flags(cell.given), "--dataset", cell.dataset, "--seed", str(cell.seed), "--out", str(folder)]
+    words = [
+        *to_flags(cell.given),
+        "--dataset",
+        cell.dataset,
+        "--seed",
+        str(cell.seed),
+        "--out",
+        str(folder),
+    ]
     _wait_for(folder)
     complaint = io.StringIO()
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(complaint):
         status = run.main([*words, "--resume", "--quiet"])
     if status == 0:
         return record_of_run(folder, cell.identity())
-    record = failed_record(cell, complaint.getvalue().rpartition("error: ")[2].strip() or f"It ended with {status}.")
+    record = failed_record(
+        cell, complaint.getvalue().rpartition("error: ")[2].strip() or f"It ended with {status}."
+    )
     if (folder / RESULT).exists():
         left = record_of_run(folder, cell.identity())
         if left["status"] in ("failed", "diverged") and cell.difference(left) is None:
@@ -112,7 +126,9 @@ def _wait_for(folder: Path) -> None:
 def _baseline(cell: Cell, threads: int) -> Record:
     from experiments.tu import kernels  # noqa: PLC0415 - GraKeL is slow to import, and only its cells need it
 
-    found = kernels.run_cell(cell.family, cell.dataset, cell.seed, cell.given, cell.given.get("data_dir"))
+    found = kernels.run_cell(
+        cell.family, cell.dataset, cell.seed, cell.given, cell.given.get("data_dir")
+    )
     untrained: Record = {"config": {}, "training": {name: [] for name in CURVES}, "embedding": {}}
     how = {"status": "finished", "error": None, **_versions(), "threads": threads}
     return {**cell.identity(), **how, **untrained, **found}

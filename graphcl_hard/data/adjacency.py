@@ -63,7 +63,11 @@ def check_edge_index(edge_index: Tensor, num_nodes: int) -> None:
 
     The range is checked only on the CPU, as the check would synchronise a GPU.
     """
-    if edge_index.dim() != 2 or edge_index.size(0) != 2 or edge_index.dtype not in (torch.int32, torch.int64):
+    if (
+        edge_index.dim() != 2
+        or edge_index.size(0) != 2
+        or edge_index.dtype not in (torch.int32, torch.int64)
+    ):
         raise InputError(
             f"edge_index must be (2, E) int64, got {tuple(edge_index.shape)} {edge_index.dtype}; put sources in row "
             "0 and targets in row 1."
@@ -102,12 +106,16 @@ def _stable_order(row: Tensor, num_rows: int) -> Tensor:
         return torch.arange(row.numel())
     # SciPy uses a counting sort; the sort of PyTorch takes four times as long on the CPU.
     entries = np.ones(row.numel(), dtype=np.int8), (row.numpy(), np.arange(row.numel()))
-    return torch.from_numpy(scipy.sparse.coo_array(entries, shape=(num_rows, row.numel())).tocsr().indices).long()
+    return torch.from_numpy(
+        scipy.sparse.coo_array(entries, shape=(num_rows, row.numel())).tocsr().indices
+    ).long()
 
 
 def _rows(ptr: Tensor, total: int) -> Tensor:
     """Return the row of each entry, (`total`,) int64, for (R + 1,) offsets."""
-    return torch.arange(ptr.numel() - 1, device=ptr.device).repeat_interleave(ptr.diff(), output_size=total)
+    return torch.arange(ptr.numel() - 1, device=ptr.device).repeat_interleave(
+        ptr.diff(), output_size=total
+    )
 
 
 def clean_edges(
@@ -141,4 +149,8 @@ def clean_edges(
     if edge_attr is not None:
         edge_attr = np.add.reduceat(edge_attr[order], starts, axis=0)
     first = order[starts]
-    return np.ascontiguousarray(edge_index[:, first]), edge_attr, None if edge_label is None else edge_label[first]
+    return (
+        np.ascontiguousarray(edge_index[:, first]),
+        edge_attr,
+        None if edge_label is None else edge_label[first],
+    )

@@ -18,7 +18,10 @@ class NodeSample(NamedTuple):
 
 
 def sample_nodes(
-    num_nodes: Tensor, nodes_per_graph: int, generator: torch.Generator | None, device: torch.device | str = "cpu"
+    num_nodes: Tensor,
+    nodes_per_graph: int,
+    generator: torch.Generator | None,
+    device: torch.device | str = "cpu",
 ) -> NodeSample:
     r"""Draw min(K, :math:`n_g`) distinct nodes of each graph by systematic sampling.
 

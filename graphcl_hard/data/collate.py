@@ -15,7 +15,15 @@ from torch_geometric.data import Batch, Data
 
 from graphcl_hard.data.adjacency import clean_edges
 from graphcl_hard.data.graph_data import GraphData, GraphSource
-from graphcl_hard.data.readers import WEIGHT, Names, OneGraph, check_graph, read_data, read_matrix, read_networkx
+from graphcl_hard.data.readers import (
+    WEIGHT,
+    Names,
+    OneGraph,
+    check_graph,
+    read_data,
+    read_matrix,
+    read_networkx,
+)
 from graphcl_hard.data.shards import SHARD_GRAPHS, GraphShards
 from graphcl_hard.exceptions import InputError, short_repr
 
@@ -135,7 +143,9 @@ def _concatenate(parts: Sequence[OneGraph], done: int) -> GraphData:
     # The edges are then sorted by source, hence by graph. Labels can be any objects, so their positions are sorted.
     edge_index, attributes, places = clean_edges(
         np.concatenate(edges, axis=1),
-        _stack([(part.edge_index.shape[1], part.edges.attributes) for part in parts], " of edges", done),
+        _stack(
+            [(part.edge_index.shape[1], part.edges.attributes) for part in parts], " of edges", done
+        ),
         np.arange(len(edge_labels)) if edge_labels else None,
         int(node_ptr[-1]),
     )
@@ -168,8 +178,12 @@ def attribute_names(
     """
     for what, name in (("node_label", node_label), ("edge_label", edge_label)):
         if not isinstance(name, (str, type(None))):
-            raise InputError(f"{what} must be a name or None, got {short_repr(name)}; pass a string.")
-    return Names(node_label, _names(node_attr, "node_attr"), edge_label, _names(edge_attr, "edge_attr"))
+            raise InputError(
+                f"{what} must be a name or None, got {short_repr(name)}; pass a string."
+            )
+    return Names(
+        node_label, _names(node_attr, "node_attr"), edge_label, _names(edge_attr, "edge_attr")
+    )
 
 
 def _names(given: Any, what: str) -> tuple[str, ...] | None:
@@ -177,7 +191,9 @@ def _names(given: Any, what: str) -> tuple[str, ...] | None:
         return None
     names = (given,) if isinstance(given, str) else given
     if not isinstance(names, (tuple, list)) or not all(isinstance(name, str) for name in names):
-        raise InputError(f"{what} must be a name, a tuple of names or None, got {short_repr(given)}; pass one.")
+        raise InputError(
+            f"{what} must be a name, a tuple of names or None, got {short_repr(given)}; pass one."
+        )
     return tuple(names)
 
 
@@ -205,15 +221,23 @@ def iterate_graphs(graphs: Iterable[Any] | GraphSource) -> Iterator[Any]:
         InputError: `graphs` is not iterable, or is a single graph.
     """
     given: Any = graphs
-    if hasattr(given, "__len__") and hasattr(given, "__getitem__") and not hasattr(given, "__iter__"):
+    if (
+        hasattr(given, "__len__")
+        and hasattr(given, "__getitem__")
+        and not hasattr(given, "__iter__")
+    ):
         # A PyTorch dataset need not raise the IndexError that would end an iteration.
         return (given[index] for index in range(len(given)))
     if isinstance(graphs, (Data, nx.Graph)) or scipy.sparse.issparse(graphs):
-        raise InputError(f"graphs must be a list of graphs, got a single {type(graphs).__name__}; put it in a list.")
+        raise InputError(
+            f"graphs must be a list of graphs, got a single {type(graphs).__name__}; put it in a list."
+        )
     try:
         return iter(graphs)
     except TypeError:
-        raise InputError(f"graphs must be a list of {KINDS}, got {type(graphs).__name__}; give such a list.") from None
+        raise InputError(
+            f"graphs must be a list of {KINDS}, got {type(graphs).__name__}; give such a list."
+        ) from None
 
 
 def _read(given: Sequence[Any], names: Names, kinds: dict[str, int], done: int) -> list[OneGraph]:
@@ -252,17 +276,23 @@ def _check_matrix_names(names: Names) -> None:
 
 def _kind(graph: Any, index: int) -> str:
     if isinstance(graph, Batch):
-        raise InputError(f"Graph {index} is a Batch of {graph.num_graphs} graphs; give its to_data_list() instead.")
+        raise InputError(
+            f"Graph {index} is a Batch of {graph.num_graphs} graphs; give its to_data_list() instead."
+        )
     if isinstance(graph, Data):
         return "PyTorch Geometric"
     if isinstance(graph, nx.Graph):
         return "networkx"
     if scipy.sparse.issparse(graph):
         return "SciPy"
-    raise InputError(f"Graph {index} must be one of {KINDS}, got {type(graph).__name__}; convert it.")
+    raise InputError(
+        f"Graph {index} must be one of {KINDS}, got {type(graph).__name__}; convert it."
+    )
 
 
-def _stack(parts: Sequence[tuple[int, NDArray[np.float32] | None]], of: str, done: int) -> NDArray[np.float32] | None:
+def _stack(
+    parts: Sequence[tuple[int, NDArray[np.float32] | None]], of: str, done: int
+) -> NDArray[np.float32] | None:
     """Concatenate attributes, given as the number of nodes or edges of each graph and their attributes (or None)."""
     # A graph without nodes (or edges) need not have the columns of the others.
     held = {
@@ -278,7 +308,9 @@ def _stack(parts: Sequence[tuple[int, NDArray[np.float32] | None]], of: str, don
         )
     if next(iter(held), None) is None:
         return None
-    return np.concatenate([attributes for count, attributes in parts if attributes is not None and count])
+    return np.concatenate(
+        [attributes for count, attributes in parts if attributes is not None and count]
+    )
 
 
 def _number(
@@ -290,11 +322,15 @@ def _number(
     widths = {len(row) for row in rows}
     if len(widths) > 1:
         found = f"{min(widths)} and {max(widths)}"
-        raise InputError(f"All {things} must have the same number of labels, got {found}; add the missing labels.")
+        raise InputError(
+            f"All {things} must have the same number of labels, got {found}; add the missing labels."
+        )
     values, numbers = [], []
     for column in zip(*rows, strict=True):
         distinct = list(dict.fromkeys(column))
-        with contextlib.suppress(TypeError):  # values without an order stay in the order of the graphs
+        with contextlib.suppress(
+            TypeError
+        ):  # values without an order stay in the order of the graphs
             distinct.sort(key=lambda value: (type(value).__name__, value))
         number = {value: position for position, value in enumerate(distinct)}
         values.append(tuple(distinct))

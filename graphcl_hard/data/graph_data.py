@@ -80,7 +80,9 @@ def bounds(index: int | slice, size: int) -> tuple[int, int]:
     if isinstance(index, slice):
         start, stop, step = index.indices(size)
         if step != 1:
-            raise InputError(f"A slice of a data set must have the step 1, got {step}; select the graphs one by one.")
+            raise InputError(
+                f"A slice of a data set must have the step 1, got {step}; select the graphs one by one."
+            )
         return start, max(start, stop)
     start = index + size if index < 0 else index
     if not 0 <= start < size:
@@ -137,7 +139,9 @@ class GraphData:
     def __getitem__(self, index: int | slice) -> "GraphData":
         """Return a graph, or the graphs of a slice, with the label values of the whole data set."""
         start, stop = bounds(index, self.num_graphs)
-        nodes, edges = (slice(int(ptr[start]), int(ptr[stop])) for ptr in (self.node_ptr, self.edge_ptr))
+        nodes, edges = (
+            slice(int(ptr[start]), int(ptr[stop])) for ptr in (self.node_ptr, self.edge_ptr)
+        )
         rows = {"node_label": nodes, "node_attr": nodes, "edge_label": edges, "edge_attr": edges}
         columns: dict[str, Any] = {name: getattr(self, name)[rows[name]] for name in self.columns}
         return dataclasses.replace(

@@ -14,7 +14,13 @@ import numpy as np
 from torch.utils.data import Subset
 from torch_geometric.data import InMemoryDataset
 
-from graphcl_hard.data.collate import attribute_names, iterate_graphs, to_chunks, to_graph_data, unused_columns
+from graphcl_hard.data.collate import (
+    attribute_names,
+    iterate_graphs,
+    to_chunks,
+    to_graph_data,
+    unused_columns,
+)
 from graphcl_hard.data.graph_data import GraphData, GraphSource
 from graphcl_hard.data.shard_writer import write_shards
 from graphcl_hard.data.shards import WINDOW, GraphShards
@@ -77,7 +83,9 @@ def load_graphs(
     name = check_name(name_or_path)
     root = default_data_dir() if data_dir is None else Path(os.path.expanduser(data_dir))
     if root.exists() and not root.is_dir():
-        raise InputError(f"The data folder {root} is a file, must be a folder; choose another `data_dir`.")
+        raise InputError(
+            f"The data folder {root} is a file, must be a folder; choose another `data_dir`."
+        )
     fetched = tu_file(root / name / "raw", name, "A").is_file() or (root / f"{name}.zip").is_file()
     for folder in (root / name, None if fetched else embedded_folder(name)):
         if folder is not None and any(folder.glob(f"{name}_*.txt")):

@@ -46,9 +46,15 @@ class ClassLabels:
                 among names.
         """
         value = value.item() if isinstance(value, np.generic) else value
-        text = "" if value is None or (isinstance(value, float) and math.isnan(value)) else str(value).strip()
+        text = (
+            ""
+            if value is None or (isinstance(value, float) and math.isnan(value))
+            else str(value).strip()
+        )
         is_whole = re.fullmatch(r"[+-]?\d{1,18}(\.0*)?", text) is not None
-        is_number = is_whole or re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?|nan|inf", text, re.IGNORECASE)
+        is_number = is_whole or re.fullmatch(
+            r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?|nan|inf", text, re.IGNORECASE
+        )
         if self._are_names is None:
             self._are_names = bool(text) and not is_number
         if not text or (is_number and not is_whole) or self._are_names == is_whole:
@@ -56,7 +62,11 @@ class ClassLabels:
                 f"{where} has the {self._column} {short_repr(value)}, must be a class: an integer in every "
                 "row, or a name in every row; leave `label` out to convert without classes."
             )
-        return self._names.setdefault(text, len(self._names)) if self._are_names else int(text.partition(".")[0])
+        return (
+            self._names.setdefault(text, len(self._names))
+            if self._are_names
+            else int(text.partition(".")[0])
+        )
 
 
 SUFFIXES = (".csv", ".csv.gz", ".parquet")
@@ -102,22 +112,33 @@ def smiles_chunks(
         for number, row in some:
             text = row[0]
             with rdBase.BlockLogs():  # RDKit would print what the message below says
-                molecule = Chem.MolFromSmiles(text) if isinstance(text, str) and text.strip() else None
+                molecule = (
+                    Chem.MolFromSmiles(text) if isinstance(text, str) and text.strip() else None
+                )
             why = "which RDKit cannot read as SMILES"
             try:
                 graph = None if molecule is None else from_rdmol(molecule)
             except ValueError:
-                graph, why = None, "with an atom that has no such labels, such as a charge outside -5 to 6"
+                graph, why = (
+                    None,
+                    "with an atom that has no such labels, such as a charge outside -5 to 6",
+                )
             if graph is None:
                 where = f"Row {number} of {path} (from 1) holds {short_repr(text)}, {why}"
                 if on_invalid is None:
-                    raise InputError(f"{where}; correct it, or skip such rows with `skip_invalid=True`.")
+                    raise InputError(
+                        f"{where}; correct it, or skip such rows with `skip_invalid=True`."
+                    )
                 on_invalid(f"{where}; it is skipped.")
                 continue
             graphs.append(graph)
-            y.append(0 if label is None else classes.number(row[1], f"Row {number} of {path} (from 1)"))
+            y.append(
+                0 if label is None else classes.number(row[1], f"Row {number} of {path} (from 1)")
+            )
         if graphs:
-            chunk = to_graph_data(graphs, node_label="x", node_attr=(), edge_label="edge_attr", edge_attr=())
+            chunk = to_graph_data(
+                graphs, node_label="x", node_attr=(), edge_label="edge_attr", edge_attr=()
+            )
             yield dataclasses.replace(chunk, y=torch.tensor(y))
 
 
@@ -128,12 +149,18 @@ def _rows(path: Path, columns: list[str]) -> Iterator[tuple[Any, ...]]:
         raise
     except (csv.Error, EOFError, OSError, ValueError, zlib.error) as error:
         reason = first_line(error)
-        raise InputError(f"{path} cannot be read: {reason.rstrip('.')}; give a table of molecules.") from error
+        raise InputError(
+            f"{path} cannot be read: {reason.rstrip('.')}; give a table of molecules."
+        ) from error
 
 
 def _csv(path: Path, columns: list[str]) -> Iterator[tuple[Any, ...]]:
-    with (gzip.open if path.suffix == ".gz" else open)(path, "rt", encoding="utf-8-sig", newline="") as file:
-        table = csv.reader(file, strict=True)  # otherwise an unclosed quote would swallow all following rows
+    with (gzip.open if path.suffix == ".gz" else open)(
+        path, "rt", encoding="utf-8-sig", newline=""
+    ) as file:
+        table = csv.reader(
+            file, strict=True
+        )  # otherwise an unclosed quote would swallow all following rows
         names = next(table, [])
         _check(path, columns, names)
         places = [names.index(column) for column in columns]
@@ -150,7 +177,9 @@ def _parquet(path: Path, columns: list[str]) -> Iterator[tuple[Any, ...]]:
     try:
         import pyarrow.parquet as pq
     except ImportError as error:
-        raise InputError(".parquet files need pyarrow; install graphcl_hard[parquet], or give a .csv.") from error
+        raise InputError(
+            ".parquet files need pyarrow; install graphcl_hard[parquet], or give a .csv."
+        ) from error
     with pq.ParquetFile(path) as file:
         _check(path, columns, file.schema_arrow.names)
         for batch in file.iter_batches(SHARD_GRAPHS, columns=columns):
@@ -161,7 +190,9 @@ def _check(path: Path, columns: list[str], found: list[str]) -> None:
     for column in columns:
         flag = "`smiles`" if column == columns[0] else "`label`"
         if found.count(column) > 1:
-            raise InputError(f"{path} has {found.count(column)} columns {column!r}; rename all but one.")
+            raise InputError(
+                f"{path} has {found.count(column)} columns {column!r}; rename all but one."
+            )
         if column not in found:
             raise InputError(
                 f"{path} has no column {column!r}, it has {', '.join(map(str, found))[:300] or 'none'}; name one with "

@@ -52,12 +52,16 @@ def ogb_chunks(raw: Path, label: str | None = None) -> Iterator[GraphData]:
     labels = _Table(raw, LABELS) if label is not None else None
     # Read completely beforehand, so that every chunk has the same columns.
     are_labels = {
-        name: _Table(raw, name).is_integer() for name in (NODE_FEATURES, EDGE_FEATURES) if rows[name].is_there
+        name: _Table(raw, name).is_integer()
+        for name in (NODE_FEATURES, EDGE_FEATURES)
+        if rows[name].is_there
     }
     classes = ClassLabels(f"label {label}")
     done = 0
     while True:
-        nodes, edges = (_integers(counts[name].read(SHARD_GRAPHS, exactly=False), raw, name) for name in COUNTS)
+        nodes, edges = (
+            _integers(counts[name].read(SHARD_GRAPHS, exactly=False), raw, name) for name in COUNTS
+        )
         if len(nodes) != len(edges):
             raise InputError(
                 f"{raw} has {len(nodes)} and {len(edges)} lines left in {' and '.join(COUNTS)}, must be as many; fetch "
@@ -80,12 +84,17 @@ def ogb_chunks(raw: Path, label: str | None = None) -> Iterator[GraphData]:
                     f"{label!r}; give one of them."
                 )
             column = found[:, int(str(label))]
-            y = [classes.number(value, f"Graph {done + place} of {raw}") for place, value in enumerate(column)]
+            y = [
+                classes.number(value, f"Graph {done + place} of {raw}")
+                for place, value in enumerate(column)
+            ]
         yield GraphData(**chunk, y=torch.tensor(y, dtype=torch.int64))
         done += len(nodes)
     for name, table in (*rows.items(), *([] if labels is None else [(LABELS, labels)])):
         if table.is_there and len(table.read(1, exactly=False)):
-            raise InputError(f"{raw / name}.csv.gz has more lines than {' and '.join(COUNTS)} count; fetch it again.")
+            raise InputError(
+                f"{raw / name}.csv.gz has more lines than {' and '.join(COUNTS)} count; fetch it again."
+            )
 
 
 def _chunk(
@@ -150,7 +159,9 @@ def _attributes(features: NDArray[Any] | None, are_labels: bool | None) -> torch
 def _integers(table: NDArray[Any], raw: Path, name: str) -> NDArray[np.int64]:
     """Return a table after checking that it has nonnegative integers; the lists of counts as (n,)."""
     if table.dtype.kind != "i" or (table < 0).any():
-        raise InputError(f"{raw / name}.csv.gz must contain only integers of at least 0; correct it.")
+        raise InputError(
+            f"{raw / name}.csv.gz must contain only integers of at least 0; correct it."
+        )
     return table[:, 0] if name in COUNTS else table
 
 
@@ -161,7 +172,9 @@ class _Table:
         try:
             import pandas as pd
         except ImportError as error:
-            raise InputError("Reading OGB files needs pandas; install graphcl_hard[molecules].") from error
+            raise InputError(
+                "Reading OGB files needs pandas; install graphcl_hard[molecules]."
+            ) from error
         self._path = raw / f"{name}.csv.gz"
         self.is_there = self._path.exists()
         self._empty = False
@@ -169,7 +182,9 @@ class _Table:
         self._damaged = (EOFError, OSError, ValueError, pd.errors.ParserError, zlib.error)
         try:
             self._file = (
-                pd.read_csv(self._path, header=None, skip_blank_lines=False, iterator=True) if self.is_there else None
+                pd.read_csv(self._path, header=None, skip_blank_lines=False, iterator=True)
+                if self.is_there
+                else None
             )
         except pd.errors.EmptyDataError:
             self._file, self._empty = None, True
@@ -189,7 +204,9 @@ class _Table:
             except self._damaged as error:
                 raise self._unreadable(error) from error
         if exactly and len(table) != count:
-            raise InputError(f"{self._path} ends {count - len(table)} rows too early; fetch it again.")
+            raise InputError(
+                f"{self._path} ends {count - len(table)} rows too early; fetch it again."
+            )
         if self._path.name != f"{LABELS}.csv.gz":
             self._check(table)
         self._done += len(table)
@@ -204,7 +221,9 @@ class _Table:
 
     def _check(self, table: NDArray[Any]) -> None:
         if table.dtype.kind not in "if":
-            raise InputError(f"{self._path} must contain only numbers, got {table.dtype}; correct it.")
+            raise InputError(
+                f"{self._path} must contain only numbers, got {table.dtype}; correct it."
+            )
         with np.errstate(over="ignore"):
             bad = np.flatnonzero(~np.isfinite(table.astype(np.float32)).all(axis=1))
         if len(bad):

@@ -50,7 +50,13 @@ class OneGraph(NamedTuple):
 def read_data(data: Data, index: int, names: Names) -> OneGraph:
     """Read a `Data` object; `index` is its index, for error messages."""
     _check_named(data, index, "node_attr", names.node_attr or ())
-    nodes = _tensors(data, index, "node", names.node_label, ("x",) if names.node_attr is None else names.node_attr)
+    nodes = _tensors(
+        data,
+        index,
+        "node",
+        names.node_label,
+        ("x",) if names.node_attr is None else names.node_attr,
+    )
     rows = {len(found) for found in nodes if found is not None}
     if isinstance(data.x, Tensor) and data.x.dim():
         rows.add(len(data.x))
@@ -63,19 +69,30 @@ def read_data(data: Data, index: int, names: Names) -> OneGraph:
             f"Graph {index} must have one number of nodes, got {found or 'no x and no num_nodes'}; set num_nodes."
         )
     if data.edge_index is None and "adj_t" in data:
-        raise InputError(f"Graph {index} has adj_t instead of edge_index; leave out the transform ToSparseTensor.")
-    edge_index = torch.empty(2, 0, dtype=torch.int64) if data.edge_index is None else data.edge_index
+        raise InputError(
+            f"Graph {index} has adj_t instead of edge_index; leave out the transform ToSparseTensor."
+        )
+    edge_index = (
+        torch.empty(2, 0, dtype=torch.int64) if data.edge_index is None else data.edge_index
+    )
     if not isinstance(edge_index, Tensor):
-        raise InputError(f"Graph {index} has an edge_index that is a {type(edge_index).__name__}, must be a tensor.")
+        raise InputError(
+            f"Graph {index} has an edge_index that is a {type(edge_index).__name__}, must be a tensor."
+        )
     if not is_dense(edge_index):
-        raise InputError(f"Graph {index} has an edge_index that is sparse or on the meta device; convert it.")
+        raise InputError(
+            f"Graph {index} has an edge_index that is sparse or on the meta device; convert it."
+        )
     if edge_index.dim() != 2 or edge_index.size(0) != 2 or edge_index.dtype not in INTEGERS:
         raise InputError(
             f"Graph {index} has an edge_index {tuple(edge_index.shape)} of {edge_index.dtype}, must be (2, E) int64; "
             "transpose or convert it."
         )
     return OneGraph(
-        rows.pop(), edge_index.cpu().numpy().astype(np.int64), nodes, _edge_tensors(data, index, names, edge_index)
+        rows.pop(),
+        edge_index.cpu().numpy().astype(np.int64),
+        nodes,
+        _edge_tensors(data, index, names, edge_index),
     )
 
 
@@ -97,18 +114,24 @@ def _edge_tensors(data: Data, index: int, names: Names, edge_index: Tensor) -> R
     return _tensors(data, index, "edge", names.edge_label, wanted)
 
 
-def _tensors(data: Data, index: int, what: str, label: str | None, attributes: Iterable[str]) -> Rows:
+def _tensors(
+    data: Data, index: int, what: str, label: str | None, attributes: Iterable[str]
+) -> Rows:
     """Read the labels, and those of the attributes that exist."""
     columns = [column_of(data, name, index).float() for name in attributes if name in data]
     if len({len(column) for column in columns}) > 1:
         found = " and ".join(str(rows) for rows in sorted({len(column) for column in columns}))
-        raise InputError(f"Graph {index} must have one number of {what}s, got {found}; correct its attributes.")
+        raise InputError(
+            f"Graph {index} must have one number of {what}s, got {found}; correct its attributes."
+        )
     labels = None
     if label is not None:
         _check_named(data, index, f"{what}_label", (label,))
         column = column_of(data, label, index)
         if column.is_floating_point():
-            raise InputError(f"Graph {index} has a {label!r} of {column.dtype}, must be integers; convert it.")
+            raise InputError(
+                f"Graph {index} has a {label!r} of {column.dtype}, must be integers; convert it."
+            )
         labels = [tuple(row) for row in column.tolist()]
     return Rows(labels, torch.cat(columns, dim=1).numpy() if columns else None)
 
@@ -126,14 +149,30 @@ def read_networkx(graph: nx.Graph, index: int, names: Names) -> OneGraph:
     number = {node: position for position, node in enumerate(graph)}
     # Self-loops are dropped anyway and need no attributes.
     found = [(u, v, values) for u, v, values in graph.edges(data=True) if u != v]
-    edge_index = np.array([(number[u], number[v]) for u, v, _ in found], dtype=np.int64).reshape(-1, 2).T
-    nodes = _values([(node, graph.nodes[node]) for node in graph], index, "node", names.node_label, names.node_attr)
-    edges = _values([((u, v), values) for u, v, values in found], index, "edge", names.edge_label, names.edge_attr)
+    edge_index = (
+        np.array([(number[u], number[v]) for u, v, _ in found], dtype=np.int64).reshape(-1, 2).T
+    )
+    nodes = _values(
+        [(node, graph.nodes[node]) for node in graph],
+        index,
+        "node",
+        names.node_label,
+        names.node_attr,
+    )
+    edges = _values(
+        [((u, v), values) for u, v, values in found],
+        index,
+        "edge",
+        names.edge_label,
+        names.edge_attr,
+    )
     if not graph.is_directed():
         edge_index = np.concatenate([edge_index, edge_index[::-1]], axis=1)
         edges = Rows(
             None if edges.labels is None else [*edges.labels, *edges.labels],
-            None if edges.attributes is None else np.concatenate([edges.attributes, edges.attributes]),
+            None
+            if edges.attributes is None
+            else np.concatenate([edges.attributes, edges.attributes]),
         )
     return OneGraph(len(number), edge_index, nodes, edges)
 
@@ -151,11 +190,16 @@ def _values(
         try:
             return values[name]
         except KeyError:
-            raise InputError(f"Graph {index} has no attribute {name!r} at its {what} {thing!r}; add it.") from None
+            raise InputError(
+                f"Graph {index} has no attribute {name!r} at its {what} {thing!r}; add it."
+            ) from None
 
     labels = None
     if label is not None:
-        labels = [(_label(value(thing, values, label), f"{what} {thing!r}", index),) for thing, values in things]
+        labels = [
+            (_label(value(thing, values, label), f"{what} {thing!r}", index),)
+            for thing, values in things
+        ]
     if not attributes or not things:
         return Rows(labels)
     rows = [[value(thing, values, name) for name in attributes] for thing, values in things]
@@ -178,7 +222,11 @@ def _values(
 def _label(value: Any, where: str, index: int) -> Hashable:
     """Return a networkx label, with NumPy scalars converted to Python's, which are equal and can be saved."""
     value = value.item() if isinstance(value, np.generic) else value
-    if not isinstance(value, Hashable) or isinstance(value, Tensor) or (isinstance(value, float) and math.isnan(value)):
+    if (
+        not isinstance(value, Hashable)
+        or isinstance(value, Tensor)
+        or (isinstance(value, float) and math.isnan(value))
+    ):
         raise InputError(
             f"Graph {index} has the label {short_repr(value)} at its {where}, which cannot be compared with others; "
             "give a string or a number."
@@ -189,16 +237,22 @@ def _label(value: Any, where: str, index: int) -> Hashable:
 def read_matrix(matrix: Any, index: int, names: Names) -> OneGraph:
     """Read a SciPy sparse matrix; `index` is its index, for error messages."""
     if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
-        raise InputError(f"Graph {index} is a matrix {matrix.shape}, must be square; give an adjacency matrix.")
+        raise InputError(
+            f"Graph {index} is a matrix {matrix.shape}, must be square; give an adjacency matrix."
+        )
     entries = matrix.tocoo()
     there = entries.data != 0
     edge_index = np.stack([entries.row[there], entries.col[there]]).astype(np.int64)
     if not names.edge_attr:
         return OneGraph(matrix.shape[0], edge_index)
     if np.iscomplexobj(entries.data):
-        raise InputError(f"Graph {index} is a matrix of {entries.data.dtype}, must be real; convert it.")
+        raise InputError(
+            f"Graph {index} is a matrix of {entries.data.dtype}, must be real; convert it."
+        )
     return OneGraph(
-        matrix.shape[0], edge_index, edges=Rows(attributes=entries.data[there].astype(np.float32).reshape(-1, 1))
+        matrix.shape[0],
+        edge_index,
+        edges=Rows(attributes=entries.data[there].astype(np.float32).reshape(-1, 1)),
     )
 
 
@@ -232,8 +286,16 @@ def count(value: Any, index: int) -> int:
     Raises:
         InputError: it is not an integer from 0 to 2**31 - 1.
     """
-    value = value.item() if isinstance(value, Tensor) and value.numel() == 1 and is_dense(value) else value
-    if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or not 0 <= value < 2**31:
+    value = (
+        value.item()
+        if isinstance(value, Tensor) and value.numel() == 1 and is_dense(value)
+        else value
+    )
+    if (
+        not isinstance(value, (int, np.integer))
+        or isinstance(value, bool)
+        or not 0 <= value < 2**31
+    ):
         raise InputError(
             f"Graph {index} has num_nodes {short_repr(value)}, must be an int from 0 to 2**31 - 1; set it again."
         )
@@ -247,6 +309,13 @@ def column_of(data: Data, name: str, index: int) -> Tensor:
         InputError: it is not a dense tensor of real numbers with one or two dimensions.
     """
     value = data[name]
-    if not isinstance(value, Tensor) or value.dim() not in (1, 2) or value.is_complex() or not is_dense(value):
-        raise InputError(f"Graph {index} has a {name!r} that is not a tensor (n, K) of numbers; convert it.")
+    if (
+        not isinstance(value, Tensor)
+        or value.dim() not in (1, 2)
+        or value.is_complex()
+        or not is_dense(value)
+    ):
+        raise InputError(
+            f"Graph {index} has a {name!r} that is not a tensor (n, K) of numbers; convert it."
+        )
     return (value.unsqueeze(1) if value.dim() == 1 else value).detach().cpu()

@@ -25,7 +25,10 @@ OURS = rf"\d{{6}}\.safetensors|{re.escape(PARTIAL)}\w+\.(safetensors|json)|{re.e
 
 
 def write_shards(
-    path: str | Path, chunks: Iterable[GraphData], name: str = "graphs", progress: Callable[[int], object] | None = None
+    path: str | Path,
+    chunks: Iterable[GraphData],
+    name: str = "graphs",
+    progress: Callable[[int], object] | None = None,
 ) -> GraphShards:
     """Write a data set of any size to a new folder, with one chunk in memory at a time.
 
@@ -75,7 +78,9 @@ def write_shards(
         raise
 
 
-def _write(path: Path, chunks: Iterable[GraphData], name: str, progress: Callable[[int], object] | None) -> GraphShards:
+def _write(
+    path: Path, chunks: Iterable[GraphData], name: str, progress: Callable[[int], object] | None
+) -> GraphShards:
     check_empty(path)  # again, as another process may have written before this one had the lock
     for file in path.iterdir():  # left by an interrupted call
         if file.name != LOCK:
@@ -92,7 +97,9 @@ def _write(path: Path, chunks: Iterable[GraphData], name: str, progress: Callabl
         if progress is not None:
             progress(done)
     if not done:
-        raise InputError(f"A data set must have at least one graph, got none for {path}; give graphs.")
+        raise InputError(
+            f"A data set must have at least one graph, got none for {path}; give graphs."
+        )
     values = {column: [sorted(known, key=_order) for known in numbers[column]] for column in LABELS}
     places = {
         column: [
@@ -102,20 +109,33 @@ def _write(path: Path, chunks: Iterable[GraphData], name: str, progress: Callabl
         for column in LABELS
     }
     held = [column for column, width in widths.items() if width]
-    index = {"format": FORMAT, "name": name, "columns": held, "values": values, "places": places, "shards": shards}
+    index = {
+        "format": FORMAT,
+        "name": name,
+        "columns": held,
+        "values": values,
+        "places": places,
+        "shards": shards,
+    }
     with atomic_write(path / INDEX) as partial:
         partial.write_text(json.dumps(with_checksum(index)), encoding="utf-8")
     return GraphShards(path)
 
 
 def _shard(
-    chunk: GraphData, done: int, widths: dict[str, int], numbers: dict[str, list[dict[Hashable, int]]]
+    chunk: GraphData,
+    done: int,
+    widths: dict[str, int],
+    numbers: dict[str, list[dict[Hashable, int]]],
 ) -> dict[str, Tensor]:
     """Return the tensors of a chunk for its file; adds new labels to `numbers` and new columns to `widths`."""
     source, target = chunk.edge_index
     tensors = {"nodes": chunk.node_ptr.diff(), "edges": chunk.edge_ptr.diff(), "y": chunk.y}
     tensors |= {"source": source, "target": target}
-    for names, rows, things in ((PER_NODE, chunk.num_nodes, "nodes"), (PER_EDGE, chunk.num_edges, "edges")):
+    for names, rows, things in (
+        (PER_NODE, chunk.num_nodes, "nodes"),
+        (PER_EDGE, chunk.num_edges, "edges"),
+    ):
         for column in names if rows else ():
             tensor: Tensor | None = getattr(chunk, column)
             width = 0 if tensor is None else tensor.size(1)
@@ -127,7 +147,9 @@ def _shard(
             if tensor is None:
                 continue
             if column in LABELS:
-                tensor = _numbered(tensor, getattr(chunk, f"{column}_values"), numbers[column], column)
+                tensor = _numbered(
+                    tensor, getattr(chunk, f"{column}_values"), numbers[column], column
+                )
             elif not tensor.float().isfinite().all():
                 raise InputError(
                     f"The {column} of graphs {done} to {done + chunk.num_graphs - 1} must be finite 32-bit numbers, "
@@ -138,7 +160,10 @@ def _shard(
 
 
 def _numbered(
-    labels: Tensor, values: Sequence[Sequence[Hashable]] | None, numbers: list[dict[Hashable, int]], what: str
+    labels: Tensor,
+    values: Sequence[Sequence[Hashable]] | None,
+    numbers: list[dict[Hashable, int]],
+    what: str,
 ) -> Tensor:
     """Convert (N, K) positions among the values of a chunk to numbers in the order of appearance in the data set."""
     if values is None:
@@ -148,7 +173,9 @@ def _numbered(
     for column, known, label in zip(values, numbers, labels.unbind(1), strict=True):
         for value in column:
             if not isinstance(value, (str, int, float)):
-                raise InputError(f"A {what} must be a string or a number to be written, got {value!r}; convert it.")
+                raise InputError(
+                    f"A {what} must be a string or a number to be written, got {value!r}; convert it."
+                )
             known.setdefault(value, len(known))
         columns.append(torch.tensor([known[value] for value in column])[label])
     return torch.stack(columns, dim=1)

@@ -64,12 +64,18 @@ class GraphShards:
             index = json.loads((self.path / INDEX).read_text(encoding="utf-8"))
             if index["format"] != FORMAT:
                 found = short_repr(index["format"])
-                raise InputError(f"{self.path} is a data set of format {found}, must be {FORMAT}; write it again.")
+                raise InputError(
+                    f"{self.path} is a data set of format {found}, must be {FORMAT}; write it again."
+                )
             verify_checksum(index)
             self.name = str(index["name"])
             self._shards = [(str(shard), str(digest)) for shard, digest in index["shards"]]
-            self._values = {name: [tuple(values) for values in index["values"][name]] for name in LABELS}
-            self._places = {name: [torch.tensor(p) for p in index["places"][name]] for name in LABELS}
+            self._values = {
+                name: [tuple(values) for values in index["values"][name]] for name in LABELS
+            }
+            self._places = {
+                name: [torch.tensor(p) for p in index["places"][name]] for name in LABELS
+            }
             for values, places in ((self._values[name], self._places[name]) for name in LABELS):
                 orders = [sorted(place.tolist()) for place in places]
                 if orders != [list(range(len(column))) for column in values]:
@@ -82,7 +88,14 @@ class GraphShards:
                 raise ValueError("it names a file or a column that a data set cannot have")
         except InputError:
             raise
-        except (OSError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
+        except (
+            OSError,
+            AttributeError,
+            LookupError,
+            RecursionError,
+            TypeError,
+            ValueError,
+        ) as error:
             raise InputError(
                 f"{self.path / INDEX} cannot be read ({first_line(error)}), so the folder has no complete data "
                 f"set; {REMEDY}."
@@ -91,10 +104,14 @@ class GraphShards:
         self._checked: set[int] = set()
         wanted = dict.fromkeys(("nodes", "edges", "y"))
         counts = [self._rows(number, wanted, check=False) for number in range(len(self._shards))]
-        nodes, edges, y = (torch.cat([count[name] for count in counts]).long() for name in ("nodes", "edges", "y"))
+        nodes, edges, y = (
+            torch.cat([count[name] for count in counts]).long() for name in ("nodes", "edges", "y")
+        )
         self.node_ptr, self.edge_ptr = offsets(nodes), offsets(edges)
         self.y: Tensor = torch.unique(y, return_inverse=True)[1]
-        self._first = offsets(torch.tensor([count["y"].numel() for count in counts]))  # graph of each shard
+        self._first = offsets(
+            torch.tensor([count["y"].numel() for count in counts])
+        )  # graph of each shard
 
     @property
     def num_graphs(self) -> int:
@@ -136,20 +153,36 @@ class GraphShards:
             InputError: a shard cannot be read, or was changed or damaged.
         """
         parts = [part for start, stop in ranges for part in self._within_shards(start, stop)]
-        graphs = torch.cat([torch.arange(start, stop) for start, stop, *_ in parts] or [torch.empty(0).long()])
+        graphs = torch.cat(
+            [torch.arange(start, stop) for start, stop, *_ in parts] or [torch.empty(0).long()]
+        )
         node_ptr, edge_ptr = (offsets(ptr.diff()[graphs]) for ptr in (self.node_ptr, self.edge_ptr))
-        found: dict[str, list[Tensor]] = {name: [] for name in ("source", "target", *sorted(self.columns))}
+        found: dict[str, list[Tensor]] = {
+            name: [] for name in ("source", "target", *sorted(self.columns))
+        }
         done = 0
         for start, stop, shard in parts:
             tensors = self._read_part(shard, start, stop)
             shift = done - int(self.node_ptr[start] - self.node_ptr[self._first[shard]])
             for name, tensor in tensors.items():
-                found[name].append(tensor.long() + shift if name in ("source", "target") else tensor)
+                found[name].append(
+                    tensor.long() + shift if name in ("source", "target") else tensor
+                )
             done += int(self.node_ptr[stop] - self.node_ptr[start])
-        edges = [torch.cat(found.pop(end) or [torch.empty(0).long()]) for end in ("source", "target")]
-        columns: dict[str, Any] = {name: self._joined(name, tensors) for name, tensors in found.items()}
-        columns |= {f"{name}_values": tuple(self._values[name]) for name in LABELS if columns.get(name) is not None}
-        return GraphData(self.name, node_ptr, torch.stack(edges), edge_ptr, self.y[graphs], **columns)
+        edges = [
+            torch.cat(found.pop(end) or [torch.empty(0).long()]) for end in ("source", "target")
+        ]
+        columns: dict[str, Any] = {
+            name: self._joined(name, tensors) for name, tensors in found.items()
+        }
+        columns |= {
+            f"{name}_values": tuple(self._values[name])
+            for name in LABELS
+            if columns.get(name) is not None
+        }
+        return GraphData(
+            self.name, node_ptr, torch.stack(edges), edge_ptr, self.y[graphs], **columns
+        )
 
     def chunks(self) -> Iterator[GraphData]:
         """Yield all graphs in order, one shard at a time."""
@@ -171,13 +204,22 @@ class GraphShards:
     def _read_part(self, shard: int, start: int, stop: int) -> dict[str, Tensor]:
         first = int(self._first[shard])
         bounds: dict[str, tuple[int, int]] = {}
-        for names, ptr in ((PER_NODE, self.node_ptr), (("source", "target", *PER_EDGE), self.edge_ptr)):
+        for names, ptr in (
+            (PER_NODE, self.node_ptr),
+            (("source", "target", *PER_EDGE), self.edge_ptr),
+        ):
             low, high = (int(ptr[graph] - ptr[first]) for graph in (start, stop))
             bounds |= {name: (low, high) for name in names if high > low}
-        wanted = {name: rows for name, rows in bounds.items() if name in ("source", "target") or name in self.columns}
+        wanted = {
+            name: rows
+            for name, rows in bounds.items()
+            if name in ("source", "target") or name in self.columns
+        }
         return self._rows(shard, wanted)
 
-    def _rows(self, shard: int, bounds: Mapping[str, tuple[int, int] | None], check: bool = True) -> dict[str, Tensor]:
+    def _rows(
+        self, shard: int, bounds: Mapping[str, tuple[int, int] | None], check: bool = True
+    ) -> dict[str, Tensor]:
         name, digest = self._shards[shard]
         path = self.path / name
         try:
@@ -202,4 +244,6 @@ class GraphShards:
         whole = torch.cat([tensor.long() if name in LABELS else tensor for tensor in tensors])
         if name not in LABELS:
             return whole
-        return torch.stack([place[c] for place, c in zip(self._places[name], whole.unbind(1), strict=True)], dim=1)
+        return torch.stack(
+            [place[c] for place, c in zip(self._places[name], whole.unbind(1), strict=True)], dim=1
+        )

@@ -21,7 +21,14 @@ from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
 from graphcl_hard.config import Scale
-from graphcl_hard.evaluation.checks import Floats, Ints, check_embeddings, check_folds, check_settings, rescale
+from graphcl_hard.evaluation.checks import (
+    Floats,
+    Ints,
+    check_embeddings,
+    check_folds,
+    check_settings,
+    rescale,
+)
 from graphcl_hard.evaluation.probes import Probe, find_probe
 from graphcl_hard.evaluation.statistics import corrected_interval
 from graphcl_hard.exceptions import InputError
@@ -80,10 +87,14 @@ class CrossValidation:
             InputError: the score is unknown.
         """
         if score not in ("accuracy", "macro_f1"):
-            raise InputError(f"score must be 'accuracy' or 'macro_f1', got {score!r}; choose one of them.")
+            raise InputError(
+                f"score must be 'accuracy' or 'macro_f1', got {score!r}; choose one of them."
+            )
         values: Floats = getattr(self, score)
         std = float(values.mean(axis=1).std(ddof=1)) if len(values) > 1 else None
-        return Summary(float(values.mean()), std, *corrected_interval(values, self.test_train_ratio))
+        return Summary(
+            float(values.mean()), std, *corrected_interval(values, self.test_train_ratio)
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return both summaries and the scores of every fold as a dictionary for JSON, without NaN."""
@@ -156,9 +167,13 @@ def cross_validate(
     chosen_probe = find_probe(probe)
     named = embeddings if isinstance(embeddings, Mapping) else {"embeddings": embeddings}
     if not named:
-        raise InputError("embeddings is an empty mapping, but needs at least one entry; give name -> (G, D) array.")
+        raise InputError(
+            "embeddings is an empty mapping, but needs at least one entry; give name -> (G, D) array."
+        )
     y = check_folds(labels, folds)
-    arrays = {name: rescale(check_embeddings(name, value, len(y)), scale) for name, value in named.items()}
+    arrays = {
+        name: rescale(check_embeddings(name, value, len(y)), scale) for name, value in named.items()
+    }
     check_settings(repeats, seed, n_jobs)
 
     outer = RepeatedStratifiedKFold(n_splits=folds, n_repeats=repeats, random_state=seed)
@@ -174,7 +189,10 @@ def cross_validate(
         pool = ThreadPoolExecutor(workers, initializer=threadpool_limits, initargs=(1, "openmp"))
         try:
             futures = {
-                pool.submit(_score_split, x, y, train, test, chosen_probe, seed, stop): (name, index)
+                pool.submit(_score_split, x, y, train, test, chosen_probe, seed, stop): (
+                    name,
+                    index,
+                )
                 for index, (train, test) in enumerate(splits)
                 for name, x in arrays.items()
             }
@@ -187,7 +205,9 @@ def cross_validate(
             stop.set()  # without waiting, Ctrl-C takes effect at once; each thread ends after its current fit
             pool.shutdown(wait=False, cancel_futures=True)
 
-    sizes = np.array([[len(train), len(test)] for train, test in splits]).T.reshape(2, repeats, folds)
+    sizes = np.array([[len(train), len(test)] for train, test in splits]).T.reshape(
+        2, repeats, folds
+    )
     results = {}
     for name, table in scores.items():
         parts = (*table.reshape(4, repeats, folds), *sizes)  # in the order of the dataclass fields
@@ -204,8 +224,12 @@ def _score_split(
     """
     x_train, y_train = x[train], y[train]
     inner_folds = min(INNER_FOLDS, int(np.bincount(y_train).min()))
-    inner = list(StratifiedKFold(inner_folds, shuffle=True, random_state=seed).split(x_train, y_train))
-    most = min(len(fitted) for fitted, _ in inner)  # knn cannot use more neighbours than there are rows
+    inner = list(
+        StratifiedKFold(inner_folds, shuffle=True, random_state=seed).split(x_train, y_train)
+    )
+    most = min(
+        len(fitted) for fitted, _ in inner
+    )  # knn cannot use more neighbours than there are rows
     grid = [value for value in probe.grid if probe.parameter != "n_neighbors" or value <= most]
     accuracy = np.empty((len(grid), inner_folds))
     for column, (fitted, held_out) in enumerate(inner):
@@ -221,6 +245,8 @@ def _score_split(
     return float(np.mean(predicted == y[test])), float(macro_f1), float(best), float(means.max())
 
 
-def _predict(probe: Probe, x_fit: Floats, y_fit: Ints, x_new: Floats, grid: Sequence[float]) -> Iterator[Ints]:
+def _predict(
+    probe: Probe, x_fit: Floats, y_fit: Ints, x_new: Floats, grid: Sequence[float]
+) -> Iterator[Ints]:
     scaler = StandardScaler().fit(x_fit)
     return probe.predictor(scaler.transform(x_fit), y_fit, scaler.transform(x_new), grid)

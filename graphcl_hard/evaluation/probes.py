@@ -14,7 +14,9 @@ from graphcl_hard.evaluation.checks import Floats, Ints
 from graphcl_hard.exceptions import InputError
 
 
-def svm_predictions(train: Floats, labels: Ints, test: Floats, grid: Sequence[float]) -> Iterator[Ints]:
+def svm_predictions(
+    train: Floats, labels: Ints, test: Floats, grid: Sequence[float]
+) -> Iterator[Ints]:
     """Yield the predictions of SVC(C, kernel="rbf", gamma="scale") for each C of the grid.
 
     libsvm would compute the kernel again for every C, in fit and in predict. It rounds the kernel to float32 for
@@ -33,9 +35,13 @@ def svm_predictions(train: Floats, labels: Ints, test: Floats, grid: Sequence[fl
         InputError: a value is NaN or infinite, as finite features become if they overflow when standardised.
     """
     if not (np.isfinite(train).all() and np.isfinite(test).all()):  # libsvm would never end
-        raise InputError("embeddings overflow when they are standardised, but must stay finite; scale them down.")
+        raise InputError(
+            "embeddings overflow when they are standardised, but must stay finite; scale them down."
+        )
     variance = train.var()
-    gamma = 1.0 / (train.shape[1] * variance) if variance != 0 else 1.0  # as SVC does for gamma="scale"
+    gamma = (
+        1.0 / (train.shape[1] * variance) if variance != 0 else 1.0
+    )  # as SVC does for gamma="scale"
     # libsvm processes the points class by class; in this order it reads the kernel contiguously.
     order = np.argsort(labels, kind="stable")
     train, labels = train[order], labels[order]
@@ -69,7 +75,9 @@ Predictor = Callable[[Floats, Ints, Floats, Sequence[float]], Iterator[Ints]]
 
 
 def _one_by_one(make: Callable[[float], Any]) -> Predictor:
-    def predictor(train: Floats, labels: Ints, test: Floats, grid: Sequence[float]) -> Iterator[Ints]:
+    def predictor(
+        train: Floats, labels: Ints, test: Floats, grid: Sequence[float]
+    ) -> Iterator[Ints]:
         for value in grid:
             yield make(value).fit(train, labels).predict(test)
 
@@ -87,9 +95,15 @@ class Probe(NamedTuple):
 # LinearSVC solves the primal; many iterations are allowed so that C=1e3 converges without a warning.
 PROBES: dict[str, Probe] = {
     "svm": Probe("C", C_GRID, svm_predictions),
-    "linear-svm": Probe("C", C_GRID, _one_by_one(lambda c: LinearSVC(C=c, dual=False, max_iter=100_000))),
-    "logistic": Probe("C", C_GRID, _one_by_one(lambda c: LogisticRegression(C=c, max_iter=100_000))),
-    "knn": Probe("n_neighbors", NEIGHBOURS_GRID, _one_by_one(lambda k: KNeighborsClassifier(int(k)))),
+    "linear-svm": Probe(
+        "C", C_GRID, _one_by_one(lambda c: LinearSVC(C=c, dual=False, max_iter=100_000))
+    ),
+    "logistic": Probe(
+        "C", C_GRID, _one_by_one(lambda c: LogisticRegression(C=c, max_iter=100_000))
+    ),
+    "knn": Probe(
+        "n_neighbors", NEIGHBOURS_GRID, _one_by_one(lambda k: KNeighborsClassifier(int(k)))
+    ),
 }
 
 

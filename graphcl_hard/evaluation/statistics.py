@@ -37,7 +37,9 @@ class PairedDifference(NamedTuple):
     """Number of folds of all repeats, minus 1."""
 
 
-def corrected_interval(scores: npt.ArrayLike, test_train_ratio: float, confidence: float = 0.95) -> tuple[float, float]:
+def corrected_interval(
+    scores: npt.ArrayLike, test_train_ratio: float, confidence: float = 0.95
+) -> tuple[float, float]:
     r"""Return the confidence interval of the mean of J scores of repeated cross-validation.
 
     .. math::
@@ -127,7 +129,9 @@ def _standard_deviation(values: npt.NDArray[np.float64]) -> float:
     return float(values.std(ddof=1)) if np.ptp(values) > 0 else 0.0
 
 
-def _around_mean(values: npt.NDArray[np.float64], error: float, confidence: float) -> tuple[float, float]:
+def _around_mean(
+    values: npt.NDArray[np.float64], error: float, confidence: float
+) -> tuple[float, float]:
     if not 0 < confidence < 1:
         raise InputError(f"confidence must lie in (0, 1), got {confidence}; 0.95 is usual.")
     mean = float(values.mean())
@@ -143,5 +147,7 @@ def _check_values(name: str, values: npt.ArrayLike, least: int) -> npt.NDArray[n
         )
     if not np.isfinite(array).all():
         position = int(np.flatnonzero(~np.isfinite(array))[0])
-        raise InputError(f"{name} must be finite, got {array[position]} at position {position}; leave failed runs out.")
+        raise InputError(
+            f"{name} must be finite, got {array[position]} at position {position}; leave failed runs out."
+        )
     return array

@@ -47,7 +47,9 @@ class TensorRows:
             header: Any = json.loads(file.read(size))
         self._start = 8 + size
         self.metadata: Any = header.get("__metadata__") or {}
-        self._entries = {name: self._entry(entry) for name, entry in header.items() if name != "__metadata__"}
+        self._entries = {
+            name: self._entry(entry) for name, entry in header.items() if name != "__metadata__"
+        }
 
     def read(self, bounds: Mapping[str, tuple[int, int] | None]) -> dict[str, Tensor]:
         """Read the rows [low, high) of each named tensor, or all of its rows for None.
@@ -79,7 +81,11 @@ class TensorRows:
         try:
             shape = tuple(map(int, entry["shape"]))
             (offset, end), dtype = entry["data_offsets"], DTYPES[entry["dtype"]]
-            if not shape or min(shape) < 0 or end - offset != np.prod(shape, dtype=np.int64) * dtype.itemsize:
+            if (
+                not shape
+                or min(shape) < 0
+                or end - offset != np.prod(shape, dtype=np.int64) * dtype.itemsize
+            ):
                 raise ValueError("the length of a tensor does not match its shape")
         except (AttributeError, LookupError, TypeError) as error:
             raise ValueError("its header is not one of safetensors") from error

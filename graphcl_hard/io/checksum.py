@@ -16,16 +16,25 @@ from graphcl_hard.exceptions import InputError, first_line
 from graphcl_hard.io.atomic_write import atomic_write
 
 
-def encode_checksummed(tensors: Mapping[str, Tensor], key: str | None = None, text: str = "") -> bytes:
+def encode_checksummed(
+    tensors: Mapping[str, Tensor], key: str | None = None, text: str = ""
+) -> bytes:
     """Return tensors, and a text under `key`, in the safetensors format, with the SHA-256 of both in the header.
 
     The bytes are reproducible only without a text, as safetensors orders the entries of its metadata arbitrarily.
     """
-    return save(dict(tensors), ({} if key is None else {key: text}) | {"sha256": tensors_checksum(tensors, text)})
+    return save(
+        dict(tensors),
+        ({} if key is None else {key: text}) | {"sha256": tensors_checksum(tensors, text)},
+    )
 
 
 def write_checksummed(
-    path: Path, tensors: Mapping[str, Tensor], key: str | None = None, text: str = "", sync: bool = True
+    path: Path,
+    tensors: Mapping[str, Tensor],
+    key: str | None = None,
+    text: str = "",
+    sync: bool = True,
 ) -> None:
     """Write the bytes of `encode_checksummed` to a file; `sync` as in `atomic_write`."""
     content = encode_checksummed(tensors, key, text)
@@ -34,7 +43,9 @@ def write_checksummed(
         partial.write_bytes(content)
 
 
-def read_checksummed(path: Path, key: str | None = None, required: bool = True) -> tuple[dict[str, Tensor], str]:
+def read_checksummed(
+    path: Path, key: str | None = None, required: bool = True
+) -> tuple[dict[str, Tensor], str]:
     """Read the tensors, on the CPU, and the text that `write_checksummed` wrote.
 
     Args:
@@ -49,7 +60,10 @@ def read_checksummed(path: Path, key: str | None = None, required: bool = True) 
     try:
         content = path.read_bytes()
         tensors = load(content)  # safe_open would never free 64 bytes of each tensor
-        metadata = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")]).get("__metadata__") or {}
+        metadata = (
+            json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")]).get("__metadata__")
+            or {}
+        )
         text = "" if key is None else metadata.get(key, "")
         found = metadata.get("sha256")
         matches = (found is None and not required) or found == tensors_checksum(tensors, text)

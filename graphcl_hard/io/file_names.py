@@ -6,7 +6,17 @@ CHECKPOINTS = ("checkpoint.safetensors", "checkpoint-before.safetensors")
 FEATURES = "features.json"
 ENCODER = ("encoder.safetensors", "encoder.json")
 PICTURES = ("training.png", "embedding.png")
-RUN_FILES = {CONFIG, METRICS, RESULT, SUMMARY, EMBEDDINGS, FEATURES, *CHECKPOINTS, *ENCODER, *PICTURES}
+RUN_FILES = {
+    CONFIG,
+    METRICS,
+    RESULT,
+    SUMMARY,
+    EMBEDDINGS,
+    FEATURES,
+    *CHECKPOINTS,
+    *ENCODER,
+    *PICTURES,
+}
 LOCK, REPLACED = ".graphcl_hard.lock", "replaced-run"
 LOGS, EVENTS = "logs", "events.out.tfevents."  # written by Fabric's loggers, beside a metrics.csv
 MOVING = "replaced-run-moving"

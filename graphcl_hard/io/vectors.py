@@ -30,7 +30,9 @@ DAMAGED = (
 )
 
 
-def read_vectors(path: Path, labels: str | None = None, only: Sequence[str] = ()) -> tuple[dict[str, Array], Array]:
+def read_vectors(
+    path: Path, labels: str | None = None, only: Sequence[str] = ()
+) -> tuple[dict[str, Array], Array]:
     """Read vectors and a label for each of their rows.
 
     Args:
@@ -52,12 +54,16 @@ def read_vectors(path: Path, labels: str | None = None, only: Sequence[str] = ()
     if labels is not None and labels not in named:
         file = Path(labels)
         if file.suffix not in (*READ, ".txt"):
-            raise InputError(f"{path} has no {what} {labels!r} for the labels; {_nearest(labels, named)}")
+            raise InputError(
+                f"{path} has no {what} {labels!r} for the labels; {_nearest(labels, named)}"
+            )
         found = _labels(file, _read(file, (*READ, ".txt")), None)
     else:
         found = _labels(path, named, labels)
         named.pop(labels or _label_name(path, named))
-    if LABELS not in only:  # a y beside other labels: as part of the vectors it would leak the labels
+    if (
+        LABELS not in only
+    ):  # a y beside other labels: as part of the vectors it would leak the labels
         named.pop(LABELS, None)
     for name in only:
         if name not in named:
@@ -67,9 +73,15 @@ def read_vectors(path: Path, labels: str | None = None, only: Sequence[str] = ()
         columns = [_numbers(path, name, column) for name, column in chosen.items()]
         chosen = {path.stem: np.column_stack(columns)} if columns else {}
     elif not only:
-        chosen = {name: array for name, array in chosen.items() if array.ndim == 2 and array.dtype.kind in "biuf"}
+        chosen = {
+            name: array
+            for name, array in chosen.items()
+            if array.ndim == 2 and array.dtype.kind in "biuf"
+        }
     if not chosen:
-        raise InputError(f"{path} has no vectors besides the labels; give a file with a (G, D) array or columns.")
+        raise InputError(
+            f"{path} has no vectors besides the labels; give a file with a (G, D) array or columns."
+        )
     return chosen, found
 
 
@@ -89,8 +101,14 @@ def _read(path: Path, suffixes: Iterable[str]) -> dict[str, Array]:
     except InputError:
         raise
     except DAMAGED as error:
-        reason = (isinstance(error, OSError) and error.strerror) or " ".join(str(error).split()) or "it is truncated"
-        raise InputError(f"{path} cannot be read: {reason.rstrip('.')}; create the file again.") from error
+        reason = (
+            (isinstance(error, OSError) and error.strerror)
+            or " ".join(str(error).split())
+            or "it is truncated"
+        )
+        raise InputError(
+            f"{path} cannot be read: {reason.rstrip('.')}; create the file again."
+        ) from error
 
 
 def _read_numpy(path: Path) -> dict[str, Array]:
@@ -116,7 +134,9 @@ def _read_csv(path: Path) -> dict[str, Array]:
         names = next(lines, [])
         if not names or all(_is_number(name) for name in names):
             found = ",".join(names[:3])
-            raise InputError(f"{path} must begin with a line of column names, got {found!r}; add such a line.")
+            raise InputError(
+                f"{path} must begin with a line of column names, got {found!r}; add such a line."
+            )
         if len(set(names)) < len(names):
             twice = next(name for name in names if names.count(name) > 1)
             raise InputError(f"{path} has more than one column {twice!r}; rename all but one.")
@@ -132,7 +152,10 @@ def _read_csv(path: Path) -> dict[str, Array]:
             rows.append(row)
     if not rows:
         raise InputError(f"{path} has a line of names but no values; create the file again.")
-    return {name: np.array(column, dtype=str) for name, column in zip(names, zip(*rows, strict=True), strict=True)}
+    return {
+        name: np.array(column, dtype=str)
+        for name, column in zip(names, zip(*rows, strict=True), strict=True)
+    }
 
 
 def _read_parquet(path: Path) -> dict[str, Array]:
@@ -141,7 +164,9 @@ def _read_parquet(path: Path) -> dict[str, Array]:
 
         frame = pd.read_parquet(path)
     except ImportError as error:
-        raise InputError(".parquet files need pandas and pyarrow; install them, or give .npz or .csv.") from error
+        raise InputError(
+            ".parquet files need pandas and pyarrow; install them, or give .npz or .csv."
+        ) from error
     return {str(name): frame[name].to_numpy() for name in frame.columns}
 
 
@@ -162,9 +187,13 @@ def _labels(path: Path, named: Mapping[str, Array], name: str | None) -> Array:
     if array.dtype.kind not in "OUST":
         return array
     texts = ["" if label is None else str(label).strip() for label in array.ravel().tolist()]
-    missing = next((row for row, text in enumerate(texts) if text.lower() in ("", "nan", "none", "<na>")), None)
+    missing = next(
+        (row for row, text in enumerate(texts) if text.lower() in ("", "nan", "none", "<na>")), None
+    )
     if missing is not None:
-        raise InputError(f"{path} has no label for graph {missing} (counted from 0); leave unlabelled graphs out.")
+        raise InputError(
+            f"{path} has no label for graph {missing} (counted from 0); leave unlabelled graphs out."
+        )
     if all(map(_is_number, texts)):
         return np.array(texts, dtype=np.float64).reshape(array.shape)
     return np.array(texts, dtype=str).reshape(array.shape)
@@ -190,7 +219,9 @@ def _is_number(value: Any) -> bool:
         float(value)
     except (TypeError, ValueError):
         return False
-    return not (isinstance(value, str) and "_" in value)  # Python reads 2020_01 as a number, people as a name
+    return not (
+        isinstance(value, str) and "_" in value
+    )  # Python reads 2020_01 as a number, people as a name
 
 
 def _nearest(name: str, known: Iterable[str]) -> str:
@@ -253,7 +284,11 @@ def _names(width: int) -> list[str]:
 
 
 def _write_npz(path: Path, width: int, dtype: Any, blocks: Iterable[Array], y: Array) -> None:
-    header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": (len(y), width)}
+    header = {
+        "descr": np.lib.format.dtype_to_descr(dtype),
+        "fortran_order": False,
+        "shape": (len(y), width),
+    }
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         with archive.open("vectors.npy", "w", force_zip64=True) as member:
             np.lib.format.write_array_header_1_0(member, header)
@@ -277,13 +312,17 @@ def _parquet_writer() -> Callable[[Path, int, Any, Iterable[Array], Array], None
         import pyarrow as pa
         import pyarrow.parquet as pq
     except ImportError as error:
-        raise InputError(".parquet files need pandas and pyarrow; install them, or write .npz or .csv.") from error
+        raise InputError(
+            ".parquet files need pandas and pyarrow; install them, or write .npz or .csv."
+        ) from error
 
     def write(path: Path, width: int, dtype: Any, blocks: Iterable[Array], y: Array) -> None:
         kinds = [pa.from_numpy_dtype(dtype)] * width + [pa.from_numpy_dtype(y.dtype)]
         schema = pa.schema(zip([*_names(width), LABELS], kinds, strict=True))
         with pq.ParquetWriter(path, schema) as writer:
             for block, labels in _labelled(blocks, y):
-                writer.write_table(pa.table([*np.ascontiguousarray(block.T), labels], schema=schema))
+                writer.write_table(
+                    pa.table([*np.ascontiguousarray(block.T), labels], schema=schema)
+                )
 
     return write

@@ -41,7 +41,10 @@ from graphcl_hard.loader.random_walks import NEVER, first_visits
 
 
 def with_views(
-    batch: GraphBatch, views: Sequence[View], strengths: Sequence[float], generator: torch.Generator | None = None
+    batch: GraphBatch,
+    views: Sequence[View],
+    strengths: Sequence[float],
+    generator: torch.Generator | None = None,
 ) -> GraphBatch:
     """Return the batch with two augmented views, given two names and two strengths; see `augment`."""
     pairs = zip(views, strengths, strict=True)
@@ -76,7 +79,9 @@ def augment(
     if not 0 <= strength < 1:
         raise InputError(f"strength must lie in [0, 1), got {strength}; 0.2 is usual.")
     if view not in get_args(View):
-        raise InputError(f"view must be one of {', '.join(get_args(View))}, got {short_repr(view)}.")
+        raise InputError(
+            f"view must be one of {', '.join(get_args(View))}, got {short_repr(view)}."
+        )
     batch = batch._replace(sample=None, views=None)
     if view == "none":
         return batch
@@ -93,7 +98,9 @@ def drop_nodes(batch: GraphBatch, strength: float, generator: torch.Generator | 
     return _keep(batch, ~_choose(batch.batch, ptr, count, generator))
 
 
-def perturb_edges(batch: GraphBatch, strength: float, generator: torch.Generator | None) -> GraphBatch:
+def perturb_edges(
+    batch: GraphBatch, strength: float, generator: torch.Generator | None
+) -> GraphBatch:
     """Remove a share of each graph's edges, and add as many between pairs of its nodes that had no edge.
 
     A graph with too few unconnected pairs gets all of them. Removed edges and new pairs are chosen uniformly. In
@@ -120,14 +127,19 @@ def perturb_edges(batch: GraphBatch, strength: float, generator: torch.Generator
     # All pairs of the batch are numbered, graph after graph. The number of the r-th pair without an edge is r plus the
     # count of edges before it, which are the edges preceded by at most r pairs without an edge.
     start, before = pairs.cumsum(0) - pairs, ptr[:-1]
-    code = start[graph] + _pair_code(source - before[graph], target - before[graph], size[graph], adjacency)
+    code = start[graph] + _pair_code(
+        source - before[graph], target - before[graph], size[graph], adjacency
+    )
     absent_before = code.sort().values - torch.arange(code.numel(), device=code.device)
     owner, rank = _spread_draws(torch.minimum(count, pairs - edges), pairs - edges, generator)
     rank = rank + (start - edge_ptr[:-1])[owner]
     number = rank + torch.searchsorted(absent_before, rank, right=True) - start[owner]
     new_source, new_target = _pair(number, size[owner], adjacency)
     new_ends = new_source + before[owner], new_target + before[owner]
-    ends = [torch.cat([end.index_select(0, kept), new]) for end, new in zip((source, target), new_ends, strict=True)]
+    ends = [
+        torch.cat([end.index_select(0, kept), new])
+        for end, new in zip((source, target), new_ends, strict=True)
+    ]
     origin = None
     if batch.edge_attr is not None:
         place = torch.arange(owner.numel(), device=owner.device) - torch.searchsorted(owner, owner)
@@ -135,7 +147,9 @@ def perturb_edges(batch: GraphBatch, strength: float, generator: torch.Generator
     return _rejoin(batch, (source, target), ends, origin)
 
 
-def mask_attributes(batch: GraphBatch, strength: float, generator: torch.Generator | None) -> GraphBatch:
+def mask_attributes(
+    batch: GraphBatch, strength: float, generator: torch.Generator | None
+) -> GraphBatch:
     """Set all features of a share of each graph's nodes to zero; indices of one-hot columns become -1.
 
     The authors' code inserts noise instead. Zero is the mean of a standardised column; -1 stands for no label, which
@@ -143,7 +157,9 @@ def mask_attributes(batch: GraphBatch, strength: float, generator: torch.Generat
     """
     ptr = _node_ptr(batch)
     masked = _choose(batch.batch, ptr, _share(ptr.diff(), strength, generator), generator)
-    return batch._replace(x=batch.x.masked_fill(masked.unsqueeze(1), 0 if batch.x.is_floating_point() else -1))
+    return batch._replace(
+        x=batch.x.masked_fill(masked.unsqueeze(1), 0 if batch.x.is_floating_point() else -1)
+    )
 
 
 def subgraph(batch: GraphBatch, strength: float, generator: torch.Generator | None) -> GraphBatch:
@@ -185,7 +201,11 @@ def _keep(batch: GraphBatch, kept: Tensor) -> GraphBatch:
         before = offsets(edge_kept.long())
         starts = torch.cat([ptr.index_select(0, nodes), ptr[-1:]])
         edges = edge_kept.nonzero().squeeze(1)
-        return before.index_select(0, starts), number.index_select(0, column.index_select(0, edges)), edges
+        return (
+            before.index_select(0, starts),
+            number.index_select(0, column.index_select(0, edges)),
+            edges,
+        )
 
     adjacency, edge_attr = batch.adjacency, batch.edge_attr
     *sends, edges = cut(adjacency.transposed_ptr, adjacency.target)
@@ -193,10 +213,14 @@ def _keep(batch: GraphBatch, kept: Tensor) -> GraphBatch:
     if edge_attr is not None:
         edge_attr = edge_attr.index_select(0, edges)
     x, graph = batch.x.index_select(0, nodes), batch.batch.index_select(0, nodes)
-    return batch._replace(x=x, adjacency=Adjacency(*receives, *sends), batch=graph, edge_attr=edge_attr)
+    return batch._replace(
+        x=x, adjacency=Adjacency(*receives, *sends), batch=graph, edge_attr=edge_attr
+    )
 
 
-def _rejoin(batch: GraphBatch, old: Sequence[Tensor], new: Sequence[Tensor], origin: Tensor | None) -> GraphBatch:
+def _rejoin(
+    batch: GraphBatch, old: Sequence[Tensor], new: Sequence[Tensor], origin: Tensor | None
+) -> GraphBatch:
     """Return the batch with the `new` edges, sources and targets (M',), in place of the `old` (M,).
 
     Undirected edges are given once. `origin` (M',) holds the positions in `old` of the edges whose features the new
@@ -204,7 +228,10 @@ def _rejoin(batch: GraphBatch, old: Sequence[Tensor], new: Sequence[Tensor], ori
     """
     nodes, symmetric = batch.batch.numel(), batch.adjacency.is_symmetric
     if symmetric:  # the direction from the larger node number comes first
-        old, new = ([torch.cat([target, source]), torch.cat([source, target])] for source, target in (old, new))
+        old, new = (
+            [torch.cat([target, source]), torch.cat([source, target])]
+            for source, target in (old, new)
+        )
     ptr, order = sort_rows(new[0], nodes)
     edge_attr = batch.edge_attr
     if edge_attr is not None and origin is not None:
@@ -224,7 +251,9 @@ def _rejoin(batch: GraphBatch, old: Sequence[Tensor], new: Sequence[Tensor], ori
 
 def _node_ptr(batch: GraphBatch) -> Tensor:
     """Return (G + 1,), the offsets of the graphs' nodes."""
-    return torch.searchsorted(batch.batch, torch.arange(batch.num_graphs + 1, device=batch.batch.device))
+    return torch.searchsorted(
+        batch.batch, torch.arange(batch.num_graphs + 1, device=batch.batch.device)
+    )
 
 
 def _share(size: Tensor, strength: float, generator: torch.Generator | None) -> Tensor:
@@ -251,11 +280,15 @@ def _shuffled(group: Tensor, generator: torch.Generator | None) -> Tensor:
 
 def _first(order: Tensor, group: Tensor, ptr: Tensor, count: Tensor) -> Tensor:
     """Return a mask (M,) of the first `count` (G,) members of each group in `order` (M,), which is sorted by group."""
-    place = torch.arange(group.numel(), device=group.device) < (ptr[:-1] + count).index_select(0, group)
+    place = torch.arange(group.numel(), device=group.device) < (ptr[:-1] + count).index_select(
+        0, group
+    )
     return torch.empty_like(place).index_copy_(0, order, place)
 
 
-def _spread_draws(count: Tensor, size: Tensor, generator: torch.Generator | None) -> tuple[Tensor, Tensor]:
+def _spread_draws(
+    count: Tensor, size: Tensor, generator: torch.Generator | None
+) -> tuple[Tensor, Tensor]:
     """Draw `count` distinct integers in [0, `size`) for each group, all equally likely; return (groups, integers).
 
     One integer is drawn from each of `count` strata; then all are shifted by the same random offset, modulo `size`.
@@ -290,6 +323,8 @@ def _pair(code: Tensor, size: Tensor, adjacency: Adjacency) -> tuple[Tensor, Ten
         target, source = code // (size - 1), code % (size - 1)
         return source + (source >= target).long(), target
     target = ((1 + (1 + 8 * code.double()).sqrt()) / 2).long()
-    target = target - (target * (target - 1) // 2 > code).long()  # the square root may be off in its last digit
+    target = (
+        target - (target * (target - 1) // 2 > code).long()
+    )  # the square root may be off in its last digit
     target = target + (target * (target + 1) // 2 <= code).long()
     return code - target * (target - 1) // 2, target

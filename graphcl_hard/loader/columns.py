@@ -30,7 +30,11 @@ def moments(chunks: Iterable[Tensor], keep_binary: bool = False) -> tuple[Tensor
         binary = ((first == 0) | (first == 1)).all(dim=0)
     else:  # total variance = mean variance within the chunks + variance of the chunks' means
         each = [
-            (rows.size(0), *torch.std_mean(rows.double(), 0, correction=0), ((rows == 0) | (rows == 1)).all(dim=0))
+            (
+                rows.size(0),
+                *torch.std_mean(rows.double(), 0, correction=0),
+                ((rows == 0) | (rows == 1)).all(dim=0),
+            )
             for rows in itertools.chain((first, second), filled)
         ]
         counts, stds, means, binaries = zip(*each, strict=True)
@@ -47,7 +51,9 @@ def moments(chunks: Iterable[Tensor], keep_binary: bool = False) -> tuple[Tensor
 
 def standardise(columns: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
     """Return columns (N, A) minus their mean, divided by their standard deviation (A,)."""
-    return (columns - torch.tensor(mean, dtype=columns.dtype)) / torch.tensor(std, dtype=columns.dtype)
+    return (columns - torch.tensor(mean, dtype=columns.dtype)) / torch.tensor(
+        std, dtype=columns.dtype
+    )
 
 
 def label_values(label: Tensor | None, values: Values | None) -> Values:
@@ -61,11 +67,15 @@ def label_values_of(graphs: GraphSource, what: str) -> Values:
     """Return the label values of a data set's nodes or edges (`what`), which are the same in all its chunks."""
     first = next((chunk for chunk in graphs.chunks() if getattr(chunk, f"num_{what}s")), None)
     return (
-        () if first is None else label_values(getattr(first, f"{what}_label"), getattr(first, f"{what}_label_values"))
+        ()
+        if first is None
+        else label_values(getattr(first, f"{what}_label"), getattr(first, f"{what}_label_values"))
     )
 
 
-def label_columns(graphs: GraphData, what: str, known: Values, start: int = 0, warn: bool = True) -> Tensor:
+def label_columns(
+    graphs: GraphData, what: str, known: Values, start: int = 0, warn: bool = True
+) -> Tensor:
     """Return (N, K) int64 indices of the input columns for the labels of nodes or edges, -1 for unknown labels.
 
     Args:
@@ -172,9 +182,17 @@ def check_loaded(values: Any, mean: Any, std: Any) -> None:
         raise ValueError("a label must be a string or a number")
     if any(len(set(column)) < len(column) or not column for column in values):
         raise ValueError("a column of labels must contain each value once")
-    if len(mean) != len(std) or not all(_is_finite(number) for number in (*mean, *std)) or min(std, default=1) <= 0:
-        raise ValueError("mean and std must be finite numbers of the same count, those of std above 0")
+    if (
+        len(mean) != len(std)
+        or not all(_is_finite(number) for number in (*mean, *std))
+        or min(std, default=1) <= 0
+    ):
+        raise ValueError(
+            "mean and std must be finite numbers of the same count, those of std above 0"
+        )
 
 
 def _is_finite(number: Any) -> bool:
-    return isinstance(number, (int, float)) and not isinstance(number, bool) and math.isfinite(number)
+    return (
+        isinstance(number, (int, float)) and not isinstance(number, bool) and math.isfinite(number)
+    )

@@ -51,7 +51,9 @@ class EdgeFeatureMap:
         """
         mean = std = torch.zeros(0)
         if "edge_attr" in graphs.columns and graphs.num_edges:
-            mean, std = moments((finite_attributes(chunk, "edge") for chunk in graphs.chunks()), keep_binary)
+            mean, std = moments(
+                (finite_attributes(chunk, "edge") for chunk in graphs.chunks()), keep_binary
+            )
         labels = label_values_of(graphs, "edge")
         if not labels and not mean.numel():
             raise InputError(
@@ -82,7 +84,9 @@ class EdgeFeatureMap:
             return torch.zeros(0, self.channels)
         parts = []
         if self.mean or graphs.edge_attr is not None:
-            parts.append(standardise(check_attributes(graphs, "edge", len(self.mean)), self.mean, self.std))
+            parts.append(
+                standardise(check_attributes(graphs, "edge", len(self.mean)), self.mean, self.std)
+            )
         if self.label_values or graphs.edge_label is not None:
             labels = label_columns(graphs, "edge", self.label_values, warn=warn)
             parts.append(one_hot(labels, sum(map(len, self.label_values))))
@@ -159,16 +163,34 @@ class FeatureMap:
         edges = EdgeFeatureMap.fit(graphs, keep_binary) if with_edges else None
         if use_node_attr:
             if "node_attr" not in graphs.columns:
-                raise InputError(f"{graphs.name} has no node attributes; leave `use_node_attr=True` out.")
-            mean, std = moments((finite_attributes(chunk, "node") for chunk in graphs.chunks()), keep_binary)
-            return cls(label_values_of(graphs, "node"), tuple(mean.tolist()), tuple(std.tolist()), edges=edges)
+                raise InputError(
+                    f"{graphs.name} has no node attributes; leave `use_node_attr=True` out."
+                )
+            mean, std = moments(
+                (finite_attributes(chunk, "node") for chunk in graphs.chunks()), keep_binary
+            )
+            return cls(
+                label_values_of(graphs, "node"),
+                tuple(mean.tolist()),
+                tuple(std.tolist()),
+                edges=edges,
+            )
         if "node_label" in graphs.columns:
             return cls(label_values_of(graphs, "node"), edges=edges)
-        largest = max((int(_degree(chunk).max()) for chunk in graphs.chunks() if chunk.num_nodes), default=0)
+        largest = max(
+            (int(_degree(chunk).max()) for chunk in graphs.chunks() if chunk.num_nodes), default=0
+        )
         if largest < MAX_ONE_HOT_DEGREE:
             return cls(largest_degree=largest, edges=edges)
         mean, std = moments(_degree(chunk).double() for chunk in graphs.chunks())
-        return cls((), tuple(mean.tolist()), tuple(std.tolist()), largest, standardised_degree=True, edges=edges)
+        return cls(
+            (),
+            tuple(mean.tolist()),
+            tuple(std.tolist()),
+            largest,
+            standardised_degree=True,
+            edges=edges,
+        )
 
     @property
     def channels(self) -> int:
@@ -223,7 +245,9 @@ class FeatureMap:
         """Return attributes that are already one-hot as (N, 1) int64 indices, which is faster, others standardised."""
         plain = not any(self.mean) and all(value == 1 for value in self.std)
         is_one_hot = (
-            plain and bool(((attributes != 0).sum(dim=1) == 1).all()) and bool((attributes.sum(dim=1) == 1).all())
+            plain
+            and bool(((attributes != 0).sum(dim=1) == 1).all())
+            and bool((attributes.sum(dim=1) == 1).all())
         )
         if is_one_hot:
             return attributes.argmax(dim=1, keepdim=True)
@@ -250,7 +274,9 @@ class FeatureMap:
         values, mean, std = plain["label_values"], plain["mean"], plain["std"]
         largest, standardised = plain["largest_degree"], plain["standardised_degree"]
         check_loaded(values, mean, std)
-        if largest is not None and (isinstance(largest, bool) or not isinstance(largest, int) or largest < 0):
+        if largest is not None and (
+            isinstance(largest, bool) or not isinstance(largest, int) or largest < 0
+        ):
             raise ValueError("largest_degree must be a whole number or null")
         by_degree = largest is not None and not values and len(mean) == (1 if standardised else 0)
         by_content = largest is None and not standardised and (values or mean)

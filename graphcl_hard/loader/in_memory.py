@@ -37,7 +37,9 @@ class GraphBatches:
         self.node_ptr, self.edge_ptr = graphs.node_ptr, graphs.edge_ptr
         whole = Adjacency.from_edge_index(graphs.edge_index, graphs.num_nodes)
         # Most data sets are undirected, so that slicing one matrix is enough.
-        self._symmetric = torch.equal(whole.ptr, whole.transposed_ptr) and torch.equal(whole.source, whole.target)
+        self._symmetric = torch.equal(whole.ptr, whole.transposed_ptr) and torch.equal(
+            whole.source, whole.target
+        )
         self._degree = whole.ptr.diff().to(device)  # (N,) in-degree
         self._source = whole.source.to(device)
         self._transposed_degree = whole.transposed_ptr.diff().to(device)
@@ -57,7 +59,10 @@ class GraphBatches:
         return torch.bincount(self._degree)
 
     def select(
-        self, graph_ids: Tensor, nodes_per_graph: int | None = None, generator: torch.Generator | None = None
+        self,
+        graph_ids: Tensor,
+        nodes_per_graph: int | None = None,
+        generator: torch.Generator | None = None,
     ) -> GraphBatch:
         """Return the batch of the graphs with these indices, (G,) int64 on the CPU, in the given order.
 
@@ -78,7 +83,15 @@ class GraphBatches:
             sample = sample_nodes(nodes.length, nodes_per_graph, generator, self.x.device)
         edge_attr = None if self.edge_attr is None else self.edge_attr[edge_rows]
         adjacency = Adjacency(*receives, *sends)
-        return GraphBatch(self.x[rows], adjacency, batch, graph_ids.numel(), sample, edge_attr, graph_ids=graph_ids)
+        return GraphBatch(
+            self.x[rows],
+            adjacency,
+            batch,
+            graph_ids.numel(),
+            sample,
+            edge_attr,
+            graph_ids=graph_ids,
+        )
 
     def shuffled(
         self, batch_size: int, generator: torch.Generator, nodes_per_graph: int | None = None

@@ -6,12 +6,19 @@ from torch import Tensor
 from graphcl_hard.data.adjacency import Adjacency, compress
 
 STEPS, WALKS = 4, 4  # steps of a round; walks from each node that the previous round reached
-MAX_ROUNDS, PATIENCE = 256, 4  # PATIENCE: consecutive rounds without a new node after which a graph stops
+MAX_ROUNDS, PATIENCE = (
+    256,
+    4,
+)  # PATIENCE: consecutive rounds without a new node after which a graph stops
 NEVER = STEPS * MAX_ROUNDS + 1
 
 
 def first_visits(
-    adjacency: Adjacency, graph: Tensor, ptr: Tensor, wanted: Tensor, generator: torch.Generator | None
+    adjacency: Adjacency,
+    graph: Tensor,
+    ptr: Tensor,
+    wanted: Tensor,
+    generator: torch.Generator | None,
 ) -> Tensor:
     """Return the step in which random walks first visit each node of a batch with N nodes.
 
@@ -40,7 +47,9 @@ def first_visits(
         target = adjacency.target_rows()
         ends = torch.cat([target, adjacency.source]), torch.cat([adjacency.source, target])
         begin, neighbour = compress(*ends, graph.numel())
-    ranges = torch.stack([begin[:-1], begin.diff()], dim=1)  # (N, 2) start and count of a node's neighbours
+    ranges = torch.stack(
+        [begin[:-1], begin.diff()], dim=1
+    )  # (N, 2) start and count of a node's neighbours
     visit = torch.full_like(graph, NEVER)
     size = ptr.diff()
     # A graph without nodes has no first node.
@@ -57,15 +66,21 @@ def first_visits(
             offset, degree = ranges.index_select(0, position).unbind(dim=1)
             position = neighbour.index_select(0, offset + _below(degree, draw))
             path.append(position)
-        steps = torch.arange(start + 1, start + 1 + STEPS, device=ptr.device).repeat_interleave(position.numel())
+        steps = torch.arange(start + 1, start + 1 + STEPS, device=ptr.device).repeat_interleave(
+            position.numel()
+        )
         visit.scatter_reduce_(0, torch.cat(path), steps, "amin")
         visited = visit < NEVER
         count = torch.cat([ptr[:1], visited.cumsum(0)]).index_select(0, ptr).diff()
         stalls = torch.where(count > reached, 0, stalls + 1)
         reached = count
         # The next round starts at the nodes that were reached after this step.
-        after = torch.where(stalls > 0, -1, start).masked_fill((reached >= wanted) | (stalls >= PATIENCE), NEVER)
-        home = (visited & has_neighbours & (visit > after.index_select(0, graph))).nonzero().squeeze(1)
+        after = torch.where(stalls > 0, -1, start).masked_fill(
+            (reached >= wanted) | (stalls >= PATIENCE), NEVER
+        )
+        home = (
+            (visited & has_neighbours & (visit > after.index_select(0, graph))).nonzero().squeeze(1)
+        )
     return visit
 
 

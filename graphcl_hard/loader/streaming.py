@@ -120,14 +120,18 @@ class StreamedBatches:
             for batch in window.in_order(batch_size):
                 yield _numbered(batch, graph_ids)
 
-    def _windows(self, runs: list[list[int]], batch_size: int) -> Iterator[tuple[GraphBatches, Tensor]]:
+    def _windows(
+        self, runs: list[list[int]], batch_size: int
+    ) -> Iterator[tuple[GraphBatches, Tensor]]:
         """Yield windows of whole batches, cut from runs [start, stop) of graphs, and the indices of their graphs.
 
         While one window is used, the next is read.
         """
         size = max(1, WINDOW // batch_size) * batch_size
         windows = list(_cut(runs, size))
-        if len(windows) > 1 and windows[-1][-1][1] - windows[-1][0][0] == 1:  # a single graph has no negatives
+        if (
+            len(windows) > 1 and windows[-1][-1][1] - windows[-1][0][0] == 1
+        ):  # a single graph has no negatives
             windows[-2].extend(windows.pop())
         with ThreadPoolExecutor(1, "graphs") as reader:
             coming = reader.submit(self._load, windows[0])
@@ -135,12 +139,18 @@ class StreamedBatches:
                 window = coming.result()
                 if number + 1 < len(windows):
                     coming = reader.submit(self._load, windows[number + 1])
-                yield window, torch.cat([torch.arange(start, stop) for start, stop in windows[number]])
+                yield (
+                    window,
+                    torch.cat([torch.arange(start, stop) for start, stop in windows[number]]),
+                )
                 del window  # so that two windows are in memory, not three
 
     def _load(self, runs: list[tuple[int, int]]) -> GraphBatches:
         graphs = self._shards.read(runs)
-        x, edge_attr = self._features.apply(graphs, warn=False), self._features.apply_edges(graphs, warn=False)
+        x, edge_attr = (
+            self._features.apply(graphs, warn=False),
+            self._features.apply_edges(graphs, warn=False),
+        )
         return GraphBatches(graphs, x, *self._placed, edge_attr)
 
 

@@ -46,7 +46,12 @@ class AnchorLossFunction(Protocol):
     """A loss whose settings are bound."""
 
     def __call__(
-        self, scores: Tensor, positive: Tensor, excluded: Tensor, hardness: Tensor | float, weight: Tensor | None
+        self,
+        scores: Tensor,
+        positive: Tensor,
+        excluded: Tensor,
+        hardness: Tensor | float,
+        weight: Tensor | None,
     ) -> AnchorLoss:
         """Return the losses of a block.
 
@@ -80,7 +85,9 @@ def jsd(
     minus_softplus, buffer = aten.log_sigmoid_forward(minus_scores)  # -sp(q)
     mean = -torch.linalg.vecdot(weights, minus_softplus)
     rest = (mean - tau_plus * softplus(positive)) / (1 - tau_plus)
-    left = (rest > 0).to(rest.dtype) / (1 - tau_plus)  # derivative of the clamped rest with respect to the mean
+    left = (rest > 0).to(rest.dtype) / (
+        1 - tau_plus
+    )  # derivative of the clamped rest with respect to the mean
     loss = softplus(-positive) + rest.clamp_min(0.0)
     effective = 1 / torch.linalg.vecdot(weights, weights)
     if weight is None:
@@ -89,7 +96,9 @@ def jsd(
     if not detach_weights:
         grad.sub_(weights.mul_(minus_softplus.add_(mean.unsqueeze(1))).mul_(hardness))
     positive_grad = -torch.sigmoid(-positive) - tau_plus * left * torch.sigmoid(positive)
-    return AnchorLoss(loss, effective, positive_grad * weight, grad.mul_((left * weight).unsqueeze(1)))
+    return AnchorLoss(
+        loss, effective, positive_grad * weight, grad.mul_((left * weight).unsqueeze(1))
+    )
 
 
 def info_nce(
@@ -125,7 +134,9 @@ def info_nce(
     grad = tilted.sub_(log_mean.unsqueeze(1)).exp_()
     if not detach_weights:
         grad.add_(grad.sub(weights).mul_(hardness))
-    return AnchorLoss(loss, effective, slope * (by_positive - 1), grad.mul_((slope * by_mean).unsqueeze(1)))
+    return AnchorLoss(
+        loss, effective, slope * (by_positive - 1), grad.mul_((slope * by_mean).unsqueeze(1))
+    )
 
 
 def _debias_log(

@@ -65,15 +65,21 @@ class Outcome(NamedTuple):
     """(): mean over the anchors of the sum of the scores of all candidates."""
 
 
-def contrast(setting: Contrast, anchors: Tensor, candidates: Tensor, block_map: BlockMap | None = None) -> Outcome:
+def contrast(
+    setting: Contrast, anchors: Tensor, candidates: Tensor, block_map: BlockMap | None = None
+) -> Outcome:
     """Contrast anchors (R, D) with candidates (C, D) by dot products; both float32 or float64.
 
     The gradients of a mean are computed together with its value, and have the size of the inputs. The gradients of
     single values take a second walk. Second derivatives are refused.
     """
     parameters = () if block_map is None else block_map.parameters
-    with_grad = torch.is_grad_enabled() and any(t.requires_grad for t in (anchors, candidates, *parameters))
-    return Outcome(*_Contrast.apply(setting, block_map, with_grad, anchors, candidates, *parameters))
+    with_grad = torch.is_grad_enabled() and any(
+        t.requires_grad for t in (anchors, candidates, *parameters)
+    )
+    return Outcome(
+        *_Contrast.apply(setting, block_map, with_grad, anchors, candidates, *parameters)
+    )
 
 
 class _Contrast(torch.autograd.Function):
@@ -114,8 +120,15 @@ class _Contrast(torch.autograd.Function):
 class _Walk:
     """One walk over all blocks, or two if the largest score has to be known first."""
 
-    def __init__(self, setting: Contrast, block_map: BlockMap | None, anchors: Tensor, candidates: Tensor) -> None:
-        self.setting, self.map, self.anchors, self.candidates = setting, block_map, anchors, candidates
+    def __init__(
+        self, setting: Contrast, block_map: BlockMap | None, anchors: Tensor, candidates: Tensor
+    ) -> None:
+        self.setting, self.map, self.anchors, self.candidates = (
+            setting,
+            block_map,
+            anchors,
+            candidates,
+        )
         size = _block_size(anchors, candidates)
         self.blocks = [slice(start, start + size) for start in range(0, anchors.size(0), size)]
         self.grads: list[Tensor] = []
@@ -126,7 +139,10 @@ class _Walk:
         setting, candidates = self.setting, self.candidates
         if with_grad:
             parameters = () if self.map is None else self.map.parameters
-            self.grads = [torch.empty_like(self.anchors), *(torch.zeros_like(t) for t in (candidates, *parameters))]
+            self.grads = [
+                torch.empty_like(self.anchors),
+                *(torch.zeros_like(t) for t in (candidates, *parameters)),
+            ]
         hardness: Tensor | float = setting.hardness
         if setting.by_largest:
             scored, largest = self._find_largest()
@@ -144,19 +160,27 @@ class _Walk:
             own, block_weight = setting.positive[rows].unsqueeze(1), weight[rows]
             positive = scores.gather(1, own).squeeze(1)
             found = setting.anchor_loss(
-                scores, positive, setting.excluded[rows], hardness, block_weight if with_grad else None
+                scores,
+                positive,
+                setting.excluded[rows],
+                hardness,
+                block_weight if with_grad else None,
             )
             losses[rows] = found.loss
             effective += found.effective @ block_weight
             positive_mean += positive @ block_weight
             image_mean.addmv_(image.T, block_weight)
             if found.grad is not None and found.positive_grad is not None:
-                self._backward(rows, image, kept, found.grad.scatter_(1, own, found.positive_grad.unsqueeze(1)))
+                self._backward(
+                    rows, image, kept, found.grad.scatter_(1, own, found.positive_grad.unsqueeze(1))
+                )
         return losses, effective, positive_mean, image_mean @ candidates.sum(dim=0)
 
     def _map(self, rows: slice) -> tuple[Tensor, Any]:
         """Return the image of a block (B, D), and what its backward pass needs."""
-        return (self.anchors[rows], None) if self.map is None else self.map.forward(self.anchors[rows])
+        return (
+            (self.anchors[rows], None) if self.map is None else self.map.forward(self.anchors[rows])
+        )
 
     def _score(self, rows: slice, out: Tensor | None = None) -> tuple[Tensor, Any, Tensor]:
         """Return the image (B, D) of a block, what its backward needs, and its scores (B, C), in `out` if given."""
@@ -170,10 +194,14 @@ class _Walk:
         images, scores = [], []
         # One buffer for all scores: a new one for each block would fragment the free memory between the images, which
         # are small and stay.
-        place = self.anchors.new_empty(0 if keep or not self.blocks else self.blocks[0].stop, self.candidates.size(0))
+        place = self.anchors.new_empty(
+            0 if keep or not self.blocks else self.blocks[0].stop, self.candidates.size(0)
+        )
         largest = self.anchors.new_zeros(())  # an empty part has no block
         for rows in self.blocks:
-            image, kept, block_scores = self._score(rows, None if keep else place[: self.anchors[rows].size(0)])
+            image, kept, block_scores = self._score(
+                rows, None if keep else place[: self.anchors[rows].size(0)]
+            )
             if self.map is not None and keep_images:
                 images.append((image, kept))
             if keep:
@@ -197,7 +225,9 @@ class _Walk:
             torch.mm(grad, self.candidates, out=self.grads[0][rows])
         else:
             image_grad = grad @ self.candidates
-            self.map.backward(image_grad, self.anchors[rows], kept, self.grads[0][rows], self.grads[2:])
+            self.map.backward(
+                image_grad, self.anchors[rows], kept, self.grads[0][rows], self.grads[2:]
+            )
 
 
 def anchor_weights(anchors: Tensor, weight: Tensor | None, parts: Parts | None) -> Tensor:

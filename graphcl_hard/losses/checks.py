@@ -36,7 +36,9 @@ def check_pairs(
             f"batch must be ({local.size(0)},) int64, the graph of each node, got {tuple(batch.shape)} {batch.dtype}."
         )
     if not (local.is_floating_point() and summary.is_floating_point()):
-        raise InputError(f"local and summary must be floating-point, got {local.dtype} and {summary.dtype}.")
+        raise InputError(
+            f"local and summary must be floating-point, got {local.dtype} and {summary.dtype}."
+        )
     if summary.size(0) < 2:
         raise InputError(
             f"A local-global objective needs at least 2 graphs in a batch, got {summary.size(0)}: the negatives of a "
@@ -45,17 +47,29 @@ def check_pairs(
     if local.size(0) == 0:
         if not whole:
             return
-        raise InputError("A local-global objective needs at least 1 node in a batch, got 0; skip such a batch.")
-    if node_weight is not None and (node_weight.shape != batch.shape or not node_weight.is_floating_point()):
+        raise InputError(
+            "A local-global objective needs at least 1 node in a batch, got 0; skip such a batch."
+        )
+    if node_weight is not None and (
+        node_weight.shape != batch.shape or not node_weight.is_floating_point()
+    ):
         raise InputError(
             f"node_weight must be ({local.size(0)},) float, one number per row of local, got "
             f"{tuple(node_weight.shape)} {node_weight.dtype}."
         )
-    if node_weight is not None and node_weight.device.type == "cpu" and not torch.compiler.is_compiling():
+    if (
+        node_weight is not None
+        and node_weight.device.type == "cpu"
+        and not torch.compiler.is_compiling()
+    ):
         low, total = float(node_weight.min()), float(node_weight.sum())
         if not (low >= 0 and 0 < total < math.inf):
-            raise InputError(f"node_weight must be at least 0, with a sum above 0, got {low} and a sum of {total}.")
-    if batch.device.type == "cpu" and not torch.compiler.is_compiling():  # it would synchronise the GPU
+            raise InputError(
+                f"node_weight must be at least 0, with a sum above 0, got {low} and a sum of {total}."
+            )
+    if (
+        batch.device.type == "cpu" and not torch.compiler.is_compiling()
+    ):  # it would synchronise the GPU
         low, high = (int(bound) for bound in batch.aminmax())
         if low < 0 or high >= summary.size(0):
             raise InputError(
@@ -67,15 +81,21 @@ def check_pairs(
 def check_views(view1: Tensor, view2: Tensor) -> None:
     """Raise `InputError` unless both tensors are views of the same items, with rows of unit length."""
     if view1.dim() != 2 or view1.shape != view2.shape:
-        raise InputError(f"view1 and view2 must both be (B, D), got {tuple(view1.shape)} and {tuple(view2.shape)}.")
+        raise InputError(
+            f"view1 and view2 must both be (B, D), got {tuple(view1.shape)} and {tuple(view2.shape)}."
+        )
     if view1.size(0) < 2:
-        raise InputError(f"nt_xent needs at least 2 items, got {view1.size(0)}: the other items are the negatives.")
+        raise InputError(
+            f"nt_xent needs at least 2 items, got {view1.size(0)}: the other items are the negatives."
+        )
     for view in (view1, view2):
         _check_unit(view)
 
 
 def _check_unit(rows: Tensor) -> None:
-    if rows.device.type == "cpu" and not torch.compiler.is_compiling():  # it would synchronise the GPU
+    if (
+        rows.device.type == "cpu" and not torch.compiler.is_compiling()
+    ):  # it would synchronise the GPU
         worst = (full_precision(rows.detach()).norm(dim=1) - 1).abs().max().item()
         if not worst < 0.02:  # rows rounded to bfloat16 pass
             raise InputError(
@@ -100,7 +120,9 @@ def check_queue(queue: Tensor | None, candidates: Tensor, unit: bool = False) ->
 def check_released(critic: str, queue: Tensor | None) -> None:
     """Raise `InputError` if the authors' code does not have this critic, or a queue."""
     if critic != "dot":
-        raise InputError(f"mode='released' is defined only for critic='dot', got critic={critic!r}; drop one of them.")
+        raise InputError(
+            f"mode='released' is defined only for critic='dot', got critic={critic!r}; drop one of them."
+        )
     if queue is not None:
         raise InputError(
             f"mode='released' is the authors' code, which has no queue of negatives, got one of {queue.size(0)} rows; "
@@ -112,7 +134,9 @@ def check_range(beta: float, tau_plus: float, temperature: float) -> None:
     """Raise `InputError` if a number is outside its range."""
     check_beta(beta)
     if not 0 <= tau_plus < 1:
-        raise InputError(f"tau_plus must lie in [0, 1), got {tau_plus}; 0 switches the correction off.")
+        raise InputError(
+            f"tau_plus must lie in [0, 1), got {tau_plus}; 0 switches the correction off."
+        )
     if not 1e-6 <= temperature <= 1e6:
         raise InputError(f"temperature must lie in [1e-6, 1e6], got {temperature}; 0.5 is usual.")
 
@@ -121,4 +145,6 @@ def check_choices(**choices: tuple[str, object]) -> None:
     """Raise `InputError` if the value of a pair (value, Literal) is not one of the literals."""
     for name, (value, kind) in choices.items():
         if value not in get_args(kind):
-            raise InputError(f"{name} must be one of {', '.join(get_args(kind))}, got {short_repr(value)}.")
+            raise InputError(
+                f"{name} must be one of {', '.join(get_args(kind))}, got {short_repr(value)}."
+            )

@@ -13,7 +13,9 @@ class BlockMap(Protocol):
     def forward(self, rows: Tensor) -> tuple[Tensor, Any]:
         """Return the image of a block (B, D), and what `backward` needs."""
 
-    def backward(self, grad: Tensor, rows: Tensor, kept: Any, out: Tensor, parameter_grads: list[Tensor]) -> None:
+    def backward(
+        self, grad: Tensor, rows: Tensor, kept: Any, out: Tensor, parameter_grads: list[Tensor]
+    ) -> None:
         """Write the gradient of `rows` to `out` (B, D), and add those of the parameters to `parameter_grads`."""
 
 

@@ -95,14 +95,18 @@ class _Pairs(NamedTuple):
             local, summary = full_precision(local), with_queue(full_precision(self.summary), queue)
             if critic == "cosine":
                 local, summary = unit_rows(local), unit_rows(summary) / temperature
-            return _with_diagnostics(contrast(setting, local, summary, block_map), summary.size(0) - 1)
+            return _with_diagnostics(
+                contrast(setting, local, summary, block_map), summary.size(0) - 1
+            )
 
     def released(self, beta: float, reduction: Reduction) -> tuple[Tensor, Diagnostics]:
         """Return the loss and diagnostics of the authors' code."""
         local = self._mapped()
         with torch.autocast(local.device.type, enabled=False):
             local, summary = full_precision(local), full_precision(self.summary)
-            outcome = released_jsd(local, summary, self.batch, beta, self.context, mean=reduction == "mean")
+            outcome = released_jsd(
+                local, summary, self.batch, beta, self.context, mean=reduction == "mean"
+            )
             return _with_diagnostics(outcome, summary.size(0) - 1)
 
     def _mapped(self) -> Tensor:
@@ -236,9 +240,15 @@ def local_global_info_nce(
         (1.98, 0.74)
     """
     check_range(beta, tau_plus, temperature)
-    check_choices(critic=(critic, Critic), score_scale=(score_scale, ScoreScale), reduction=(reduction, Reduction))
+    check_choices(
+        critic=(critic, Critic),
+        score_scale=(score_scale, ScoreScale),
+        reduction=(reduction, Reduction),
+    )
     log_lower = -1 / temperature if critic == "cosine" else -math.inf
-    loss = functools.partial(info_nce, tau_plus=tau_plus, detach_weights=detach_weights, log_lower=log_lower)
+    loss = functools.partial(
+        info_nce, tau_plus=tau_plus, detach_weights=detach_weights, log_lower=log_lower
+    )
     pairs = _Pairs.of(local, summary, batch, _context)
     value, diagnostics = pairs.contrast(loss, beta, critic, temperature, score_scale, reduction)
     return (value, diagnostics) if return_diagnostics else value

@@ -87,6 +87,8 @@ def nt_xent(
         outcome = contrast(setting, anchors, with_queue(views, queue) / temperature)
         if not return_diagnostics:
             return outcome.loss
-        own = anchors.detach().square().sum() / (2 * items * temperature)  # the score of an anchor against itself
+        own = anchors.detach().square().sum() / (
+            2 * items * temperature
+        )  # the score of an anchor against itself
     negative = (outcome.total - outcome.positive - own) / n
     return outcome.loss, Diagnostics(outcome.effective / n, outcome.positive, negative)

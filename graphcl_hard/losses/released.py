@@ -60,7 +60,9 @@ def released_jsd(
     largest = masked.sum()  # (), 0 where a part is empty
     if masked.numel():
         low, high = masked.aminmax()
-        largest = torch.where(high >= -low, high, -low)  # as in max(max, |min|), the first takes the gradient of a tie
+        largest = torch.where(
+            high >= -low, high, -low
+        )  # as in max(max, |min|), the first takes the gradient of a tie
     if parts is not None:
         # `gather` takes a row for each graph of the part, and returns the gradient of every part's loss to the largest.
         largest = parts.gather(largest.expand(parts.stop - parts.start, 1)).amax()
@@ -72,7 +74,9 @@ def released_jsd(
     constant = graphs * log2 / (1 - tau if beta == 0 else 1)
     negative = (hard - constant) / (graphs - 1)
     # The G - 1 zeros of p~ in each row add a constant, which the value of the released code contains.
-    expectation = log2 - softplus(-positive) - tau / (1 - tau) * (softplus(positive) + (graphs - 1) * log2)
+    expectation = (
+        log2 - softplus(-positive) - tau / (1 - tau) * (softplus(positive) + (graphs - 1) * log2)
+    )
     loss = negative - expectation  # (N,)
 
     share = anchor_weights(local, context.node_weight, parts)

@@ -122,9 +122,13 @@ def beta_schedule(step: int, total: int, beta: float, kind: BetaSchedule = "cons
     """
     check_beta(beta)
     if kind not in get_args(BetaSchedule):
-        raise InputError(f"Unknown beta schedule {kind!r}; choose one of {', '.join(get_args(BetaSchedule))}.")
+        raise InputError(
+            f"Unknown beta schedule {kind!r}; choose one of {', '.join(get_args(BetaSchedule))}."
+        )
     if not 0 <= step < total:
-        raise InputError(f"step must lie in [0, total - 1] with total = {total}, got {step}; count steps from 0.")
+        raise InputError(
+            f"step must lie in [0, total - 1] with total = {total}, got {step}; count steps from 0."
+        )
     if kind == "constant" or total == 1:
         return beta
     shape, _, direction = kind.partition("-")

@@ -40,14 +40,21 @@ class ContrastiveModel(Module):
                 f"{type(encoder).__name__} with {width}; see graphcl_hard.Encoder."
             )
         if negative_queue < 0:
-            raise InputError(f"negative_queue must be at least 0, got {negative_queue}; 0 switches it off.")
+            raise InputError(
+                f"negative_queue must be at least 0, got {negative_queue}; 0 switches it off."
+            )
         self.encoder = encoder
         self.objective = objective
         self.queue = NegativeQueue(negative_queue, width) if negative_queue else None
         self._takes_context = "_context" in inspect.signature(objective).parameters
 
     def _contrast(
-        self, batch: GraphBatch, tensors: tuple[Tensor, ...], rows: list[Tensor], beta: float, context: Context
+        self,
+        batch: GraphBatch,
+        tensors: tuple[Tensor, ...],
+        rows: list[Tensor],
+        beta: float,
+        context: Context,
     ) -> tuple[Tensor, Diagnostics]:
         """Return the loss () and diagnostics of the objective, and, in training, push the batch's rows to the queue.
 
@@ -65,7 +72,9 @@ class ContrastiveModel(Module):
         if self.queue is None:
             return self._call(tensors, beta, context)
         if batch.graph_ids is None:
-            raise InputError("A queue of negatives needs the graph_ids of a batch, got None; pass them to GraphBatch.")
+            raise InputError(
+                "A queue of negatives needs the graph_ids of a batch, got None; pass them to GraphBatch."
+            )
         ids = batch.graph_ids
         if context.parts is not None:
             rows = [context.parts.gather(one.detach()) for one in rows]
@@ -75,14 +84,18 @@ class ContrastiveModel(Module):
             self.queue.push(torch.cat(rows), ids.repeat(len(rows)))
         return outcome
 
-    def _call(self, tensors: tuple[Tensor, ...], beta: float, context: Context) -> tuple[Tensor, Diagnostics]:
+    def _call(
+        self, tensors: tuple[Tensor, ...], beta: float, context: Context
+    ) -> tuple[Tensor, Diagnostics]:
         options: dict[str, Any] = {"_context": context} if self._takes_context else {}
         if not self._takes_context and any(given is not None for given in context):
             raise InputError(
                 f"Sampled nodes, a queue of negatives and several processes need an objective of graphcl_hard, got "
                 f"{self.objective}; leave them out."
             )
-        outcome: tuple[Tensor, Diagnostics] = self.objective(*tensors, beta=beta, return_diagnostics=True, **options)
+        outcome: tuple[Tensor, Diagnostics] = self.objective(
+            *tensors, beta=beta, return_diagnostics=True, **options
+        )
         return outcome
 
 

@@ -113,7 +113,9 @@ def neighbour_sum(
 
 class _NeighbourSum(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, adjacency: Adjacency, own_weight: Tensor | None, bias: Tensor | None) -> Tensor:
+    def forward(
+        ctx: Any, x: Tensor, adjacency: Adjacency, own_weight: Tensor | None, bias: Tensor | None
+    ) -> Tensor:
         ctx.adjacency, ctx.own_weight = adjacency, own_weight
         out = _sum_rows(x, adjacency.ptr, adjacency.source)
         if own_weight is not None:

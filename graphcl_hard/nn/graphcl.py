@@ -53,13 +53,17 @@ class GraphCL(ContrastiveModel):
     def __init__(self, encoder: Encoder, objective: Objective, *, negative_queue: int = 0) -> None:
         super().__init__(encoder, objective, negative_queue)
         channels = encoder.out_channels
-        self.projection_head = Sequential(Linear(channels, channels), ReLU(), Linear(channels, channels))
+        self.projection_head = Sequential(
+            Linear(channels, channels), ReLU(), Linear(channels, channels)
+        )
         reset_linear_layers(self)
 
     def check(self, batch: GraphBatch) -> None:
         """Raise `InputError` unless the model can train on the batch."""
         if batch.views is None:
-            raise InputError("GraphCL contrasts two views of a batch, got a batch without; add them by with_views.")
+            raise InputError(
+                "GraphCL contrasts two views of a batch, got a batch without; add them by with_views."
+            )
         if batch.num_graphs < 2:
             raise InputError(
                 f"GraphCL needs at least 2 graphs in a batch, got {batch.num_graphs}: the other graphs of the batch "
@@ -68,13 +72,19 @@ class GraphCL(ContrastiveModel):
         for view in batch.views:
             check_nodes(view)
             # A graph without nodes has an embedding of zeros, which has no direction. A GPU is not synchronised for it.
-            empty = view.num_graphs - view.batch.unique_consecutive().numel() if view.x.device.type == "cpu" else 0
+            empty = (
+                view.num_graphs - view.batch.unique_consecutive().numel()
+                if view.x.device.type == "cpu"
+                else 0
+            )
             if empty:
                 raise InputError(
                     f"GraphCL needs a node in every graph, got {empty} graphs without nodes in a batch; leave them out."
                 )
 
-    def forward(self, batch: GraphBatch, beta: float, parts: Parts | None = None) -> tuple[Tensor, Diagnostics]:
+    def forward(
+        self, batch: GraphBatch, beta: float, parts: Parts | None = None
+    ) -> tuple[Tensor, Diagnostics]:
         """Return the loss () of the two views of a batch and the diagnostics of its weights.
 
         Args:
@@ -97,5 +107,7 @@ class GraphCL(ContrastiveModel):
         graphs, _ = self.encoder(*view.encoder_inputs)
         rows = full_precision(self.projection_head(graphs))
         # All ReLUs of a narrow head may be 0 for a graph. Zeros have no direction, so the first axis replaces them.
-        axis = torch.zeros_like(rows[:1]).index_fill_(1, torch.zeros(1, dtype=torch.int64, device=rows.device), 1.0)
+        axis = torch.zeros_like(rows[:1]).index_fill_(
+            1, torch.zeros(1, dtype=torch.int64, device=rows.device), 1.0
+        )
         return unit_rows(torch.where((rows == 0).all(dim=1, keepdim=True), axis, rows))

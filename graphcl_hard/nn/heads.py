@@ -38,15 +38,22 @@ class ResidualHead(Module):
         """
         hooked = self._forward_hooks or self._forward_pre_hooks
         autocast = torch.is_autocast_enabled(self.linear_shortcut.weight.device.type)
-        return None if type(self) is not ResidualHead or hooked or autocast else ResidualBlockMap(self)
+        return (
+            None if type(self) is not ResidualHead or hooked or autocast else ResidualBlockMap(self)
+        )
 
 
 class ResidualBlockMap:
     """A `ResidualHead` that runs forward and backward by blocks of rows, without autograd; see `context.BlockMap`."""
 
     def __init__(self, head: ResidualHead) -> None:
-        linear = [*(layer for layer in head.block if isinstance(layer, Linear)), head.linear_shortcut]
-        self.parameters: tuple[Tensor, ...] = tuple(p for layer in linear for p in (layer.weight, layer.bias))
+        linear = [
+            *(layer for layer in head.block if isinstance(layer, Linear)),
+            head.linear_shortcut,
+        ]
+        self.parameters: tuple[Tensor, ...] = tuple(
+            p for layer in linear for p in (layer.weight, layer.bias)
+        )
 
     def forward(self, rows: Tensor) -> tuple[Tensor, list[Tensor]]:
         """Return the output of the head (B, D) for rows (B, D), and the outputs of its three ReLUs."""
@@ -57,7 +64,12 @@ class ResidualBlockMap:
         return torch.addmm(shortcut_bias, rows, shortcut.T).add_(outputs[3]), outputs[1:]
 
     def backward(
-        self, grad: Tensor, rows: Tensor, kept: list[Tensor], out: Tensor, parameter_grads: list[Tensor]
+        self,
+        grad: Tensor,
+        rows: Tensor,
+        kept: list[Tensor],
+        out: Tensor,
+        parameter_grads: list[Tensor],
     ) -> None:
         """Write the gradient of `rows` to `out` (B, D), and add those of the parameters to `parameter_grads`."""
         inputs = [rows, *kept]

@@ -56,7 +56,9 @@ class InfoGraph(ContrastiveModel):
         """Raise `InputError` unless the model can train on the batch."""
         check_nodes(batch)
 
-    def forward(self, batch: GraphBatch, beta: float, parts: Parts | None = None) -> tuple[Tensor, Diagnostics]:
+    def forward(
+        self, batch: GraphBatch, beta: float, parts: Parts | None = None
+    ) -> tuple[Tensor, Diagnostics]:
         """Return the loss () of a batch and the diagnostics of its weights.
 
         Args:

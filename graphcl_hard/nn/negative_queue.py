@@ -40,7 +40,9 @@ class NegativeQueue(Module):
         super().__init__()
         for name, value in {"size": size, "channels": channels}.items():
             if value < 1:
-                raise InputError(f"{name} of a queue must be at least 1, got {value}; use no queue instead.")
+                raise InputError(
+                    f"{name} of a queue must be at least 1, got {value}; use no queue instead."
+                )
         self.register_buffer("rows", torch.zeros(size, channels))
         self.register_buffer("owners", torch.full((size,), -1))
 
@@ -53,7 +55,9 @@ class NegativeQueue(Module):
         """Add the summaries (R, D) of the graphs `graph_ids`, (R,) int64, and remove earlier rows of these graphs."""
         kept = self._is_other(graph_ids)
         rows = torch.cat([summary.to(self.rows.dtype), self.rows[kept]])[: self.rows.size(0)]
-        owners = torch.cat([graph_ids.to(self.owners.device), self.owners[kept]])[: self.rows.size(0)]
+        owners = torch.cat([graph_ids.to(self.owners.device), self.owners[kept]])[
+            : self.rows.size(0)
+        ]
         # In place, since DistributedDataParallel holds on to the buffers that existed at its start.
         self.rows[: rows.size(0)] = rows
         self.owners[: rows.size(0)] = owners

@@ -70,7 +70,9 @@ class _SyncedBatchNorm(torch.autograd.Function):
         own = torch.stack([grad.sum(dim=0), (grad * normalised).sum(dim=0)])  # (2, C)
         total = own.clone()
         dist.all_reduce(total)
-        grad_rows = (grad - total[0] / count - normalised * (total[1] / count)) * (weight * inverse_std)
+        grad_rows = (grad - total[0] / count - normalised * (total[1] / count)) * (
+            weight * inverse_std
+        )
         return grad_rows.to(ctx.dtype), own[1], own[0], None
 
 

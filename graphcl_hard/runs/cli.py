@@ -43,13 +43,21 @@ def exit_status(action: Callable[[], None], flags: Iterable[str] = ()) -> int:
     except OSError as error:
         reason = error.strerror or str(error)
         name = error.filename or "A file"
-        return _fail(f"{name} cannot be read or written: {reason}; make room or choose another --out.")
+        return _fail(
+            f"{name} cannot be read or written: {reason}; make room or choose another --out."
+        )
     except (MemoryError, RuntimeError) as error:
         if isinstance(error, RuntimeError) and "allocate" not in str(error).lower():
             raise
-        return _fail("The memory is too small for this; lower --hidden-channels, --num-layers or --batch-size.")
+        return _fail(
+            "The memory is too small for this; lower --hidden-channels, --num-layers or --batch-size."
+        )
     except KeyboardInterrupt as interrupt:
-        what = f"{interrupt.args[0]} has the results so far" if interrupt.args else "nothing was written"
+        what = (
+            f"{interrupt.args[0]} has the results so far"
+            if interrupt.args
+            else "nothing was written"
+        )
         terminated = isinstance(interrupt, Terminated)
         print(f"{'stopped by SIGTERM' if terminated else 'interrupted'}: {what}.", file=sys.stderr)
         return TERMINATED if terminated else INTERRUPTED
@@ -68,8 +76,12 @@ def one_sentence(prefix: str, parser: Callable[[], T]) -> T:
         # The box is drawn in ASCII where the terminal is not UTF-8.
         lines = (line.strip("│|╭╮╰╯+ ") for line in box.getvalue().splitlines())
         parts = re.split(r"[─-]{9,}", "\n".join(lines))
-        complaint, *rest = [" ".join(part.split()) for part in parts if part.strip(" \n─")][1:] or ["unknown flags"]
-        close = re.findall(r"--[a-z-]+", next((part for part in rest if part.startswith("Perhaps")), ""))
+        complaint, *rest = [" ".join(part.split()) for part in parts if part.strip(" \n─")][1:] or [
+            "unknown flags"
+        ]
+        close = re.findall(
+            r"--[a-z-]+", next((part for part in rest if part.startswith("Perhaps")), "")
+        )
         hint = f"did you mean {' or '.join(dict.fromkeys(close))}?" if close else "see --help."
         raise InputError(f"{prefix}{complaint.rstrip('.')}; {hint}") from None
 
@@ -116,7 +128,9 @@ def termination_waits(saved: Callable[[], bool]) -> Iterator[Callable[[], bool]]
             terminate_once()
         waits = True
 
-    ours = signal.getsignal(signal.SIGTERM) is terminate_once  # so this is the process's main thread
+    ours = (
+        signal.getsignal(signal.SIGTERM) is terminate_once
+    )  # so this is the process's main thread
     if ours:
         signal.signal(signal.SIGTERM, handler)
     try:
@@ -142,7 +156,9 @@ def prepare_stdout() -> None:
     if sys.stdout is None:  # closed by the parent process
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")  # print a table even if the locale lacks some characters
+        sys.stdout.reconfigure(
+            errors="replace"
+        )  # print a table even if the locale lacks some characters
 
 
 def _fail(sentence: str) -> int:
@@ -154,8 +170,14 @@ def check_new_file(out: Path, suffixes: Iterable[str], overwrite: bool) -> None:
     """Raise `InputError` if --out is not a file that a command may write."""
     suffixes = tuple(suffixes)
     if out.suffix not in suffixes:
-        raise InputError(f"--out must end in {', '.join(suffixes)}, got {str(out)!r}; choose one of them.")
+        raise InputError(
+            f"--out must end in {', '.join(suffixes)}, got {str(out)!r}; choose one of them."
+        )
     if out.exists() and not overwrite:
-        raise InputError(f"The file {out} exists; give --overwrite to replace it, or another --out.")
+        raise InputError(
+            f"The file {out} exists; give --overwrite to replace it, or another --out."
+        )
     if not out.parent.is_dir():
-        raise InputError(f"The folder {out.parent} for --out does not exist; create it, or choose another --out.")
+        raise InputError(
+            f"The folder {out.parent} for --out does not exist; create it, or choose another --out."
+        )

@@ -20,7 +20,9 @@ class _Loader(yaml.SafeLoader):
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
         """Construct a mapping whose keys are all different."""
-        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]  # before others are merged in
+        keys = [
+            key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)
+        ]  # before others are merged in
         if twice := [key for key in keys if keys.count(key) > 1]:
             raise ValueError(f"{short_repr(twice[0])} occurs twice")
         return super().construct_mapping(node, deep)
@@ -36,8 +38,12 @@ def read_yaml(path: Path) -> dict[str, Any]:
         # YAML 1.1 takes numbers such as 1e-3 for strings, which the parser of the flags reads: scalars may be strings.
         content = _Loader(path.read_text(encoding="utf-8")).get_single_data()
     except (OSError, *_NOT_YAML) as error:
-        reason = error.strerror if isinstance(error, OSError) else re.sub(r"\s+", " ", str(error))[:500]
-        raise InputError(f"--config {path} cannot be read: {reason}; give the config.yaml of a run.") from error
+        reason = (
+            error.strerror if isinstance(error, OSError) else re.sub(r"\s+", " ", str(error))[:500]
+        )
+        raise InputError(
+            f"--config {path} cannot be read: {reason}; give the config.yaml of a run."
+        ) from error
     content = {} if content is None else content
     if not isinstance(content, dict):
         raise InputError(
@@ -48,16 +54,24 @@ def read_yaml(path: Path) -> dict[str, Any]:
     except InputError as error:
         raise InputError(f"--config {path}: {error}") from error
     names = list(RULES)
-    if {"dataset", "protocol", "probes"} <= settings.keys():  # a run's own file, which has all settings of its version
+    if {
+        "dataset",
+        "protocol",
+        "probes",
+    } <= settings.keys():  # a run's own file, which has all settings of its version
         settings = {**EARLIER, **settings}
     for key in settings:
         if key not in names:
             close = difflib.get_close_matches(str(key), names, n=1)
-            hint = f"did you mean {close[0]!r}?" if close else f"the settings are {', '.join(names)}."
+            hint = (
+                f"did you mean {close[0]!r}?" if close else f"the settings are {', '.join(names)}."
+            )
             raise InputError(f"--config {path} has the unknown setting {short_repr(key)}; {hint}")
         kind, fits = _kind(getattr(Config(), key), get_type_hints(Config)[key])
         if not fits(settings[key]):
-            raise InputError(f"--config {path}: {key} must be {kind}, got {short_repr(settings[key])}; fix that line.")
+            raise InputError(
+                f"--config {path}: {key} must be {kind}, got {short_repr(settings[key])}; fix that line."
+            )
     return settings
 
 
@@ -82,10 +96,16 @@ def _kind(default: Any, hint: Any = None) -> tuple[str, Callable[[Any], bool]]:
     if isinstance(default, bool):
         return "true or false", lambda value: isinstance(value, bool)
     if isinstance(default, (int, float)):
-        return "a number", lambda value: isinstance(value, (int, float, str)) and not isinstance(value, bool)
+        return (
+            "a number",
+            lambda value: isinstance(value, (int, float, str)) and not isinstance(value, bool),
+        )
     if isinstance(default, tuple):
         kind, fits = _kind(default[0])
-        return f"a list, each {kind}", lambda value: isinstance(value, list) and all(fits(v) for v in value)
+        return (
+            f"a list, each {kind}",
+            lambda value: isinstance(value, list) and all(fits(v) for v in value),
+        )
     if default is None:
         return "a path or null", lambda value: value is None or isinstance(value, str)
     return "a name", lambda value: isinstance(value, str)

@@ -74,7 +74,10 @@ class Display:
             self.console.print(*objects, **options)
         except OSError as error:
             self.console.quiet = True
-            print(f"The table cannot be shown: {error.strerror}; it is saved in the run's folder.", file=sys.stderr)
+            print(
+                f"The table cannot be shown: {error.strerror}; it is saved in the run's folder.",
+                file=sys.stderr,
+            )
 
     @contextmanager
     def bar(self, name: str, total: int | None) -> Iterator[Callable[..., None]]:
@@ -86,7 +89,9 @@ class Display:
             TextColumn("{task.fields[note]}"),
             TimeRemainingColumn(),
         )
-        with Progress(*columns, console=self.console, transient=True, disable=not self.console.is_terminal) as progress:
+        with Progress(
+            *columns, console=self.console, transient=True, disable=not self.console.is_terminal
+        ) as progress:
             task = progress.add_task(name, total=total, note="")
 
             def show(done: int, note: str = "", total: int | None = total) -> None:
@@ -111,10 +116,18 @@ class Display:
         """Print the table of one run: untrained and trained scores with their paired difference."""
         data = result["dataset"]
         if not result["scores"]:
-            self.say(f"{data['name']}: {data['graphs']} graphs, seed {result['seed']}: trained, not evaluated.")
+            self.say(
+                f"{data['name']}: {data['graphs']} graphs, seed {result['seed']}: trained, not evaluated."
+            )
             return
-        table = _table(f"{data['name']}: {data['graphs']} graphs, {data['classes']} classes, seed {result['seed']}")
-        epoch = f"best epoch, {result['epoch']}" if result["optimistic"] else f"trained, epoch {result['epoch']}"
+        table = _table(
+            f"{data['name']}: {data['graphs']} graphs, {data['classes']} classes, seed {result['seed']}"
+        )
+        epoch = (
+            f"best epoch, {result['epoch']}"
+            if result["optimistic"]
+            else f"trained, epoch {result['epoch']}"
+        )
         for probe, scores in result["scores"].items():
             table.add_section()
             table.add_row(PROBE_NAMES[probe], style="dim")
@@ -129,12 +142,16 @@ class Display:
             for name, scored in rows.items():
                 if scored is not None:
                     summary = scored["summary"]
-                    table.add_row(name, _score(summary["accuracy"]), "", _score(summary["macro_f1"]))
+                    table.add_row(
+                        name, _score(summary["accuracy"]), "", _score(summary["macro_f1"])
+                    )
             for key, name in DIFFERENCES.items():
                 if key in scores:
                     accuracy, macro_f1 = (scores[key][score] for score in ("accuracy", "macro_f1"))
                     p = f"{accuracy['p']:.2g}"
-                    table.add_row(name, _difference(accuracy), p, _difference(macro_f1), style="bold")
+                    table.add_row(
+                        name, _difference(accuracy), p, _difference(macro_f1), style="bold"
+                    )
         self._show(table)
         shown = next(iter(result["scores"].values()))
         first = shown.get("trained") or shown["untrained"]
@@ -150,7 +167,10 @@ class Display:
             table.add_section()
             table.add_row(PROBE_NAMES[probe], style="dim")
             for name, scored in by_name.items():
-                table.add_row(escape(name), *(_score(scored["summary"][score]) for score in ("accuracy", "macro_f1")))
+                table.add_row(
+                    escape(name),
+                    *(_score(scored["summary"][score]) for score in ("accuracy", "macro_f1")),
+                )
         self._show(table)
         first = next(iter(next(iter(scores.values())).values()))
         self.say(_protocol(first, "[95% intervals]"))
@@ -174,7 +194,9 @@ class Display:
                 if key not in rows:
                     continue
                 sign = "+" if key in DIFFERENCES else ""
-                accuracy, macro_f1 = (_score(rows[key][score], sign) for score in ("accuracy", "macro_f1"))
+                accuracy, macro_f1 = (
+                    _score(rows[key][score], sign) for score in ("accuracy", "macro_f1")
+                )
                 table.add_row(name, accuracy, macro_f1, style="bold" if sign else "")
         self._show(table)
         self._optimistic(summary)
@@ -184,7 +206,10 @@ class Display:
 
     def _optimistic(self, result: Mapping[str, Any]) -> None:
         if result["optimistic"]:
-            self._show("OPTIMISTIC: the epoch was selected on the test folds (--protocol best-epoch).", style="red")
+            self._show(
+                "OPTIMISTIC: the epoch was selected on the test folds (--protocol best-epoch).",
+                style="red",
+            )
 
 
 def _untrained(result: Mapping[str, Any]) -> str:
@@ -200,7 +225,9 @@ def _protocol(scored: Mapping[str, Any], corrected: str) -> str:
 
 
 def _table(title: str, rows: str = "encoder", with_p: bool = True) -> Table:
-    table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
+    table = Table(
+        title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False
+    )
     table.add_column(rows)
     table.add_column("accuracy %", justify="right", no_wrap=True)
     if with_p:
@@ -217,9 +244,13 @@ def _score(summary: Mapping[str, Any], sign: str = "") -> str:
 
 
 def _difference(difference: Mapping[str, Any]) -> str:
-    return f"{100 * difference['difference']:+.1f}" + _interval(difference["low"], difference["high"], "+")
+    return f"{100 * difference['difference']:+.1f}" + _interval(
+        difference["low"], difference["high"], "+"
+    )
 
 
 def _interval(low: float | None, high: float | None, sign: str) -> str:
     # The backslash keeps rich from parsing the bracket as markup.
-    return "" if low is None or high is None else f" \\[{100 * low:{sign}.1f}, {100 * high:{sign}.1f}]"
+    return (
+        "" if low is None or high is None else f" \\[{100 * low:{sign}.1f}, {100 * high:{sign}.1f}]"
+    )

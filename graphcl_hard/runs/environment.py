@@ -41,11 +41,15 @@ def git_commit(folder: Path) -> str | None:
     def git(*words: str) -> str:
         # `git status` would lock the index to refresh it, and leave the lock behind if it is killed.
         command = ["git", "--no-optional-locks", "-C", str(folder), *words]
-        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=20).stdout.strip()
+        return subprocess.run(
+            command, capture_output=True, text=True, check=True, timeout=20
+        ).stdout.strip()
 
     try:
         # An installed package may be inside an unrelated repository, which does not track it.
         git("ls-files", "--error-unmatch", "__init__.py")
-        return git("rev-parse", "HEAD") + ("-dirty" if git("status", "--porcelain", "--untracked-files=no") else "")
+        return git("rev-parse", "HEAD") + (
+            "-dirty" if git("status", "--porcelain", "--untracked-files=no") else ""
+        )
     except (OSError, subprocess.SubprocessError):
         return None

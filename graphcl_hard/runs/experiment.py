@@ -32,7 +32,12 @@ from graphcl_hard.runs.loggers import EpochLog
 from graphcl_hard.runs.results import compare, evaluate_vectors, summarise
 from graphcl_hard.runs.resume import check_same_settings, read_finished
 from graphcl_hard.training.build import build_model, prepare
-from graphcl_hard.training.checkpoint import Progress, read_checkpoint, remove_checkpoints, write_checkpoint
+from graphcl_hard.training.checkpoint import (
+    Progress,
+    read_checkpoint,
+    remove_checkpoints,
+    write_checkpoint,
+)
 from graphcl_hard.training.devices import place, training_device
 from graphcl_hard.training.distributed import Processes
 from graphcl_hard.training.loop import TrainingDiverged, calibrate, embed, train
@@ -122,7 +127,9 @@ class SeedRun:
             check_same_settings(self.config)
             finished = read_finished(self.folder, self.config.evaluate, self.display)
             if finished is not None:
-                remove_checkpoints(self.folder.path)  # the process may have been killed before it did
+                remove_checkpoints(
+                    self.folder.path
+                )  # the process may have been killed before it did
                 return finished
         self._begin()
         try:
@@ -139,7 +146,9 @@ class SeedRun:
             self._note_failure(error)
             raise
         finally:
-            self.seconds["total"] = time.perf_counter() - start + self.result.pop("seconds_before", 0.0)
+            self.seconds["total"] = (
+                time.perf_counter() - start + self.result.pop("seconds_before", 0.0)
+            )
             self._end()
         remove_checkpoints(self.folder.path)
         return self.result
@@ -195,7 +204,10 @@ class SeedRun:
     def _train(self) -> None:
         """Train to the last epoch, with a checkpoint now and then, and before the process ends on SIGTERM."""
         config, state = self.config, self.state
-        last_checkpoint, saved_epoch = time.monotonic(), state.epoch  # a clock that cannot be set back
+        last_checkpoint, saved_epoch = (
+            time.monotonic(),
+            state.epoch,
+        )  # a clock that cannot be set back
         waiting = termination_waits(lambda: saved_epoch == state.epoch)
         with self.display.bar("training", config.epochs) as show, waiting as must_end:
 
@@ -208,16 +220,23 @@ class SeedRun:
                     last_checkpoint, saved_epoch = time.monotonic(), epoch.epoch
                 if must_end() and saved_epoch == epoch.epoch:
                     raise Terminated
-                show(epoch.epoch, f"loss {epoch.loss:.4g}  effective negatives {100 * epoch.effective_negatives:.0f}%")
+                show(
+                    epoch.epoch,
+                    f"loss {epoch.loss:.4g}  effective negatives {100 * epoch.effective_negatives:.0f}%",
+                )
 
             train(state, self.batches, config, self.fabric, on_epoch, self.processes)
         epochs = self.progress.epochs
-        sentence = caution(self.graphs.num_graphs, config.batch_size, config.method, epochs, config.negative_queue)
+        sentence = caution(
+            self.graphs.num_graphs, config.batch_size, config.method, epochs, config.negative_queue
+        )
         if sentence is not None:
             self.display.warn(sentence)
         if epochs:
             self.seconds["training"] = sum(epoch.seconds for epoch in epochs)
-            self.seconds["epoch_median"] = plain_statistics.median(epoch.seconds for epoch in epochs)
+            self.seconds["epoch_median"] = plain_statistics.median(
+                epoch.seconds for epoch in epochs
+            )
 
     def _keep(self, epoch: Epoch) -> None:
         """Write and remember the results of an epoch."""
@@ -237,7 +256,9 @@ class SeedRun:
         config = self.config
         if config.protocol == "best-epoch" or not config.epochs or 0 not in config.scored_epochs:
             return
-        model = build_model(config, self.features.channels, self.batches).to(*place(self.fabric, config))
+        model = build_model(config, self.features.channels, self.batches).to(
+            *place(self.fabric, config)
+        )
         encoder = model.encoder
         assert isinstance(encoder, GraphEncoder)
         calibrate(encoder, self.batches, config, self.fabric)
@@ -257,7 +278,9 @@ class SeedRun:
             named = {str(epoch): embedding for epoch, embedding in embeddings.items()}
             if self.control is not None:
                 named["batch_norm"] = self.control
-            for probe, found in evaluate_vectors(named, self.graphs.y.numpy(), config, self.display):
+            for probe, found in evaluate_vectors(
+                named, self.graphs.y.numpy(), config, self.display
+            ):
                 by_epoch = {epoch: found[str(epoch)] for epoch in embeddings}
                 if config.protocol == "best-epoch" and probe == config.probes[0]:
                     best = best_epoch(by_epoch)
@@ -273,7 +296,9 @@ class SeedRun:
             self.encoder.load_state_dict(self.progress.encoders[best])
             self.encoder.save_pretrained(self.folder.path, sync=False)
         names = {0: "untrained", best: "trained" if best else "untrained"}
-        arrays: dict[str, Any] = {names.get(e, f"epoch_{e}"): array for e, array in self.progress.embeddings.items()}
+        arrays: dict[str, Any] = {
+            names.get(e, f"epoch_{e}"): array for e, array in self.progress.embeddings.items()
+        }
         if self.control is not None:
             arrays["batch_norm"] = self.control
         if arrays:
@@ -287,11 +312,15 @@ class SeedRun:
             training, embedding = (self.folder.path / name for name in file_names.PICTURES)
             label = self._label()
             if self.progress.epochs:
-                losses, shares = zip(*((e.loss, e.effective_negatives) for e in self.progress.epochs), strict=True)
+                losses, shares = zip(
+                    *((e.loss, e.effective_negatives) for e in self.progress.epochs), strict=True
+                )
                 plots.training_curves(losses, shares, label, training)
             best = self.result["epoch"]
             if best in self.progress.embeddings:
-                title = f"{label}, epoch {best}" + (", picked on the test folds" if self.result["optimistic"] else "")
+                title = f"{label}, epoch {best}" + (
+                    ", picked on the test folds" if self.result["optimistic"] else ""
+                )
                 vectors = {title: self.progress.embeddings[best]}
                 plots.embedding_map(vectors, self.graphs.y.numpy(), embedding, self.config.seed)
         self.seconds["pictures"] = time.perf_counter() - start
@@ -302,7 +331,11 @@ class SeedRun:
         if not self.progress.epochs:
             return f"{name}, untrained"
         how = config.objective if config.method == "infograph" else " and ".join(config.views)
-        mode = "released" if config.mode == "released" else f"beta {config.beta:g}, tau+ {config.tau_plus:g}"
+        mode = (
+            "released"
+            if config.mode == "released"
+            else f"beta {config.beta:g}, tau+ {config.tau_plus:g}"
+        )
         return f"{name}, {config.method}, {how}, {mode}"
 
     def _embed(self, encoder: GraphEncoder) -> Array:
@@ -325,7 +358,10 @@ class SeedRun:
 
 def best_epoch(by_epoch: Mapping[int, CrossValidation]) -> int:
     """Return the trained epoch with the highest mean accuracy."""
-    return max((epoch for epoch in by_epoch if epoch > 0), key=lambda epoch: by_epoch[epoch].accuracy.mean())
+    return max(
+        (epoch for epoch in by_epoch if epoch > 0),
+        key=lambda epoch: by_epoch[epoch].accuracy.mean(),
+    )
 
 
 def describe(graphs: GraphSource, features: FeatureMap) -> dict[str, Any]:

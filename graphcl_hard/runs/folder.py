@@ -38,7 +38,9 @@ def check_vacant(path: Path, overwrite: bool, resume: bool = False) -> None:
     try:
         entries = [entry for entry in path.iterdir() if entry.name != LOCK] if path.exists() else []
     except OSError as error:
-        raise InputError(f"The folder {path} cannot be read: {error.strerror}; choose another --out.") from error
+        raise InputError(
+            f"The folder {path} cannot be read: {error.strerror}; choose another --out."
+        ) from error
     if not entries:
         return
     strange = _strange(path)
@@ -79,7 +81,9 @@ class RunFolder:
                 f"Another run is writing to {path}; wait until it ends or choose another --out."
             ) from error
         except OSError as error:
-            raise InputError(f"The folder {path} cannot be written: {error.strerror}; choose another --out.") from error
+            raise InputError(
+                f"The folder {path} cannot be written: {error.strerror}; choose another --out."
+            ) from error
         try:
             check_vacant(path, overwrite, resume)
             if resume:
@@ -94,7 +98,9 @@ class RunFolder:
 
     def _set_aside(self) -> None:
         old, moving = self.path / REPLACED, self.path / MOVING
-        entries = [entry for entry in self.path.iterdir() if entry.name not in (LOCK, REPLACED, MOVING)]
+        entries = [
+            entry for entry in self.path.iterdir() if entry.name not in (LOCK, REPLACED, MOVING)
+        ]
         if old.exists():  # the files here are of a run that failed to replace it
             for entry in entries:
                 shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
@@ -147,7 +153,9 @@ class RunFolder:
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, RecursionError, ValueError) as error:
-            raise InputError(f"{path} cannot be read: {first_line(error)}; remove it, and it is made again.") from error
+            raise InputError(
+                f"{path} cannot be read: {first_line(error)}; remove it, and it is made again."
+            ) from error
         if not isinstance(content, dict):
             raise InputError(
                 f"{path} must contain an object, got {short_repr(content)}; remove it, and it is made again."
@@ -192,16 +200,22 @@ def default_folder(dataset: str, now: datetime) -> Path:
 
 
 def _is_run(folder: Path) -> bool:
-    if (folder / MOVING).is_dir() or (folder / REPLACED).is_dir():  # its own files may not be there yet
+    if (folder / MOVING).is_dir() or (
+        folder / REPLACED
+    ).is_dir():  # its own files may not be there yet
         return True
     if not (folder / CONFIG).is_file():
         return False
-    return any((folder / name).is_file() for name in (RESULT, FEATURES)) or any(folder.glob("seed-*/" + CONFIG))
+    return any((folder / name).is_file() for name in (RESULT, FEATURES)) or any(
+        folder.glob("seed-*/" + CONFIG)
+    )
 
 
 def _is_stopped_run(folder: Path) -> bool:
     """Return whether a killed run may have left the folder like this: it writes its settings first."""
-    others = [entry.name for entry in folder.iterdir() if not entry.name.startswith((LOCK, PARTIAL))]
+    others = [
+        entry.name for entry in folder.iterdir() if not entry.name.startswith((LOCK, PARTIAL))
+    ]
     return not others or not {CONFIG, REPLACED, MOVING}.isdisjoint(others)
 
 
@@ -209,7 +223,9 @@ def _strange(folder: Path) -> str | None:
     """Return the first entry of a folder that no run writes, or None."""
     for entry in sorted(folder.iterdir()):
         if entry.is_dir() and not entry.is_symlink():
-            if entry.name not in (REPLACED, MOVING, LOGS) and not re.fullmatch(r"seed-\d+", entry.name):
+            if entry.name not in (REPLACED, MOVING, LOGS) and not re.fullmatch(
+                r"seed-\d+", entry.name
+            ):
                 return entry.name
             inner = _strange(entry)
             if inner is not None:

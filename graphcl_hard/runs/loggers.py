@@ -55,9 +55,16 @@ class EpochLog:
         """Log the scores of result.json, as svm/accuracy and so on, at the epochs that were evaluated."""
         for probe, found in scores.items():
             by_epoch = {int(epoch): scored for epoch, scored in found.get("by_epoch", {}).items()}
-            by_epoch |= {epoch: found[name] for name, epoch in (("untrained", 0), ("trained", best)) if name in found}
+            by_epoch |= {
+                epoch: found[name]
+                for name, epoch in (("untrained", 0), ("trained", best))
+                if name in found
+            }
             for epoch, scored in sorted(by_epoch.items()):
-                means = {f"{probe}/{name}": summary["mean"] for name, summary in scored["summary"].items()}
+                means = {
+                    f"{probe}/{name}": summary["mean"]
+                    for name, summary in scored["summary"].items()
+                }
                 self._log(means, epoch)
 
     def close(self) -> None:

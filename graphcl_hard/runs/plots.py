@@ -19,7 +19,9 @@ from graphcl_hard.io.atomic_write import atomic_write
 MAX_TSNE_GRAPHS = 3000  # for more graphs t-SNE takes minutes, and PCA shows as much
 
 
-def training_curves(losses: Sequence[float], effective_negatives: Sequence[float], title: str, path: Path) -> None:
+def training_curves(
+    losses: Sequence[float], effective_negatives: Sequence[float], title: str, path: Path
+) -> None:
     """Plot the loss and the share of effective negatives over the epochs into a PNG file.
 
     Args:
@@ -46,7 +48,10 @@ def training_curves(losses: Sequence[float], effective_negatives: Sequence[float
 
 
 def embedding_map(
-    embeddings: Mapping[str, npt.NDArray[np.floating]], labels: npt.NDArray[np.integer], path: Path, seed: int = 0
+    embeddings: Mapping[str, npt.NDArray[np.floating]],
+    labels: npt.NDArray[np.integer],
+    path: Path,
+    seed: int = 0,
 ) -> None:
     """Plot the graphs in two dimensions, coloured by class, into a PNG file with one panel for each embedding.
 
@@ -64,7 +69,9 @@ def embedding_map(
         for k, label in enumerate(classes):
             x, y = points[labels == label].T
             # People with red-green colour blindness can distinguish the first colours of tab10.
-            axes.scatter(x, y, s=18, alpha=0.75, color=f"C{k % 10}", linewidths=0, label=f"class {label}")
+            axes.scatter(
+                x, y, s=18, alpha=0.75, color=f"C{k % 10}", linewidths=0, label=f"class {label}"
+            )
         axes.set(xticks=[], yticks=[], title=f"{title} ({method})")
         axes.title.set_fontsize(11)
     if len(classes) <= 12:
@@ -72,7 +79,9 @@ def embedding_map(
     _save(figure, path)
 
 
-def _in_two_dimensions(embedding: npt.NDArray[np.floating], seed: int) -> tuple[npt.NDArray[np.floating], str]:
+def _in_two_dimensions(
+    embedding: npt.NDArray[np.floating], seed: int
+) -> tuple[npt.NDArray[np.floating], str]:
     """Return (G, 2) coordinates of an embedding (G, D), and the name of the method.
 
     The method is t-SNE, or PCA for fewer than 5 or more than 3000 graphs or if all graphs coincide; both are applied to
@@ -89,7 +98,9 @@ def _in_two_dimensions(embedding: npt.NDArray[np.floating], seed: int) -> tuple[
     spread = points[:, 0].std()
     if not 5 <= graphs <= MAX_TSNE_GRAPHS or not spread > 0:  # t-SNE fails without variance
         return points, "PCA"
-    tsne = TSNE(perplexity=min(30.0, (graphs - 1) / 3), init=points / spread * 1e-4, random_state=seed)
+    tsne = TSNE(
+        perplexity=min(30.0, (graphs - 1) / 3), init=points / spread * 1e-4, random_state=seed
+    )
     # One thread, since on a busy machine the short parallel loops of t-SNE wait longer for each other than they run.
     with threadpool_limits(1):
         return tsne.fit_transform(columns), "t-SNE"

@@ -22,7 +22,9 @@ def evaluate_vectors(
 ) -> Iterator[tuple[Probe, dict[str, CrossValidation]]]:
     """Yield each probe with its scores on all arrays of vectors (G, D), on the same folds; a bar shows the progress."""
     for probe in config.probes:
-        with display.bar(f"evaluating, {probe}", len(vectors) * config.folds * config.repeats) as show:
+        with display.bar(
+            f"evaluating, {probe}", len(vectors) * config.folds * config.repeats
+        ) as show:
             found = cross_validate(
                 vectors,
                 y,
@@ -36,7 +38,9 @@ def evaluate_vectors(
         yield probe, found
 
 
-def compare(by_epoch: Mapping[int, CrossValidation], control: CrossValidation | None, best: int) -> dict[str, Any]:
+def compare(
+    by_epoch: Mapping[int, CrossValidation], control: CrossValidation | None, best: int
+) -> dict[str, Any]:
     """Return the scores of one probe for result.json.
 
     Args:
@@ -62,7 +66,9 @@ def compare(by_epoch: Mapping[int, CrossValidation], control: CrossValidation | 
 
 
 def _difference(trained: CrossValidation, other: CrossValidation, score: str) -> dict[str, Any]:
-    pair = paired_difference(getattr(trained, score), getattr(other, score), trained.test_train_ratio)
+    pair = paired_difference(
+        getattr(trained, score), getattr(other, score), trained.test_train_ratio
+    )
     # JSON has no infinity: t becomes null if all differences are equal and not 0.
     return {**pair._asdict(), "t": pair.t if math.isfinite(pair.t) else None}
 
@@ -74,12 +80,17 @@ def summarise(results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         rows: dict[str, Any] = {}
         for key in ENCODERS:
             if key in first_scores:
-                rows[key] = {s: [r["scores"][probe][key]["summary"][s]["mean"] for r in results] for s in SCORES}
+                rows[key] = {
+                    s: [r["scores"][probe][key]["summary"][s]["mean"] for r in results]
+                    for s in SCORES
+                }
         for name, key in DIFFERENCES.items():
             if name in first_scores:
                 pairs = {s: zip(rows["trained"][s], rows[key][s], strict=True) for s in SCORES}
                 rows[name] = {s: [a - b for a, b in pairs[s]] for s in SCORES}
-        scores[probe] = {key: {s: _over_seeds(values[s]) for s in SCORES} for key, values in rows.items()}
+        scores[probe] = {
+            key: {s: _over_seeds(values[s]) for s in SCORES} for key, values in rows.items()
+        }
     first = results[0]
     shared = {key: first[key] for key in ("dataset", "method", "protocol", "optimistic")}
     shared["encoder"] = first.get("encoder", "gin")  # missing in runs of earlier versions
@@ -89,4 +100,10 @@ def summarise(results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 def _over_seeds(values: list[float]) -> dict[str, Any]:
     low, high = t_interval(values) or (None, None)
     std = plain_statistics.stdev(values) if len(values) > 1 else None
-    return {"mean": plain_statistics.fmean(values), "std": std, "low": low, "high": high, "values": values}
+    return {
+        "mean": plain_statistics.fmean(values),
+        "std": std,
+        "low": low,
+        "high": high,
+        "values": values,
+    }

@@ -23,7 +23,10 @@ from graphcl_hard.training.state import Model, TrainingState
 
 
 def build_model(
-    config: Config, in_channels: int, batches: Batches | None = None, encoder: GraphEncoder | None = None
+    config: Config,
+    in_channels: int,
+    batches: Batches | None = None,
+    encoder: GraphEncoder | None = None,
 ) -> Model:
     """Build the model, with initial weights that depend only on the seed.
 
@@ -53,7 +56,9 @@ def build_model(
             return model
         # A seed has the same untrained encoder for all methods, so that they are compared with the same baseline.
         weights = copy.deepcopy(encoder.state_dict())
-        other = GraphCL(encoder, functools.partial(nt_xent, **options), negative_queue=config.negative_queue)
+        other = GraphCL(
+            encoder, functools.partial(nt_xent, **options), negative_queue=config.negative_queue
+        )
         encoder.load_state_dict(weights)
         return other
 
@@ -70,7 +75,9 @@ def _build_encoder(config: Config, in_channels: int, batches: Batches | None) ->
     return MessagePassingEncoder(config.encoder, *sizes, **options)
 
 
-def prepare(config: Config, graphs: GraphSource, features: FeatureMap, fabric: Fabric) -> tuple[Batches, TrainingState]:
+def prepare(
+    config: Config, graphs: GraphSource, features: FeatureMap, fabric: Fabric
+) -> tuple[Batches, TrainingState]:
     """Return the batches of a data set on the device, and the state of a training that has not begun."""
     device, dtype = place(fabric, config)
     batches = make_batches(graphs, features, device, dtype)

@@ -35,10 +35,15 @@ def write_checkpoint(folder: Path, state: TrainingState, progress: Progress) -> 
     A process that is killed at any moment leaves at least one of the two complete.
     """
     tensors = state.to_tensors()
-    tensors |= {f"embedding.{epoch}": torch.from_numpy(array) for epoch, array in progress.embeddings.items()}
+    tensors |= {
+        f"embedding.{epoch}": torch.from_numpy(array)
+        for epoch, array in progress.embeddings.items()
+    }
     for epoch, encoder in progress.encoders.items():
         tensors |= {f"encoder.{epoch}.{name}": tensor.cpu() for name, tensor in encoder.items()}
-    content = encode_checksummed(tensors, "epochs", json.dumps([epoch._asdict() for epoch in progress.epochs]))
+    content = encode_checksummed(
+        tensors, "epochs", json.dumps([epoch._asdict() for epoch in progress.epochs])
+    )
     latest, before = (folder / name for name in CHECKPOINTS)
     with atomic_write(latest) as partial:
         partial.write_bytes(content)
@@ -64,7 +69,9 @@ def read_checkpoint(folder: Path, state: TrainingState) -> Progress | None:
             continue
         if complaints:
             progress.complaint = f"The checkpoint {complaints[0]}; the one before it is used, of epoch {state.epoch}."
-            paths[0].unlink()  # otherwise the next write would move it into the place of the good one
+            paths[
+                0
+            ].unlink()  # otherwise the next write would move it into the place of the good one
         return progress
     if complaints:
         raise InputError(f"The checkpoint {' and '.join(complaints)}; remove it to start again.")

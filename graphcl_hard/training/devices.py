@@ -44,7 +44,12 @@ def training_device(config: Config, together: bool = False) -> Iterator[Fabric]:
                 # Otherwise Fabric would detect SLURM or MPI and refuse a job of several tasks, although this process
                 # trains on its own.
                 single = LightningEnvironment()
-                fabric = Fabric(accelerator=config.accelerator, devices=1, precision=config.precision, plugins=[single])
+                fabric = Fabric(
+                    accelerator=config.accelerator,
+                    devices=1,
+                    precision=config.precision,
+                    plugins=[single],
+                )
         yield fabric
     finally:
         torch.use_deterministic_algorithms(before)
@@ -71,7 +76,9 @@ def _join(config: Config) -> Fabric:
             f"torchrun must start the same number of processes on each machine, got {size} in total and {on_machine} "
             "on one; give the same --nproc-per-node everywhere."
         )
-    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it reports every process that it starts
+    logging.getLogger("lightning_fabric").setLevel(
+        logging.WARNING
+    )  # it reports every process that it starts
     fabric = Fabric(
         accelerator=accelerator,
         strategy="ddp",

@@ -108,7 +108,9 @@ class Processes:
         """
         share = Share(self.rank, self.size, batch.num_graphs)
         for seen in () if sync_batch_norm else batch.views or (batch,):
-            nodes = torch.searchsorted(seen.batch, torch.tensor(share.bounds, device=seen.batch.device)).diff()
+            nodes = torch.searchsorted(
+                seen.batch, torch.tensor(share.bounds, device=seen.batch.device)
+            ).diff()
             if int(nodes.min()) < 2:
                 raise InputError(
                     f"`sync_batch_norm=False` needs at least 2 nodes of a batch in each process, got "
@@ -124,7 +126,11 @@ class Share:
     def __init__(self, rank: int, size: int, num_graphs: int) -> None:
         # Rounded up, so that the first process gets a graph even if there are fewer graphs than processes.
         self.bounds = [-(-number * num_graphs // size) for number in range(size + 1)]
-        self.start, self.stop, self.num_graphs = self.bounds[rank], self.bounds[rank + 1], num_graphs
+        self.start, self.stop, self.num_graphs = (
+            self.bounds[rank],
+            self.bounds[rank + 1],
+            num_graphs,
+        )
 
     def gather(self, rows: Tensor) -> Tensor:
         """Return the rows (G, D) of the whole batch from those of each share, (R, D), with gradients."""

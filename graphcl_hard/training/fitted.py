@@ -27,7 +27,15 @@ from graphcl_hard.training.loop import embed, train
 from graphcl_hard.training.state import Epoch, Model, TrainingState
 
 # Exceptions that building a model from a damaged file may raise.
-DAMAGED = (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
+DAMAGED = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
 # PyTorch's generator, which draws the initial weights, belongs to the process: one model at a time, or seeds mix.
 _one_at_a_time = threading.Lock()
 
@@ -42,7 +50,9 @@ class Fitted:
         history: an `Epoch` for each epoch so far.
     """
 
-    def __init__(self, config: Config, features: FeatureMap, state: TrainingState, history: list[Epoch]) -> None:
+    def __init__(
+        self, config: Config, features: FeatureMap, state: TrainingState, history: list[Epoch]
+    ) -> None:
         self.config = config
         self.features = features
         self.state = state
@@ -56,20 +66,28 @@ class Fitted:
             InputError: there are fewer than 2 graphs, or no inputs.
         """
         if data.num_graphs < 2:
-            raise InputError(f"fit needs at least 2 graphs, got {data.num_graphs}: the others are the negatives.")
+            raise InputError(
+                f"fit needs at least 2 graphs, got {data.num_graphs}: the others are the negatives."
+            )
         with_edges = config.encoder == "gine"
         if with_edges and (data.num_edges == 0 or data.columns.isdisjoint(PER_EDGE)):
             raise InputError(
                 "The graphs of fit must have edges with labels or attributes, which `encoder=gine` reads, got none; "
                 "name them by `edge_label` or `edge_attr`, or take another encoder, such as gin."
             )
-        features = FeatureMap.fit(data, "node_attr" in data.columns, keep_binary=True, with_edges=with_edges)
+        features = FeatureMap.fit(
+            data, "node_attr" in data.columns, keep_binary=True, with_edges=with_edges
+        )
         if features.channels == 0:
-            raise InputError("The graphs of fit must have a node, or an attribute, got none; give other graphs.")
+            raise InputError(
+                "The graphs of fit must have a node, or an attribute, got none; give other graphs."
+            )
         with _one_at_a_time, training_device(config) as fabric:
             device, dtype = place(fabric, config)
             batches = make_batches(data, features, device, dtype)
-            state = TrainingState(build_model(config, features.channels, batches).to(device, dtype), config)
+            state = TrainingState(
+                build_model(config, features.channels, batches).to(device, dtype), config
+            )
         return cls(config, features, state, [])
 
     @property
@@ -78,7 +96,9 @@ class Fitted:
         assert isinstance(self.state.model.encoder, GraphEncoder)
         return self.state.model.encoder
 
-    def train(self, data: GraphSource, config: Config, epochs: int, on_epoch: Callable[[Epoch], object]) -> None:
+    def train(
+        self, data: GraphSource, config: Config, epochs: int, on_epoch: Callable[[Epoch], object]
+    ) -> None:
         """Train for more epochs on a data set; if it fails, everything is left as it was.
 
         Raises:
@@ -92,7 +112,10 @@ class Fitted:
                     f"`{name}` cannot change from {built!r} to {given!r} once a model is fitted; fit again without "
                     "`warm_start`."
                 )
-        before = {name: tensor.clone() for name, tensor in self.state.to_tensors().items()}, self.state.epoch
+        before = (
+            {name: tensor.clone() for name, tensor in self.state.to_tensors().items()},
+            self.state.epoch,
+        )
         history = copy.copy(self.history)
         if self.state.model.queue is not None:
             self.state.model.queue.clear()  # these may be other graphs, with the same numbers
@@ -106,7 +129,13 @@ class Fitted:
         try:
             with training_device(config) as fabric:
                 batches = make_batches(data, self.features, *place(fabric, config))
-                train(self.state, batches, dataclasses.replace(config, epochs=self.state.epoch + epochs), fabric, keep)
+                train(
+                    self.state,
+                    batches,
+                    dataclasses.replace(config, epochs=self.state.epoch + epochs),
+                    fabric,
+                    keep,
+                )
         except BaseException:
             self.state.load_tensors(*before)
             self.history[:] = history
@@ -127,7 +156,9 @@ class Fitted:
         content = {
             "params": params,
             "config": {
-                name: value for name, value in self.config.to_dict().items() if name in names_in(Scope.ESTIMATOR)
+                name: value
+                for name, value in self.config.to_dict().items()
+                if name in names_in(Scope.ESTIMATOR)
             },
             "features": self.features.to_dict(),
             "encoder": self.encoder.arguments,
@@ -151,16 +182,27 @@ class Fitted:
 
         with _one_at_a_time:
             with torch.device("meta"):  # so that sizes in a damaged file ask for no memory
-                wanted = {f"model.{name}": tensor.shape for name, tensor in make().state_dict().items()}
-            if wanted != {name: tensor.shape for name, tensor in tensors.items() if name.startswith("model.")}:
+                wanted = {
+                    f"model.{name}": tensor.shape for name, tensor in make().state_dict().items()
+                }
+            if wanted != {
+                name: tensor.shape for name, tensor in tensors.items() if name.startswith("model.")
+            }:
                 raise ValueError("its weights do not have the sizes of its settings")
             model = make()
         model.to(torch.float64 if config.precision == "64-true" else torch.float32)
-        fitted = cls(config, features, TrainingState(model, config), [Epoch(**row) for row in content["history"]])
+        fitted = cls(
+            config,
+            features,
+            TrainingState(model, config),
+            [Epoch(**row) for row in content["history"]],
+        )
         fitted.state.load_tensors(tensors, content["epoch"])
         return fitted, _tuples(without_removed(content["params"]))
 
 
 def _tuples(plain: Mapping[str, Any]) -> dict[str, Any]:
     """Return the values with tuples in place of lists, into which JSON turned them."""
-    return {name: tuple(value) if isinstance(value, list) else value for name, value in plain.items()}
+    return {
+        name: tuple(value) if isinstance(value, list) else value for name, value in plain.items()
+    }

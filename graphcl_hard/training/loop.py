@@ -29,7 +29,9 @@ class TrainingDiverged(InputError):
     """The loss or a weight is no longer finite."""
 
 
-def epoch_batches(batches: Batches, config: Config, generator: torch.Generator) -> Iterator[GraphBatch]:
+def epoch_batches(
+    batches: Batches, config: Config, generator: torch.Generator
+) -> Iterator[GraphBatch]:
     """Yield the batches of an epoch, with a sample of nodes or two views if the method needs them."""
     for batch in batches.shuffled(config.batch_size, generator, config.nodes_per_graph):
         if config.method == "graphcl":
@@ -63,7 +65,11 @@ def train(
         TrainingDiverged: a loss or a weight is not finite; the message names the epoch and the step.
         ProcessLost: another process has ended.
     """
-    with nullcontext() if processes is None else processes.training(state.model, config.sync_batch_norm):
+    with (
+        nullcontext()
+        if processes is None
+        else processes.training(state.model, config.sync_batch_norm)
+    ):
         _train(state, batches, config, fabric, on_epoch, processes)
 
 
@@ -145,7 +151,10 @@ def calibrate(encoder: Module, batches: Batches, config: Config, fabric: Fabric)
 
 @torch.no_grad()
 def embeddings(
-    encoder: Module, batches: Batches, batch_size: int, progress: Callable[[int], object] | None = None
+    encoder: Module,
+    batches: Batches,
+    batch_size: int,
+    progress: Callable[[int], object] | None = None,
 ) -> Iterator[npt.NDArray[np.floating]]:
     """Yield the graph embeddings of a data set in evaluation mode, batch by batch, (B, L*H), in its order.
 

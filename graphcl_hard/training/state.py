@@ -44,7 +44,9 @@ class TrainingState:
         self.model = model
         kind = next(model.parameters()).device.type
         # One kernel for all parameters: no slower on a CPU (benchmarks/speed/trials.py), and one launch on a GPU.
-        self.optimizer = torch.optim.Adam(model.parameters(), lr=config.lr, fused=kind in ("cpu", "cuda"))
+        self.optimizer = torch.optim.Adam(
+            model.parameters(), lr=config.lr, fused=kind in ("cpu", "cuda")
+        )
         self.generator = torch.Generator().manual_seed(config.seed)
         self.epoch = 0
 

@@ -16,7 +16,9 @@ class _Epoch(Protocol):
     def effective_negatives(self) -> float: ...
 
 
-def caution(graphs: int, batch_size: int, method: str, epochs: Iterable[_Epoch], queue: int = 0) -> str | None:
+def caution(
+    graphs: int, batch_size: int, method: str, epochs: Iterable[_Epoch], queue: int = 0
+) -> str | None:
     """Return a sentence about what makes a training pointless without making it fail, or None.
 
     The first condition that holds counts:

@@ -18,7 +18,8 @@ def same_files(made, committed):
 
 
 @pytest.mark.parametrize(
-    ("script", "committed"), [(runs, RESULTS / "runs"), (more_negatives, EXPERIMENTS / "more_negatives" / "results")]
+    ("script", "committed"),
+    [(runs, RESULTS / "runs"), (more_negatives, EXPERIMENTS / "more_negatives" / "results")],
 )
 def test_tables_of_runs(script, committed, tmp_path, monkeypatch):
     monkeypatch.setattr(script, "RESULTS", tmp_path)

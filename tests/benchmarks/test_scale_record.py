@@ -17,7 +17,8 @@ def test_an_epoch_of_a_million_graphs_takes_less_than_two_gib_and_time_that_grow
     assert max(rates) < 1.3 * min(rates)
     for size in RECORD["sizes"]:
         cells = (
-            f"{size['graphs']:,} | {size['seconds']:.0f} | {size['graphs_per_second']:,.0f} | {size['peak_mib']:.0f}"
+            f"{size['graphs']:,} | {size['seconds']:.0f} | "
+            f"{size['graphs_per_second']:,.0f} | {size['peak_mib']:.0f}"
         )
         assert f"| {cells} |" in PAGE
 
@@ -31,7 +32,10 @@ def test_the_rate_from_the_disk_is_that_from_memory():
 
 
 def test_shards_are_read_faster_than_a_data_base():
-    medians = {name: statistics.median(found) for name, found in RECORD["readers"]["graphs_per_second"].items()}
+    medians = {
+        name: statistics.median(found)
+        for name, found in RECORD["readers"]["graphs_per_second"].items()
+    }
     assert f"{medians['shards']:,.0f} graphs a second" in PAGE
     assert f"{medians['OnDiskDataset']:,.0f} by PyG's `OnDiskDataset`" in PAGE
     assert medians["shards"] > 10 * medians["OnDiskDataset"]

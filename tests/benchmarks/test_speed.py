@@ -45,7 +45,9 @@ def both_models(workload, one_hot):
         for key, weight in theirs.named_parameters():
             weight.copy_(weights[key])
     chosen = torch.tensor([5, 0, 17, 3, 11, 20, 8])
-    batch = GraphBatches(graphs, features.x if one_hot else dense, "cpu", torch.float64).select(chosen)
+    batch = GraphBatches(graphs, features.x if one_hot else dense, "cpu", torch.float64).select(
+        chosen
+    )
     data = textbook.data_list(graphs, dense)
     return ours, theirs, batch, Batch.from_data_list([data[g] for g in chosen])
 
@@ -71,7 +73,9 @@ def test_textbook_computes_the_packages_gradients(name, one_hot):
     ours(batch, 10.0)[0].backward()
     theirs(data).backward()
     for (key, weight), other in zip(theirs.named_parameters(), ours.parameters(), strict=True):
-        assert other.grad.abs().max() > 1e-9 or "convs" in key  # a bias before a batch norm has no gradient
+        assert (
+            other.grad.abs().max() > 1e-9 or "convs" in key
+        )  # a bias before a batch norm has no gradient
         torch.testing.assert_close(weight.grad, other.grad, **EXACT, msg=key)
 
 
@@ -83,7 +87,8 @@ def test_textbook_objective_is_the_packages_where_the_correction_is_bounded():
     local = local + summary[batch]  # large positives, so that little is left of the negatives
     for tau_plus in (0.1, 0.6):
         found, expected = (
-            f(local, summary, batch, beta=10.0, tau_plus=tau_plus) for f in (textbook.hard_jsd, local_global_jsd)
+            f(local, summary, batch, beta=10.0, tau_plus=tau_plus)
+            for f in (textbook.hard_jsd, local_global_jsd)
         )
         torch.testing.assert_close(found, expected, **EXACT)
 
@@ -93,7 +98,9 @@ def test_textbook_trains():
     run = textbook.prepare(graphs, workload.dense_x(), config, torch.device("cpu"))
     assert run() > 0
     model = textbook.Textbook(8, config)
-    loader = textbook.DataLoader(textbook.data_list(graphs, workload.dense_x()), batch_size=8, shuffle=True)
+    loader = textbook.DataLoader(
+        textbook.data_list(graphs, workload.dense_x()), batch_size=8, shuffle=True
+    )
     optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
     losses = [textbook.train_epoch(model, loader, optimizer, torch.device("cpu")) for _ in range(8)]
     assert losses[-1] < 0.8 * losses[0]
@@ -118,7 +125,17 @@ def test_synthetic_sets_are_simple_undirected_graphs_that_a_seed_fixes():
     assert not torch.equal(other.node_ptr, graphs.node_ptr)
 
 
-VIEWS = ("detach", "alias", "slice", "t", "transpose", "permute", "crow_indices", "col_indices", "values")
+VIEWS = (
+    "detach",
+    "alias",
+    "slice",
+    "t",
+    "transpose",
+    "permute",
+    "crow_indices",
+    "col_indices",
+    "values",
+)
 
 
 class Products(TorchDispatchMode):
@@ -172,11 +189,20 @@ def test_every_way_to_sum_neighbours_agrees_or_says_why_not():
     (cut,) = workloads.cut_epoch(workloads.load("synthetic-24", "cpu"), fabric())
     found = neighbours.measure(cut, 4, 2)
     assert found.keys() == neighbours.WAYS.keys()
-    assert {key for key in found if "skipped" in found[key]} <= {"gather + segment_csr (torch-scatter)"}
-    assert all(len(times) == 2 for ways in found.values() if "skipped" not in ways for times in ways.values())
+    assert {key for key in found if "skipped" in found[key]} <= {
+        "gather + segment_csr (torch-scatter)"
+    }
+    assert all(
+        len(times) == 2
+        for ways in found.values()
+        if "skipped" not in ways
+        for times in ways.values()
+    )
 
 
-@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="resets the peak as Linux does")
+@pytest.mark.skipif(
+    not Path("/proc/self/clear_refs").exists(), reason="resets the peak as Linux does"
+)
 def test_peak_sees_memory_that_is_given_back():
     device = torch.device("cpu")
     mebibytes = memory.peak_over(lambda: torch.ones(64, 2**18).sum(), device)["extra_mib"]
@@ -235,7 +261,9 @@ def test_quick_run_writes_everything_and_a_section_made_again_replaces_its_own_r
     ],
 )
 def test_arguments_that_make_no_sense_are_told(words, message, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(sys, "argv", ["speed.py", "--sections", "epochs", "--out", str(tmp_path / "none"), *words])
+    monkeypatch.setattr(
+        sys, "argv", ["speed.py", "--sections", "epochs", "--out", str(tmp_path / "none"), *words]
+    )
     assert speed.main() == 2
     assert message in capsys.readouterr().err
     assert not (tmp_path / "none").exists()

@@ -17,9 +17,13 @@ def test_memory_was_flat_for_an_hour_and_nothing_was_left_open(kind):
     hourly, before, after = record["mib_per_hour"], record["before"], record["after"]
     for name in ("files", "children"):
         assert after[name] <= before[name]
-    counts = " | ".join(f"{before[name]:.0f}, then {after[name]:.0f}" for name in ("files", "threads", "children"))
+    counts = " | ".join(
+        f"{before[name]:.0f}, then {after[name]:.0f}" for name in ("files", "threads", "children")
+    )
     slope = f"{hourly['slope']:.1f} ({hourly['low']:.1f} to {hourly['high']:.1f})"
-    assert f"| {record['rounds']:,} | {before['resident_mib']:.0f} MiB | {slope} | {counts} |" in PAGE
+    assert (
+        f"| {record['rounds']:,} | {before['resident_mib']:.0f} MiB | {slope} | {counts} |" in PAGE
+    )
 
 
 @pytest.mark.parametrize("name", ["long", "fuzz"])

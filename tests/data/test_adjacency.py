@@ -13,7 +13,9 @@ def graph(nodes=7, edges=20, seed=0):
     generator = torch.Generator().manual_seed(seed)
     edge_index = torch.randint(nodes - 1, (2, edges), generator=generator)
     dense = torch.zeros(nodes, nodes, dtype=torch.float64)
-    dense.index_put_((edge_index[1], edge_index[0]), torch.ones(edges, dtype=torch.float64), accumulate=True)
+    dense.index_put_(
+        (edge_index[1], edge_index[0]), torch.ones(edges, dtype=torch.float64), accumulate=True
+    )
     return edge_index, dense
 
 
@@ -32,7 +34,8 @@ def test_sums_equal_the_dense_product(dtype, own_weight, with_bias):
     upstream = torch.randn(7, 3, dtype=dtype)
     inputs = [x, bias] if with_bias else [x]
     torch.testing.assert_close(
-        torch.autograd.grad(found, inputs, upstream), torch.autograd.grad(expected, inputs, upstream)
+        torch.autograd.grad(found, inputs, upstream),
+        torch.autograd.grad(expected, inputs, upstream),
     )
 
 
@@ -43,14 +46,19 @@ def test_many_edges_are_sorted_as_few_are(in_order):
     if in_order:
         edge_index = edge_index[:, edge_index[0].argsort(stable=True)]
     found = Adjacency.from_edge_index(edge_index, 1000)
-    for end, other, ptr, rows in ((1, 0, found.ptr, found.source), (0, 1, found.transposed_ptr, found.target)):
+    for end, other, ptr, rows in (
+        (1, 0, found.ptr, found.source),
+        (0, 1, found.transposed_ptr, found.target),
+    ):
         assert torch.equal(rows, edge_index[other][edge_index[end].argsort(stable=True)])
         assert torch.equal(ptr.diff(), torch.bincount(edge_index[end], minlength=1000))
 
 
 def test_half_precision_is_summed_in_float32():
     edge_index = torch.stack([torch.arange(1, 1001), torch.zeros(1000, dtype=torch.int64)])
-    found = neighbour_sum(torch.ones(1001, 1, dtype=torch.bfloat16), Adjacency.from_edge_index(edge_index, 1001))
+    found = neighbour_sum(
+        torch.ones(1001, 1, dtype=torch.bfloat16), Adjacency.from_edge_index(edge_index, 1001)
+    )
     assert found.dtype == torch.float32
     assert found[0].item() == 1000  # bfloat16 stops counting at 256
 

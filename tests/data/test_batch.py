@@ -36,7 +36,9 @@ def test_more_nodes_than_there_are_gives_all():
 
 
 def test_a_draw_that_rounds_up_stays_in_its_graph(monkeypatch):
-    monkeypatch.setattr(torch, "rand", lambda n, **_: torch.full((n,), 1 - 2**-53, dtype=torch.float64))
+    monkeypatch.setattr(
+        torch, "rand", lambda n, **_: torch.full((n,), 1 - 2**-53, dtype=torch.float64)
+    )
     sizes = torch.tensor([100, 7])
     index, _ = sample_nodes(sizes, 100, None)
     assert index.max() == 106
@@ -46,7 +48,9 @@ def test_a_draw_that_rounds_up_stays_in_its_graph(monkeypatch):
 def test_the_largest_score_is_that_of_the_sample():
     """`score_scale="max"` scales by the largest score of the sample, so its estimate need not be unbiased."""
     local, summary, batch = pairs(24, 3)
-    index, weight = sample_nodes(torch.bincount(batch, minlength=3), 2, torch.Generator().manual_seed(0))
+    index, weight = sample_nodes(
+        torch.bincount(batch, minlength=3), 2, torch.Generator().manual_seed(0)
+    )
     scores = local[index] @ summary.T
     scale = 2 / scores.scatter(1, batch[index, None], 0.0).abs().max()
     common = {"tau_plus": 0.1, "_context": Context(node_weight=weight)}
@@ -73,14 +77,18 @@ def test_the_sampled_objective_is_an_unbiased_estimate(monkeypatch, objective):
     local, summary, _ = pairs(24, 3)
     sizes = torch.tensor([12, 8, 4])
     batch = torch.arange(3).repeat_interleave(sizes)
-    function = functools.partial(LOCAL_GLOBAL[objective], beta=2.0, tau_plus=0.1, score_scale="none")
+    function = functools.partial(
+        LOCAL_GLOBAL[objective], beta=2.0, tau_plus=0.1, score_scale="none"
+    )
     expected = function(local.requires_grad_(), summary, batch)
     expected.backward()
     gradient, local.grad = local.grad, None
     steps, total = 240, 0.0
     for step in range(steps):
         # K = 5 makes the points 12/5 and 8/5 apart; a grid of 240 meets each node exactly as often as its chance is
-        monkeypatch.setattr(torch, "rand", lambda n, step=step, **_: torch.full((n,), (step + 0.5) / steps).double())
+        monkeypatch.setattr(
+            torch, "rand", lambda n, step=step, **_: torch.full((n,), (step + 0.5) / steps).double()
+        )
         index, weight = sample_nodes(sizes, 5, None)
         exact = (sizes.double() / sizes.clamp(max=5))[batch[index]]  # 12/5 is rounded in float32
         torch.testing.assert_close(weight, exact.float())

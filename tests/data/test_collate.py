@@ -18,9 +18,17 @@ from graphcl_hard.exceptions import InputError
 
 
 def some_graphs():
-    graphs = [nx.cycle_graph(4), nx.star_graph(3), nx.empty_graph(2), nx.empty_graph(0), nx.path_graph(1)]
+    graphs = [
+        nx.cycle_graph(4),
+        nx.star_graph(3),
+        nx.empty_graph(2),
+        nx.empty_graph(0),
+        nx.path_graph(1),
+    ]
     label, place = lambda i, node: "abc"[(node + i) % 3], lambda i, node: [i, -node]
-    return with_attributes(graphs, {"label": label, "weight": lambda _, node: node + 0.5, "place": place})
+    return with_attributes(
+        graphs, {"label": label, "weight": lambda _, node: node + 0.5, "place": place}
+    )
 
 
 def assert_same(one, other):
@@ -38,15 +46,22 @@ def test_three_kinds_give_the_same_tensors():
     assert from_nx.node_ptr.tolist() == [0, 4, 8, 10, 10, 11]
     assert from_nx.edge_ptr.tolist() == [0, 8, 14, 14, 14, 14]
     assert from_nx.node_label is from_nx.node_attr is None
-    data = [Data(edge_index=from_networkx(graph).edge_index, num_nodes=len(graph)) for graph in graphs]
+    data = [
+        Data(edge_index=from_networkx(graph).edge_index, num_nodes=len(graph)) for graph in graphs
+    ]
     assert_same(from_nx, to_graph_data(data))
     assert_same(from_nx, to_graph_data(iter(data)))
-    matrices = [nx.to_scipy_sparse_array(graph) if len(graph) else scipy.sparse.csr_array((0, 0)) for graph in graphs]
+    matrices = [
+        nx.to_scipy_sparse_array(graph) if len(graph) else scipy.sparse.csr_array((0, 0))
+        for graph in graphs
+    ]
     assert_same(from_nx, to_graph_data(matrices))
     assert_same(from_nx, to_graph_data(from_nx))
     number = 0
     for graph, start in zip(graphs, from_nx.node_ptr.tolist(), strict=False):
-        both = {(u + start, v + start) for u, v in [*graph.edges, *((v, u) for u, v in graph.edges)]}
+        both = {
+            (u + start, v + start) for u, v in [*graph.edges, *((v, u) for u, v in graph.edges)]
+        }
         mine = from_nx.edge_index[:, number : number + len(both)]
         assert set(map(tuple, mine.T.tolist())) == both
         number += len(both)
@@ -58,14 +73,19 @@ def test_labels_and_attributes_of_networkx():
     data = to_graph_data(graphs, node_label="label", node_attr=("weight", "place"))
     assert data.node_label_values == (("a", "b", "c"),)
     nodes = [values for graph in graphs for _, values in graph.nodes(data=True)]
-    assert ["abc"[number] for number in data.node_label[:, 0].tolist()] == [values["label"] for values in nodes]
+    assert ["abc"[number] for number in data.node_label[:, 0].tolist()] == [
+        values["label"] for values in nodes
+    ]
     assert data.node_attr.tolist() == [[values["weight"], *values["place"]] for values in nodes]
     assert to_graph_data(graphs, node_attr="weight").node_attr.shape == (11, 1)
 
 
 def test_labels_and_attributes_of_data():
     one = Data(
-        x=torch.eye(2), edge_index=torch.tensor([[0, 1], [1, 0]]), kind=torch.tensor([7, 3]), heavy=torch.ones(2)
+        x=torch.eye(2),
+        edge_index=torch.tensor([[0, 1], [1, 0]]),
+        kind=torch.tensor([7, 3]),
+        heavy=torch.ones(2),
     )
     two = Data(x=torch.zeros(1, 2), kind=torch.tensor([5]), heavy=torch.zeros(1))
     data = to_graph_data([one, two], node_label="kind")
@@ -80,10 +100,18 @@ def test_labels_and_attributes_of_data():
 
 def bonded():
     """Return graphs whose edges have a label and two attributes, including one without edges and one without nodes."""
-    graphs = [nx.cycle_graph(4), nx.star_graph(3), nx.empty_graph(2), nx.empty_graph(0), nx.path_graph(3)]
+    graphs = [
+        nx.cycle_graph(4),
+        nx.star_graph(3),
+        nx.empty_graph(2),
+        nx.empty_graph(0),
+        nx.path_graph(3),
+    ]
     for number, graph in enumerate(graphs):
         for u, v, values in graph.edges(data=True):
-            values.update(bond="ab"[(u + v + number) % 2], weight=u + v + 0.5, place=[number, u * v])
+            values.update(
+                bond="ab"[(u + v + number) % 2], weight=u + v + 0.5, place=[number, u * v]
+            )
     return graphs
 
 
@@ -94,7 +122,9 @@ def test_labels_and_attributes_of_the_edges_of_networkx():
     assert data.edge_label.shape == (data.num_edges, 1)
     for position, (u, v) in enumerate(data.edge_index.T.tolist()):
         number = int(torch.searchsorted(data.node_ptr, u, right=True)) - 1
-        values = graphs[number].edges[u - int(data.node_ptr[number]), v - int(data.node_ptr[number])]
+        values = graphs[number].edges[
+            u - int(data.node_ptr[number]), v - int(data.node_ptr[number])
+        ]
         assert "ab"[data.edge_label[position, 0]] == values["bond"]
         assert data.edge_attr[position].tolist() == [values["weight"], *values["place"]]
     plain = to_graph_data(graphs)
@@ -108,7 +138,9 @@ def test_features_of_the_edges_of_data_are_those_of_networkx():
     with_labels = to_graph_data(graphs, edge_label="bond")
     generator, made = torch.Generator().manual_seed(0), []
     for graph in graphs:
-        edges = [(u, v, values) for a, b, values in graph.edges(data=True) for u, v in ((a, b), (b, a))]
+        edges = [
+            (u, v, values) for a, b, values in graph.edges(data=True) for u, v in ((a, b), (b, a))
+        ]
         order = torch.randperm(len(edges), generator=generator).tolist()
         edge_index = torch.tensor([edges[i][:2] for i in order]).reshape(-1, 2).T.long()
         one = Data(edge_index=edge_index, num_nodes=len(graph))
@@ -134,14 +166,20 @@ def test_the_values_of_a_matrix_are_an_attribute_on_request():
         for u, v, values in graph.edges(data=True):
             values["weight"] = u + v + 0.5
     matrices = [nx.to_scipy_sparse_array(graph) for graph in graphs]
-    assert_same(to_graph_data(matrices, edge_attr="weight"), to_graph_data(graphs, edge_attr="weight"))
+    assert_same(
+        to_graph_data(matrices, edge_attr="weight"), to_graph_data(graphs, edge_attr="weight")
+    )
     assert to_graph_data(matrices).edge_attr is None
     for wrong in ({"edge_label": "weight"}, {"node_attr": "weight"}):
         with pytest.raises(
-            InputError, match="edge_label must be None for SciPy matrices, which have only numeric edges"
+            InputError,
+            match="edge_label must be None for SciPy matrices, which have only numeric edges",
         ):
             to_graph_data(matrices, **wrong)
-    with pytest.raises(InputError, match=r"edge_attr must be None or 'weight' for SciPy matrices, .* got \('bond',\)"):
+    with pytest.raises(
+        InputError,
+        match=r"edge_attr must be None or 'weight' for SciPy matrices, .* got \('bond',\)",
+    ):
         to_graph_data(matrices, edge_attr="bond")
     with pytest.raises(InputError, match="Graph 0 is a matrix of complex128, must be real"):
         to_graph_data([matrices[0] * 1j], edge_attr="weight")
@@ -149,7 +187,12 @@ def test_the_values_of_a_matrix_are_an_attribute_on_request():
 
 def test_parallel_edges_have_the_sum_of_attributes_and_the_first_labels():
     graph = nx.MultiDiGraph()
-    for u, v, bond, weight in ((0, 1, "b", 1.0), (1, 1, "z", 9.0), (0, 1, "c", 2.0), (2, 0, "a", 4.0)):
+    for u, v, bond, weight in (
+        (0, 1, "b", 1.0),
+        (1, 1, "z", 9.0),
+        (0, 1, "c", 2.0),
+        (2, 0, "a", 4.0),
+    ):
         graph.add_edge(u, v, bond=bond, weight=weight)
     graph.add_edge(2, 2)  # a self-loop, which is dropped, needs nothing
     data = to_graph_data([graph], edge_label="bond", edge_attr="weight")
@@ -165,7 +208,9 @@ def test_directed_edges_keep_their_direction_and_loops_and_parallels_go():
     assert to_graph_data([graph]).edge_index.tolist() == expected
     edge_index = torch.tensor([[2, 0, 1, 0], [0, 1, 1, 1]])
     assert to_graph_data([Data(edge_index=edge_index, num_nodes=3)]).edge_index.tolist() == expected
-    matrix = scipy.sparse.coo_array(([2.0, 3.0, 1.0, 0.0], ([0, 1, 2, 1], [1, 1, 0, 2])), shape=(3, 3))
+    matrix = scipy.sparse.coo_array(
+        ([2.0, 3.0, 1.0, 0.0], ([0, 1, 2, 1], [1, 1, 0, 2])), shape=(3, 3)
+    )
     assert to_graph_data([matrix]).edge_index.tolist() == expected
 
 
@@ -182,16 +227,23 @@ def test_a_tu_set_through_pyg_is_the_set(tmp_path):
 def test_a_whole_set_has_its_attributes_on_request(toy):
     toy = dataclasses.replace(toy, node_attr=torch.rand(toy.num_nodes, 2))
     assert to_graph_data(toy).node_attr is None
-    assert to_graph_data(toy, node_attr="node_attr") is to_graph_data(toy, node_attr=["node_attr"]) is toy
+    assert (
+        to_graph_data(toy, node_attr="node_attr")
+        is to_graph_data(toy, node_attr=["node_attr"])
+        is toy
+    )
     for wrong in ({"node_attr": "x"}, {"node_label": "label"}):
-        with pytest.raises(InputError, match="node_label must be None and node_attr None or 'node_attr'"):
+        with pytest.raises(
+            InputError, match="node_label must be None and node_attr None or 'node_attr'"
+        ):
             to_graph_data(toy, **wrong)
     toy = dataclasses.replace(toy, edge_attr=torch.rand(toy.num_edges, 2))
     assert to_graph_data(toy, node_attr="node_attr", edge_attr="edge_attr") is toy
     assert to_graph_data(toy).edge_attr is toy.edge_attr
     assert to_graph_data(toy, edge_attr=()).edge_attr is None
     with pytest.raises(
-        InputError, match=r"edge_label must be None and edge_attr None or 'edge_attr' for .*, got 'bond'"
+        InputError,
+        match=r"edge_label must be None and edge_attr None or 'edge_attr' for .*, got 'bond'",
     ):
         to_graph_data(toy, edge_label="bond")
 
@@ -213,9 +265,21 @@ def bond(value):
         (7, {}, "graphs must be a list of .*, got int"),
         ([], {}, "at least one graph, got none"),
         ([PATH, None], {}, "Graph 1 must be one of .*, got NoneType"),
-        ([PATH, PATH, Data(num_nodes=1)], {}, "got networkx for graph 0 and PyTorch Geometric for graph 2"),
-        ([scipy.sparse.csr_array(np.eye(3))], {"node_label": "a"}, "must be None for SciPy matrices"),
-        ([scipy.sparse.coo_array(np.ones((2, 3)))], {}, r"Graph 0 is a matrix \(2, 3\), must be square"),
+        (
+            [PATH, PATH, Data(num_nodes=1)],
+            {},
+            "got networkx for graph 0 and PyTorch Geometric for graph 2",
+        ),
+        (
+            [scipy.sparse.csr_array(np.eye(3))],
+            {"node_label": "a"},
+            "must be None for SciPy matrices",
+        ),
+        (
+            [scipy.sparse.coo_array(np.ones((2, 3)))],
+            {},
+            r"Graph 0 is a matrix \(2, 3\), must be square",
+        ),
         ([PATH], {"node_label": "kind"}, "Graph 0 has no attribute 'kind' at its node 0; add it"),
         (
             [Data(edge_index=EDGES)],
@@ -228,16 +292,36 @@ def bond(value):
             {"node_label": "kind"},
             "has no 'kind', which node_label names; it has num_nodes",
         ),
-        ([Data(kind=torch.ones(2))], {"node_label": "kind"}, "'kind' of torch.float32, must be integers"),
+        (
+            [Data(kind=torch.ones(2))],
+            {"node_label": "kind"},
+            "'kind' of torch.float32, must be integers",
+        ),
         ([Data(x="words", num_nodes=2)], {}, "Graph 0 has a 'x' that is not a tensor"),
-        ([Data(num_nodes=2), Data(edge_index=EDGES, num_nodes=1)], {}, r"Graph 1 has edges .* 0 to 1, .* in \[0, 0\]"),
-        ([Batch.from_data_list([Data(num_nodes=1)] * 2)], {}, r"Graph 0 is a Batch of 2 graphs; give its to_data_list"),
+        (
+            [Data(num_nodes=2), Data(edge_index=EDGES, num_nodes=1)],
+            {},
+            r"Graph 1 has edges .* 0 to 1, .* in \[0, 0\]",
+        ),
+        (
+            [Batch.from_data_list([Data(num_nodes=1)] * 2)],
+            {},
+            r"Graph 0 is a Batch of 2 graphs; give its to_data_list",
+        ),
         ([Data(adj_t=EDGES, num_nodes=2)], {}, "Graph 0 has adj_t instead of edge_index"),
-        ([Data(edge_index=[[0], [1]], num_nodes=2)], {}, "an edge_index that is a list, must be a tensor"),
+        (
+            [Data(edge_index=[[0], [1]], num_nodes=2)],
+            {},
+            "an edge_index that is a list, must be a tensor",
+        ),
         ([Data(edge_index=EDGES.bool(), num_nodes=2)], {}, r"an edge_index \(2, 1\) of torch.bool"),
         ([PATH], {"node_attr": 3}, "node_attr must be a name, a tuple of names or None, got 3"),
         ([PATH], {"edge_attr": 3}, "edge_attr must be a name, a tuple of names or None, got 3"),
-        ([PATH], {"edge_label": "bond"}, r"Graph 0 has no attribute 'bond' at its edge \(0, 1\); add it"),
+        (
+            [PATH],
+            {"edge_label": "bond"},
+            r"Graph 0 has no attribute 'bond' at its edge \(0, 1\); add it",
+        ),
         (
             [bond({})],
             {"edge_label": "bond"},
@@ -248,14 +332,21 @@ def bond(value):
             {"edge_attr": "bond"},
             "bond that are not numbers, .* each edge .*name categories with edge_label",
         ),
-        ([bond(1.0), bond(np.nan)], {"edge_attr": "bond"}, "Graph 1 has an attribute that is not finite at its edge 0"),
+        (
+            [bond(1.0), bond(np.nan)],
+            {"edge_attr": "bond"},
+            "Graph 1 has an attribute that is not finite at its edge 0",
+        ),
         (
             [bond([1.0]), nx.empty_graph(1), bond([1.0, 2.0])],
             {"edge_attr": "bond"},
             "All graphs must have the same attributes of edges, got 1 columns in graph 0 and 2 in graph 2",
         ),
         (
-            [Data(edge_index=EDGES, num_nodes=2, edge_attr=torch.ones(1, 3)), Data(edge_index=EDGES, num_nodes=2)],
+            [
+                Data(edge_index=EDGES, num_nodes=2, edge_attr=torch.ones(1, 3)),
+                Data(edge_index=EDGES, num_nodes=2),
+            ],
             {},
             "attributes of edges, got 3 columns in graph 0 and none in graph 1",
         ),
@@ -281,15 +372,26 @@ def bond(value):
         ),
         ([Data(edge_index=EDGES.T, num_nodes=2)], {}, r"an edge_index \(1, 2\) of torch.int64"),
         ([Data(edge_index=EDGES.float(), num_nodes=2)], {}, "of torch.float32, must be"),
-        ([Data(x=torch.ones(2, 1)), Data(x=torch.ones(1, 2))], {}, "got 1 columns in graph 0 and 2 in graph 1"),
-        ([Data(x=torch.ones(2, 1)), Data(num_nodes=1)], {}, "got 1 columns in graph 0 and none in graph 1"),
+        (
+            [Data(x=torch.ones(2, 1)), Data(x=torch.ones(1, 2))],
+            {},
+            "got 1 columns in graph 0 and 2 in graph 1",
+        ),
+        (
+            [Data(x=torch.ones(2, 1)), Data(num_nodes=1)],
+            {},
+            "got 1 columns in graph 0 and none in graph 1",
+        ),
         (
             [Data(x=torch.ones(1, 1)), Data(x=torch.tensor([[1.0], [float("nan")]]))],
             {},
             "Graph 1 has an attribute that is not finite at its node 1",
         ),
         (
-            [Data(kind=torch.ones(2, 1, dtype=torch.int64)), Data(kind=torch.ones(2, 2, dtype=torch.int64))],
+            [
+                Data(kind=torch.ones(2, 1, dtype=torch.int64)),
+                Data(kind=torch.ones(2, 2, dtype=torch.int64)),
+            ],
             {"node_label": "kind"},
             "the same number of labels, got 1 and 2",
         ),
@@ -303,7 +405,9 @@ def test_bad_graphs_are_refused_by_number(graphs, options, message):
 def test_attributes_that_are_no_numbers_are_refused():
     graph = nx.path_graph(2)
     nx.set_node_attributes(graph, {0: "red", 1: "blue"}, "colour")
-    with pytest.raises(InputError, match=r"colour that are not numbers, .*name categories with node_label"):
+    with pytest.raises(
+        InputError, match=r"colour that are not numbers, .*name categories with node_label"
+    ):
         to_graph_data([graph], node_attr="colour")
     nx.set_node_attributes(graph, {0: [1.0], 1: [1.0, 2.0]}, "colour")
     with pytest.raises(InputError, match="or not the same number of them at each node"):
@@ -342,12 +446,21 @@ BOTH_WAYS = torch.tensor([[0, 1], [1, 0]])
 @pytest.mark.parametrize(
     ("graph", "message"),
     [
-        (Data(edge_index=BOTH_WAYS, num_nodes=[2]), r"Graph 0 has num_nodes \[2\], must be an int from 0 to"),
+        (
+            Data(edge_index=BOTH_WAYS, num_nodes=[2]),
+            r"Graph 0 has num_nodes \[2\], must be an int from 0 to",
+        ),
         (Data(edge_index=BOTH_WAYS, num_nodes=torch.ones(2)), "Graph 0 has num_nodes tensor"),
         (Data(edge_index=BOTH_WAYS, num_nodes=-1), "Graph 0 has num_nodes -1, must"),
         (Data(edge_index=BOTH_WAYS, num_nodes=2.5), "Graph 0 has num_nodes 2.5, must"),
-        (Data(edge_index=BOTH_WAYS, x=torch.eye(2).to_sparse(), num_nodes=2), "Graph 0 has a 'x' that is not a tensor"),
-        (Data(edge_index=BOTH_WAYS, x=torch.empty(2, 1, device="meta")), "Graph 0 has a 'x' that is not a tensor"),
+        (
+            Data(edge_index=BOTH_WAYS, x=torch.eye(2).to_sparse(), num_nodes=2),
+            "Graph 0 has a 'x' that is not a tensor",
+        ),
+        (
+            Data(edge_index=BOTH_WAYS, x=torch.empty(2, 1, device="meta")),
+            "Graph 0 has a 'x' that is not a tensor",
+        ),
         (
             Data(edge_index=BOTH_WAYS.to_sparse(), num_nodes=2),
             "Graph 0 has an edge_index that is sparse or on the meta device",
@@ -368,7 +481,10 @@ def test_attributes_of_different_lengths_are_refused_and_were_a_traceback():
 def test_a_tensor_as_a_label_is_refused_and_was_another_label_at_each_node():
     graph = nx.path_graph(2)
     nx.set_node_attributes(graph, {0: torch.tensor(1), 1: torch.tensor(1)}, "label")
-    with pytest.raises(InputError, match=r"Graph 0 has the label tensor\(1\) at its node 0, which cannot be compared"):
+    with pytest.raises(
+        InputError,
+        match=r"Graph 0 has the label tensor\(1\) at its node 0, which cannot be compared",
+    ):
         to_graph_data([graph], node_label="label")
 
 

@@ -87,7 +87,9 @@ def write_zip(folder, name="TINY", files=TINY):
 
 
 def content(folder):
-    return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    return {
+        path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()
+    }
 
 
 def assert_same(left, right):
@@ -99,7 +101,12 @@ def assert_same(left, right):
 def test_flat_tensors_of_a_set_with_empty_graphs(tmp_path):
     graphs = load_graphs(str(write(tmp_path / "s")))
     assert graphs.name == "TINY"
-    assert (graphs.num_graphs, graphs.num_nodes, graphs.num_edges, graphs.num_classes) == (4, 6, 6, 2)
+    assert (graphs.num_graphs, graphs.num_nodes, graphs.num_edges, graphs.num_classes) == (
+        4,
+        6,
+        6,
+        2,
+    )
     assert graphs.node_ptr.tolist() == [0, 3, 3, 6, 6]
     assert graphs.edge_ptr.tolist() == [0, 2, 2, 6, 6]
     assert graphs.edge_index.tolist() == [[0, 1, 3, 4, 4, 5], [1, 0, 4, 3, 5, 4]]
@@ -112,7 +119,9 @@ def test_flat_tensors_of_a_set_with_empty_graphs(tmp_path):
 
 
 def test_sets_without_labels_attributes_or_edges(tmp_path):
-    graphs = load_graphs(str(write(tmp_path / "s", {"A": "", "graph_indicator": "1\n", "graph_labels": "0\n"})))
+    graphs = load_graphs(
+        str(write(tmp_path / "s", {"A": "", "graph_indicator": "1\n", "graph_labels": "0\n"}))
+    )
     assert graphs.edge_index.shape == (2, 0)
     assert graphs.edge_ptr.tolist() == [0, 0]
     assert graphs.node_label is None
@@ -145,14 +154,20 @@ def test_default_folder(monkeypatch, tmp_path):
 
 def test_wheel_layout_of_the_embedded_set(monkeypatch, tmp_path):
     write(tmp_path / "graphcl_hard" / "datasets" / "MUTAG", prefix="MUTAG")
-    monkeypatch.setattr(sources, "__file__", str(tmp_path / "graphcl_hard" / "data" / "tu" / "names.py"))
+    monkeypatch.setattr(
+        sources, "__file__", str(tmp_path / "graphcl_hard" / "data" / "tu" / "names.py")
+    )
     assert embedded_folder("MUTAG") == tmp_path / "graphcl_hard" / "datasets" / "MUTAG"
     assert embedded_folder("TINY") is None
 
 
 @pytest.mark.parametrize("place", ["TINY", "TINY/raw", "zip"])
 def test_places_in_the_data_folder(tmp_path, place):
-    root = write_zip(tmp_path / "d") if place == "zip" else write(tmp_path / "d" / place).parents[place.count("/")]
+    root = (
+        write_zip(tmp_path / "d")
+        if place == "zip"
+        else write(tmp_path / "d" / place).parents[place.count("/")]
+    )
     assert root == tmp_path / "d"
     before = content(root)
     expected = load_graphs(str(write(tmp_path / "s")))
@@ -227,7 +242,9 @@ def test_path_of_a_folder(tmp_path, monkeypatch):
     ],
 )
 def test_wrong_names_fail_before_any_place_is_tried(name, message, monkeypatch, tmp_path):
-    monkeypatch.setattr(download, "fetch", lambda *_args, **_options: pytest.fail("a place was tried"))
+    monkeypatch.setattr(
+        download, "fetch", lambda *_args, **_options: pytest.fail("a place was tried")
+    )
     with pytest.raises(InputError, match=message) as caught:
         load_graphs(name)
     assert "\n" not in str(caught.value)
@@ -235,20 +252,27 @@ def test_wrong_names_fail_before_any_place_is_tried(name, message, monkeypatch, 
 
 
 def test_unknown_names_are_tried_and_then_get_a_suggestion(tmp_path):
-    with pytest.raises(InputError, match=r"PROTEIN could not be fetched: .*; did you mean PROTEINS\?$"):
+    with pytest.raises(
+        InputError, match=r"PROTEIN could not be fetched: .*; did you mean PROTEINS\?$"
+    ):
         load_graphs("PROTEIN", data_dir=tmp_path)
     with pytest.raises(InputError, match=r"to a folder that holds Qqq\.$"):
         load_graphs("Qqq", data_dir=tmp_path)
     with pytest.raises(InputError, match=r"to a folder that holds ENZYMES\.$"):
         load_graphs("ENZYMES", data_dir=tmp_path)
-    assert [path for path in tmp_path.rglob("*") if path.is_file() and path.parent.name != ".locks"] == []
+    assert [
+        path for path in tmp_path.rglob("*") if path.is_file() and path.parent.name != ".locks"
+    ] == []
 
 
 def test_folders_with_no_set_or_two(tmp_path):
     (tmp_path / "none").mkdir()
     write(write(tmp_path / "two"), prefix="OTHER")
     for folder, count in (("none", 0), ("two", 2)):
-        with pytest.raises(InputError, match=f"contains {count} files \\*_graph_indicator.txt, must contain exactly 1"):
+        with pytest.raises(
+            InputError,
+            match=f"contains {count} files \\*_graph_indicator.txt, must contain exactly 1",
+        ):
             load_graphs(str(tmp_path / folder))
 
 
@@ -271,7 +295,9 @@ def test_data_folder_that_cannot_be_written(tmp_path, monkeypatch):
         raise PermissionError(13, "Permission denied")
 
     with monkeypatch.context() as patch:
-        patch.setattr(sources.Path, "mkdir", refuse)  # root may write anywhere, so permissions cannot be tested
+        patch.setattr(
+            sources.Path, "mkdir", refuse
+        )  # root may write anywhere, so permissions cannot be tested
         with writable_folder(root / "TINY") as folder:
             assert folder.is_dir()
             assert root not in folder.parents
@@ -295,7 +321,9 @@ class TestCache:
         """Collect the folders whose text files are read."""
         seen = []
         read = tu_cache.read_tu_folder
-        monkeypatch.setattr(tu_cache, "read_tu_folder", lambda *args: (seen.append(args), read(*args))[1])
+        monkeypatch.setattr(
+            tu_cache, "read_tu_folder", lambda *args: (seen.append(args), read(*args))[1]
+        )
         return seen
 
     def test_second_load_reads_the_cache_and_is_equal(self, root, reads):
@@ -311,7 +339,13 @@ class TestCache:
         assert len(reads) == 1
 
     @pytest.mark.parametrize(
-        "damage", [lambda c: b"", lambda c: c[: len(c) // 2], lambda c: b"junk" * 99, lambda c: c[:-1] + b"~"]
+        "damage",
+        [
+            lambda c: b"",
+            lambda c: c[: len(c) // 2],
+            lambda c: b"junk" * 99,
+            lambda c: c[:-1] + b"~",
+        ],
     )
     def test_damaged_cache_is_rebuilt(self, root, reads, damage):
         path = root / "TINY" / "processed" / "tu_arrays.safetensors"
@@ -339,7 +373,10 @@ class TestCache:
         assert (root / "TINY" / "processed").read_text() == "in the way"
 
     def test_nothing_temporary_is_left(self, root):
-        assert {path.name for path in (root / "TINY" / "processed").iterdir()} <= {"tu_arrays.safetensors", ".lock"}
+        assert {path.name for path in (root / "TINY" / "processed").iterdir()} <= {
+            "tu_arrays.safetensors",
+            ".lock",
+        }
 
 
 @pytest.mark.slow
@@ -358,7 +395,13 @@ if child:
 """
     environment = {**os.environ, sources.MIRROR_VARIABLE: str(tmp_path / "m")}
     run = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True, check=True, timeout=120
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
     )
     assert run.stdout == "[1, 0, 1, 0]\n" * 2
     assert run.stderr == ""
@@ -414,7 +457,12 @@ def test_same_data_as_pyg_with_edge_attributes_self_loops_and_duplicates(tmp_pat
         "edge_attributes": "".join(f"{a}, {b}\n" for a, b in rng.integers(-4, 5, size=(60, 2))),
     }
     plain = {kind: files[kind] for kind in ("A", "graph_indicator", "graph_labels")}
-    cases = [(files, {}), (files, {"use_edge_attr": True}), (files, {"use_node_attr": True}), (plain, {})]
+    cases = [
+        (files, {}),
+        (files, {"use_edge_attr": True}),
+        (files, {"use_node_attr": True}),
+        (plain, {}),
+    ]
     for number, (case, options) in enumerate(cases):
         root = tmp_path / str(number)
         write(root / "ours" / "TINY" / "raw", case)
@@ -434,7 +482,9 @@ def test_labels_and_attributes_of_edges_follow_the_sorted_edges(tmp_path):
     assert graphs.edge_attr.tolist() == [[12], [21], [45], [54], [56], [65]]
     assert graphs.edge_label.tolist() == [[0, 0], [0, 1], [2, 0], [2, 1], [1, 0], [1, 1]]
     assert_same(load_graphs("TINY", data_dir=tmp_path / "d"), graphs)  # out of the cache
-    labels = load_graphs(str(write(tmp_path / "l", {k: v for k, v in files.items() if k != "edge_attributes"})))
+    labels = load_graphs(
+        str(write(tmp_path / "l", {k: v for k, v in files.items() if k != "edge_attributes"}))
+    )
     assert labels.edge_attr is None
     assert torch.equal(labels.edge_label, graphs.edge_label)
     assert load_graphs(str(write(tmp_path / "n"))).edge_label is None
@@ -443,10 +493,14 @@ def test_labels_and_attributes_of_edges_follow_the_sorted_edges(tmp_path):
 @pytest.mark.mirror
 def test_two_of_the_eight_sets_have_labels_of_edges(mirror, tmp_path):
     found = {
-        name: load_graphs(name, data_dir=tmp_path).edge_label for name in EIGHT if name not in ("DD", "REDDIT-BINARY")
+        name: load_graphs(name, data_dir=tmp_path).edge_label
+        for name in EIGHT
+        if name not in ("DD", "REDDIT-BINARY")
     }
     assert [name for name, label in found.items() if label is not None] == ["MUTAG", "PTC_MR"]
-    assert all(label.unique().tolist() == [0, 1, 2, 3] for label in found.values() if label is not None)
+    assert all(
+        label.unique().tolist() == [0, 1, 2, 3] for label in found.values() if label is not None
+    )
 
 
 def test_a_cache_of_an_earlier_format_is_read_anew(tmp_path):
@@ -456,7 +510,14 @@ def test_a_cache_of_an_earlier_format_is_read_anew(tmp_path):
     tensors, text = read_checksummed(path, "set")
     del tensors["edge_label"]
     write_checksummed(path, tensors, "set", text.replace(f"{tu_cache.CACHE_FORMAT} ", "1 ", 1))
-    assert load_graphs("TINY", data_dir=tmp_path).edge_label.tolist() == [[0], [0], [1], [1], [2], [2]]
+    assert load_graphs("TINY", data_dir=tmp_path).edge_label.tolist() == [
+        [0],
+        [0],
+        [1],
+        [1],
+        [2],
+        [2],
+    ]
 
 
 @pytest.mark.parametrize("text", ["{", "[]", "null", "{}", '{"digest": 3}'])
@@ -491,7 +552,20 @@ def test_pyg_class_reads_a_flat_user_folder_and_writes_nothing(tmp_path):
     before = content(tmp_path)
     dataset = TUDataset(str(tmp_path), "TINY", use_node_attr=True)
     assert [graph.num_nodes for graph in dataset] == [3, 0, 3, 0]
-    assert dataset[2].x.tolist()[0] == [4, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]  # attribute, labels 1-9, labels 0-1
+    assert dataset[2].x.tolist()[0] == [
+        4,
+        1,
+        0,
+        0,
+        0,
+        0,
+        0,
+        0,
+        0,
+        0,
+        0,
+        1,
+    ]  # attribute, labels 1-9, labels 0-1
     assert content(tmp_path) == before
 
 
@@ -503,13 +577,17 @@ def test_pyg_class_leaves_nothing_when_nothing_is_reachable(tmp_path):
 
 def test_cleaned_sets_never_come_from_a_mirror(tmp_path, monkeypatch):
     monkeypatch.setenv(sources.MIRROR_VARIABLE, str(write_zip(tmp_path / "m")))
-    monkeypatch.setattr(torch_geometric.datasets.TUDataset, "cleaned_url", "http://127.0.0.1:9/cleaned")
+    monkeypatch.setattr(
+        torch_geometric.datasets.TUDataset, "cleaned_url", "http://127.0.0.1:9/cleaned"
+    )
     with pytest.raises(InputError, match=r"tried http://127\.0\.0\.1:9/cleaned \("):
         TUDataset(str(tmp_path / "d"), "TINY", cleaned=True)
 
 
 @pytest.mark.mirror
-@pytest.mark.parametrize(("name", "options"), [("ENZYMES", {"use_node_attr": True}), ("IMDB-BINARY", {})])
+@pytest.mark.parametrize(
+    ("name", "options"), [("ENZYMES", {"use_node_attr": True}), ("IMDB-BINARY", {})]
+)
 def test_same_data_as_pyg_on_sets_of_the_mirror(tmp_path, mirror, name, options):
     ours = TUDataset(str(tmp_path / "ours"), name, **options)
     assert_like_pyg(name, tmp_path, ours.raw_dir, **options)

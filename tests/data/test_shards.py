@@ -22,7 +22,12 @@ from graphcl_hard.data.tu.names import SHARDS_INDEX
 from graphcl_hard.io.checksum import with_checksum
 from graphcl_hard.loader.features import FeatureMap
 
-NAMES = {"node_label": "kind", "node_attr": ("size",), "edge_label": "bond", "edge_attr": ("length",)}
+NAMES = {
+    "node_label": "kind",
+    "node_attr": ("size",),
+    "edge_label": "bond",
+    "edge_attr": ("length",),
+}
 COLUMNS = ("node_label", "node_attr", "edge_label", "edge_attr")
 
 
@@ -30,7 +35,10 @@ def named_graphs(count=40):
     """Return graphs with labels that appear late and out of order, some without nodes and some without edges."""
     return with_attributes(
         random_graphs([i % 7 for i in range(count)], directed=range(0, count, 3)),
-        {"kind": lambda i, node: "zyxwvu"[(i // 9 + node) % 6], "size": lambda i, node: [float(node), i / 3]},
+        {
+            "kind": lambda i, node: "zyxwvu"[(i // 9 + node) % 6],
+            "size": lambda i, node: [float(node), i / 3],
+        },
         {"bond": lambda i, _: i * 7 % 5 - 2, "length": lambda i, _: float(i)},
     )
 
@@ -53,7 +61,9 @@ def joined(whole, runs):
     return dataclasses.replace(
         whole,
         node_ptr=torch.tensor(shifts),
-        edge_index=torch.cat([part.edge_index + int(at) for part, at in zip(parts, shifts, strict=False)], dim=1),
+        edge_index=torch.cat(
+            [part.edge_index + int(at) for part, at in zip(parts, shifts, strict=False)], dim=1
+        ),
         edge_ptr=torch.tensor(np.cumsum([0] + [part.num_edges for part in parts])),
         y=torch.cat([part.y for part in parts]),
         **columns,
@@ -67,7 +77,11 @@ def test_every_run_of_graphs_is_what_was_written(tmp_path, size):
     shards = write_shards(tmp_path / "set", to_chunks(graphs, size=size, **NAMES))
     whole = to_graph_data(graphs, **NAMES)
     same(shards.whole(), whole)
-    assert (shards.num_graphs, shards.num_nodes, shards.num_edges) == (40, whole.num_nodes, whole.num_edges)
+    assert (shards.num_graphs, shards.num_nodes, shards.num_edges) == (
+        40,
+        whole.num_nodes,
+        whole.num_edges,
+    )
     assert shards.columns == set(COLUMNS)
     for runs in ([(3, 21)], [(30, 40), (0, 5), (7, 8)], [(39, 40)], [(5, 6), (5, 6)]):
         same(shards.read(runs), joined(whole, runs))
@@ -79,7 +93,9 @@ def test_graphs_are_selected_by_index_and_slice_in_memory_and_on_disk(tmp_path, 
     shards = write_shards(tmp_path / "set", (toy[at : at + 10] for at in range(0, 24, 10)))
     assert len(toy) == len(shards) == 24
     for index in (0, 11, -1, slice(3, 15), slice(None), slice(-4, None), slice(5, 5), slice(9, 2)):
-        start, stop = (index % 24, index % 24 + 1) if isinstance(index, int) else index.indices(24)[:2]
+        start, stop = (
+            (index % 24, index % 24 + 1) if isinstance(index, int) else index.indices(24)[:2]
+        )
         for source in (toy, shards):
             found = source[index]
             assert found.num_graphs == max(0, stop - start)
@@ -117,7 +133,9 @@ def test_features_are_those_of_the_set_in_memory(tmp_path, keep_binary):
         nx.set_node_attributes(graph, {v: [v % 2, 1e4 + v, 0.1] for v in graph}, "size")
     shards = write_shards(tmp_path / "set", to_chunks(graphs, size=9, **NAMES))
     whole = shards.whole()
-    found, right = (FeatureMap.fit(x, True, keep_binary=keep_binary, with_edges=True) for x in (shards, whole))
+    found, right = (
+        FeatureMap.fit(x, True, keep_binary=keep_binary, with_edges=True) for x in (shards, whole)
+    )
     assert found.label_values == right.label_values
     assert found.edges.label_values == right.edges.label_values
     exact = whole.node_attr.double()
@@ -126,11 +144,16 @@ def test_features_are_those_of_the_set_in_memory(tmp_path, keep_binary):
         assert (found.mean[0], found.std[0]) == (0, 1)
     np.testing.assert_allclose(found.mean[-exact.size(1) :], exact.mean(dim=0), rtol=1e-6)
     std = exact.std(dim=0, correction=0)
-    np.testing.assert_allclose(found.std[-exact.size(1) :], torch.where(std > 1e-6, std, 1.0), rtol=1e-6)
+    np.testing.assert_allclose(
+        found.std[-exact.size(1) :], torch.where(std > 1e-6, std, 1.0), rtol=1e-6
+    )
     np.testing.assert_allclose(found.edges.mean, right.edges.mean, rtol=1e-6)
     assert FeatureMap.fit(shards) == FeatureMap.fit(whole)
     bare = ("node_label", "node_attr")
-    degrees = FeatureMap.fit(shards.without(*bare)), FeatureMap.fit(dataclasses.replace(whole, **dict.fromkeys(bare)))
+    degrees = (
+        FeatureMap.fit(shards.without(*bare)),
+        FeatureMap.fit(dataclasses.replace(whole, **dict.fromkeys(bare))),
+    )
     assert degrees[0] == degrees[1]
     assert degrees[0].largest_degree is not None
 
@@ -144,16 +167,27 @@ def refused(action, message):
 def test_complaints_number_the_graphs_of_the_whole_iterable(tmp_path):
     graphs = named_graphs()
     del graphs[33].nodes[0]["kind"]
-    refused(lambda: list(to_chunks(iter(graphs), size=8, **NAMES)), "Graph 33 has no attribute 'kind'")
+    refused(
+        lambda: list(to_chunks(iter(graphs), size=8, **NAMES)), "Graph 33 has no attribute 'kind'"
+    )
     mixed = [*named_graphs(10), Data(num_nodes=1)]
-    refused(lambda: list(to_chunks(mixed, size=3)), "networkx for graph 0 and PyTorch Geometric for graph 10")
+    refused(
+        lambda: list(to_chunks(mixed, size=3)),
+        "networkx for graph 0 and PyTorch Geometric for graph 10",
+    )
     odd = [Data(x=torch.zeros(2, 3)) for _ in range(5)] + [Data(x=torch.zeros(2, 4))]
-    refused(lambda: write_shards(tmp_path / "odd", to_chunks(odd, size=3)), "3 columns in graph 3 and 4 in graph 5")
+    refused(
+        lambda: write_shards(tmp_path / "odd", to_chunks(odd, size=3)),
+        "3 columns in graph 3 and 4 in graph 5",
+    )
     refused(lambda: write_shards(tmp_path / "odd", to_chunks(odd, size=5)), "of graphs 5 to 5, 4")
     refused(lambda: write_shards(tmp_path / "odd", []), "at least one graph, got none")
     tuples = nx.path_graph(2)
     nx.set_node_attributes(tuples, (1, 2), "kind")
-    refused(lambda: write_shards(tmp_path / "odd", to_chunks([tuples], node_label="kind")), r"got \(1, 2\); convert it")
+    refused(
+        lambda: write_shards(tmp_path / "odd", to_chunks([tuples], node_label="kind")),
+        r"got \(1, 2\); convert it",
+    )
     assert not (tmp_path / "odd").exists()
 
 
@@ -175,18 +209,27 @@ def test_what_fails_leaves_nothing_and_what_was_killed_is_replaced(tmp_path, toy
     (killed / SHARDS_INDEX).unlink()
     (killed / ".part-abc_1.safetensors").write_bytes(b"half")
     refused(lambda: GraphShards(killed), "the folder has no complete data set")
-    same(write_shards(killed, [toy]).whole(), dataclasses.replace(toy, node_label_values=((0, 1, 2),)))
+    same(
+        write_shards(killed, [toy]).whole(),
+        dataclasses.replace(toy, node_label_values=((0, 1, 2),)),
+    )
     assert len(list(killed.glob("*.safetensors"))) == 1
 
 
 def test_nothing_else_is_ever_replaced(tmp_path, toy):
     write_shards(tmp_path / "set", [toy])
-    refused(lambda: write_shards(tmp_path / "set", [toy]), f"contains {SHARDS_INDEX}, must be new or empty")
+    refused(
+        lambda: write_shards(tmp_path / "set", [toy]),
+        f"contains {SHARDS_INDEX}, must be new or empty",
+    )
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "encoder.safetensors").write_bytes(b"")
     refused(lambda: write_shards(tmp_path / "other", [toy]), "contains encoder.safetensors")
     (tmp_path / "mine").mkdir()
-    for name in ("000001.json", "000000.safetensors"):  # a name that shards have, and one that they do not
+    for name in (
+        "000001.json",
+        "000000.safetensors",
+    ):  # a name that shards have, and one that they do not
         (tmp_path / "mine" / name).write_bytes(b"mine")
         refused(lambda: write_shards(tmp_path / "mine", [toy]), f"contains 00000[01].{name[7:]}")
         assert (tmp_path / "mine" / name).read_bytes() == b"mine"
@@ -210,7 +253,10 @@ def test_a_flipped_bit_is_found_before_a_graph_is_used(tmp_path, toy):
     (folder / "000001.safetensors").write_bytes(content)
     shards = GraphShards(folder)
     assert shards.read([(0, 24)]).num_graphs == 24
-    refused(lambda: shards.read([(20, 30)]), "000001.safetensors was changed or damaged .* write the data set again")
+    refused(
+        lambda: shards.read([(20, 30)]),
+        "000001.safetensors was changed or damaged .* write the data set again",
+    )
     (folder / "000001.safetensors").unlink()
     refused(lambda: GraphShards(folder), "000001.safetensors cannot be read")
 
@@ -243,7 +289,11 @@ def written(tmp_path_factory):
     return folder
 
 
-@campaign("shards, damaged", CHANCE, st.sampled_from([SHARDS_INDEX, "000000.safetensors", "000002.safetensors"]))
+@campaign(
+    "shards, damaged",
+    CHANCE,
+    st.sampled_from([SHARDS_INDEX, "000000.safetensors", "000002.safetensors"]),
+)
 def test_any_bytes_in_a_folder_of_shards(written, tmp_path_factory, chance, name):
     """A damaged index is either read correctly or refused in one sentence."""
     folder = tmp_path_factory.getbasetemp() / "damaged-shards"
@@ -270,20 +320,33 @@ def test_every_flipped_bit_of_an_index_is_found(written, tmp_path):
 
 
 def test_a_shard_of_another_set_is_refused(tmp_path, toy):
-    for name, graphs in (("one", [toy, toy]), ("two", [toy, dataclasses.replace(toy, y=1 - toy.y)])):
+    for name, graphs in (
+        ("one", [toy, toy]),
+        ("two", [toy, dataclasses.replace(toy, y=1 - toy.y)]),
+    ):
         write_shards(tmp_path / name, graphs)
     shutil.copy(tmp_path / "two" / "000001.safetensors", tmp_path / "one")
-    refused(lambda: GraphShards(tmp_path / "one"), "000001.safetensors cannot be read: it belongs to another data set")
+    refused(
+        lambda: GraphShards(tmp_path / "one"),
+        "000001.safetensors cannot be read: it belongs to another data set",
+    )
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float16])
 def test_attributes_are_written_in_float32(tmp_path, toy, dtype):
     attributes = torch.arange(toy.num_nodes, dtype=dtype)[:, None] / 8
-    found = write_shards(tmp_path / "set", [dataclasses.replace(toy, node_attr=attributes)]).whole().node_attr
+    found = (
+        write_shards(tmp_path / "set", [dataclasses.replace(toy, node_attr=attributes)])
+        .whole()
+        .node_attr
+    )
     assert found.dtype == torch.float32
     assert torch.equal(found, attributes.float())
     attributes[3] = math.inf
     bad = dataclasses.replace(toy, node_attr=attributes)
     refused(lambda: write_shards(tmp_path / "bad", [toy, bad]), "of graphs")
-    refused(lambda: write_shards(tmp_path / "bad", [bad]), "node_attr of graphs 0 to 23 must be finite 32-bit numbers")
+    refused(
+        lambda: write_shards(tmp_path / "bad", [bad]),
+        "node_attr of graphs 0 to 23 must be finite 32-bit numbers",
+    )
     assert not (tmp_path / "bad").exists()

@@ -11,7 +11,9 @@ FOLDERS = "graphcl_hard|tests|benchmarks|experiments|examples|docs|datasets"
 MADE_LATER = {"experiments/tu/runs"}
 """What the pages name and a checkout does not have."""
 TEXT = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
-EXAMPLES = re.findall(r"^\| [^|]* \| .*`(\w+)`(?: of `(\w+)`)? in `(graphcl_hard/[\w/]+\.py)` \|$", TEXT, re.MULTILINE)
+EXAMPLES = re.findall(
+    r"^\| [^|]* \| .*`(\w+)`(?: of `(\w+)`)? in `(graphcl_hard/[\w/]+\.py)` \|$", TEXT, re.MULTILINE
+)
 
 
 def test_five_changes_have_an_example():
@@ -22,11 +24,19 @@ def test_five_changes_have_an_example():
 def test_an_example_names_what_is_there(name, owner, path):
     nodes = ast.parse((ROOT / path).read_text(encoding="utf-8")).body
     if owner:
-        nodes = next(node.body for node in nodes if isinstance(node, ast.ClassDef) and node.name == owner)
+        nodes = next(
+            node.body for node in nodes if isinstance(node, ast.ClassDef) and node.name == owner
+        )
     names = {node.name for node in nodes if isinstance(node, ast.FunctionDef | ast.ClassDef)}
     for node in nodes:
         targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
-        names |= {part.id for target in targets if target for part in ast.walk(target) if isinstance(part, ast.Name)}
+        names |= {
+            part.id
+            for target in targets
+            if target
+            for part in ast.walk(target)
+            if isinstance(part, ast.Name)
+        }
     assert name in names
 
 

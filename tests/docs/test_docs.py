@@ -62,9 +62,17 @@ NO_CODE = ("text", "yaml", "math", "latex", "bibtex", "mermaid")
 @pytest.fixture
 def checkout(tmp_path, monkeypatch):
     """A fresh checkout to stand in, the test's `python` and `torchrun`, and a mirror with PTC_MR for the web."""
-    shutil.copytree(ROOT / "graphcl_hard", tmp_path / "graphcl_hard", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(
+        ROOT / "graphcl_hard",
+        tmp_path / "graphcl_hard",
+        ignore=shutil.ignore_patterns("__pycache__"),
+    )
     for part in ("datasets/MUTAG", "benchmarks", "experiments", "examples"):
-        shutil.copytree(ROOT / part, tmp_path / part, ignore=shutil.ignore_patterns("results", "runs", "__pycache__"))
+        shutil.copytree(
+            ROOT / part,
+            tmp_path / part,
+            ignore=shutil.ignore_patterns("results", "runs", "__pycache__"),
+        )
     commands = tmp_path / ".bin"
     commands.mkdir()
     for name, words in (("python", ""), ("torchrun", "-m torch.distributed.run ")):
@@ -81,7 +89,9 @@ def checkout(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", f"{commands}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     monkeypatch.setenv("GRAPHCL_HARD_MIRROR", str(mirror))
-    monkeypatch.setattr("graphcl_hard.data.tu.names.default_data_dir", lambda: tmp_path / "datasets")
+    monkeypatch.setattr(
+        "graphcl_hard.data.tu.names.default_data_dir", lambda: tmp_path / "datasets"
+    )
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -103,12 +113,18 @@ def evaluate(example):
         shell(text)
     elif language == "console":
         commands = "\n".join(re.findall(r"^\$ (.*)", text, re.MULTILINE))
-        shown = [line for line in map(without_numbers, text.splitlines()) if line and not line.startswith("$ ")]
+        shown = [
+            line
+            for line in map(without_numbers, text.splitlines())
+            if line and not line.startswith("$ ")
+        ]
         printed = [without_numbers(line) for line in shell(commands).splitlines()]
         missing = [line for line in shown if line not in printed]
         assert not missing, f"{missing} not in {printed}"
     else:
-        assert language in NO_CODE, f"{language!r}: a block is python, shell, console or one of {NO_CODE}"
+        assert language in NO_CODE, (
+            f"{language!r}: a block is python, shell, console or one of {NO_CODE}"
+        )
 
 
 def first_line(text):
@@ -116,7 +132,9 @@ def first_line(text):
 
 
 def shell(text):
-    done = subprocess.run(["bash", "-euc", text], capture_output=True, text=True, timeout=LIMIT, check=False)
+    done = subprocess.run(
+        ["bash", "-euc", text], capture_output=True, text=True, timeout=LIMIT, check=False
+    )
     assert done.returncode == 0, f"{text}\n{done.stdout}\n{done.stderr}"
     return done.stdout
 
@@ -137,9 +155,13 @@ def check(language, text):
         return
     extras = ConfigParser()
     extras.read(ROOT / "setup.cfg")
-    assert set(re.findall(r"(?:\.|graphcl_hard)\[(\w+)\]", text)) <= set(extras["options.extras_require"])
+    assert set(re.findall(r"(?:\.|graphcl_hard)\[(\w+)\]", text)) <= set(
+        extras["options.extras_require"]
+    )
     for line in text.replace("\\\n", " ").splitlines():
-        words = [word for word in shlex.split(line, comments=True) if not re.match(r"[A-Z_]+=", word)]
+        words = [
+            word for word in shlex.split(line, comments=True) if not re.match(r"[A-Z_]+=", word)
+        ]
         if "-m" in words:  # of python or torchrun, also under srun
             module, *rest = words[words.index("-m") + 1 :]
             if module.startswith("graphcl_hard"):
@@ -178,7 +200,9 @@ def test_readme(checkout):
 def test_use_from_python(checkout):
     names = run_blocks(ROOT / "docs" / "python.md")
     assert names["embedding"].graph_embedding.shape == (2, 96)
-    assert np.isfinite(names["loss"].item())  # the inputs are random, and a debiased loss may well be 0
+    assert np.isfinite(
+        names["loss"].item()
+    )  # the inputs are random, and a debiased loss may well be 0
     assert names["loss"].requires_grad
     assert names["search"].best_score_ > 0.75  # the majority class has 66%
     assert set(names["search"].best_params_) == {"hardinfograph__beta", "svc__C"}
@@ -195,7 +219,9 @@ def test_page(path, checkout):
 
 
 def test_what_is_not_run_is_there():
-    assert {first_line(example.parsed) for page in PAGES for example in parse(page)} >= NOT_RUN.keys()
+    assert {
+        first_line(example.parsed) for page in PAGES for example in parse(page)
+    } >= NOT_RUN.keys()
 
 
 @pytest.mark.parametrize(
@@ -208,7 +234,10 @@ def test_what_is_not_run_is_there():
         ("\ntrue", AssertionError),
         ("python\nlisted\n1 +", SyntaxError),
         ("shell\nlisted\npython -m graphcl_hard.run --betta 2", InputError),
-        ("shell\nlisted\npython -m graphcl_hard.embed runs/mine --data MUTAG --format csv", SystemExit),
+        (
+            "shell\nlisted\npython -m graphcl_hard.embed runs/mine --data MUTAG --format csv",
+            SystemExit,
+        ),
         ("shell\nlisted\npython -m experiments.tu --methods softer", InputError),
         ("shell\nlisted\npython -m pip install '.[rain]'", AssertionError),
         ("shell\nlisted\nmake tea", AssertionError),

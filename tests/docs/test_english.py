@@ -27,7 +27,16 @@ ALLOWED = {
 }
 """File -> passages that may have these words."""
 PAGES = [
-    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md", "datasets/README.md")),
+    *(
+        ROOT / name
+        for name in (
+            "README.md",
+            "CONTRIBUTING.md",
+            "CHANGELOG.md",
+            "SECURITY.md",
+            "datasets/README.md",
+        )
+    ),
     *sorted((ROOT / "docs").rglob("*.md")),
 ]
 FOLDERS = ("graphcl_hard", "examples", "experiments", "benchmarks")
@@ -65,7 +74,9 @@ def test_a_function_is_described_by_a_verb():
     found = []
     for path in MODULES:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.FunctionDef) and re.match(r"What\b", ast.get_docstring(node) or ""):
+            if isinstance(node, ast.FunctionDef) and re.match(
+                r"What\b", ast.get_docstring(node) or ""
+            ):
                 found.append(f"{path.relative_to(ROOT)}:{node.lineno}: {node.name}")
     assert not found, "\n".join(found)
 

@@ -25,7 +25,9 @@ def site(tmp_path_factory):
 
 def test_every_public_name_is_in_the_reference(site):
     reference = "".join(path.read_text() for path in (site / "reference").glob("*.html"))
-    assert [name for name in graphcl_hard.__all__ if f'id="graphcl_hard.{name}"' not in reference] == []
+    assert [
+        name for name in graphcl_hard.__all__ if f'id="graphcl_hard.{name}"' not in reference
+    ] == []
     index = (site / "reference" / "index.html").read_text()
     assert [name for name in graphcl_hard.__all__ if f'#graphcl_hard.{name}"' not in index] == []
 
@@ -49,7 +51,9 @@ def address(site):
         def log_message(self, *_):
             pass
 
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=site)) as server:
+    with http.server.ThreadingHTTPServer(
+        ("127.0.0.1", 0), functools.partial(Quiet, directory=site)
+    ) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         yield f"http://127.0.0.1:{server.server_port}/"

@@ -39,7 +39,9 @@ def test_the_committed_picture_is_the_scripts(name, drawn):
 
 def test_debiasing_is_exact_without_hardness_and_is_not_with_it():
     for beta, share in ((0.0, 0.0), (1.0, 0.9)):
-        truth, biased, debiased = curves(lambda axes, beta=beta: pictures.debiasing(axes, beta)).values()
+        truth, biased, debiased = curves(
+            lambda axes, beta=beta: pictures.debiasing(axes, beta)
+        ).values()
         left = (debiased - truth)[0] / (biased - truth)[0]
         assert left == pytest.approx(0, abs=1e-9) if beta == 0 else left > share
 
@@ -47,7 +49,9 @@ def test_debiasing_is_exact_without_hardness_and_is_not_with_it():
 def test_released_pushes_the_easiest_negatives_and_high_positives_down():
     _, hard, released = curves(pictures.push_on_negatives).values()
     assert hard.argmax() == len(hard) - 1
-    assert released[:-1].argmax() == 0  # but for the largest score, on which the gradient through m falls
+    assert (
+        released[:-1].argmax() == 0
+    )  # but for the largest score, on which the gradient through m falls
     _, hard, released, _ = curves(pictures.pull_on_positive).values()
     assert (hard > 0).all()
     assert (released[41:] < 0).all()

@@ -62,7 +62,9 @@ def grid_search(x, y, folds, repeats, seed, probe="svm"):
     model, parameter, grid = REFERENCES[probe]
     x = np.asarray(x, dtype=np.float64)
     rows = []
-    for train, test in RepeatedStratifiedKFold(n_splits=folds, n_repeats=repeats, random_state=seed).split(x, y):
+    for train, test in RepeatedStratifiedKFold(
+        n_splits=folds, n_repeats=repeats, random_state=seed
+    ).split(x, y):
         inner_folds = min(5, np.unique(y[train], return_counts=True)[1].min())
         search = GridSearchCV(
             Pipeline([("scale", StandardScaler()), ("probe", model)]),
@@ -77,7 +79,9 @@ def grid_search(x, y, folds, repeats, seed, probe="svm"):
 
 
 def assert_equal_to_grid_search(x, y, folds, repeats, seed, probe="svm"):
-    result = cross_validate(x, y, probe=probe, folds=folds, repeats=repeats, seed=seed)["embeddings"]
+    result = cross_validate(x, y, probe=probe, folds=folds, repeats=repeats, seed=seed)[
+        "embeddings"
+    ]
     accuracy, macro_f1, chosen, inner_accuracy = grid_search(x, y, folds, repeats, seed, probe)
     assert result.accuracy.ravel().tolist() == accuracy
     assert result.macro_f1.ravel().tolist() == macro_f1
@@ -105,7 +109,9 @@ def test_shared_kernel_svm_equals_plain_grid_search(data, folds, repeats, seed):
 
 def test_ties_go_to_the_smallest_c_as_in_grid_search():
     chosen = assert_equal_to_grid_search(*blobs(60, columns=2, signal=30.0), 3, 1, 0)
-    assert max(chosen) < 1e3  # all large C are right everywhere, so choosing the last best would give 1e3
+    assert (
+        max(chosen) < 1e3
+    )  # all large C are right everywhere, so choosing the last best would give 1e3
 
 
 def test_constant_embedding_equals_grid_search():
@@ -162,7 +168,9 @@ def test_scaler_and_kernel_see_only_the_rows_that_are_fitted(probe, monkeypatch)
     for index, (train, test) in enumerate(splits):
         for position, (_, rows) in enumerate(fitted[index * 6 : index * 6 + 6]):
             assert not rows & set(test)
-            assert len(rows) == (len(train) if position == 5 else 32)  # 4 of 5 inner folds, then the whole part
+            assert len(rows) == (
+                len(train) if position == 5 else 32
+            )  # 4 of 5 inner folds, then the whole part
 
 
 def test_huge_test_rows_do_not_move_the_scores_of_the_others():
@@ -194,19 +202,27 @@ def test_the_log_scale_is_that_of_signed_logarithms():
     x, y = sum_pooled(90)
     x = x - 3
     found = cross_validate(x, y, folds=3, repeats=1, scale="log")["embeddings"]
-    logarithms = np.array([[math.copysign(math.log(1 + abs(v)), v) for v in row] for row in x.tolist()])
-    assert found.to_dict() == cross_validate(logarithms, y, folds=3, repeats=1)["embeddings"].to_dict()
+    logarithms = np.array(
+        [[math.copysign(math.log(1 + abs(v)), v) for v in row] for row in x.tolist()]
+    )
+    assert (
+        found.to_dict() == cross_validate(logarithms, y, folds=3, repeats=1)["embeddings"].to_dict()
+    )
     assert found.to_dict() != cross_validate(x, y, folds=3, repeats=1)["embeddings"].to_dict()
-    with pytest.raises(InputError, match="scale must be one of linear, log, got 'cube'"):
+    with pytest.raises(InputError, match="`scale` must be one of linear, log, got 'cube'"):
         cross_validate(x, y, scale="cube")
 
 
 def test_scores_do_not_depend_on_threads_and_follow_the_seed():
     x, y = sum_pooled(120)
-    one, three = (cross_validate(x, y, folds=3, repeats=2, n_jobs=jobs)["embeddings"] for jobs in (1, 3))
+    one, three = (
+        cross_validate(x, y, folds=3, repeats=2, n_jobs=jobs)["embeddings"] for jobs in (1, 3)
+    )
     assert one.to_dict() == three.to_dict()
     assert (one.accuracy[0] != one.accuracy[1]).any()
-    assert (cross_validate(x, y, folds=3, repeats=1, seed=1)["embeddings"].accuracy != one.accuracy[:1]).any()
+    assert (
+        cross_validate(x, y, folds=3, repeats=1, seed=1)["embeddings"].accuracy != one.accuracy[:1]
+    ).any()
     fewer = cross_validate(x, y, folds=3, repeats=1)["embeddings"]
     np.testing.assert_array_equal(fewer.accuracy[0], one.accuracy[0])
 
@@ -217,13 +233,18 @@ def test_embeddings_of_one_call_share_folds_and_do_not_touch_each_other():
     both = cross_validate({"trained": x, "untrained": other, "copy": x}, y, folds=3, repeats=1)
     assert list(both) == ["trained", "untrained", "copy"]
     assert both["trained"].to_dict() == both["copy"].to_dict()
-    assert both["untrained"].to_dict() == cross_validate(other, y, folds=3, repeats=1)["embeddings"].to_dict()
+    assert (
+        both["untrained"].to_dict()
+        == cross_validate(other, y, folds=3, repeats=1)["embeddings"].to_dict()
+    )
 
 
 def test_labels_may_be_strings_and_only_their_classes_matter():
     x, y = sum_pooled(90, classes=3)
     names = np.array(["b", "c", "a"])[y]
-    numbers, strings = (cross_validate(x, labels, folds=3, repeats=1)["embeddings"] for labels in (y, names))
+    numbers, strings = (
+        cross_validate(x, labels, folds=3, repeats=1)["embeddings"] for labels in (y, names)
+    )
     np.testing.assert_array_equal(numbers.test_sizes, strings.test_sizes)
     assert strings.accuracy.mean() == pytest.approx(numbers.accuracy.mean(), abs=0.05)
 
@@ -239,7 +260,9 @@ def test_summary_and_sizes():
         summary = result.summary(score)
         assert summary.mean == pytest.approx(values.mean())
         assert summary.std == pytest.approx(np.std(values.mean(axis=1), ddof=1))
-        assert (summary.low, summary.high) == pytest.approx(statistics.corrected_interval(values, 1 / 3))
+        assert (summary.low, summary.high) == pytest.approx(
+            statistics.corrected_interval(values, 1 / 3)
+        )
     with pytest.raises(InputError, match="score must be 'accuracy' or 'macro_f1', got 'f1'"):
         result.summary("f1")
 
@@ -303,12 +326,18 @@ def test_interrupt_ends_a_long_run():
         "cross_validate(x, y, repeats=1000, progress=lambda done, total: print(done, flush=True))\n"
     )
     child = subprocess.Popen(
-        [sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     try:
         assert child.stdout.readline() == "1\n"  # it is running now
         child.send_signal(signal.SIGINT)
-        _, errors = child.communicate(timeout=120)  # a guard against a hang: 10,000 folds take far longer
+        _, errors = child.communicate(
+            timeout=120
+        )  # a guard against a hang: 10,000 folds take far longer
     finally:
         child.kill()
     assert "KeyboardInterrupt" in errors
@@ -324,8 +353,18 @@ RARE[Y.argsort()[-4:]] = 5
 @pytest.mark.parametrize(
     ("embeddings", "labels", "settings", "message"),
     [
-        (BAD_ROW, Y, {}, "embeddings must be finite, got NaN or infinity in 2 of 40 rows, first in row 7"),
-        ({"trained": X, "untrained": BAD_ROW}, Y, {}, "embeddings 'untrained' must be finite, got NaN or infinity"),
+        (
+            BAD_ROW,
+            Y,
+            {},
+            "embeddings must be finite, got NaN or infinity in 2 of 40 rows, first in row 7",
+        ),
+        (
+            {"trained": X, "untrained": BAD_ROW},
+            Y,
+            {},
+            "embeddings 'untrained' must be finite, got NaN or infinity",
+        ),
         (X[:39], Y, {}, "embeddings have 39 rows for 40 labels"),
         (X[:, 0], Y, {}, r"embeddings must have shape \(G, D\) with D >= 1, got \(40,\)"),
         (X[:, :0], Y, {}, r"with D >= 1, got \(40, 0\)"),
@@ -337,8 +376,18 @@ RARE[Y.argsort()[-4:]] = 5
         (X[:0], Y[:0], {}, "labels must contain at least 2 classes, got none"),
         (X, Y, {"folds": 1}, r"`folds` must lie in \[2, 20\], got 1"),
         (X, RARE, {"folds": 10}, r"`folds` must lie in \[2, 4\], got 10: class 5 has 4 graphs"),
-        (X, np.array([2, 2, *[1] * 38]), {}, r"class 2 has 2 graph\(s\), but nested folds need at least 3 of each"),
-        (X, np.array([2] * 3 + [1] * 37), {"folds": 2}, r"`folds` must lie in \[3, 3\], got 2: class 2 has 3 graphs"),
+        (
+            X,
+            np.array([2, 2, *[1] * 38]),
+            {},
+            r"class 2 has 2 graph\(s\), but nested folds need at least 3 of each",
+        ),
+        (
+            X,
+            np.array([2] * 3 + [1] * 37),
+            {"folds": 2},
+            r"`folds` must lie in \[3, 3\], got 2: class 2 has 3 graphs",
+        ),
         (X, Y, {"repeats": 0}, "`repeats` must be at least 1, got 0"),
         (X, Y, {"seed": -1}, r"`seed` must lie in \[0, 2\*\*32 - 1\], got -1"),
         (X, Y, {"n_jobs": 0}, "`n_jobs` must be at least 1, or negative .* got 0"),

@@ -13,7 +13,9 @@ from graphcl_hard.exceptions import InputError
 def overlapping(graphs, classes=2, columns=3, repeated=0, seed=0):
     """Return inseparable classes of unequal size; the last `repeated` points repeat the first ones."""
     rng = np.random.default_rng(seed)
-    y = np.sort(rng.integers(0, classes, graphs) * rng.integers(0, 2, graphs))[rng.permutation(graphs)]
+    y = np.sort(rng.integers(0, classes, graphs) * rng.integers(0, 2, graphs))[
+        rng.permutation(graphs)
+    ]
     y[:classes] = np.arange(classes)
     x = np.exp(rng.normal(size=(graphs, columns)) + 0.3 * y[:, None])
     if repeated:
@@ -43,13 +45,17 @@ def test_predictions_are_svcs(name):
     x, y = SETS[name]
     labels = 3 * y - 2  # any integers
     test = x + np.random.default_rng(1).normal(scale=0.3, size=x.shape)
-    for value, predicted in zip(C_GRID, kernel_svm.svm_predictions(x, labels, test, C_GRID), strict=True):
+    for value, predicted in zip(
+        C_GRID, kernel_svm.svm_predictions(x, labels, test, C_GRID), strict=True
+    ):
         np.testing.assert_array_equal(predicted, SVC(C=value).fit(x, labels).predict(test))
 
 
 def test_a_caller_can_stop_between_two_fits(monkeypatch):
     fits = []
-    monkeypatch.setattr(kernel_svm, "SVC", lambda C, kernel: fits.append(C) or SVC(C=C, kernel=kernel))
+    monkeypatch.setattr(
+        kernel_svm, "SVC", lambda C, kernel: fits.append(C) or SVC(C=C, kernel=kernel)
+    )
     x, y = SETS["overlapping"]
     answers = kernel_svm.svm_predictions(x, y, x, C_GRID)
     next(answers)

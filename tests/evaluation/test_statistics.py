@@ -10,7 +10,11 @@ from graphcl_hard.exceptions import InputError
 
 def paired_by_loops(first, second, ratio):
     """Return Nadeau & Bengio's statistic written out, with the t distribution from SciPy's one-sample test."""
-    differences = [a - b for row_a, row_b in zip(first, second, strict=True) for a, b in zip(row_a, row_b, strict=True)]
+    differences = [
+        a - b
+        for row_a, row_b in zip(first, second, strict=True)
+        for a, b in zip(row_a, row_b, strict=True)
+    ]
     count = len(differences)
     mean = sum(differences) / count
     variance = sum((d - mean) ** 2 for d in differences) / (count - 1)
@@ -36,7 +40,9 @@ def test_paired_difference_matches_the_formula_in_loops():
     first, second = rng.normal(0.75, 0.03, (2, 5, 10))
     result = paired_difference(first, second, test_train_ratio=1 / 9)
     mean, t, freedom = paired_by_loops(first, second, 1 / 9)
-    assert (result.difference, result.t, result.degrees_of_freedom) == pytest.approx((mean, t, freedom))
+    assert (result.difference, result.t, result.degrees_of_freedom) == pytest.approx(
+        (mean, t, freedom)
+    )
     assert result.p == pytest.approx(2 * stats.t.cdf(-abs(t), freedom))
     swapped = paired_difference(second, first, test_train_ratio=1 / 9)
     assert (swapped.difference, swapped.t, swapped.p) == pytest.approx((-mean, -t, result.p))
@@ -66,7 +72,8 @@ def test_correction_holds_the_level_where_the_plain_test_does_not():
 
 
 @pytest.mark.parametrize(
-    ("shift", "t", "p"), [(0.0, 0.0, 1.0), (0.25, math.inf, 0.0), (-0.25, -math.inf, 0.0), (0.1, math.inf, 0.0)]
+    ("shift", "t", "p"),
+    [(0.0, 0.0, 1.0), (0.25, math.inf, 0.0), (-0.25, -math.inf, 0.0), (0.1, math.inf, 0.0)],
 )
 def test_differences_without_variance(shift, t, p):
     # The rounded mean of thirty times 0.1 is not 0.1; a spread of one ulp must not count as variance.
@@ -97,11 +104,26 @@ def test_t_interval_matches_scipy_and_says_nothing_about_one_value():
     ("call", "message"),
     [
         (lambda: paired_difference([1, 2], [1, 2, 3], 0.1), r"same shape, got \(2,\) and \(3,\)"),
-        (lambda: paired_difference([1], [2], 0.1), r"first must contain at least 2 number\(s\), got 1"),
-        (lambda: paired_difference([1, 2], [math.nan, 2], 0.1), "second must be finite, got nan at position 0"),
-        (lambda: corrected_interval([1, 2], 0), "test_train_ratio must be above 0 and finite, got 0"),
-        (lambda: corrected_interval([1, 2], math.inf), "test_train_ratio must be above 0 and finite, got inf"),
-        (lambda: corrected_interval([1, 2], 0.1, confidence=95), r"confidence must lie in \(0, 1\), got 95"),
+        (
+            lambda: paired_difference([1], [2], 0.1),
+            r"first must contain at least 2 number\(s\), got 1",
+        ),
+        (
+            lambda: paired_difference([1, 2], [math.nan, 2], 0.1),
+            "second must be finite, got nan at position 0",
+        ),
+        (
+            lambda: corrected_interval([1, 2], 0),
+            "test_train_ratio must be above 0 and finite, got 0",
+        ),
+        (
+            lambda: corrected_interval([1, 2], math.inf),
+            "test_train_ratio must be above 0 and finite, got inf",
+        ),
+        (
+            lambda: corrected_interval([1, 2], 0.1, confidence=95),
+            r"confidence must lie in \(0, 1\), got 95",
+        ),
         (lambda: t_interval([]), r"values must contain at least 1 number\(s\), got 0"),
     ],
 )

@@ -62,7 +62,11 @@ def test_every_objective_trains_an_encoder_of_its_own(module, vectors_of):
 def test_help_says_what_it_is(name):
     command = [sys.executable, str(EXAMPLES / f"{name}.py"), "--help"]
     done = subprocess.run(
-        command, capture_output=True, text=True, check=True, env={**os.environ, "PYTHONPATH": str(ROOT)}
+        command,
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
     assert "ICLR 2021" in done.stdout
     assert "--tau-plus" in done.stdout
@@ -79,8 +83,15 @@ def test_the_page_says_how_many_differences_from_uniform_are_left():
     found = []
     for name in BASELINE:
         scores = read(EXAMPLES / "results" / f"{name}.csv")
-        pairs = [(scores[row][probe], scores["uniform"][probe]) for row in ("debiased", "hard") for probe in PROBES]
-        found += [paired_difference(*pair, scoring.TEST_SHARE / (1 - scoring.TEST_SHARE)) for pair in pairs]
+        pairs = [
+            (scores[row][probe], scores["uniform"][probe])
+            for row in ("debiased", "hard")
+            for probe in PROBES
+        ]
+        found += [
+            paired_difference(*pair, scoring.TEST_SHARE / (1 - scoring.TEST_SHARE))
+            for pair in pairs
+        ]
     assert len(found) == 12
     assert sum(each.low > 0 or each.high < 0 for each in found) == 3
     assert 12 * min(each.p for each in found) > 0.05  # Holm's first step
@@ -88,7 +99,12 @@ def test_the_page_says_how_many_differences_from_uniform_are_left():
 
 def test_a_table_by_hand():
     """Two seeds; the corrected error of a mean is sqrt((1/2 + 1/3) s^2), and t of 0.975 with 1 degree is 12.706."""
-    rows = {"untrained": [50.0, 52.0], "uniform": [60.0, 60.0], "debiased": [61.0, 63.0], "hard": [60.0, 60.0]}
+    rows = {
+        "untrained": [50.0, 52.0],
+        "uniform": [60.0, 60.0],
+        "debiased": [61.0, 63.0],
+        "hard": [60.0, 60.0],
+    }
     table = scoring.table({row: {"linear": values} for row, values in rows.items()}).splitlines()
     half = 12.7062 * (5 / 6 * 2) ** 0.5  # s^2 is 2
     assert table[2] == f"| untrained | 51.0 [{51 - half:.1f}, {51 + half:.1f}] |"
@@ -146,14 +162,20 @@ def test_sentences_do_not_see_labels(vectors_of, monkeypatch):
     sentences, functions, modules = text.corpus()
     monkeypatch.setattr(text, "corpus", lambda: (sentences, functions, modules))
     first = vectors_of(text)
-    monkeypatch.setattr(text, "corpus", lambda: (sentences, functions, np.random.default_rng(0).permutation(modules)))
+    monkeypatch.setattr(
+        text,
+        "corpus",
+        lambda: (sentences, functions, np.random.default_rng(0).permutation(modules)),
+    )
     for one, other in zip(first, vectors_of(text), strict=True):
         np.testing.assert_array_equal(one, other)
 
 
 def test_training_sees_the_training_images_alone(vectors_of, monkeypatch):
     parts = []
-    monkeypatch.setattr(images, "train", lambda encoder, part, objective, arguments: parts.append(part.flatten(1)))
+    monkeypatch.setattr(
+        images, "train", lambda encoder, part, objective, arguments: parts.append(part.flatten(1))
+    )
     judged = vectors_of(images)
     assert len(parts) == 3
     for part in parts:
@@ -166,7 +188,9 @@ def test_training_sees_the_training_sentences_alone(monkeypatch):
     sentences, functions, _ = text.corpus()
     parts, judged = [], []
     monkeypatch.setattr(text, "corpus", lambda: (sentences, functions, functions))
-    monkeypatch.setattr(text, "train", lambda vectors, words, objective, arguments: parts.append(len(words)))
+    monkeypatch.setattr(
+        text, "train", lambda vectors, words, objective, arguments: parts.append(len(words))
+    )
 
     def judge(train, train_labels, test, test_labels):
         judged.append(len(train_labels))
@@ -184,8 +208,13 @@ def test_training_sees_the_training_sentences_alone(monkeypatch):
 def test_the_corpus_has_each_sentence_once_and_500_a_module():
     sentences, functions, modules = text.corpus()
     assert len(set(sentences)) == len(sentences) == 4000
-    assert {module: int((modules == module).sum()) for module in text.MODULES} == dict.fromkeys(text.MODULES, 500)
-    assert all(function.startswith(f"{module}.") for function, module in zip(functions, modules, strict=True))
+    assert {module: int((modules == module).sum()) for module in text.MODULES} == dict.fromkeys(
+        text.MODULES, 500
+    )
+    assert all(
+        function.startswith(f"{module}.")
+        for function, module in zip(functions, modules, strict=True)
+    )
     assert min(len(sentence.split()) for sentence in sentences) >= 6
 
 
@@ -193,14 +222,20 @@ def test_the_corpus_has_each_sentence_once_and_500_a_module():
 @pytest.mark.parametrize("hash_seed", ["1", "2"])
 def test_the_corpus_is_the_same_in_every_process(hash_seed):
     command = [sys.executable, "-c", "import text; print('|'.join(text.corpus().ravel()))"]
-    environment = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{EXAMPLES}", "PYTHONHASHSEED": hash_seed}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": f"{ROOT}{os.pathsep}{EXAMPLES}",
+        "PYTHONHASHSEED": hash_seed,
+    }
     done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
     assert done.stdout.strip() == "|".join(text.corpus().ravel())
 
 
 @pytest.mark.slow
 def test_molecules_run_and_write_their_table(monkeypatch, tmp_path, capsys):
-    monkeypatch.setattr(sys, "argv", ["molecules.py", "--repeats", "1", "--molecules", "60", "--out", str(tmp_path)])
+    monkeypatch.setattr(
+        sys, "argv", ["molecules.py", "--repeats", "1", "--molecules", "60", "--out", str(tmp_path)]
+    )
     molecules.main()
     scores, table = read(tmp_path / "molecules.csv"), (tmp_path / "molecules.md").read_text()
     assert list(scores) == ["Morgan counts", *molecules.ENCODERS]
@@ -235,7 +270,9 @@ def test_encoders_of_molecules_see_the_training_folds_alone(monkeypatch):
     monkeypatch.setattr(molecules, "HardInfoGraph", Encoder)
     monkeypatch.setattr(molecules, "regress", judge)
     molecules.main()
-    assert given == [fold for number, fold in enumerate(judged) if number % 5]  # the first row has no encoder
+    assert given == [
+        fold for number, fold in enumerate(judged) if number % 5
+    ]  # the first row has no encoder
 
 
 def test_an_outlying_molecule_does_not_blow_up_the_regression():

@@ -13,13 +13,21 @@ from experiments import records
 
 COMMITTED = sorted(ROOT.glob("*/*/results/records")) + sorted(ROOT.glob("*/results/*/records"))
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
-    lambda values: st.lists(values, max_size=3) | st.dictionaries(st.text(max_size=3), values, max_size=3),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
+    lambda values: (
+        st.lists(values, max_size=3) | st.dictionaries(st.text(max_size=3), values, max_size=3)
+    ),
     max_leaves=8,
 )
 RECORDS = st.dictionaries(
     st.tuples(st.sampled_from(["A", "B"]), st.sampled_from(["uniform", "hard"]), st.integers(0, 3)),
-    st.fixed_dictionaries({"scores": JSON}, optional={"error": JSON, "threads": JSON, "last_epoch": st.integers(0, 9)}),
+    st.fixed_dictionaries(
+        {"scores": JSON}, optional={"error": JSON, "threads": JSON, "last_epoch": st.integers(0, 9)}
+    ),
     max_size=6,
 )
 
@@ -43,7 +51,9 @@ def test_what_is_packed_comes_back_exactly(found, tmp_path_factory):
     for _ in range(2):  # loose, then packed
         assert exact(records.read_records(folder)) == exact(written)
         records.pack_records(folder)
-    assert {path.name for path in folder.iterdir()} == {f"{dataset}.parquet" for dataset, _, _ in found}
+    assert {path.name for path in folder.iterdir()} == {
+        f"{dataset}.parquet" for dataset, _, _ in found
+    }
 
 
 def test_a_record_written_again_replaces_the_packed_one_and_others_stay(tmp_path):
@@ -51,7 +61,10 @@ def test_a_record_written_again_replaces_the_packed_one_and_others_stay(tmp_path
         records.write_record(tmp_path, record("A", "hard", seed, status="failed"))
     records.pack_records(tmp_path)
     records.write_record(tmp_path, record("A", "hard", 1, status="finished", threads=2))
-    expected = [record("A", "hard", 0, status="failed"), record("A", "hard", 1, status="finished", threads=2)]
+    expected = [
+        record("A", "hard", 0, status="failed"),
+        record("A", "hard", 1, status="finished", threads=2),
+    ]
     expected += [record("A", "hard", seed, status="failed") for seed in (2, 10)]
     assert records.read_records(tmp_path) == expected
     records.pack_records(tmp_path)

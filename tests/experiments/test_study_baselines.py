@@ -36,7 +36,10 @@ SMALL = {"folds": 3, "repeats": 2}
 def sparse_graphs(count=14, seed=0, **options):
     """Sparse random graphs with three node labels, some with isolated nodes, one with a single node."""
     random = np.random.default_rng(seed)
-    graphs = [*random_graphs([int(random.integers(3, 9)) for _ in range(count - 1)], 0.35), nx.empty_graph(1)]
+    graphs = [
+        *random_graphs([int(random.integers(3, 9)) for _ in range(count - 1)], 0.35),
+        nx.empty_graph(1),
+    ]
     with_attributes(graphs, {"label": lambda *_: int(random.integers(3))})
     return graph_data(graphs, [number % 2 for number in range(count)], **options)
 
@@ -52,9 +55,17 @@ def naive_wl(graphs, first_labels, iterations):
     for iteration in range(iterations + 1):
         for count, first, end in zip(counts, pointer, pointer[1:], strict=False):
             count.update((iteration, label) for label in labels[first:end])
-        labels = [f"({label}|{sorted(labels[v] for v in neighbours[node])})" for node, label in enumerate(labels)]
+        labels = [
+            f"({label}|{sorted(labels[v] for v in neighbours[node])})"
+            for node, label in enumerate(labels)
+        ]
     dot = [[float(sum(a[key] * b[key] for key in a)) for b in counts] for a in counts]
-    return np.array([[row[j] / math.sqrt(row[i] * dot[j][j]) for j in range(len(dot))] for i, row in enumerate(dot)])
+    return np.array(
+        [
+            [row[j] / math.sqrt(row[i] * dot[j][j]) for j in range(len(dot))]
+            for i, row in enumerate(dot)
+        ]
+    )
 
 
 def assert_equals_naive(graphs, labels):
@@ -72,7 +83,9 @@ def test_kernel_equals_a_naive_one_with_node_labels():
 
 def test_kernel_takes_degrees_where_there_are_no_labels():
     graphs = sparse_graphs(node_labels=False)
-    assert_equals_naive(graphs, torch.bincount(graphs.edge_index[0], minlength=graphs.num_nodes).tolist())
+    assert_equals_naive(
+        graphs, torch.bincount(graphs.edge_index[0], minlength=graphs.num_nodes).tolist()
+    )
 
 
 def test_kernel_takes_several_label_columns_as_one_label():
@@ -99,7 +112,9 @@ def test_an_entry_depends_on_its_two_graphs_alone():
         node_label=graphs.node_label[:end],
         y=graphs.y[:8],
     )
-    np.testing.assert_array_equal(kernels.wl_kernels(part, 3), kernels.wl_kernels(graphs, 3)[:, :8, :8])
+    np.testing.assert_array_equal(
+        kernels.wl_kernels(part, 3), kernels.wl_kernels(graphs, 3)[:, :8, :8]
+    )
 
 
 def test_a_graph_without_nodes_is_unlike_all_others():
@@ -143,7 +158,9 @@ def test_wl_scores_equal_plain_grid_search():
     assert found["last_epoch"] == 0
     assert found["data"]["graphs"] == 188
     assert found["data"]["features"] == "node labels"
-    assert found["seconds"]["total"] == pytest.approx(found["seconds"]["training"] + found["seconds"]["evaluation"])
+    assert found["seconds"]["total"] == pytest.approx(
+        found["seconds"]["training"] + found["seconds"]["evaluation"]
+    )
     json.dumps(found, allow_nan=False)
 
 
@@ -168,16 +185,22 @@ def test_majority_equals_dummy_classifier():
     scores = found["scores"]["majority"]["0"]
     for index, (train, test) in enumerate(splits):
         dummy = DummyClassifier().fit(train[:, None], y[train])
-        inner = GridSearchCV(DummyClassifier(), {}, cv=StratifiedKFold(5, shuffle=True, random_state=1))
+        inner = GridSearchCV(
+            DummyClassifier(), {}, cv=StratifiedKFold(5, shuffle=True, random_state=1)
+        )
         repeat, fold = divmod(index, 3)
         assert scores["correct"][repeat][fold] == np.sum(dummy.predict(test[:, None]) == y[test])
-        assert scores["inner_accuracy"][repeat][fold] == round(inner.fit(train[:, None], y[train]).best_score_, 6)
+        assert scores["inner_accuracy"][repeat][fold] == round(
+            inner.fit(train[:, None], y[train]).best_score_, 6
+        )
     assert scores["chosen"] == [[1] * 3] * 2
 
 
 def test_folds_are_those_of_the_encoders_scores():
     labels = load_graphs("MUTAG").y.numpy()
-    plain = cross_validate(np.eye(len(labels)), labels, probe="knn", folds=3, repeats=2, seed=5)["embeddings"]
+    plain = cross_validate(np.eye(len(labels)), labels, probe="knn", folds=3, repeats=2, seed=5)[
+        "embeddings"
+    ]
     told = kernels.run_cell("majority", "MUTAG", 5, SMALL)
     assert told["test_sizes"] == plain.test_sizes.tolist()
 
@@ -211,7 +234,11 @@ def test_all_seeds_of_a_set_share_one_kernel(monkeypatch):
     ("family", "settings", "message"),
     [
         ("wll", {}, "A baseline's family must be majority or wl, got 'wll'; name one of these."),
-        ("wl", {"iterations": []}, r"iterations must be a list of whole numbers of at least 0, got \[\]"),
+        (
+            "wl",
+            {"iterations": []},
+            r"iterations must be a list of whole numbers of at least 0, got \[\]",
+        ),
         ("wl", {"iterations": [0, -1]}, r"of at least 0, got \[0, -1\]"),
         ("wl", {"iterations": 3}, "must be a list .* got 3"),
         ("wl", {"iterations": [1.5]}, r"whole numbers .* got \[1\.5\]"),
@@ -233,7 +260,9 @@ def blobs(signal=2.0, seed=0):
 
 
 def test_labelled_rows_are_stratified_and_nested():
-    parts = [few_labels.labelled_rows(LABELS, fraction, (1, 0, 2)) for fraction in few_labels.FRACTIONS]
+    parts = [
+        few_labels.labelled_rows(LABELS, fraction, (1, 0, 2)) for fraction in few_labels.FRACTIONS
+    ]
     sizes = [np.bincount(LABELS[rows]).tolist() for rows in parts]
     assert sizes == [[1, 1, 1], [5, 3, 1], [10, 6, 1], [100, 60, 8]]
     for smaller, larger in itertools.pairwise(parts):
@@ -251,11 +280,15 @@ def reference(probe, folds, fewest, seed):
         estimator = KNeighborsClassifier(1)
     else:
         grid = {"C": C_GRID}
-        estimator = SVC(C=1) if probe == "svm" else LogisticRegression(C=1, max_iter=100_000, tol=1e-8)
+        estimator = (
+            SVC(C=1) if probe == "svm" else LogisticRegression(C=1, max_iter=100_000, tol=1e-8)
+        )
     return (
         estimator
         if folds == 1
-        else GridSearchCV(estimator, grid, cv=StratifiedKFold(folds, shuffle=True, random_state=seed))
+        else GridSearchCV(
+            estimator, grid, cv=StratifiedKFold(folds, shuffle=True, random_state=seed)
+        )
     )
 
 
@@ -270,7 +303,9 @@ def test_scores_equal_plain_grid_search_on_the_labelled_rows():
     for fold, (train, test) in enumerate(splits):
         scaler = StandardScaler().fit(x[train])  # of the whole training part
         for entry in found:
-            rows = train[few_labels.labelled_rows(LABELS[train], entry["fraction"], (seed, 0, fold))]
+            rows = train[
+                few_labels.labelled_rows(LABELS[train], entry["fraction"], (seed, 0, fold))
+            ]
             folds = min(5, np.bincount(LABELS[rows]).min())
             estimator = reference(entry["probe"], folds, len(rows) // 2, seed)
             estimator.fit(scaler.transform(x[rows]), LABELS[rows])
@@ -280,12 +315,16 @@ def test_scores_equal_plain_grid_search_on_the_labelled_rows():
 
 
 def test_planted_signal_is_found_with_more_labels_and_noise_is_not():
-    found = few_labels.score(blobs(signal=6.0), LABELS, folds=2, repeats=1, seed=0, fractions=(0.05, 1.0))
+    found = few_labels.score(
+        blobs(signal=6.0), LABELS, folds=2, repeats=1, seed=0, fractions=(0.05, 1.0)
+    )
     means = {(one["probe"], one["fraction"]): np.mean(one["accuracy"]) for one in found}
     for probe in few_labels.LABEL_PROBES:
         assert means[probe, 1.0] > 0.95
         assert means[probe, 1.0] > means[probe, 0.05] > 0.6
-    noise = few_labels.score(blobs(signal=0.0), LABELS, folds=2, repeats=1, seed=0, fractions=(1.0,))
+    noise = few_labels.score(
+        blobs(signal=0.0), LABELS, folds=2, repeats=1, seed=0, fractions=(1.0,)
+    )
     assert all(np.mean(one["accuracy"]) < 0.7 for one in noise)  # the largest class holds 0.6
 
 
@@ -304,7 +343,14 @@ def test_labels_that_are_not_in_the_share_change_nothing(monkeypatch):
     assert seen == [(8 + 4 + 1, Counter({0: 8, 1: 4, 2: 1}))] * 4
 
 
-SHARED = {"pictures": False, "probes": ["knn"], "hidden_channels": 4, "folds": 3, "repeats": 1, "epochs": 2}
+SHARED = {
+    "pictures": False,
+    "probes": ["knn"],
+    "hidden_channels": 4,
+    "folds": 3,
+    "repeats": 1,
+    "epochs": 2,
+}
 CELLS = [
     Cell("MUTAG", method, family, settings, seed, SHARED | settings)
     for method, family, settings in (
@@ -356,15 +402,30 @@ def test_files_hold_all_finished_runs_and_are_completed_not_made_again(runs, tmp
     }
     assert all(np.shape(one["accuracy"]) == (1, 3) for one in entries)
     assert entries[0].keys() == {
-        *("dataset", "method", "family", "settings", "seed", "epoch", "probe", "fraction", "accuracy", "defaulted"),
+        *(
+            "dataset",
+            "method",
+            "family",
+            "settings",
+            "seed",
+            "epoch",
+            "probe",
+            "fraction",
+            "accuracy",
+            "defaulted",
+        ),
         "source",
     }
     for one in entries:  # each of its own run and its own embedding
-        assert one["accuracy"][0][0] == embedding_sum(runs, one["method"], "trained" if one["epoch"] else "untrained")
+        assert one["accuracy"][0][0] == embedding_sum(
+            runs, one["method"], "trained" if one["epoch"] else "untrained"
+        )
 
     few_labels.run(CELLS, runs, tmp_path, lambda *state: told.append(state))
     assert len(told) == 2  # nothing was missing
-    path.write_text(json.dumps([one for one in entries if one["method"] == "untrained"] + entries[:5]))
+    path.write_text(
+        json.dumps([one for one in entries if one["method"] == "untrained"] + entries[:5])
+    )
     few_labels.run(CELLS, runs, tmp_path, lambda *state: told.append(state))
     assert told[2:] == [(1, 1, "MUTAG hard-beta2 seed 0")]
     assert path.read_bytes() == whole
@@ -375,7 +436,9 @@ def test_other_settings_of_a_method_replace_its_scores(runs, tmp_path):
     few_labels.run(CELLS[:1], runs, tmp_path)
     path = tmp_path / "MUTAG.json"
     entries = json.loads(path.read_text())
-    path.write_text(json.dumps([{**one, "settings": {"beta": 3.0}, "accuracy": [[0.0] * 3]} for one in entries]))
+    path.write_text(
+        json.dumps([{**one, "settings": {"beta": 3.0}, "accuracy": [[0.0] * 3]} for one in entries])
+    )
     few_labels.run(CELLS[:1], runs, tmp_path)
     assert json.loads(path.read_text()) == entries
 
@@ -390,7 +453,10 @@ def test_a_run_that_was_made_again_is_scored_again(runs, tmp_path):
     few_labels.run([cell], tmp_path / "runs", tmp_path)
     entries = json.loads((tmp_path / "MUTAG.json").read_text())
     assert len(entries) == 12
-    assert all(one["accuracy"][0][0] == embedding_sum(tmp_path / "runs", cell.method, "trained") for one in entries)
+    assert all(
+        one["accuracy"][0][0] == embedding_sum(tmp_path / "runs", cell.method, "trained")
+        for one in entries
+    )
 
 
 @pytest.mark.slow
@@ -409,7 +475,9 @@ def test_probes_see_the_scale_that_the_runs_probes_see(runs):
 @pytest.mark.usefixtures("quick")
 def test_a_run_with_other_settings_than_the_cells_is_left_out(runs, tmp_path):
     settings = {"beta": 3.0}
-    few_labels.run([dataclasses.replace(CELLS[0], settings=settings, given=SHARED | settings)], runs, tmp_path)
+    few_labels.run(
+        [dataclasses.replace(CELLS[0], settings=settings, given=SHARED | settings)], runs, tmp_path
+    )
     assert not list(tmp_path.iterdir())
 
 
@@ -432,8 +500,12 @@ def test_processes_give_the_same_files_as_one(runs, tmp_path, monkeypatch):
         folder.mkdir(parents=True)
         (folder / "result.json").write_bytes((runs / cell.path / "result.json").read_bytes())
         with np.load(runs / cell.path / "embeddings.npz") as arrays:
-            np.savez(folder / "embeddings.npz", **{name: array[:36] for name, array in arrays.items()})
+            np.savez(
+                folder / "embeddings.npz", **{name: array[:36] for name, array in arrays.items()}
+            )
     for jobs in (1, 2):
         few_labels.run(cells, tmp_path / "runs", tmp_path / str(jobs), jobs=jobs)
     get_reusable_executor().shutdown(wait=True)
-    assert (tmp_path / "1" / "MUTAG.json").read_bytes() == (tmp_path / "2" / "MUTAG.json").read_bytes()
+    assert (tmp_path / "1" / "MUTAG.json").read_bytes() == (
+        tmp_path / "2" / "MUTAG.json"
+    ).read_bytes()

@@ -30,10 +30,16 @@ def test_places_are_filled_and_filled_again(tmp_path):
         fill_tables(document, tmp_path)
 
 
-@pytest.mark.parametrize("name", ["README.md", "docs/study.md", "docs/sweeps.md", "experiments/README.md"])
+@pytest.mark.parametrize(
+    "name", ["README.md", "docs/study.md", "docs/sweeps.md", "experiments/README.md"]
+)
 def test_what_the_documents_link_to_is_there(name):
     links = re.findall(r"\]\(([^)#]+)\)", (ROOT / name).read_text(encoding="utf-8"))
-    assert not [link for link in links if "://" not in link and not (ROOT / name).parent.joinpath(link).exists()]
+    assert not [
+        link
+        for link in links
+        if "://" not in link and not (ROOT / name).parent.joinpath(link).exists()
+    ]
 
 
 def test_the_documents_hold_the_committed_tables(tmp_path):
@@ -49,9 +55,13 @@ def test_the_documents_hold_the_committed_tables(tmp_path):
 def test_the_index_of_experiments_names_every_script():
     index = (EXPERIMENTS / "README.md").read_text(encoding="utf-8")
     packages = [
-        path.parent for folder in ("experiments", "benchmarks") for path in (ROOT / folder).glob("*/__main__.py")
+        path.parent
+        for folder in ("experiments", "benchmarks")
+        for path in (ROOT / folder).glob("*/__main__.py")
     ]
     modules = [path for path in (ROOT / "benchmarks").glob("*.py") if path.stem != "__init__"]
-    names = [".".join(path.relative_to(ROOT).with_suffix("").parts) for path in (*packages, *modules)]
+    names = [
+        ".".join(path.relative_to(ROOT).with_suffix("").parts) for path in (*packages, *modules)
+    ]
     assert len(names) == 6
     assert [name for name in names if f"`python -m {name}" not in index] == []

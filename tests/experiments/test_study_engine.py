@@ -42,7 +42,9 @@ def write_toy(folder):
     edges, indicator, first = [], [], 1
     for number in range(30):
         nodes = 4 + number % 5
-        pairs = [(i, (i + 1) % nodes) if number % 2 else (0, i) for i in range(number % 2 == 0, nodes)]
+        pairs = [
+            (i, (i + 1) % nodes) if number % 2 else (0, i) for i in range(number % 2 == 0, nodes)
+        ]
         edges += [f"{first + u}, {first + v}" for a, b in pairs for u, v in ((a, b), (b, a))]
         indicator += [str(number + 1)] * nodes
         first += nodes
@@ -61,7 +63,16 @@ def plan(tmp_path_factory):
 
 
 def command(plan, out, *words):
-    return [sys.executable, "-m", "experiments.tu", "--config", str(plan), "--out", str(out), *words]
+    return [
+        sys.executable,
+        "-m",
+        "experiments.tu",
+        "--config",
+        str(plan),
+        "--out",
+        str(out),
+        *words,
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +88,10 @@ def undisturbed(plan, tmp_path_factory):
 def records_of(out):
     """All records without what belongs to the moment."""
     passing = ("seconds", "git_commit")
-    records = [{k: v for k, v in record.items() if k not in passing} for record in read_records(out / "records")]
+    records = [
+        {k: v for k, v in record.items() if k not in passing}
+        for record in read_records(out / "records")
+    ]
     assert len(records) == CELLS
     assert all(record["status"] == "finished" for record in records)
     return records
@@ -86,7 +100,11 @@ def records_of(out):
 def tables_of(out):
     """All tables but those that say how long it took, and on which commit."""
     passing = ("coverage", "provenance")
-    return {path.name: path.read_text() for path in (out / "tables").iterdir() if path.stem not in passing}
+    return {
+        path.name: path.read_text()
+        for path in (out / "tables").iterdir()
+        if path.stem not in passing
+    }
 
 
 def unfinished(out, rows=10):
@@ -115,20 +133,26 @@ def test_killed_twice_it_ends_with_the_same_records_and_report(plan, undisturbed
     workers = []
     for records in (1, 3):  # first when a record is there and a cell is being trained; then later
         process = subprocess.Popen(words, stdout=subprocess.DEVNULL)
-        wait_until(lambda n=records: len(list(tmp_path.glob("records/*/*/seed-?.json"))) >= n, process)
+        wait_until(
+            lambda n=records: len(list(tmp_path.glob("records/*/*/seed-?.json"))) >= n, process
+        )
         halfway = wait_until(lambda: unfinished(tmp_path), process)
         workers += psutil.Process(process.pid).children(recursive=True)
         process.send_signal(signal.SIGKILL)  # and start again at once, while workers may still die
         assert process.wait() == -signal.SIGKILL
         assert (halfway[0] / "checkpoint.safetensors").exists()
-    (tmp_path / "records" / ".part-torn.json").write_text("{")  # what a writer leaves that is killed
+    (tmp_path / "records" / ".part-torn.json").write_text(
+        "{"
+    )  # what a writer leaves that is killed
     finished = read_records(tmp_path / "records")
     assert 3 <= len(finished) < CELLS
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert psutil.wait_procs(workers, timeout=20)[1] == []  # they ended by themselves
     assert done.stdout.count("to do)") == CELLS - len(finished)
-    assert [record for record in read_records(tmp_path / "records") if record in finished] == finished
+    assert [
+        record for record in read_records(tmp_path / "records") if record in finished
+    ] == finished
     assert [path.name for path in (tmp_path / "records").iterdir()] == ["TOY.parquet"]
     results = [json.loads(path.read_text()) for path in tmp_path.glob("runs/*/*/*/result.json")]
     assert any(result.get("resumed_after_epoch", 0) > 0 for result in results)
@@ -165,8 +189,15 @@ def test_a_cluster_that_loses_a_worker_does_every_cell_once(plan, undisturbed, t
     options = {"cwd": elsewhere, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     dask = [sys.executable, "-m", "dask"]
     alone = ("--nthreads", "1", "--no-nanny", "--no-dashboard")
-    parts = [subprocess.Popen([*dask, "scheduler", *local, "--port", "0", "--dashboard-address", ":0"], **options)]
-    parts += [subprocess.Popen([*dask, "worker", *local, *alone, "--name", str(i)], **options) for i in range(2)]
+    parts = [
+        subprocess.Popen(
+            [*dask, "scheduler", *local, "--port", "0", "--dashboard-address", ":0"], **options
+        )
+    ]
+    parts += [
+        subprocess.Popen([*dask, "worker", *local, *alone, "--name", str(i)], **options)
+        for i in range(2)
+    ]
     try:
         wait_until(lambda: file.exists() and file.read_text().endswith("}"), parts[0])
         address = json.loads(file.read_text())["address"]
@@ -208,7 +239,12 @@ def share_seen(_cell, _runs, threads):
 
     with worker.share_of(threads):
         pools = [pool["num_threads"] for pool in threadpool_info()]
-        return {"torch": torch.get_num_threads(), "joblib": effective_n_jobs(-1), "pools": pools, "pid": os.getpid()}
+        return {
+            "torch": torch.get_num_threads(),
+            "joblib": effective_n_jobs(-1),
+            "pools": pools,
+            "pid": os.getpid(),
+        }
 
 
 @pytest.mark.slow
@@ -241,7 +277,10 @@ def test_a_cell_fails_when_workers_died_on_it_twice_and_the_others_go_on(tmp_pat
         "unlucky": "finished",
         "other": "finished",
     }
-    assert "2 workers died on this cell (SIGKILL(-9)); it may want" in found["TOY", "deadly", 0]["error"]
+    assert (
+        "2 workers died on this cell (SIGKILL(-9)); it may want"
+        in found["TOY", "deadly", 0]["error"]
+    )
 
 
 @pytest.mark.slow
@@ -249,8 +288,24 @@ def test_a_failed_cell_is_recorded_and_tried_again_on_request_only(tmp_path, mon
     monkeypatch.setenv("GRAPHCL_HARD_MIRROR", str(tmp_path))
     data = tmp_path / "data"
     plan = tmp_path / "plan.yaml"
-    plan.write_text(PLAN.replace("FOLDER", str(data)).replace(f"epochs: {EPOCHS}, score_epochs: [1, 15]", "epochs: 1"))
-    words = [*command(plan, tmp_path / "out", "--seeds", "0", "--methods", "majority", "uniform", "--jobs", "1")[3:]]
+    plan.write_text(
+        PLAN.replace("FOLDER", str(data)).replace(
+            f"epochs: {EPOCHS}, score_epochs: [1, 15]", "epochs: 1"
+        )
+    )
+    words = [
+        *command(
+            plan,
+            tmp_path / "out",
+            "--seeds",
+            "0",
+            "--methods",
+            "majority",
+            "uniform",
+            "--jobs",
+            "1",
+        )[3:]
+    ]
     assert tu.main(words) == 1
     records = read_records(tmp_path / "out" / "records")
     assert [record["status"] for record in records] == ["failed", "failed"]
@@ -267,23 +322,35 @@ def test_a_failed_cell_is_recorded_and_tried_again_on_request_only(tmp_path, mon
     assert tu.main([*words, "--dry-run"]) == 0
     assert "0 of 2 cells to do\n" in capsys.readouterr().out
     assert tu.main([*words, "--retry-failed", "--no-report"]) == 0
-    assert [record["status"] for record in read_records(tmp_path / "out" / "records")] == ["finished", "finished"]
+    assert [record["status"] for record in read_records(tmp_path / "out" / "records")] == [
+        "finished",
+        "finished",
+    ]
 
 
 def test_a_second_sweep_on_the_same_folder_is_refused(plan, tmp_path, capsys):
     (tmp_path / "runs").mkdir()
     with FileLock(tmp_path / "runs" / ".tu.lock"):
         assert tu.main(command(plan, tmp_path)[3:]) == 2
-    assert f"error: Another sweep is running in {tmp_path / 'runs'}; wait until it ends" in capsys.readouterr().err
+    assert (
+        f"error: Another sweep is running in {tmp_path / 'runs'}; wait until it ends"
+        in capsys.readouterr().err
+    )
 
 
 def test_a_record_of_other_settings_is_not_taken_for_the_cells(plan, undisturbed, tmp_path, capsys):
     changed = tmp_path / "plan.yaml"
     changed.write_text(plan.read_text().replace("beta: [1, 5]", "beta: [1, 5], batch_size: [8]"))
-    assert tu.main(command(changed, undisturbed, "--dry-run")[3:]) == 0  # other names, other methods
+    assert (
+        tu.main(command(changed, undisturbed, "--dry-run")[3:]) == 0
+    )  # other names, other methods
     capsys.readouterr()
     for old, new, sentence in [
-        ("batch_size: 8", "batch_size: 9", "has a record with batch_size 8, now 9; choose another --out"),
+        (
+            "batch_size: 8",
+            "batch_size: 9",
+            "has a record with batch_size 8, now 9; choose another --out",
+        ),
         ("folds: 3", "folds: 4", "TOY majority seed 0 has a record with folds 3, now 4"),
     ]:
         changed.write_text(plan.read_text().replace(old, new))
@@ -304,7 +371,12 @@ def test_the_time_left_is_that_of_like_cells(plan):
     trained = [cell for cell in cells if cell.family == "hard"]
 
     def record(dataset, family, epochs, seconds):
-        parts = {"dataset": dataset, "family": family, "last_epoch": epochs, "seconds": {"total": seconds}}
+        parts = {
+            "dataset": dataset,
+            "family": family,
+            "last_epoch": epochs,
+            "seconds": {"total": seconds},
+        }
         return {"status": "finished", **parts}
 
     here = {1: record("TOY", "uniform", 20, 100.0), 2: record("TOY", "majority", 0, 1.0)}
@@ -312,7 +384,9 @@ def test_the_time_left_is_that_of_like_cells(plan):
     assert estimate(trained, here).text(2) == "about 2 min"
     elsewhere = {1: record("DD", "uniform", 20, 50.0), 2: {"status": "failed"}}
     assert estimate(cells, elsewhere) == (150.0, 3, 2)
-    assert "guessed from other data sets for 3, without 2 of unknown length" in estimate(cells, elsewhere).text(1)
+    assert "guessed from other data sets for 3, without 2 of unknown length" in estimate(
+        cells, elsewhere
+    ).text(1)
 
 
 def test_jobs_and_addresses_out_of_range_are_refused(plan, tmp_path, monkeypatch, capsys):

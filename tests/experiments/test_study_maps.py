@@ -21,7 +21,9 @@ def test_each_set_with_all_methods_has_a_map_and_old_maps_are_drawn_again(tmp_pa
     draw_maps(tmp_path / "runs", tmp_path / "out", ["hard"])
     assert [path.name for path in (tmp_path / "out" / "maps").iterdir()] == ["A.png"]
     picture = tmp_path / "out" / "maps" / "A.png"
-    assert matplotlib.image.imread(picture).shape[1] > 1.5 * matplotlib.image.imread(picture).shape[0]
+    assert (
+        matplotlib.image.imread(picture).shape[1] > 1.5 * matplotlib.image.imread(picture).shape[0]
+    )
     before = picture.stat().st_mtime_ns
     draw_maps(tmp_path / "runs", tmp_path / "out", ["hard"])
     assert picture.stat().st_mtime_ns == before

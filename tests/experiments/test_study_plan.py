@@ -54,8 +54,15 @@ def test_a_cell_has_its_own_settings_and_the_shared_ones(plan):
     assert hard.settings == {"lr": 0.01, "beta": 10.0, "tau_plus": 0.1}
     config = hard.config()
     assert {name: config[name] for name in hard.settings} == hard.settings
-    assert (config["epochs"], config["score_epochs"], config["folds"], config["seed"]) == (20, [1, 5, 20], 5, 1)
-    assert cells["untrained"].settings == {"epochs": 0}  # and the shared epochs to score are not its own
+    assert (config["epochs"], config["score_epochs"], config["folds"], config["seed"]) == (
+        20,
+        [1, 5, 20],
+        5,
+        1,
+    )
+    assert cells["untrained"].settings == {
+        "epochs": 0
+    }  # and the shared epochs to score are not its own
     assert cells["untrained"].config()["score_epochs"] == [0]
     assert cells["wl"].settings == {"iterations": [0, 2]}
     assert cells["wl"].given["folds"] == 5
@@ -74,43 +81,91 @@ def test_the_study_itself_is_sound_and_names_uniform_once():
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"dataset": "[MUTAG]"}, "the plan has the unknown key 'dataset'; did you mean 'datasets'?"),
+        (
+            {"dataset": "[MUTAG]"},
+            "the plan has the unknown key 'dataset'; did you mean 'datasets'?",
+        ),
         ({"datasets": "[mutag]"}, "There is no data set 'mutag'; did you mean MUTAG?"),
         ({"datasets": "[../x]"}, "The data set name '../x' must be"),
         ({"datasets": "[MUTAG, DD, DD]"}, "datasets must each be there once, got 'DD' 2 times"),
-        ({"datasets": "MUTAG"}, "datasets must be a list of names such as [MUTAG, PROTEINS], got 'MUTAG'"),
+        (
+            {"datasets": "MUTAG"},
+            "datasets must be a list of names such as [MUTAG, PROTEINS], got 'MUTAG'",
+        ),
         ({"seeds": "0"}, "seeds must be their number, from 1 to 10000, or a list"),
         ({"seeds": "true"}, "got True"),
         ({"seeds": "[1, -1]"}, "got [1, -1]; 5 is usual"),
         ({"seeds_of": "{DDD: 3}"}, "seeds_of has the unknown key 'DDD'; did you mean 'DD'?"),
-        ({"settings": "{epoch: 3}"}, "settings has the unknown key 'epoch'; did you mean 'epochs'?"),
+        (
+            {"settings": "{epoch: 3}"},
+            "settings has the unknown key 'epoch'; did you mean 'epochs'?",
+        ),
         ({"settings": "{seed: 3}"}, "settings has the unknown key 'seed'"),
         ({"settings": "[3]"}, "settings must hold keys with values, such as 'beta: 2', got [3]"),
-        ({"settings": "{epochs: many}"}, "settings: Error parsing --epochs: invalid literal for int()"),
-        ({"settings": "{epochs: {a: 1}}"}, "settings: epochs must be one value or a list of them, got {'a': 1}"),
+        (
+            {"settings": "{epochs: many}"},
+            "settings: Error parsing --epochs: invalid literal for int()",
+        ),
+        (
+            {"settings": "{epochs: {a: 1}}"},
+            "settings: epochs must be one value or a list of them, got {'a': 1}",
+        ),
         ({"settings": "{folds: 1}"}, "method untrained: `folds` must lie in [2, 1000], got 1"),
         ({"methods": "[]"}, "methods must be a list of methods such as {family: hard"),
-        ({"methods": "[{famly: hard}]"}, "methods has the unknown key 'famly'; did you mean 'family'?"),
+        (
+            {"methods": "[{famly: hard}]"},
+            "methods has the unknown key 'famly'; did you mean 'family'?",
+        ),
         ({"methods": "[{name: hard}]"}, "a method's family must be 1 to 100 letters"),
         ({"methods": "[{family: hard, name: a/b}]"}, "a method's name must be 1 to 100 letters"),
-        ({"methods": "[{family: Majority}]"}, "the unknown family 'Majority'; did you mean 'majority'?"),
-        ({"methods": "[{family: majority, settings: {beta: 1}}]"}, "unknown key 'beta'; there may be none"),
-        ({"methods": "[{family: wl, settings: {iterations: [-1]}}]"}, "iterations must be a list of whole numbers"),
-        ({"methods": "[{family: hard, settings: {taus: 1}}]"}, "method hard, settings has the unknown key 'taus'"),
+        (
+            {"methods": "[{family: Majority}]"},
+            "the unknown family 'Majority'; did you mean 'majority'?",
+        ),
+        (
+            {"methods": "[{family: majority, settings: {beta: 1}}]"},
+            "unknown key 'beta'; there may be none",
+        ),
+        (
+            {"methods": "[{family: wl, settings: {iterations: [-1]}}]"},
+            "iterations must be a list of whole numbers",
+        ),
+        (
+            {"methods": "[{family: hard, settings: {taus: 1}}]"},
+            "method hard, settings has the unknown key 'taus'",
+        ),
         (
             {"methods": "[{family: hard, settings: {tau_plus: 1}}]"},
             "method hard: `tau_plus` must lie in [0, 1), got 1.0",
         ),
-        ({"methods": "[{family: hard, grid: {beta: [1, -1]}}]"}, "method hard-beta-1: `beta` must lie in [0, 1e+06]"),
-        ({"methods": "[{family: hard, grid: {beta: 1}}]"}, "grid beta must be a list of values, got 1"),
-        ({"methods": "[{family: hard, grid: {beta: [1, 1]}}]"}, "grid beta must each be there once"),
-        ({"methods": "[{family: hard, grid: {beta: [1, 1.0]}}]"}, "methods must each be there once, got 'hard-beta1'"),
-        ({"methods": "[{family: hard, settings: {beta: 1}, grid: {beta: [1]}}]"}, "grid has the unknown key 'beta'"),
+        (
+            {"methods": "[{family: hard, grid: {beta: [1, -1]}}]"},
+            "method hard-beta-1: `beta` must lie in [0, 1e+06]",
+        ),
+        (
+            {"methods": "[{family: hard, grid: {beta: 1}}]"},
+            "grid beta must be a list of values, got 1",
+        ),
+        (
+            {"methods": "[{family: hard, grid: {beta: [1, 1]}}]"},
+            "grid beta must each be there once",
+        ),
+        (
+            {"methods": "[{family: hard, grid: {beta: [1, 1.0]}}]"},
+            "methods must each be there once, got 'hard-beta1'",
+        ),
+        (
+            {"methods": "[{family: hard, settings: {beta: 1}, grid: {beta: [1]}}]"},
+            "grid has the unknown key 'beta'",
+        ),
         (
             {"methods": "[{family: hard, grid: {beta: [1]}, without: [{beta: 2}]}]"},
             "the grid has no point {'beta': 2.0}",
         ),
-        ({"methods": "[{family: hard}, {family: hard}]"}, "methods must each be there once, got 'hard' 2 times"),
+        (
+            {"methods": "[{family: hard}, {family: hard}]"},
+            "methods must each be there once, got 'hard' 2 times",
+        ),
         (
             {"methods": "[{family: hard, datasets: [PROTEIN]}]"},
             "method hard, datasets has the unknown data set 'PROTEIN'",
@@ -142,8 +197,14 @@ def test_a_plan_can_be_narrowed(plan):
         cell.method for cell in cells if cell.family == "hard"
     }
     for words, sentence in [
-        ({"datasets": ["MUTAGG"]}, "--datasets has the unknown data set 'MUTAGG'; did you mean 'MUTAG'?"),
-        ({"methods": ["majorty"]}, "--methods has the unknown method 'majorty'; did you mean 'majority'?"),
+        (
+            {"datasets": ["MUTAGG"]},
+            "--datasets has the unknown data set 'MUTAGG'; did you mean 'MUTAG'?",
+        ),
+        (
+            {"methods": ["majorty"]},
+            "--methods has the unknown method 'majorty'; did you mean 'majority'?",
+        ),
         ({"seeds": [9]}, "--seeds has the unknown seed 9; there may be 0, 1, 2, 7"),
     ]:
         with pytest.raises(InputError) as refusal:

@@ -40,7 +40,9 @@ class Synthetic:
         self.random = np.random.default_rng(seed)
         self.levels = {}
 
-    def cell(self, dataset, method, family, seed, accuracy, settings=None, epochs=EPOCHS, **changes):
+    def cell(
+        self, dataset, method, family, seed, accuracy, settings=None, epochs=EPOCHS, **changes
+    ):
         """Write a record whose accuracy grows from the first epoch to the last; `accuracy` is (first, last)."""
         sizes = np.full((REPEATS, FOLDS), GRAPHS // FOLDS)
         level = self.levels.setdefault((dataset, seed), self.random.normal(0, 0.02, sizes.shape))
@@ -81,17 +83,37 @@ class Synthetic:
             for seed in range(seeds):
                 self.cell(dataset, "majority", "majority", seed, (0.5, 0.5), epochs=(0,))
                 self.cell(dataset, "wl", "wl", seed, (0.68, 0.68), epochs=(0,))
-                self.cell(dataset, "untrained", "untrained", seed, (0.7, 0.7), {"epochs": 0}, epochs=(0,))
-                self.cell(dataset, "bn-only", "bn-only", seed, (0.7, 0.7), {"lr": 0.0, "beta": 0.0, "tau_plus": 0.0})
-                self.cell(dataset, "uniform", "uniform", seed, (0.7, 0.7), {"beta": 0.0, "tau_plus": 0.0})
+                self.cell(
+                    dataset, "untrained", "untrained", seed, (0.7, 0.7), {"epochs": 0}, epochs=(0,)
+                )
+                self.cell(
+                    dataset,
+                    "bn-only",
+                    "bn-only",
+                    seed,
+                    (0.7, 0.7),
+                    {"lr": 0.0, "beta": 0.0, "tau_plus": 0.0},
+                )
+                self.cell(
+                    dataset, "uniform", "uniform", seed, (0.7, 0.7), {"beta": 0.0, "tau_plus": 0.0}
+                )
                 for beta in betas:
                     for tau_plus in (0.0, 0.1):
                         top = 0.7 + gain * beta / max(betas)
                         settings = {"beta": beta, "tau_plus": tau_plus}
                         if beta or tau_plus:
-                            self.cell(dataset, f"hard-beta{beta:g}-tau{tau_plus:g}", "hard", seed, (0.7, top), settings)
+                            self.cell(
+                                dataset,
+                                f"hard-beta{beta:g}-tau{tau_plus:g}",
+                                "hard",
+                                seed,
+                                (0.7, top),
+                                settings,
+                            )
                     released = {"beta": beta, "mode": "released"}
-                    self.cell(dataset, f"released-beta{beta:g}", "released", seed, (0.7, 0.7), released)
+                    self.cell(
+                        dataset, f"released-beta{beta:g}", "released", seed, (0.7, 0.7), released
+                    )
         return self.folder
 
 
@@ -121,7 +143,9 @@ def frame_of(folder):
 def accuracies(folder, dataset, method, seed, epoch):
     record = json.loads((folder / dataset / method / f"seed-{seed}.json").read_text())
     scored = record["scores"]["svm"][str(epoch)]
-    return np.array(scored["correct"]) / np.array(record["test_sizes"]), np.array(scored["inner_accuracy"])
+    return np.array(scored["correct"]) / np.array(record["test_sizes"]), np.array(
+        scored["inner_accuracy"]
+    )
 
 
 @pytest.fixture(scope="module")
@@ -132,10 +156,14 @@ def study(tmp_path_factory):
 
 def test_intervals_are_the_corrected_ones(study):
     found = analysis.estimate(analysis.at_epoch(frame_of(study), "uniform")["MUTAG"])
-    values = np.concatenate([accuracies(study, "MUTAG", "uniform", seed, 20)[0] for seed in range(3)]).ravel()
+    values = np.concatenate(
+        [accuracies(study, "MUTAG", "uniform", seed, 20)[0] for seed in range(3)]
+    ).ravel()
     error = math.sqrt((1 / len(values) + 1 / (FOLDS - 1)) * values.var(ddof=1))
     half = stats.t.ppf(0.975, len(values) - 1) * error
-    np.testing.assert_allclose(found, [values.mean(), values.mean() - half, values.mean() + half, 3])
+    np.testing.assert_allclose(
+        found, [values.mean(), values.mean() - half, values.mean() + half, 3]
+    )
 
 
 def test_paired_tests_with_holm_by_hand(study):
@@ -144,7 +172,10 @@ def test_paired_tests_with_holm_by_hand(study):
     p = []
     for dataset in SETS:
         pairs = [
-            (accuracies(study, dataset, "wl", seed, 0)[0], accuracies(study, dataset, "uniform", seed, 20)[0])
+            (
+                accuracies(study, dataset, "wl", seed, 0)[0],
+                accuracies(study, dataset, "uniform", seed, 20)[0],
+            )
             for seed in range(3)
         ]
         d = np.concatenate([(first - second).ravel() for first, second in pairs])
@@ -168,7 +199,8 @@ def test_pairs_are_the_seeds_that_both_have(tmp_path):
     scores = frame_of(tmp_path)
     found = analysis.paired(analysis.at_epoch(scores, "wl"), analysis.at_epoch(scores, "uniform"))
     expected = [
-        accuracies(tmp_path, "MUTAG", "wl", seed, 0)[0] - accuracies(tmp_path, "MUTAG", "uniform", seed, 20)[0]
+        accuracies(tmp_path, "MUTAG", "wl", seed, 0)[0]
+        - accuracies(tmp_path, "MUTAG", "uniform", seed, 20)[0]
         for seed in (2, 3)
     ]
     assert found.loc["MUTAG", "seeds"] == 2
@@ -182,7 +214,9 @@ def test_seeds_with_different_folds_are_refused():
 
 def test_ranks_against_scipy_and_only_where_all_have_records():
     random = np.random.default_rng(0)
-    lines = {name: {dataset: {0: random.random((2, 5))} for dataset in ("a", "b", "c")} for name in "xyz"}
+    lines = {
+        name: {dataset: {0: random.random((2, 5))} for dataset in ("a", "b", "c")} for name in "xyz"
+    }
     lines["y"]["a"] = lines["x"]["a"]  # a tie
     del lines["z"]["b"]
     found = analysis.rank_table(lines)
@@ -219,7 +253,10 @@ def naive_selected(folder, dataset, methods, seed):
             best = None
             for method in methods:
                 for epoch in EPOCHS[1:]:
-                    test, inner = (array[repeat, fold] for array in accuracies(folder, dataset, method, seed, epoch))
+                    test, inner = (
+                        array[repeat, fold]
+                        for array in accuracies(folder, dataset, method, seed, epoch)
+                    )
                     if best is None or inner > best[0]:
                         best = (inner, test, method, epoch)
             chosen[repeat, fold] = best
@@ -243,7 +280,10 @@ def test_selected_rows_against_plain_loops(study):
 
 def test_ties_go_to_the_smallest_beta_and_the_earliest_epoch(tmp_path):
     cells = Synthetic(tmp_path)
-    for beta, tau_plus in ((10.0, 0.0), (2.0, 0.1)):  # the other one comes first by name and by tau_plus
+    for beta, tau_plus in (
+        (10.0, 0.0),
+        (2.0, 0.1),
+    ):  # the other one comes first by name and by tau_plus
         settings = {"beta": beta, "tau_plus": tau_plus}
         cells.cell("MUTAG", f"hard-beta{beta:g}", "hard", 0, (0.7, 0.8), settings)
     for path in tmp_path.rglob("*.json"):
@@ -253,7 +293,9 @@ def test_ties_go_to_the_smallest_beta_and_the_earliest_epoch(tmp_path):
         records.write_record(tmp_path, record)
     results, choices = selection.selected(frame_of(tmp_path), "hard")
     assert choices[["method", "epoch", "share"]].to_numpy().tolist() == [["hard-beta2", 1, 1.0]]
-    np.testing.assert_array_equal(results["MUTAG"][0], accuracies(tmp_path, "MUTAG", "hard-beta2", 0, 1)[0])
+    np.testing.assert_array_equal(
+        results["MUTAG"][0], accuracies(tmp_path, "MUTAG", "hard-beta2", 0, 1)[0]
+    )
 
 
 def test_the_test_accuracy_has_no_say_in_what_is_selected(study, tmp_path):
@@ -291,7 +333,9 @@ def test_no_effect_is_found_where_there_is_none(tmp_path):
     shown = comparisons.aim_table(scores).shown.set_index("criterion")["found"]
     for criterion in ("... significantly above uniform", "... significantly above untrained"):
         assert shown[criterion] == "0 of 3"
-    selected_tests = comparisons.selected_tests(scores).values.set_index(["second", "dataset"])["p_holm"]
+    selected_tests = comparisons.selected_tests(scores).values.set_index(["second", "dataset"])[
+        "p_holm"
+    ]
     assert (selected_tests["uniform selected"].dropna() > 0.05).all()
 
 
@@ -313,11 +357,17 @@ def test_hard_is_compared_with_its_partner_where_all_else_is_equal(tmp_path):
             cells.cell("MUTAG", name, "longer", seed, (0.7, top), {"epochs": 20})
         cells.cell("MUTAG", "hard-mean", "readout", seed, (0.7, 0.7), {"readout": "mean"})
     table = comparisons.partners_table(frame_of(tmp_path))
-    assert list(table.shown.columns) == ["data set", "hard-long - bn-only-long", "hard-long - uniform-long", "seeds"]
+    assert list(table.shown.columns) == [
+        "data set",
+        "hard-long - bn-only-long",
+        "hard-long - uniform-long",
+        "seeds",
+    ]
     found = table.values.set_index(["second", "dataset"])["difference"]
     for name in ("uniform-long", "bn-only-long"):
         gaps = [
-            accuracies(tmp_path, "MUTAG", "hard-long", seed, 20)[0] - accuracies(tmp_path, "MUTAG", name, seed, 20)[0]
+            accuracies(tmp_path, "MUTAG", "hard-long", seed, 20)[0]
+            - accuracies(tmp_path, "MUTAG", name, seed, 20)[0]
             for seed in range(2)
         ]
         assert found[name, "MUTAG"] == pytest.approx(100 * np.mean(gaps))
@@ -345,7 +395,10 @@ def test_published_figures_are_compared_as_they_are_printed(tmp_path):
             scored["correct"] = np.full((REPEATS, FOLDS), round(10000 * accuracy)).tolist()
         records.write_record(tmp_path, record)
     shown = comparisons.aim_table(frame_of(tmp_path)).shown.set_index("criterion")
-    assert shown.loc["hard, last epoch, at or above InfoGraph's published figure", "sets"] == "PTC_MR, DD"
+    assert (
+        shown.loc["hard, last epoch, at or above InfoGraph's published figure", "sets"]
+        == "PTC_MR, DD"
+    )
 
 
 def test_wilcoxon_over_the_sets():
@@ -363,12 +416,22 @@ def test_few_labels(tmp_path):
     write_few_labels(tmp_path / "few_labels")
     frame = read_label_shares(tmp_path / "few_labels")
     table = label_shares_table(frame)
-    assert list(table.shown.columns[3:]) == ["1% of the labels", "10% of the labels", "100% of the labels"]
-    assert list(dict.fromkeys(table.shown["method"])) == ["untrained", "uniform", "hard-beta10-tau0.1"]
+    assert list(table.shown.columns[3:]) == [
+        "1% of the labels",
+        "10% of the labels",
+        "100% of the labels",
+    ]
+    assert list(dict.fromkeys(table.shown["method"])) == [
+        "untrained",
+        "uniform",
+        "hard-beta10-tau0.1",
+    ]
     entries = json.loads((tmp_path / "few_labels" / "PTC_MR.json").read_text())
     wanted = {"method": "uniform", "probe": "knn", "fraction": 0.1, "epoch": 20}
     folds = [one["accuracy"] for one in entries if wanted.items() <= one.items()]
-    row = table.values.query("dataset == 'PTC_MR' and probe == 'knn' and line == 'uniform' and fraction == 0.1").iloc[0]
+    row = table.values.query(
+        "dataset == 'PTC_MR' and probe == 'knn' and line == 'uniform' and fraction == 0.1"
+    ).iloc[0]
     assert row["accuracy"] == pytest.approx(100 * np.mean(folds))
     assert row["seeds"] == 2
 
@@ -381,7 +444,18 @@ def written(study, tmp_path_factory):
     cells = Synthetic(records)
     cells.cell("MUTAG", "readout-mean", "readout", 0, (0.7, 0.7), {"readout": "mean"})
     error = "The loss was <nan> in epoch 3; lower --lr."
-    cells.cell("PTC_MR", "lr-1", "lr", 0, (0, 0), {"lr": 1.0}, status="diverged", error=error, scores={}, test_sizes=[])
+    cells.cell(
+        "PTC_MR",
+        "lr-1",
+        "lr",
+        0,
+        (0, 0),
+        {"lr": 1.0},
+        status="diverged",
+        error=error,
+        scores={},
+        test_sizes=[],
+    )
     write_few_labels(out / "few_labels")
     (out / "maps").mkdir()
     figure = figures.new_figure(6, 4)
@@ -425,7 +499,10 @@ def test_tables_in_three_formats(written):
         rows = [line for line in markdown if line.startswith("|")]
         assert len({line.count(" | ") for line in rows}) == 1
         latex = (out / "tables" / f"{stem}.tex").read_text()
-        assert all(rule in latex for rule in (r"\toprule", r"\midrule", r"\bottomrule", rf"\label{{tab:{stem}}}"))
+        assert all(
+            rule in latex
+            for rule in (r"\toprule", r"\midrule", r"\bottomrule", rf"\label{{tab:{stem}}}")
+        )
         assert latex.count(r" \\" + "\n") == len(rows) - 1  # the header and each row
     assert r"PTC\_MR" in (out / "tables" / "main.tex").read_text()
     assert "$<$nan$>$" in (out / "tables" / "failures.tex").read_text()
@@ -448,8 +525,13 @@ def test_a_study_of_baselines_alone_has_a_report(tmp_path):
 
 
 def test_no_finished_cell_is_refused(tmp_path):
-    Synthetic(tmp_path / "records").cell("MUTAG", "wl", "wl", 0, (0.7, 0.7), epochs=(0,), scores={}, test_sizes=[])
-    with pytest.raises(InputError, match=r"must hold the record of a finished cell, got 1 record\(s\) without scores"):
+    Synthetic(tmp_path / "records").cell(
+        "MUTAG", "wl", "wl", 0, (0.7, 0.7), epochs=(0,), scores={}, test_sizes=[]
+    )
+    with pytest.raises(
+        InputError,
+        match=r"must hold the record of a finished cell, got 1 record\(s\) without scores",
+    ):
         report.write_report(tmp_path / "records", tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["records"]
 
@@ -477,11 +559,16 @@ def test_the_page_opens_alone_and_shows_everything(opened, written):
         if path.suffix == ".csv":
             assert tab.locator(f"figure#{path.stem} table").is_visible(), path.stem
         elif path.suffix == ".png":
-            assert tab.locator(f"figure[id='{path.stem}'] img").evaluate("image => image.naturalWidth") > 0, path.stem
+            assert (
+                tab.locator(f"figure[id='{path.stem}'] img").evaluate("image => image.naturalWidth")
+                > 0
+            ), path.stem
     images = tab.locator("img")
     assert images.count() == 1 + sum(path.suffix == ".png" for path in paths)  # and the map
     assert all(images.nth(number).get_attribute("alt") for number in range(images.count()))
-    assert tab.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+    assert tab.evaluate(
+        "document.documentElement.scrollWidth <= document.documentElement.clientWidth"
+    )
     assert "<nan>" in tab.locator("figure#failures").inner_text()
 
 
@@ -490,7 +577,8 @@ def test_the_page_says_what_is_fixed_selected_and_optimistic(opened):
     for link in tab.locator("nav a").all():
         assert tab.locator(link.get_attribute("href")).is_visible()
     sections = {
-        name: tab.locator(f"section[aria-labelledby='section-{name}']") for name in ("fixed", "selected", "optimistic")
+        name: tab.locator(f"section[aria-labelledby='section-{name}']")
+        for name in ("fixed", "selected", "optimistic")
     }
     assert sections["fixed"].locator("figure#selected").count() == 0
     assert sections["selected"].locator("figure#main, figure#fixed").count() == 0
@@ -509,7 +597,10 @@ def test_a_click_sorts_a_table_and_leaves_its_last_row(opened):
     for direction in ("descending", "ascending"):
         table.locator("thead button").nth(column).click()
         assert table.locator("thead th").nth(column).get_attribute("aria-sort") == direction
-        cells = [row.locator("th, td").nth(column).inner_text() for row in table.locator("tbody tr").all()]
+        cells = [
+            row.locator("th, td").nth(column).inner_text()
+            for row in table.locator("tbody tr").all()
+        ]
         numbers = [float(cell.split()[0]) for cell in cells if cell != "absent"]
         assert numbers == sorted(numbers, reverse=direction == "descending")
         assert cells[len(numbers) :] == ["absent"] * (len(cells) - len(numbers))
@@ -524,9 +615,30 @@ def test_graphcl_stands_beside_infograph(tmp_path):
     assert two_views.two_views_tables(scores) == []
     for seed in range(2):  # fewer seeds than InfoGraph's, and no cell on the third set
         for dataset in SETS[:2]:
-            study.cell(dataset, "graphcl-bn-only", "graphcl", seed, (0.7, 0.7), {"method": "graphcl", "lr": 0.0})
-            study.cell(dataset, "graphcl-uniform", "graphcl", seed, (0.7, 0.7), {"method": "graphcl", "beta": 0.0})
-            study.cell(dataset, "graphcl-hard", "graphcl", seed, (0.7, 0.8), {"method": "graphcl", "beta": 1.0})
+            study.cell(
+                dataset,
+                "graphcl-bn-only",
+                "graphcl",
+                seed,
+                (0.7, 0.7),
+                {"method": "graphcl", "lr": 0.0},
+            )
+            study.cell(
+                dataset,
+                "graphcl-uniform",
+                "graphcl",
+                seed,
+                (0.7, 0.7),
+                {"method": "graphcl", "beta": 0.0},
+            )
+            study.cell(
+                dataset,
+                "graphcl-hard",
+                "graphcl",
+                seed,
+                (0.7, 0.8),
+                {"method": "graphcl", "beta": 1.0},
+            )
     scores = analysis.score_frame(records.read_records(study.folder))
     accuracies, tests = two_views.two_views_tables(scores)
     assert list(accuracies.shown.columns) == [
@@ -535,7 +647,9 @@ def test_graphcl_stands_beside_infograph(tmp_path):
     ]  # fmt: skip
     assert accuracies.shown["seeds of GraphCL"].tolist() == ["2", "2", ""]
     assert accuracies.shown["GraphCL, hard"].tolist()[2] == "absent"
-    hard = np.mean([np.mean(folds) for folds in analysis.at_epoch(scores, "graphcl-hard")["MUTAG"].values()])
+    hard = np.mean(
+        [np.mean(folds) for folds in analysis.at_epoch(scores, "graphcl-hard")["MUTAG"].values()]
+    )
     values = accuracies.values.set_index(["dataset", "method"])
     assert values.loc[("MUTAG", "graphcl-hard"), "accuracy"] == pytest.approx(100 * hard)
     rows = tests.values.set_index(["first", "second", "dataset"])
@@ -550,11 +664,18 @@ def test_each_beta_of_graphcl_is_compared_with_its_uniform(tmp_path):
     cells = Synthetic(tmp_path)
     cells.study(sets=("MUTAG",), seeds=2, betas=(0.0, 10.0))
     for seed in range(2):
-        for name, top, beta in (("uniform", 0.7, 0.0), ("hard", 0.75, 1.0), ("hard-beta5", 0.85, 5.0)):
+        for name, top, beta in (
+            ("uniform", 0.7, 0.0),
+            ("hard", 0.75, 1.0),
+            ("hard-beta5", 0.85, 5.0),
+        ):
             settings = {"method": "graphcl", "beta": beta}
             cells.cell("MUTAG", f"graphcl-{name}", "graphcl", seed, (0.7, top), settings)
     table = two_views.two_views_tables(frame_of(tmp_path))[2]
-    assert list(table.shown.columns[1:3]) == ["graphcl-hard-beta5 - graphcl-uniform", "graphcl-hard - graphcl-uniform"]
+    assert list(table.shown.columns[1:3]) == [
+        "graphcl-hard-beta5 - graphcl-uniform",
+        "graphcl-hard - graphcl-uniform",
+    ]
     gaps = [
         accuracies(tmp_path, "MUTAG", "graphcl-hard-beta5", seed, 20)[0]
         - accuracies(tmp_path, "MUTAG", "graphcl-uniform", seed, 20)[0]
@@ -573,9 +694,21 @@ def searched(tmp_path):
         for name, top in (("hard-wide", 0.76), ("uniform-wide", 0.71), ("untrained-wide", 0.72)):
             if (name, seed) != ("uniform-wide", 1):
                 epochs = (0,) if name == "untrained-wide" else EPOCHS
-                cells.cell("MUTAG", name, "width", seed, (top, top), {"hidden_channels": 128}, epochs=epochs)
-        cells.cell("MUTAG", "hard-attached", "attached", seed, (0.9, 0.9), {"detach_weights": False})
-        cells.cell("MUTAG", "graphcl-hard", "graphcl", seed, (0.9, 0.9), {"method": "graphcl", "beta": 1.0})
+                cells.cell(
+                    "MUTAG",
+                    name,
+                    "width",
+                    seed,
+                    (top, top),
+                    {"hidden_channels": 128},
+                    epochs=epochs,
+                )
+        cells.cell(
+            "MUTAG", "hard-attached", "attached", seed, (0.9, 0.9), {"detach_weights": False}
+        )
+        cells.cell(
+            "MUTAG", "graphcl-hard", "graphcl", seed, (0.9, 0.9), {"method": "graphcl", "beta": 1.0}
+        )
     return tmp_path
 
 
@@ -584,14 +717,25 @@ def test_the_search_over_all_settings_against_plain_loops(searched):
     _, table, tests = inner_search.inner_search_tables(frame_of(searched))
     rows = table.values.set_index(["method", "dataset"])
     # hard-attached and GraphCL have no uniform beside them, and hard-wide none on the second seed
-    for pool, names in (("hard", ["hard-beta10-tau0.1", "hard-wide"]), ("uniform", ["uniform", "uniform-wide"])):
-        candidates = [accuracies(searched, "MUTAG", name, 0, epoch) for name in names for epoch in EPOCHS[1:]]
-        inner, test = np.array([one[1] for one in candidates]), np.array([one[0] for one in candidates])
+    for pool, names in (
+        ("hard", ["hard-beta10-tau0.1", "hard-wide"]),
+        ("uniform", ["uniform", "uniform-wide"]),
+    ):
+        candidates = [
+            accuracies(searched, "MUTAG", name, 0, epoch) for name in names for epoch in EPOCHS[1:]
+        ]
+        inner, test = (
+            np.array([one[1] for one in candidates]),
+            np.array([one[0] for one in candidates]),
+        )
         best = inner.argmax(axis=0)
         expected = [test[(best[place], *place)] for place in np.ndindex(best.shape)]
         found = rows.loc[(f"{pool}, any setting", "MUTAG")]
         assert found["accuracy"] == pytest.approx(100 * np.mean(expected))
-        assert (found["candidates"], found["seeds"]) == ("3 to 6", 1)  # three epochs of one method on DD
+        assert (found["candidates"], found["seeds"]) == (
+            "3 to 6",
+            1,
+        )  # three epochs of one method on DD
     assert rows.loc[("untrained, any setting", "MUTAG"), "candidates"] == "1 to 2"
     assert list(table.shown["method"]) == [f"{name}, any setting" for name in inner_search.POOLS]
     assert "hard, any setting - uniform, any setting" in tests.shown.columns

@@ -39,8 +39,12 @@ def test_the_campaign_has_ten_thousand_cases():
 
 
 NEEDED = ["TINY_A.txt", "TINY_graph_indicator.txt", "TINY_graph_labels.txt"]
-PARTS = st.sampled_from(["TINY", "OTHER", "..", ".", "", "C:", "x" * 60, "tiny", "\\..", "a\\b", "\N{SNOWMAN}"])
-FILES = st.sampled_from([*NEEDED, "TINY_node_labels.txt", "README.txt", "run.sh", "TINY_.txt", "", ".", "..", "NUL"])
+PARTS = st.sampled_from(
+    ["TINY", "OTHER", "..", ".", "", "C:", "x" * 60, "tiny", "\\..", "a\\b", "\N{SNOWMAN}"]
+)
+FILES = st.sampled_from(
+    [*NEEDED, "TINY_node_labels.txt", "README.txt", "run.sh", "TINY_.txt", "", ".", "..", "NUL"]
+)
 
 
 @st.composite
@@ -52,7 +56,9 @@ def members(draw):
         name = draw(st.sampled_from(["/", "//", "\\"])).join(parts)
         found.append((draw(st.sampled_from(["", "/"])) + name, draw(st.integers(0, 5)) == 0))
     compression = st.sampled_from([zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
-    return [(name or "x", link, draw(st.binary(max_size=60)), draw(compression)) for name, link in found]
+    return [
+        (name or "x", link, draw(st.binary(max_size=60)), draw(compression)) for name, link in found
+    ]
 
 
 def packed(drawn):
@@ -104,7 +110,10 @@ def test_a_zip_file_is_unpacked_as_it_was_packed_or_refused(tmp_path, drawn):
 
 SET = {name: (name * 9).encode() for name in [*NEEDED, "TINY_node_labels.txt"]}
 METHODS = [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA]
-WHOLE = [packed([(f"TINY/{name}", False, content, method) for name, content in SET.items()]) for method in METHODS]
+WHOLE = [
+    packed([(f"TINY/{name}", False, content, method) for name, content in SET.items()])
+    for method in METHODS
+]
 
 
 @pytest.mark.slow
@@ -145,7 +154,9 @@ SCALARS = st.one_of(
 )
 VALUES = st.recursive(
     SCALARS,
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3)
+    ),
     max_leaves=5,
 )
 KEYS = st.sampled_from([*Config().to_dict(), "bta", "out ", "<<", "__class__"])
@@ -154,7 +165,17 @@ LAUGHS = "a: &a [{}]\nb: &b [{}]\nc: &c [{}]\nd: &d [{}]\ne: &e [{}]\nbeta: [{}]
 )
 SPECIAL = """&a [*a]|{[]: 1}|!!python/object/apply:os.system [exit]|2001-99-99|!!int x|!!float x|!!timestamp x|0b
 a: b: c|!!binary '*'|*a|!!set {a}|!!omap [a]|!!null x|!!bool x|1:99:x"""
-OTHERS = ["[" * 400, "{a: " * 400, "? [a]\n: b", "%YAML 9\n---\n", "- a\nb", "\t", "\x07", LAUGHS, f"x: {LAUGHS}"]
+OTHERS = [
+    "[" * 400,
+    "{a: " * 400,
+    "? [a]\n: b",
+    "%YAML 9\n---\n",
+    "- a\nb",
+    "\t",
+    "\x07",
+    LAUGHS,
+    f"x: {LAUGHS}",
+]
 RAW = st.sampled_from([*SPECIAL.replace("\n", "|").split("|"), *OTHERS])
 
 
@@ -209,7 +230,9 @@ def test_settings_in_yaml_are_what_the_command_takes_or_refused(tmp_path, text):
 
 def like(plain):
     """JSON like a given one: values of others, or other ones, in place of some."""
-    leaves = st.one_of(SCALARS, VALUES, st.integers(0, 2**70), st.sampled_from(list(plain.values())))
+    leaves = st.one_of(
+        SCALARS, VALUES, st.integers(0, 2**70), st.sampled_from(list(plain.values()))
+    )
     return st.builds(
         lambda changes, gone: {**{k: v for k, v in plain.items() if k not in gone}, **changes},
         st.dictionaries(st.sampled_from([*plain, "x"]), leaves, min_size=1, max_size=2),
@@ -220,7 +243,9 @@ def like(plain):
 def texts_like(*plains):
     """JSON text like these objects', or damaged, or anything."""
     whole = st.one_of(*(like(plain) for plain in plains)).map(json.dumps).map(str.encode)
-    bytes_ = st.builds(damaged, st.sampled_from([json.dumps(plain).encode() for plain in plains]), CHANCE)
+    bytes_ = st.builds(
+        damaged, st.sampled_from([json.dumps(plain).encode() for plain in plains]), CHANCE
+    )
     return st.one_of(
         whole,
         whole,
@@ -251,7 +276,10 @@ def embedded(encoder):
 
 @pytest.mark.slow
 @campaign(
-    "encoder.json", st.sampled_from(ENCODERS).flatmap(lambda one: st.tuples(st.just(one), texts_like(one.arguments)))
+    "encoder.json",
+    st.sampled_from(ENCODERS).flatmap(
+        lambda one: st.tuples(st.just(one), texts_like(one.arguments))
+    ),
 )
 def test_an_encoders_arguments_are_read_or_refused(tmp_path, drawn):
     encoder, text = drawn
@@ -297,7 +325,9 @@ def test_a_map_of_features_is_read_or_refused(tmp_path, text):
 
 
 @pytest.mark.slow
-@campaign("result.json and config.yaml", texts_like({"status": "finished", "epoch": 3}), yaml_texts())
+@campaign(
+    "result.json and config.yaml", texts_like({"status": "finished", "epoch": 3}), yaml_texts()
+)
 def test_the_records_of_a_run_are_read_or_refused(tmp_path, text, settings):
     folder = tmp_path / "run"
     folder.mkdir(exist_ok=True)
@@ -334,7 +364,9 @@ def checkpoints(tmp_path_factory):
 def test_of_checkpoints_a_whole_one_is_used_or_all_refused(tmp_path, checkpoints, chance):
     last, before = (tmp_path / name for name in CHECKPOINTS)
     last.write_bytes(damaged(checkpoints[1], chance, times=1))
-    before.write_bytes(checkpoints[0] if chance.random() < 0.5 else damaged(checkpoints[0], chance, times=1))
+    before.write_bytes(
+        checkpoints[0] if chance.random() < 0.5 else damaged(checkpoints[0], chance, times=1)
+    )
     state = TrainingState(build_model(CONFIG, 2), CONFIG)
     found = outcome(lambda: read_checkpoint(tmp_path, state))
     if found is not None:
@@ -346,7 +378,14 @@ def test_of_checkpoints_a_whole_one_is_used_or_all_refused(tmp_path, checkpoints
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory):
     path = tmp_path_factory.mktemp("estimator") / "saved"
-    settings = {"epochs": 1, "hidden_channels": 3, "num_layers": 1, "batch_size": 2, "beta": 0, "random_state": 0}
+    settings = {
+        "epochs": 1,
+        "hidden_channels": 3,
+        "num_layers": 1,
+        "batch_size": 2,
+        "beta": 0,
+        "random_state": 0,
+    }
     with pytest.warns(UserWarning, match="so 1 negatives"):
         estimator = HardInfoGraph(**settings).fit(GRAPHS)
     estimator.save(path)
@@ -362,7 +401,9 @@ def test_an_estimators_file_is_read_as_it_was_or_refused(tmp_path, saved, chance
     else:  # another text with a right sum
         tensors, text = read_checksummed(saved[0], "estimator")
         content = json.loads(text)
-        inner = chance.choice([content, *(part for part in content.values() if isinstance(part, dict))])
+        inner = chance.choice(
+            [content, *(part for part in content.values() if isinstance(part, dict))]
+        )
         inner[chance.choice(list(inner))] = value
         write_checksummed(path, tensors, "estimator", json.dumps(content))
     found = outcome(lambda: HardInfoGraph.load(path))
@@ -372,9 +413,17 @@ def test_an_estimators_file_is_read_as_it_was_or_refused(tmp_path, saved, chance
 
 
 @pytest.mark.slow
-@campaign("vectors", st.sampled_from([np.float32, np.float64]), st.integers(0, 4), st.integers(1, 3), CHANCE)
+@campaign(
+    "vectors",
+    st.sampled_from([np.float32, np.float64]),
+    st.integers(0, 4),
+    st.integers(1, 3),
+    CHANCE,
+)
 def test_vectors_are_read_back_bit_for_bit(tmp_path, dtype, graphs, width, chance):
-    bits = np.frombuffer(chance.randbytes(graphs * width * dtype().itemsize), dtype).reshape(graphs, width)
+    bits = np.frombuffer(chance.randbytes(graphs * width * dtype().itemsize), dtype).reshape(
+        graphs, width
+    )
     vectors, y = np.where(np.isnan(bits), dtype(0), bits), np.arange(graphs)
     for suffix in (".npz", ".csv", ".parquet"):
         path = tmp_path / f"v{suffix}"
@@ -389,7 +438,9 @@ def test_vectors_are_read_back_bit_for_bit(tmp_path, dtype, graphs, width, chanc
         assert labels.tolist() == y.tolist()
 
 
-@campaign("vectors, damaged", st.sampled_from([".npz", ".csv", ".parquet"]), st.integers(1, 4), CHANCE)
+@campaign(
+    "vectors, damaged", st.sampled_from([".npz", ".csv", ".parquet"]), st.integers(1, 4), CHANCE
+)
 def test_damaged_vectors_are_read_or_refused(tmp_path, suffix, graphs, chance):
     path = tmp_path / f"v{suffix}"
     write_vectors(path, [np.arange(2.0 * graphs).reshape(graphs, 2)], np.arange(graphs))

@@ -32,10 +32,24 @@ ANY = st.one_of(
     st.text(max_size=6),
     st.binary(max_size=3),
     st.sampled_from(
-        ["svm", "knn", "gin", "gine", "graphcl", "none", "random", "auto", "released", "best-epoch", "info-nce"]
+        [
+            "svm",
+            "knn",
+            "gin",
+            "gine",
+            "graphcl",
+            "none",
+            "random",
+            "auto",
+            "released",
+            "best-epoch",
+            "info-nce",
+        ]
     ),
     st.lists(st.integers(-1, 9) | st.sampled_from(["svm", "none", "random"]), max_size=3),
-    st.lists(st.integers(-1, 9) | st.sampled_from(["svm", "none", "random"]), max_size=3).map(tuple),
+    st.lists(st.integers(-1, 9) | st.sampled_from(["svm", "none", "random"]), max_size=3).map(
+        tuple
+    ),
     st.sampled_from(
         [
             np.float32(0.5),
@@ -57,7 +71,10 @@ LINES = len(dataclasses.fields(Config)) + len(OWN)
 
 @pytest.mark.slow
 @campaign(
-    "settings", st.dictionaries(st.sampled_from([field.name for field in dataclasses.fields(Config)]), ANY, max_size=4)
+    "settings",
+    st.dictionaries(
+        st.sampled_from([field.name for field in dataclasses.fields(Config)]), ANY, max_size=4
+    ),
 )
 def test_settings_are_in_range_or_refused(settings):
     config = Config(**settings)
@@ -70,13 +87,17 @@ def test_settings_are_in_range_or_refused(settings):
         for name, rule in RULES.items():
             value = getattr(config, name)
             assert value is None or not rule.has_range or rule.allows(value)
-        words = to_flags({name: value for name, value in config.to_dict().items() if value is not None})
+        words = to_flags(
+            {name: value for name, value in config.to_dict().items() if value is not None}
+        )
         assert all(isinstance(word, str) for word in words)
         assert config.resolved_critic in ("dot", "cosine")
         assert config.scored_epochs[-1:] == ((config.epochs,) if config.evaluate else ())
 
 
-@pytest.mark.parametrize("more", [{}, {"mode": "released"}, {"score_epochs": (0, 0)}, {"method": "graphcl"}])
+@pytest.mark.parametrize(
+    "more", [{}, {"mode": "released"}, {"score_epochs": (0, 0)}, {"method": "graphcl"}]
+)
 @pytest.mark.parametrize("name", [field.name for field in dataclasses.fields(Config)])
 def test_a_number_that_python_does_not_print_is_refused(name, more):
     """As the campaign found: more than 4300 digits, in a sentence about two settings."""
@@ -84,7 +105,10 @@ def test_a_number_that_python_does_not_print_is_refused(name, more):
         Config(**{**more, name: 10**5000}).check()
 
 
-@campaign("an estimator's parameters", st.dictionaries(st.sampled_from([*SETTINGS, *OWN, "beat"]), ANY, max_size=4))
+@campaign(
+    "an estimator's parameters",
+    st.dictionaries(st.sampled_from([*SETTINGS, *OWN, "beat"]), ANY, max_size=4),
+)
 def test_an_estimators_parameters_are_in_range_or_refused(params):
     try:
         estimator = HardInfoGraph(**params)
@@ -124,12 +148,17 @@ def as_matrix(nodes, edges):
     return scipy.sparse.coo_array((np.ones(len(edges)), (source, target)), shape=(nodes, nodes))
 
 
-@campaign("graphs, written and read", drawn_graphs(), st.sampled_from([as_data, as_networkx, as_matrix]))
+@campaign(
+    "graphs, written and read", drawn_graphs(), st.sampled_from([as_data, as_networkx, as_matrix])
+)
 def test_graphs_are_read_as_they_were_made(drawn, kind):
     found = to_graph_data([kind(*graph) for graph in drawn])
     assert found.node_ptr.diff().tolist() == [nodes for nodes, _ in drawn]
     for number, (_, edges) in enumerate(drawn):
-        part = found.edge_index[:, found.edge_ptr[number] : found.edge_ptr[number + 1]] - found.node_ptr[number]
+        part = (
+            found.edge_index[:, found.edge_ptr[number] : found.edge_ptr[number + 1]]
+            - found.node_ptr[number]
+        )
         assert part.T.tolist() == sorted(list(edge) for edge in {*edges} if edge[0] != edge[1])
     assert found.num_edges == found.edge_ptr[-1]
 
@@ -137,7 +166,10 @@ def test_graphs_are_read_as_they_were_made(drawn, kind):
 TENSORS = st.sampled_from(
     [
         *(torch.zeros(size) for size in [(), (0,), (2,), (2, 0), (0, 2), (3, 1), (2, 3, 1)]),
-        *(torch.tensor([[0, 1], [1, 0]], dtype=kind) for kind in (torch.int8, torch.int64, torch.float32, torch.bool)),
+        *(
+            torch.tensor([[0, 1], [1, 0]], dtype=kind)
+            for kind in (torch.int8, torch.int64, torch.float32, torch.bool)
+        ),
         torch.tensor([[0, 1], [1, 2**62]]),
         torch.tensor([[-1], [0]]),
         torch.tensor([[math.nan], [1.0], [2.0]]),
@@ -150,7 +182,12 @@ TENSORS = st.sampled_from(
 
 
 def strange_data(draw_from: random.Random, values):
-    data = Data(edge_index=torch.tensor([[0, 1], [1, 0]]), x=torch.ones(3, 1), num_nodes=3, label=torch.arange(3))
+    data = Data(
+        edge_index=torch.tensor([[0, 1], [1, 0]]),
+        x=torch.ones(3, 1),
+        num_nodes=3,
+        label=torch.arange(3),
+    )
     for _ in range(draw_from.randint(1, 2)):
         data[draw_from.choice(["edge_index", "x", "num_nodes", "label"])] = draw_from.choice(values)
     return data
@@ -159,7 +196,11 @@ def strange_data(draw_from: random.Random, values):
 def strange_networkx(draw_from: random.Random, values):
     graph = draw_from.choice([nx.Graph, nx.DiGraph, nx.MultiGraph])()
     for node in draw_from.sample([0, 1, "a", (1, 2), 2.5, None.__class__, frozenset()], 3):
-        graph.add_node(node, label=draw_from.choice(values), x=draw_from.choice([1.0, draw_from.choice(values)]))
+        graph.add_node(
+            node,
+            label=draw_from.choice(values),
+            x=draw_from.choice([1.0, draw_from.choice(values)]),
+        )
     nodes = list(graph)
     graph.add_edge(nodes[0], nodes[1], weight=draw_from.choice(values))
     return graph
@@ -167,7 +208,12 @@ def strange_networkx(draw_from: random.Random, values):
 
 def strange_matrix(draw_from: random.Random, values):
     kind = draw_from.choice(
-        [scipy.sparse.csr_array, scipy.sparse.coo_matrix, scipy.sparse.lil_array, scipy.sparse.dia_array]
+        [
+            scipy.sparse.csr_array,
+            scipy.sparse.coo_matrix,
+            scipy.sparse.lil_array,
+            scipy.sparse.dia_array,
+        ]
     )
     shape = draw_from.choice([(0, 0), (1, 1), (2, 2), (2, 3)])
     return kind(np.full(shape, draw_from.choice([0.0, 1.0, math.nan, 1j, True])))

@@ -24,9 +24,14 @@ FOLDER = Path(tempfile.mkdtemp())
 PARTS = ("A", "graph_indicator", "graph_labels", "node_labels", "edge_labels", "node_attributes")
 BETWEEN = b"\xff\xfe"  # of a set's files, in one input
 SOUND = {
-    "tu": [BETWEEN.join(text.encode() for text in FILES.values()), BETWEEN.join([b"1, 2\n2, 1\n", b"1\n1\n", b"0\n"])],
+    "tu": [
+        BETWEEN.join(text.encode() for text in FILES.values()),
+        BETWEEN.join([b"1, 2\n2, 1\n", b"1\n1\n", b"0\n"]),
+    ],
     "zip": [zip_bytes()],
-    "safetensors": [encode_checksummed({"weight": torch.ones(3, 2), "bias": torch.zeros(0)}, "text", "words")],
+    "safetensors": [
+        encode_checksummed({"weight": torch.ones(3, 2), "bias": torch.zeros(0)}, "text", "words")
+    ],
 }
 
 

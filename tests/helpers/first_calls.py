@@ -12,7 +12,9 @@ from graphcl_hard.losses.nt_xent import nt_xent
 
 def first_call(queue):
     torch.set_num_threads(2)
-    views = torch.nn.functional.normalize(torch.randn(2, 128, 32, generator=torch.Generator().manual_seed(0)), dim=2)
+    views = torch.nn.functional.normalize(
+        torch.randn(2, 128, 32, generator=torch.Generator().manual_seed(0)), dim=2
+    )
     _ = (views[0] @ views[1].T).relu().sum()  # the second thread is there
     time.sleep(0.001)  # and asleep
     queue.put(nt_xent(*views).item())

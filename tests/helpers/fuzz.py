@@ -47,7 +47,9 @@ def campaign(name, *strategies):
             test(*args, **kwargs)
 
         options = {"deadline": None, "database": None, "suppress_health_check": list(HealthCheck)}
-        given_all = settings(max_examples=TIMES * CASES[name], derandomize=True, **options)(given(*strategies)(counted))
+        given_all = settings(max_examples=TIMES * CASES[name], derandomize=True, **options)(
+            given(*strategies)(counted)
+        )
 
         def whole(**fixtures):
             nonlocal ran
@@ -55,7 +57,11 @@ def campaign(name, *strategies):
             given_all(**fixtures)
             assert ran >= TIMES * CASES[name]
 
-        whole.__name__, whole.__doc__, whole.__module__ = test.__name__, test.__doc__, test.__module__
+        whole.__name__, whole.__doc__, whole.__module__ = (
+            test.__name__,
+            test.__doc__,
+            test.__module__,
+        )
         whole.__signature__ = inspect.signature(given_all)
         return whole
 

@@ -17,9 +17,15 @@ def lowest():
     parser = configparser.ConfigParser()
     parser.read(SETUP)
     extras = parser["options.extras_require"]
-    texts = [parser["options"]["install_requires"], *(text for extra, text in extras.items() if extra != "dev")]
+    texts = [
+        parser["options"]["install_requires"],
+        *(text for extra, text in extras.items() if extra != "dev"),
+    ]
     wanted = {line for text in texts for line in text.split()}
-    found = {match[1]: match[2] for match in (re.fullmatch(r"([\w.-]+)>=([\w.]+)", line) for line in wanted)}
+    found = {
+        match[1]: match[2]
+        for match in (re.fullmatch(r"([\w.-]+)>=([\w.]+)", line) for line in wanted)
+    }
     return [f"{name}=={version}" for name, version in sorted(found.items()) if name not in LEFT_OUT]
 
 

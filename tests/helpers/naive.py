@@ -17,7 +17,9 @@ def scores(local, summary, critic, temperature):
         if critic == "dot":
             rows.append([dot(h, s) for s in summary])
         else:
-            rows.append([dot(h, s) / math.sqrt(dot(h, h) * dot(s, s)) / temperature for s in summary])
+            rows.append(
+                [dot(h, s) / math.sqrt(dot(h, h) * dot(s, s)) / temperature for s in summary]
+            )
     return rows
 
 

@@ -20,7 +20,9 @@ def pairs(nodes=17, graphs=5, dim=4, seed=0, dtype=torch.float64):
     generator = torch.Generator().manual_seed(seed)
     local = torch.randn(nodes, dim, generator=generator, dtype=torch.float64)
     summary = torch.randn(graphs, dim, generator=generator, dtype=torch.float64)
-    batch = torch.cat([torch.arange(graphs), torch.randint(graphs, (nodes - graphs,), generator=generator)])
+    batch = torch.cat(
+        [torch.arange(graphs), torch.randint(graphs, (nodes - graphs,), generator=generator)]
+    )
     return local.to(dtype), summary.to(dtype), batch.sort().values
 
 

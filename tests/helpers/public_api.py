@@ -29,7 +29,11 @@ MARKS = {
 
 def snapshot() -> str:
     """The whole interface."""
-    commands = [line for command in (run, embed, evaluate, convert) for line in flags(command.PROG, command.Arguments)]
+    commands = [
+        line
+        for command in (run, embed, evaluate, convert)
+        for line in flags(command.PROG, command.Arguments)
+    ]
     return "\n".join([*names(), *commands]) + "\n"
 
 
@@ -37,7 +41,11 @@ def names() -> Iterator[str]:
     """What `graphcl_hard` exports."""
     for name in sorted(graphcl_hard.__all__):
         thing = getattr(graphcl_hard, name)
-        yield from described_class(name, thing) if inspect.isclass(thing) else callable_(f"function {name}", thing)
+        yield from (
+            described_class(name, thing)
+            if inspect.isclass(thing)
+            else callable_(f"function {name}", thing)
+        )
         yield ""
 
 
@@ -82,7 +90,9 @@ def members(thing: type) -> list[str]:
     return [
         name
         for name in dir(thing)
-        if ours(thing, name) and name not in fields and (name == "__call__" or not name.startswith("_"))
+        if ours(thing, name)
+        and name not in fields
+        and (name == "__call__" or not name.startswith("_"))
     ]
 
 
@@ -110,11 +120,15 @@ def flags(prog: str, arguments: type) -> Iterator[str]:
             hint, *marks = get_args(hint)
         if hint is Config:
             for setting in dataclasses.fields(Config):
-                yield one_flag(flag(setting.name), setting, typing.get_type_hints(Config)[setting.name], True)
+                yield one_flag(
+                    flag(setting.name), setting, typing.get_type_hints(Config)[setting.name], True
+                )
             continue
         is_word = any("Positional" in repr(mark) for mark in marks)
         name = field.name.upper() if is_word else flag(field.name)
-        yield one_flag(name, field, hint, not any("FlagCreatePairsOff" in repr(mark) for mark in marks))
+        yield one_flag(
+            name, field, hint, not any("FlagCreatePairsOff" in repr(mark) for mark in marks)
+        )
     yield ""
 
 
@@ -137,9 +151,9 @@ def kind(annotation: Any, function: Any = None, name: str = "") -> str:
     if "numpy" in text:
         node = ast.parse(textwrap.dedent(inspect.getsource(function))).body[0]
         assert isinstance(node, ast.FunctionDef)
-        arguments = {one.arg: one.annotation for one in (*node.args.args, *node.args.kwonlyargs)} | {
-            "return": node.returns
-        }
+        arguments = {
+            one.arg: one.annotation for one in (*node.args.args, *node.args.kwonlyargs)
+        } | {"return": node.returns}
         text = ast.unparse(arguments[name])
     return re.sub(r"\b(?:[a-z_]\w*\.)+(?=[A-Za-z_])", "", text)
 

@@ -10,13 +10,45 @@ import yaml
 from graphcl_hard.config import Scope, names_in
 from graphcl_hard.io.checksum import read_checksummed
 
-SMALL = ["--epochs", "2", "--folds", "3", "--repeats", "2", "--hidden-channels", "8", "--num-layers", "2"]
+SMALL = [
+    "--epochs",
+    "2",
+    "--folds",
+    "3",
+    "--repeats",
+    "2",
+    "--hidden-channels",
+    "8",
+    "--num-layers",
+    "2",
+]
 FINISHED = [*SMALL, "--seed", "5", "--probes", "svm", "knn", "--quiet"]
-WORDS = ["--folds", "3", "--repeats", "1", "--hidden-channels", "8", "--num-layers", "2", "--epochs", "40"]
+WORDS = [
+    "--folds",
+    "3",
+    "--repeats",
+    "1",
+    "--hidden-channels",
+    "8",
+    "--num-layers",
+    "2",
+    "--epochs",
+    "40",
+]
 
 
 def command(out, *words):
-    return [sys.executable, "-m", "graphcl_hard.run", *WORDS, "--out", str(out), "--checkpoint-seconds", "0", *words]
+    return [
+        sys.executable,
+        "-m",
+        "graphcl_hard.run",
+        *WORDS,
+        "--out",
+        str(out),
+        "--checkpoint-seconds",
+        "0",
+        *words,
+    ]
 
 
 def without_times(folder):
@@ -24,8 +56,12 @@ def without_times(folder):
     result = json.loads((folder / "result.json").read_text())
     for name in ("seconds", "resumed_after_epoch", "git_commit"):
         result.pop(name, None)
-    result["config"] = {k: v for k, v in result["config"].items() if k not in names_in(Scope.OUTPUT)}
-    metrics = [line.rpartition(",")[0] for line in (folder / "metrics.csv").read_text().splitlines()]
+    result["config"] = {
+        k: v for k, v in result["config"].items() if k not in names_in(Scope.OUTPUT)
+    }
+    metrics = [
+        line.rpartition(",")[0] for line in (folder / "metrics.csv").read_text().splitlines()
+    ]
     arrays = {name: array.tolist() for name, array in np.load(folder / "embeddings.npz").items()}
     return result, metrics, arrays, (folder / "encoder.safetensors").read_bytes()
 
@@ -43,7 +79,9 @@ def left_by(folder):
 
 def assert_whole(folder):
     """Each file that has its name is whole; a writer that was killed leaves no other than .part- files."""
-    for path in (path for path in folder.rglob("*") if path.is_file() and not path.name.startswith(".")):
+    for path in (
+        path for path in folder.rglob("*") if path.is_file() and not path.name.startswith(".")
+    ):
         if path.suffix == ".json":
             json.loads(path.read_text())
         elif path.suffix == ".yaml":

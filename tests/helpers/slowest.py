@@ -84,7 +84,9 @@ REASONS = {
 def table(folder=RECORDS):
     """Return the slowest tests of all records in a folder as a table in Markdown."""
     records = [json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))]
-    seconds = {test: seconds for record in records for test, (_, seconds) in record["tests"].items()}
+    seconds = {
+        test: seconds for record in records for test, (_, seconds) in record["tests"].items()
+    }
     slowest = sorted(seconds, key=lambda test: (-seconds[test], test))[:COUNT]
     commands = [f"- `{record['command']}`, ended {record['ended']}" for record in records]
     rows = [f"| {seconds[test]:.1f} | `{test}` | {reason(test)} |" for test in slowest]

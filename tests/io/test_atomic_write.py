@@ -34,7 +34,9 @@ def calls(monkeypatch):
         return replace(old, new)
 
     monkeypatch.setattr(os, "fsync", syncing)
-    monkeypatch.setattr(Path, "replace", replacing)  # Python 3.10 calls no os.replace that is set here
+    monkeypatch.setattr(
+        Path, "replace", replacing
+    )  # Python 3.10 calls no os.replace that is set here
     return done
 
 
@@ -44,7 +46,13 @@ def renamings(calls):
         if what == "rename":
             old, new = paths
             folder = os.stat(os.path.dirname(new)).st_ino
-            yield os.path.basename(new), ("sync", inode) in calls[:number], calls[number + 1 : number + 2], folder, old
+            yield (
+                os.path.basename(new),
+                ("sync", inode) in calls[:number],
+                calls[number + 1 : number + 2],
+                folder,
+                old,
+            )
 
 
 def test_a_run_renames_no_file_before_it_is_on_the_disk_but_those_of_each_epoch(calls, tmp_path):
@@ -55,16 +63,33 @@ def test_a_run_renames_no_file_before_it_is_on_the_disk_but_those_of_each_epoch(
         if name in EACH_EPOCH:
             continue
         assert synced, name
-        assert after == [("sync", folder)] or PARTIAL not in old, name  # the last checkpoint makes way for a new one
-    assert {RESULT, *CHECKPOINTS, *EACH_EPOCH, "config.yaml", "embeddings.npz", "training.png"} <= set(names)
+        assert after == [("sync", folder)] or PARTIAL not in old, (
+            name
+        )  # the last checkpoint makes way for a new one
+    assert {
+        RESULT,
+        *CHECKPOINTS,
+        *EACH_EPOCH,
+        "config.yaml",
+        "embeddings.npz",
+        "training.png",
+    } <= set(names)
     assert names.count(METRICS) == 3
 
 
 def test_a_result_that_says_finished_comes_after_all_files_are_on_the_disk(calls, tmp_path):
     assert main([*WORDS, "--out", str(tmp_path / "run")]) == 0
-    last = max(number for number, call in enumerate(calls) if call[0] == "rename" and call[3].endswith(RESULT))
+    last = max(
+        number
+        for number, call in enumerate(calls)
+        if call[0] == "rename" and call[3].endswith(RESULT)
+    )
     synced = {call[1] for call in calls[: last + 1] if call[0] == "sync"}
-    files = [path for path in (tmp_path / "run").iterdir() if path.is_file() and not path.name.startswith(".")]
+    files = [
+        path
+        for path in (tmp_path / "run").iterdir()
+        if path.is_file() and not path.name.startswith(".")
+    ]
     assert {path.name for path in files} >= set(EACH_EPOCH)
     assert [path.name for path in files if path.stat().st_ino not in synced] == []
 
@@ -79,7 +104,9 @@ def test_vectors_estimators_and_encoders_that_are_saved_are_on_the_disk(calls, t
     assert all(synced and after == [("sync", folder)] for _, synced, after, folder, _ in found)
 
 
-def test_of_a_download_the_file_that_tells_it_is_whole_comes_after_all_others_are_on_the_disk(calls, tmp_path):
+def test_of_a_download_the_file_that_tells_it_is_whole_comes_after_all_others_are_on_the_disk(
+    calls, tmp_path
+):
     (tmp_path / "TINY.zip").write_bytes(zip_bytes())
     fetch("TINY", tmp_path / "raw", mirrors=[str(tmp_path)], official_url=None)
     found = [(name, synced) for name, synced, *_ in renamings(calls)]
@@ -101,7 +128,10 @@ def test_a_disk_that_fails_as_it_is_waited_for_leaves_the_old_file(tmp_path, mon
     path = tmp_path / "file"
     path.write_text("old")
     monkeypatch.setattr(atomic_write_module.os, "fsync", failing(errno.EIO))
-    with pytest.raises(OSError, match="Input/output error") as caught, atomic_write(path) as partial:
+    with (
+        pytest.raises(OSError, match="Input/output error") as caught,
+        atomic_write(path) as partial,
+    ):
         partial.write_text("new")
     assert caught.value.filename == str(path)
     assert path.read_text() == "old"

@@ -53,5 +53,8 @@ def test_a_file_that_is_cut_short_or_none(tmp_path):
     other_type, longer = content.replace(b'"U8"', b'"X8"'), content.replace(b"[7]", b"[9]")
     for damaged in (b"", content[:20], b"\xff" * 40, other_type, longer):
         path.write_bytes(damaged)
-        with pytest.raises(ValueError, match=r"header|Expecting value|does not match its shape|Unterminated|delimiter"):
+        with pytest.raises(
+            ValueError,
+            match=r"header|Expecting value|does not match its shape|Unterminated|delimiter",
+        ):
             TensorRows(path)

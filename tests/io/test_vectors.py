@@ -29,7 +29,10 @@ def test_what_was_written_is_read(tmp_path, suffix):
 @pytest.mark.parametrize("suffix", [".npz", ".csv", ".parquet"])
 @pytest.mark.parametrize("sizes", [(1,), (ROWS - 1, 1, 5), (ROWS,), (3, ROWS, ROWS, 2)])
 def test_parts_are_written_one_after_the_other(tmp_path, suffix, sizes):
-    parts = [np.random.default_rng(n).normal(size=(size, 2)).astype(np.float32) for n, size in enumerate(sizes)]
+    parts = [
+        np.random.default_rng(n).normal(size=(size, 2)).astype(np.float32)
+        for n, size in enumerate(sizes)
+    ]
     y = np.arange(sum(sizes))
     assert write_vectors(tmp_path / f"v{suffix}", iter(parts), y) == 2
     vectors, labels = read_vectors(tmp_path / f"v{suffix}")
@@ -38,7 +41,9 @@ def test_parts_are_written_one_after_the_other(tmp_path, suffix, sizes):
     assert np.array_equal(labels, y)
 
 
-@pytest.mark.parametrize("suffix", [".npz", pytest.param(".csv", marks=pytest.mark.slow), ".parquet"])
+@pytest.mark.parametrize(
+    "suffix", [".npz", pytest.param(".csv", marks=pytest.mark.slow), ".parquet"]
+)
 def test_parts_need_not_fit_in_memory_together(tmp_path, suffix):
     def peak(count):
         parts = (np.ones((ROWS, 16), dtype=np.float32) for _ in range(count))
@@ -68,9 +73,15 @@ def test_parquet_without_its_packages(tmp_path, monkeypatch):
 
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     monkeypatch.setattr(pd, "read_parquet", without_pyarrow)
-    with pytest.raises(InputError, match=r"parquet files need pandas and pyarrow; install them, or write .npz or .csv"):
+    with pytest.raises(
+        InputError,
+        match=r"parquet files need pandas and pyarrow; install them, or write .npz or .csv",
+    ):
         write_vectors(tmp_path / "w.parquet", [VECTORS], Y)
-    with pytest.raises(InputError, match=r"parquet files need pandas and pyarrow; install them, or give .npz or .csv"):
+    with pytest.raises(
+        InputError,
+        match=r"parquet files need pandas and pyarrow; install them, or give .npz or .csv",
+    ):
         read_vectors(tmp_path / "v.parquet")
     assert os.listdir(tmp_path) == ["v.parquet"]
 
@@ -80,7 +91,15 @@ def test_an_npz_of_somebody_else_is_read_by_its_shapes(tmp_path):
     vectors, labels = read_vectors(tmp_path / "a.npz")
     assert list(vectors) == ["emb"]
     assert np.array_equal(labels, Y)
-    np.savez(tmp_path / "b.npz", one=VECTORS, two=2 * VECTORS, y=Y, other=Y[::-1], ids=np.arange(12), names=VECTORS > 9)
+    np.savez(
+        tmp_path / "b.npz",
+        one=VECTORS,
+        two=2 * VECTORS,
+        y=Y,
+        other=Y[::-1],
+        ids=np.arange(12),
+        names=VECTORS > 9,
+    )
     assert list(read_vectors(tmp_path / "b.npz")[0]) == ["one", "two", "names"]
     vectors, labels = read_vectors(tmp_path / "b.npz", "other", ["two"])
     assert list(vectors) == ["two"]
@@ -89,12 +108,15 @@ def test_an_npz_of_somebody_else_is_read_by_its_shapes(tmp_path):
 
 def test_a_table_of_somebody_else(tmp_path):
     path = tmp_path / "t.csv"
-    path.write_text('\ufeffid,"a, b",c,target\nx1,1,2.5,"good, or so"\nx2,-1e-3,4,bad\n\n', encoding="utf-8")
+    path.write_text(
+        '\ufeffid,"a, b",c,target\nx1,1,2.5,"good, or so"\nx2,-1e-3,4,bad\n\n', encoding="utf-8"
+    )
     vectors, labels = read_vectors(path, "target", ["c", "a, b"])
     assert vectors["t"].tolist() == [[2.5, 1], [4, -1e-3]]
     assert labels.tolist() == ["good, or so", "bad"]
     with pytest.raises(
-        InputError, match=r"t.csv has 'x1' at row 0 .* of the column 'id', which is not a number; correct"
+        InputError,
+        match=r"t.csv has 'x1' at row 0 .* of the column 'id', which is not a number; correct",
     ):
         read_vectors(path, "target")
 
@@ -102,7 +124,9 @@ def test_a_table_of_somebody_else(tmp_path):
 def test_labels_of_numbers_in_a_table_are_numbers(tmp_path):
     (tmp_path / "t.csv").write_text("a,y\n1,10\n2,9\n3,-1\n")
     assert read_vectors(tmp_path / "t.csv")[1].tolist() == [10, 9, -1]
-    (tmp_path / "t.csv").write_text("a,y\n1,2020_01\n2,202001\n")  # two classes, though Python takes both for a number
+    (tmp_path / "t.csv").write_text(
+        "a,y\n1,2020_01\n2,202001\n"
+    )  # two classes, though Python takes both for a number
     assert read_vectors(tmp_path / "t.csv")[1].tolist() == ["2020_01", "202001"]
 
 
@@ -136,7 +160,12 @@ def npz(path, **arrays):
 @pytest.mark.parametrize(
     ("name", "text", "labels", "sentence"),
     [
-        ("a.csv", "a,label\n1,2\n", "lable", "a.csv has no column 'lable' for the labels; did you mean 'label'?"),
+        (
+            "a.csv",
+            "a,label\n1,2\n",
+            "lable",
+            "a.csv has no column 'lable' for the labels; did you mean 'label'?",
+        ),
         (
             "a.csv",
             "a,label\n1,2\n",
@@ -144,20 +173,55 @@ def npz(path, **arrays):
             "a.csv has no labels 'y'; name them, or a file of them, with --labels: it has",
         ),
         ("a.csv", "a,y\n1,2\n", "no.txt", "The file no.txt does not exist"),
-        ("a.csv", "a,y\n1,2\n3,\n", None, "a.csv has no label for graph 1 (counted from 0); leave unlabelled"),
+        (
+            "a.csv",
+            "a,y\n1,2\n3,\n",
+            None,
+            "a.csv has no label for graph 1 (counted from 0); leave unlabelled",
+        ),
         ("a.csv", "a,y\n1,2\n3,nan\n", None, "a.csv has no label for graph 1"),
-        ("a.csv", "a,y\n1,2\n,1\n", None, "has '' at row 1 (counted from 0) of the column 'a', which is not a number"),
-        ("a.csv", "a,y\n1,2\n2020_01,1\n", None, "has '2020_01' at row 1 (counted from 0) of the column 'a'"),
-        ("a.csv", "a,b,y\n1,2,0\n3,4", None, "a.csv has 2 values in line 3, must have 3; correct the line, or create"),
-        ("a.csv", 'a,y\n1,"2', None, "a.csv cannot be read: unexpected end of data; create the file again"),
+        (
+            "a.csv",
+            "a,y\n1,2\n,1\n",
+            None,
+            "has '' at row 1 (counted from 0) of the column 'a', which is not a number",
+        ),
+        (
+            "a.csv",
+            "a,y\n1,2\n2020_01,1\n",
+            None,
+            "has '2020_01' at row 1 (counted from 0) of the column 'a'",
+        ),
+        (
+            "a.csv",
+            "a,b,y\n1,2,0\n3,4",
+            None,
+            "a.csv has 2 values in line 3, must have 3; correct the line, or create",
+        ),
+        (
+            "a.csv",
+            'a,y\n1,"2',
+            None,
+            "a.csv cannot be read: unexpected end of data; create the file again",
+        ),
         ("a.csv", "1,2\n3,4\n", None, "a.csv must begin with a line of column names, got '1,2'"),
         ("a.csv", "", None, "a.csv must begin with a line of column names, got ''"),
         ("a.csv", "a,y\n", None, "a.csv has a line of names but no values"),
         ("a.csv", "a,a,y\n1,2,3\n", None, "more than one column 'a'; rename all but one"),
         ("a.csv", "y\n1\n", None, "a.csv has no vectors besides the labels"),
         ("a.csv", "a\udce9,y\n", None, "a.csv cannot be read: 'utf-8' codec"),
-        ("a.txt", "1\n", None, "a.txt must end in .npz, .npy, .csv, .parquet; save it as one of them."),
-        ("a.npz", "", None, "a.npz cannot be read: it is not a .npz file, or is truncated; create the file again."),
+        (
+            "a.txt",
+            "1\n",
+            None,
+            "a.txt must end in .npz, .npy, .csv, .parquet; save it as one of them.",
+        ),
+        (
+            "a.npz",
+            "",
+            None,
+            "a.npz cannot be read: it is not a .npz file, or is truncated; create the file again.",
+        ),
         ("a.npz", "garbage", None, "a.npz cannot be read: it is not a .npz file, or is truncated"),
         ("a.npy", "", None, "a.npy cannot be read: No data left in file; create the file again."),
         ("a.parquet", "garbage", None, "a.parquet cannot be read: "),
@@ -176,7 +240,9 @@ def test_what_cannot_be_used_is_one_sentence(tmp_path, monkeypatch, name, text, 
 def test_a_missing_file_and_a_folder(tmp_path):
     with pytest.raises(InputError, match=r"The file .*nothing.npz does not exist"):
         read_vectors(tmp_path / "nothing.npz")
-    with pytest.raises(InputError, match=r"is a folder; give a file, such as the embeddings.npz of a run"):
+    with pytest.raises(
+        InputError, match=r"is a folder; give a file, such as the embeddings.npz of a run"
+    ):
         read_vectors(tmp_path)
 
 
@@ -195,8 +261,13 @@ def test_pickled_objects_are_never_unpickled(tmp_path, monkeypatch, where):
     if where == "npy":
         np.save(path, trap, allow_pickle=True)
     else:
-        np.savez(path, vectors=VECTORS if where == "labels" else trap, y=trap if where == "labels" else Y)
-    with pytest.raises(InputError, match="contains pickled objects, which are never loaded as they can run arbitrary"):
+        np.savez(
+            path, vectors=VECTORS if where == "labels" else trap, y=trap if where == "labels" else Y
+        )
+    with pytest.raises(
+        InputError,
+        match="contains pickled objects, which are never loaded as they can run arbitrary",
+    ):
         read_vectors(path)
     assert os.listdir(tmp_path) == [path.name]
 
@@ -227,7 +298,9 @@ def test_a_damaged_array_in_a_whole_archive(tmp_path):
 
 def test_names_to_take_that_are_not_there(tmp_path):
     path = npz(tmp_path / "a.npz", trained=VECTORS, y=Y)
-    with pytest.raises(InputError, match=r"a.npz has no array 'traned' of vectors; did you mean 'trained'"):
+    with pytest.raises(
+        InputError, match=r"a.npz has no array 'traned' of vectors; did you mean 'trained'"
+    ):
         read_vectors(path, only=["traned"])
     path = npz(tmp_path / "b.npz", words=np.array([["a"]] * 12), y=Y)
     with pytest.raises(InputError, match=r"b.npz has no vectors besides the labels"):

@@ -39,7 +39,13 @@ def batch_of(graphs, directed=False):
 def mixed():
     """Return connected, disconnected and complete graphs, one without edges, one of one node, two without nodes."""
     graphs = [nx.gnp_random_graph(n, 0.3, seed=n) for n in (5, 12, 20, 31)]
-    graphs += [nx.empty_graph(0), nx.complete_graph(6), nx.empty_graph(4), nx.empty_graph(1), nx.star_graph(12)]
+    graphs += [
+        nx.empty_graph(0),
+        nx.complete_graph(6),
+        nx.empty_graph(4),
+        nx.empty_graph(1),
+        nx.star_graph(12),
+    ]
     return [*graphs, nx.path_graph(40), nx.path_graph(2), nx.empty_graph(0)]
 
 
@@ -55,7 +61,9 @@ def edges_of(batch):
     columns = {
         (j, i)
         for j in range(nodes)
-        for i in adjacency.target[adjacency.transposed_ptr[j] : adjacency.transposed_ptr[j + 1]].tolist()
+        for i in adjacency.target[
+            adjacency.transposed_ptr[j] : adjacency.transposed_ptr[j + 1]
+        ].tolist()
     }
     assert pairs == columns
     assert len(pairs) == adjacency.source.numel() == adjacency.target.numel()
@@ -94,7 +102,9 @@ def test_nodes_go_by_the_share_and_the_last_one_stays(strength, directed):
     batch = batch_of(mixed(), directed)
     before = torch.bincount(batch.batch, minlength=12).tolist()
     for seed in range(20):
-        after = torch.bincount(augment(batch, "node-drop", strength, seeded(seed)).batch, minlength=12).tolist()
+        after = torch.bincount(
+            augment(batch, "node-drop", strength, seeded(seed)).batch, minlength=12
+        ).tolist()
         for n, left in zip(before, after, strict=True):
             assert min(n, 1) <= left <= n
             assert abs(n * (1 - strength) - left) < 1 or left == 1
@@ -132,7 +142,9 @@ def test_every_edge_goes_and_every_pair_comes_with_the_same_chance(directed):
         return torch.bincount((source - number[source]) * 7 + target - number[target], minlength=49)
 
     old = counts(batch).reshape(7, 7) > 0
-    total = sum(counts(augment(batch, "edge-perturb", 0.3, generator)) for _ in range(draws)).reshape(7, 7)
+    total = sum(
+        counts(augment(batch, "edge-perturb", 0.3, generator)) for _ in range(draws)
+    ).reshape(7, 7)
     absent = ~old & ~torch.eye(7, dtype=torch.bool)
     for pairs, chance in ((old, 0.7), (absent, 0.3 * old.sum() / absent.sum())):
         bound = 4.5 * (copies * draws * chance * (1 - chance)) ** 0.5
@@ -217,15 +229,23 @@ def test_walks_end_at_the_bound_and_where_nothing_is_left_to_find(monkeypatch):
     ptr, wanted = torch.tensor([0, 3000]), torch.tensor([3000])
     monkeypatch.setattr("graphcl_hard.loader.random_walks.MAX_ROUNDS", 5)
     visit = first_visits(batch.adjacency, batch.batch, ptr, wanted, seeded())
-    assert 1 < (visit < NEVER).sum() <= 2 * 5 * STEPS + 1  # a path is found step by step, at both ends
+    assert (
+        1 < (visit < NEVER).sum() <= 2 * 5 * STEPS + 1
+    )  # a path is found step by step, at both ends
     calls = []
     randint = torch.randint
     monkeypatch.setattr("graphcl_hard.loader.random_walks.MAX_ROUNDS", 256)
-    monkeypatch.setattr(torch, "randint", lambda *args, **options: calls.append(1) or randint(*args, **options))
+    monkeypatch.setattr(
+        torch, "randint", lambda *args, **options: calls.append(1) or randint(*args, **options)
+    )
     pairs = batch_of([nx.disjoint_union_all([nx.path_graph(2)] * 4)])
-    visit = first_visits(pairs.adjacency, pairs.batch, torch.tensor([0, 8]), torch.tensor([8]), seeded())
+    visit = first_visits(
+        pairs.adjacency, pairs.batch, torch.tensor([0, 8]), torch.tensor([8]), seeded()
+    )
     assert (visit < NEVER).sum() == 2
-    assert len(calls) == 1 + 1 + PATIENCE  # the first node, the round that finds the other, those that find no node
+    assert (
+        len(calls) == 1 + 1 + PATIENCE
+    )  # the first node, the round that finds the other, those that find no node
 
 
 @pytest.mark.parametrize("view", [*AUGMENTATIONS, *POOLS])
@@ -265,7 +285,9 @@ def test_random_is_one_of_its_pool_for_the_whole_batch(view, pool):
             generator.set_state(state)
             torch.randint(len(pool), (1,), generator=generator)
             other = augment(batch, one, 0.5, generator)
-            if torch.equal(other.x, found.x) and torch.equal(other.adjacency.source, found.adjacency.source):
+            if torch.equal(other.x, found.x) and torch.equal(
+                other.adjacency.source, found.adjacency.source
+            ):
                 same.append(one)
         assert len(same) == 1
         seen.update(same)
@@ -328,7 +350,11 @@ def test_edges_that_are_kept_keep_their_features(view, strength, directed):
     before = features_of(batch)
     for seed in range(5):
         found = augment(batch, view, strength, seeded(seed))
-        old = found.x.squeeze(1).long().tolist() if view in NODES else list(range(batch.batch.numel()))
+        old = (
+            found.x.squeeze(1).long().tolist()
+            if view in NODES
+            else list(range(batch.batch.numel()))
+        )
         after = features_of(found)
         assert after == {(i, j): before[old[i], old[j]] for i, j in after}
 
@@ -390,7 +416,9 @@ def test_every_removed_edge_moves_to_every_pair_with_the_same_chance(directed):
 def test_features_of_edges_change_nothing_else_and_repeat(view):
     plain = batch_of(mixed())
     batch = with_edge_attr(plain)
-    one, other, without = (augment(graphs, view, 0.4, seeded(2)) for graphs in (batch, batch, plain))
+    one, other, without = (
+        augment(graphs, view, 0.4, seeded(2)) for graphs in (batch, batch, plain)
+    )
     assert torch.equal(one.edge_attr, other.edge_attr)
     assert torch.equal(one.x, without.x)
     assert all(map(torch.equal, one.adjacency, without.adjacency))
@@ -442,4 +470,6 @@ def test_a_gpu_draws_the_same_view(view, directed):
     found, expected = (augment(one, view, 0.3, seeded()) for one in (there, batch))
     assert torch.equal(found.x.cpu(), expected.x)
     assert torch.equal(found.edge_attr.cpu(), expected.edge_attr)
-    assert all(torch.equal(a.cpu(), b) for a, b in zip(found.adjacency, expected.adjacency, strict=True))
+    assert all(
+        torch.equal(a.cpu(), b) for a, b in zip(found.adjacency, expected.adjacency, strict=True)
+    )

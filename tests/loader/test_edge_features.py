@@ -76,7 +76,9 @@ def test_another_sets_labels_have_the_columns_of_the_map():
     assert features.label_values == (("a", "c", "d"),)
     one, other = features.apply(bonds("d", "a")).tolist()[::3]  # 0 to 1, and 2 to 1
     assert (one, other) == ([0, 0, 1], [1, 0, 0])
-    with pytest.warns(UserWarning, match=r"1 edge labels that .* not fitted on \('b'\); edges .* get zeros"):
+    with pytest.warns(
+        UserWarning, match=r"1 edge labels that .* not fitted on \('b'\); edges .* get zeros"
+    ):
         rows = features.apply(bonds("b", "c"))
     assert rows[0].tolist() == [0, 0, 0]
     assert rows[3].tolist() == [0, 1, 0]
@@ -88,7 +90,9 @@ def test_attributes_are_standardised_by_the_set_of_the_map(toy):
     other = dataclasses.replace(first, edge_attr=first.edge_attr + 1)
     std, mean = torch.std_mean(first.edge_attr, dim=0, correction=0)
     assert torch.equal(features.apply(other), (other.edge_attr - mean) / std)
-    binary = torch.stack([torch.arange(toy.num_edges) % 2, torch.arange(toy.num_edges)], dim=1).float()
+    binary = torch.stack(
+        [torch.arange(toy.num_edges) % 2, torch.arange(toy.num_edges)], dim=1
+    ).float()
     graphs = dataclasses.replace(toy, edge_attr=binary)
     kept = EdgeFeatureMap.fit(graphs, keep_binary=True).apply(graphs)
     assert torch.equal(kept[:, 0], binary[:, 0])
@@ -106,8 +110,16 @@ def test_other_features_than_those_of_the_map_are_refused(both):
         ),
         (features, {"edge_attr": None}, "TOY has no edge attributes, but must have 1"),
         (features, {"edge_label": None}, "TOY has no edge label columns, but must have 2 like"),
-        (features, {"edge_label": both.edge_label[:, :1]}, "TOY has 1 edge label columns, but must have 2 like"),
-        (labels, {}, "TOY has 1 edge attributes, but must have none like the graphs that the features were fitted on"),
+        (
+            features,
+            {"edge_label": both.edge_label[:, :1]},
+            "TOY has 1 edge label columns, but must have 2 like",
+        ),
+        (
+            labels,
+            {},
+            "TOY has 1 edge attributes, but must have none like the graphs that the features were fitted on",
+        ),
     ]
     for features_, change, message in cases:
         with pytest.raises(InputError, match=message):
@@ -120,6 +132,11 @@ def test_a_map_survives_json(both):
     for graphs in (both, dataclasses.replace(both, edge_attr=None), bonds("a", 1)):
         features = EdgeFeatureMap.fit(graphs)
         features.check_serialisable()
-        assert EdgeFeatureMap.from_dict(json.loads(json.dumps(dataclasses.asdict(features)))) == features
-    with pytest.raises(InputError, match=r"Edge labels must be strings or numbers to be saved, got \(1, 2\)"):
+        assert (
+            EdgeFeatureMap.from_dict(json.loads(json.dumps(dataclasses.asdict(features))))
+            == features
+        )
+    with pytest.raises(
+        InputError, match=r"Edge labels must be strings or numbers to be saved, got \(1, 2\)"
+    ):
         EdgeFeatureMap.fit(bonds((1, 2))).check_serialisable()

@@ -37,7 +37,9 @@ def test_two_label_columns_stand_side_by_side(toy):
 
 
 def test_without_labels_degrees_are_one_hot():
-    graphs = graph_data([nx.star_graph(3), nx.path_graph(2), nx.empty_graph(1)], [0, 1, 0], node_labels=False)
+    graphs = graph_data(
+        [nx.star_graph(3), nx.path_graph(2), nx.empty_graph(1)], [0, 1, 0], node_labels=False
+    )
     x, channels, description = node_features(graphs)
     assert x.tolist() == [[3], [1], [1], [1], [1], [1], [0]]
     assert channels == 4
@@ -59,7 +61,9 @@ def test_degrees_of_1000_or_more_are_standardised(leaves, channels):
 
 
 def test_attributes_on_request_are_standardised_and_stand_first(toy):
-    attributes = torch.stack([torch.arange(toy.num_nodes).float() * 1000, torch.full((toy.num_nodes,), 7.0)], dim=1)
+    attributes = torch.stack(
+        [torch.arange(toy.num_nodes).float() * 1000, torch.full((toy.num_nodes,), 7.0)], dim=1
+    )
     with_attributes = dataclasses.replace(toy, node_attr=attributes)
     labels = node_features(with_attributes)
     assert torch.equal(labels.x, toy.node_label)
@@ -69,13 +73,17 @@ def test_attributes_on_request_are_standardised_and_stand_first(toy):
     assert (x[:, 1] == 0).all()
     assert torch.equal(x[:, 2:], one_hot(labels.x, labels.channels))
     assert description.startswith("2 node attributes, standardised; ")
-    alone, channels, _ = node_features(dataclasses.replace(with_attributes, node_label=None), use_node_attr=True)
+    alone, channels, _ = node_features(
+        dataclasses.replace(with_attributes, node_label=None), use_node_attr=True
+    )
     assert channels == 2
     assert torch.equal(alone, x[:, :2])
 
 
 def test_bad_attributes_are_refused(toy):
-    with pytest.raises(InputError, match="TOY has no node attributes; leave `use_node_attr=True` out"):
+    with pytest.raises(
+        InputError, match="TOY has no node attributes; leave `use_node_attr=True` out"
+    ):
         node_features(toy, use_node_attr=True)
     attributes = torch.zeros(toy.num_nodes, 1)
     attributes[int(toy.node_ptr[2]) + 1] = float("nan")
@@ -98,7 +106,9 @@ def labelled(*labels):
 def test_a_map_gives_another_sets_labels_the_columns_of_its_own():
     features = FeatureMap.fit(labelled("a", "c", "d"))
     assert features.apply(labelled("d", "a")).tolist() == [[2], [0]]
-    with pytest.warns(UserWarning, match=r"1 node labels that the features were not fitted on \('b'\)"):
+    with pytest.warns(
+        UserWarning, match=r"1 node labels that the features were not fitted on \('b'\)"
+    ):
         x = features.apply(labelled("b", "c"))
     assert one_hot(x, 3).tolist() == [[0, 0, 0], [0, 1, 0]]
     with pytest.raises(InputError, match="has no node label columns, but must have 1 like"):
@@ -107,7 +117,14 @@ def test_a_map_gives_another_sets_labels_the_columns_of_its_own():
 
 def test_a_map_clips_degrees_at_the_largest_it_knows():
     features = FeatureMap.fit(to_graph_data([nx.star_graph(3)]))
-    assert features.apply(to_graph_data([nx.star_graph(5)])).tolist() == [[3], [1], [1], [1], [1], [1]]
+    assert features.apply(to_graph_data([nx.star_graph(5)])).tolist() == [
+        [3],
+        [1],
+        [1],
+        [1],
+        [1],
+        [1],
+    ]
 
 
 def test_a_map_standardises_by_the_set_it_was_made_for(toy):
@@ -121,7 +138,9 @@ def test_a_map_standardises_by_the_set_it_was_made_for(toy):
 
 
 def test_binary_columns_stay_as_they_are_on_request(toy):
-    attributes = torch.stack([torch.arange(toy.num_nodes) % 2, torch.arange(toy.num_nodes)], dim=1).float()
+    attributes = torch.stack(
+        [torch.arange(toy.num_nodes) % 2, torch.arange(toy.num_nodes)], dim=1
+    ).float()
     graphs = dataclasses.replace(toy, node_label=None, node_attr=attributes)
     x = FeatureMap.fit(graphs, use_node_attr=True, keep_binary=True).apply(graphs)
     assert torch.equal(x[:, 0], attributes[:, 0])
@@ -141,12 +160,19 @@ def test_attributes_that_are_one_hot_become_their_column(toy):
 def test_a_map_survives_json(toy):
     labels = dataclasses.replace(toy, node_attr=torch.rand(toy.num_nodes, 2))
     large = graph_data([nx.star_graph(1000)], [0], node_labels=False)
-    for graphs, use_node_attr in ((toy, False), (labels, True), (large, False), (labelled("a", 1), False)):
+    for graphs, use_node_attr in (
+        (toy, False),
+        (labels, True),
+        (large, False),
+        (labelled("a", 1), False),
+    ):
         features = FeatureMap.fit(graphs, use_node_attr)
         assert FeatureMap.from_dict(json.loads(json.dumps(features.to_dict()))) == features
         earlier = {name: value for name, value in features.to_dict().items() if name != "edges"}
         assert FeatureMap.from_dict(earlier) == features
-    with pytest.raises(InputError, match=r"Node labels must be strings or numbers to be saved, got \(1, 2\)"):
+    with pytest.raises(
+        InputError, match=r"Node labels must be strings or numbers to be saved, got \(1, 2\)"
+    ):
         FeatureMap.fit(labelled((1, 2))).to_dict()
 
 

@@ -19,13 +19,19 @@ from graphcl_hard.loader.in_memory import GraphBatches
 def pyg_graph(graphs, x, edge_attr, g):
     nodes = slice(graphs.node_ptr[g], graphs.node_ptr[g + 1])
     edges = slice(graphs.edge_ptr[g], graphs.edge_ptr[g + 1])
-    return Data(x=x[nodes], edge_index=graphs.edge_index[:, edges] - graphs.node_ptr[g], edge_attr=edge_attr[edges])
+    return Data(
+        x=x[nodes],
+        edge_index=graphs.edge_index[:, edges] - graphs.node_ptr[g],
+        edge_attr=edge_attr[edges],
+    )
 
 
 def without_some_edges(graphs, generator):
     """Return the data set with about half of its directed edges."""
     keep = torch.rand(graphs.num_edges, generator=generator) < 0.5
-    edge_ptr = torch.cat([torch.zeros(1, dtype=torch.int64), keep.long().cumsum(0)])[graphs.edge_ptr]
+    edge_ptr = torch.cat([torch.zeros(1, dtype=torch.int64), keep.long().cumsum(0)])[
+        graphs.edge_ptr
+    ]
     return dataclasses.replace(graphs, edge_index=graphs.edge_index[:, keep], edge_ptr=edge_ptr)
 
 
@@ -63,9 +69,13 @@ def test_a_part_is_the_batch_of_its_graphs(sizes, bounds, directed):
     graphs = graph_data([nx.gnp_random_graph(n, 0.5, seed=n) for n in sizes], [0] * len(sizes))
     if directed:
         graphs = without_some_edges(graphs, torch.Generator().manual_seed(0))
-    batches = GraphBatches(graphs, torch.randn(graphs.num_nodes, 3), edge_attr=torch.randn(graphs.num_edges, 2))
+    batches = GraphBatches(
+        graphs, torch.randn(graphs.num_nodes, 3), edge_attr=torch.randn(graphs.num_edges, 2)
+    )
     whole = batches.select(torch.arange(len(sizes)), 2, torch.Generator().manual_seed(1))
-    whole = with_views(whole, ("node-drop", "subgraph"), (0.3, 0.3), torch.Generator().manual_seed(2))
+    whole = with_views(
+        whole, ("node-drop", "subgraph"), (0.3, 0.3), torch.Generator().manual_seed(2)
+    )
     part = whole.part(start, stop)
     expected = batches.select(torch.arange(start, stop))
     assert torch.equal(part.x, expected.x)
@@ -91,7 +101,9 @@ def test_a_batch_of_directed_graphs_equals_the_sorted_edges():
     """Every node has an edge to the one before it, and no edge back."""
     graphs = graph_data([nx.path_graph(4), nx.empty_graph(2), nx.path_graph(3)], [0, 1, 0])
     back = graphs.edge_index[0] > graphs.edge_index[1]
-    directed = dataclasses.replace(graphs, edge_index=graphs.edge_index[:, back], edge_ptr=torch.tensor([0, 3, 3, 5]))
+    directed = dataclasses.replace(
+        graphs, edge_index=graphs.edge_index[:, back], edge_ptr=torch.tensor([0, 3, 3, 5])
+    )
     batch = GraphBatches(directed, torch.randn(9, 2)).select(torch.tensor([2, 0, 2]))
     edges = torch.tensor([[1, 2, 4, 5, 6, 8, 9], [0, 1, 3, 4, 5, 7, 8]])
     expected = Adjacency.from_edge_index(edges, 10)
@@ -104,7 +116,9 @@ def test_features_of_edges_follow_their_edges_where_the_set_is_not_sorted():
     back = torch.cat([torch.arange(4).flip(0), torch.arange(4, 10).flip(0)])  # within each graph
     moved = dataclasses.replace(graphs, edge_index=graphs.edge_index[:, back])
     name = graphs.edge_index[0] * 10 + graphs.edge_index[1]
-    batch = GraphBatches(moved, torch.zeros(6, 1), dtype=torch.float64, edge_attr=name[back].unsqueeze(1))
+    batch = GraphBatches(
+        moved, torch.zeros(6, 1), dtype=torch.float64, edge_attr=name[back].unsqueeze(1)
+    )
     batch = batch.select(torch.tensor([1, 0]))
     source, target = batch.adjacency.edge_index
     whole = torch.tensor([3, 4, 5, 0, 1, 2])  # indices in the data set of the batch's nodes
@@ -146,11 +160,16 @@ def test_a_sample_goes_with_the_batch(toy):
 
 
 @pytest.mark.parametrize(
-    ("batch_size", "expected"), [(24, [24]), (100, [24]), (10, [10, 10, 4]), (23, [24]), (2, [2] * 12)]
+    ("batch_size", "expected"),
+    [(24, [24]), (100, [24]), (10, [10, 10, 4]), (23, [24]), (2, [2] * 12)],
 )
 def test_an_epoch_holds_every_graph_once_and_no_batch_of_one(toy, batch_size, expected):
     x = torch.arange(toy.num_nodes).double().unsqueeze(1)
-    batches = list(GraphBatches(toy, x, dtype=torch.float64).shuffled(batch_size, torch.Generator().manual_seed(0)))
+    batches = list(
+        GraphBatches(toy, x, dtype=torch.float64).shuffled(
+            batch_size, torch.Generator().manual_seed(0)
+        )
+    )
     assert [batch.num_graphs for batch in batches] == expected
     seen = torch.cat([batch.x.squeeze(1) for batch in batches]).sort().values
     assert torch.equal(seen, torch.arange(toy.num_nodes).double())

@@ -81,7 +81,9 @@ def test_an_epoch_has_every_graph_once_in_full_batches(both, batch_size):
     """A single last graph joins the batch before it; each batch equals that of the data set in memory."""
     shards, whole, features = both
     memory = GraphBatches(whole, features.apply(whole), edge_attr=features.apply_edges(whole))
-    batches = list(make_batches(shards, features).shuffled(batch_size, torch.Generator().manual_seed(3)))
+    batches = list(
+        make_batches(shards, features).shuffled(batch_size, torch.Generator().manual_seed(3))
+    )
     sizes = [batch.num_graphs for batch in batches]
     assert set(sizes[:-1]) <= {batch_size}
     assert 2 <= sizes[-1] <= batch_size + 1
@@ -103,7 +105,9 @@ def test_epochs_differ_seeds_repeat_and_a_batch_mixes_far_places(both):
     assert epochs == [order(second), order(second)]
     assert epochs[0] != epochs[1]
     assert torch.equal(first.get_state(), second.get_state())
-    blocks = [{number // 5 for number in epochs[0][start : start + 12]} for start in range(0, 96, 12)]
+    blocks = [
+        {number // 5 for number in epochs[0][start : start + 12]} for start in range(0, 96, 12)
+    ]
     assert np.mean([len(found) for found in blocks]) > 3.5  # of the five or six blocks of a window
     assert all(max(found) - min(found) > 3 for found in blocks)
 
@@ -154,11 +158,14 @@ def test_a_single_graph_is_refused(tmp_path, small_windows):
 
 
 @pytest.mark.parametrize(
-    "change", [{}, {"encoder": "pna"}, {"encoder": "gine"}, {"method": "graphcl"}, {"negative_queue": 30}]
+    "change",
+    [{}, {"encoder": "pna"}, {"encoder": "gine"}, {"method": "graphcl"}, {"negative_queue": 30}],
 )
 def test_a_training_goes_on_where_it_stopped_bit_for_bit(both, change):
     shards, _, _ = both
-    config = Config(hidden_channels=4, num_layers=2, epochs=4, batch_size=10, accelerator="cpu", **change)
+    config = Config(
+        hidden_channels=4, num_layers=2, epochs=4, batch_size=10, accelerator="cpu", **change
+    )
     features = FeatureMap.fit(shards, with_edges=config.encoder == "gine")
 
     def trained(*stops):
@@ -169,7 +176,13 @@ def test_a_training_goes_on_where_it_stopped_bit_for_bit(both, change):
                 batches, state = prepare(config, shards, features, fabric)
                 if kept is not None:
                     state.load_tensors(kept, len(epochs))
-                train(state, batches, one, fabric, lambda epoch: epochs.append(epoch._replace(seconds=0)))
+                train(
+                    state,
+                    batches,
+                    one,
+                    fabric,
+                    lambda epoch: epochs.append(epoch._replace(seconds=0)),
+                )
             kept = {name: tensor.clone() for name, tensor in state.to_tensors().items()}
         return kept, epochs
 
@@ -183,7 +196,18 @@ def test_a_set_no_larger_than_a_window_is_trained_on_as_in_memory(tmp_path, toy)
     """Both runs are equal bit for bit, in everything that a run writes."""
     write_shards(tmp_path / "set", [toy], "TOY")
     whole = load_graphs(str(tmp_path / "set"))
-    words = ["--hidden-channels", "4", "--epochs", "2", "--folds", "3", "--repeats", "1", "--no-pictures", "--quiet"]
+    words = [
+        "--hidden-channels",
+        "4",
+        "--epochs",
+        "2",
+        "--folds",
+        "3",
+        "--repeats",
+        "1",
+        "--no-pictures",
+        "--quiet",
+    ]
     assert main(["--dataset", str(tmp_path / "set"), *words, "--out", str(tmp_path / "run")]) == 0
     estimator = HardInfoGraph(hidden_channels=4, epochs=2, random_state=0).fit(whole)
     with np.load(tmp_path / "run" / "embeddings.npz") as arrays:
@@ -193,19 +217,39 @@ def test_a_set_no_larger_than_a_window_is_trained_on_as_in_memory(tmp_path, toy)
 
 def test_runs_over_the_disk_train_embed_and_evaluate(tmp_path, small_windows, toy, capsys):
     write_shards(tmp_path / "set", [toy] * 3, "three")
-    words = ["--dataset", str(tmp_path / "set"), "--hidden-channels", "4", "--epochs", "2", "--batch-size", "10"]
+    words = [
+        "--dataset",
+        str(tmp_path / "set"),
+        "--hidden-channels",
+        "4",
+        "--epochs",
+        "2",
+        "--batch-size",
+        "10",
+    ]
     assert main([*words, "--no-evaluate", "--out", str(tmp_path / "run"), "--seeds", "2"]) == 0
     assert "trained, not evaluated" in capsys.readouterr().out
     folder = tmp_path / "run" / "seed-1"
     result = json.loads((folder / "result.json").read_text())
     assert (result["status"], result["scores"], result["dataset"]["graphs"]) == ("finished", {}, 72)
-    assert {path.name for path in folder.iterdir()} >= {"encoder.safetensors", "metrics.csv", "training.png"}
+    assert {path.name for path in folder.iterdir()} >= {
+        "encoder.safetensors",
+        "metrics.csv",
+        "training.png",
+    }
     assert not (folder / "embeddings.npz").exists()
     out = tmp_path / "vectors.npz"
-    assert embed_main([str(folder), "--data", str(tmp_path / "set"), "--out", str(out), "--batch-size", "7"]) == 0
+    assert (
+        embed_main(
+            [str(folder), "--data", str(tmp_path / "set"), "--out", str(out), "--batch-size", "7"]
+        )
+        == 0
+    )
     with np.load(out) as arrays:
         assert arrays["vectors"].shape == (72, 12)
-        np.testing.assert_allclose(arrays["vectors"][:24], arrays["vectors"][48:], rtol=1e-5, atol=1e-5)
+        np.testing.assert_allclose(
+            arrays["vectors"][:24], arrays["vectors"][48:], rtol=1e-5, atol=1e-5
+        )
     evaluated = ["--folds", "3", "--repeats", "1", "--no-pictures"]
     assert main([*words, *evaluated, "--out", str(tmp_path / "evaluated")]) == 0
     with np.load(tmp_path / "evaluated" / "embeddings.npz") as arrays:
@@ -214,9 +258,20 @@ def test_runs_over_the_disk_train_embed_and_evaluate(tmp_path, small_windows, to
 
 def test_a_set_without_classes_needs_no_evaluation(tmp_path, toy, capsys):
     write_shards(tmp_path / "set", [dataclasses.replace(toy, y=toy.y * 0)], "bare")
-    words = ["--dataset", str(tmp_path / "set"), "--hidden-channels", "4", "--epochs", "1", "--quiet"]
+    words = [
+        "--dataset",
+        str(tmp_path / "set"),
+        "--hidden-channels",
+        "4",
+        "--epochs",
+        "1",
+        "--quiet",
+    ]
     assert main([*words, "--out", str(tmp_path / "run")]) == 2
-    assert capsys.readouterr().err == "error: bare has no classes to evaluate with; give --no-evaluate to only train.\n"
+    assert (
+        capsys.readouterr().err
+        == "error: bare has no classes to evaluate with; give --no-evaluate to only train.\n"
+    )
     assert not (tmp_path / "run").exists()
     assert main([*words, "--no-evaluate", "--out", str(tmp_path / "run")]) == 0
     assert main([*words, "--no-evaluate", "--protocol", "best-epoch"]) == 2
@@ -247,7 +302,9 @@ def test_fit_and_transform_take_an_iterable_of_any_length(both, temporary):
     gc.collect()
     assert not list(temporary.iterdir())
     few = HardInfoGraph(node_label="number", **SETTINGS).fit_transform(iter(graphs[:24]))
-    assert np.array_equal(few, HardInfoGraph(node_label="number", **SETTINGS).fit_transform(graphs[:24]))
+    assert np.array_equal(
+        few, HardInfoGraph(node_label="number", **SETTINGS).fit_transform(graphs[:24])
+    )
 
 
 def test_what_cannot_be_read_late_in_an_iterable_leaves_nothing(small_windows, temporary):
@@ -264,19 +321,26 @@ def test_labels_that_fit_has_not_seen_are_told_once_and_at_the_users_line(both):
     shards, _, _ = both
     estimator = HardInfoGraph(node_label="number", **SETTINGS).fit(graphs_with_numbers(30))
     estimator.set_params(node_label=None)
-    with pytest.warns(UserWarning, match="79 node labels that the features were not fitted on") as caught:
+    with pytest.warns(
+        UserWarning, match="79 node labels that the features were not fitted on"
+    ) as caught:
         estimator.transform(shards)
     assert [warning.filename for warning in caught] == [__file__]
 
 
 def test_names_of_columns_are_not_for_a_set_on_the_disk(both):
-    with pytest.raises(InputError, match=r"node_label must be None .* for numbers, a data set in flat tensors"):
+    with pytest.raises(
+        InputError, match=r"node_label must be None .* for numbers, a data set in flat tensors"
+    ):
         HardInfoGraph(node_label="number").fit(both[0])
 
 
 def test_a_dataset_of_pyg_that_is_not_in_memory(tmp_path, small_windows, temporary):
     dataset = OnDiskDataset(str(tmp_path / "pyg"), log=False)
-    graphs = [Data(x=torch.rand(4, 2), edge_index=torch.tensor([[0, 1], [1, 0]]), num_nodes=4) for _ in range(60)]
+    graphs = [
+        Data(x=torch.rand(4, 2), edge_index=torch.tensor([[0, 1], [1, 0]]), num_nodes=4)
+        for _ in range(60)
+    ]
     dataset.extend(graphs)
     found = HardInfoGraph(**SETTINGS).fit_transform(dataset)
     assert found.shape == (60, 8)
@@ -301,7 +365,9 @@ def test_a_dataset_that_does_not_say_where_it_ends(small_windows, temporary):
         return Data(edge_index=torch.tensor([[0, 1], [1, 0]]), num_nodes=2 + index % 5)
 
     found = HardInfoGraph(**SETTINGS).fit_transform(Endless())
-    assert np.array_equal(found, HardInfoGraph(**SETTINGS).fit_transform(graph_of(index) for index in range(50)))
+    assert np.array_equal(
+        found, HardInfoGraph(**SETTINGS).fit_transform(graph_of(index) for index in range(50))
+    )
 
 
 def test_of_an_iterable_only_a_part_is_in_memory(small_windows, temporary, monkeypatch):

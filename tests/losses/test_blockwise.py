@@ -46,7 +46,9 @@ def run(function, **options):
         loss = function(local, summary, batch, **options, **context)
     else:
         loss = function(local, summary, batch, **options, _context=Context(**context))
-    (loss * torch.linspace(0.5, 2, loss.numel(), dtype=torch.float64).reshape(loss.shape)).sum().backward()
+    (
+        loss * torch.linspace(0.5, 2, loss.numel(), dtype=torch.float64).reshape(loss.shape)
+    ).sum().backward()
     return [loss.detach(), *(tensor.grad for tensor in inputs)]
 
 
@@ -60,7 +62,9 @@ def run(function, **options):
     ("reduction", "extra"),
     [(r, e) for r in ("mean", "none") for e in ({}, {"head": True})] + [("mean", {"weighted": 1})],
 )
-def test_blocks_equal_the_dense_objective(blocks, objective, form, beta, tau_plus, reduction, extra):
+def test_blocks_equal_the_dense_objective(
+    blocks, objective, form, beta, tau_plus, reduction, extra
+):
     shared = {"beta": beta, "reduction": reduction, **extra}
     form = {**form, "tau_plus": tau_plus}
     if objective == "released":
@@ -75,7 +79,9 @@ def test_blocks_equal_the_dense_objective(blocks, objective, form, beta, tau_plu
 
 def test_two_views_in_blocks_equal_one_block(monkeypatch):
     generator = torch.Generator().manual_seed(0)
-    views = torch.nn.functional.normalize(torch.randn(2, 9, DIM, generator=generator, dtype=torch.float64), dim=2)
+    views = torch.nn.functional.normalize(
+        torch.randn(2, 9, DIM, generator=generator, dtype=torch.float64), dim=2
+    )
 
     def run_views():
         first, second = (view.clone().requires_grad_() for view in views)
@@ -120,12 +126,17 @@ def test_a_block_map_equals_its_head_by_autograd():
     head = ResidualHead(4).double()
     reset_linear_layers(head)
     x, grad = torch.randn(2, 6, 4, dtype=torch.float64)
-    expected = torch.autograd.grad(head(x.requires_grad_()), [x, *head.block_map().parameters], grad)
+    expected = torch.autograd.grad(
+        head(x.requires_grad_()), [x, *head.block_map().parameters], grad
+    )
     block_map = head.block_map()
     with torch.no_grad():
         out, kept = block_map.forward(x)
         torch.testing.assert_close(out, head(x))
-        x_grad, parameter_grads = torch.empty_like(x), [torch.zeros_like(p) for p in block_map.parameters]
+        x_grad, parameter_grads = (
+            torch.empty_like(x),
+            [torch.zeros_like(p) for p in block_map.parameters],
+        )
         block_map.backward(grad, x, kept, x_grad, parameter_grads)
     torch.testing.assert_close([x_grad, *parameter_grads], list(expected))
     assert len(block_map.parameters) == len(list(head.parameters()))
@@ -136,7 +147,9 @@ def test_a_second_backward_gives_the_same_and_a_second_derivative_is_refused():
     loss = local_global_jsd(local.requires_grad_(), summary, batch)
     first = torch.autograd.grad(loss, local, retain_graph=True)[0].clone()
     assert torch.equal(torch.autograd.grad(loss, local, retain_graph=True)[0], first)
-    with pytest.raises(RuntimeError, match="gradient of the objectives cannot be differentiated again"):
+    with pytest.raises(
+        RuntimeError, match="gradient of the objectives cannot be differentiated again"
+    ):
         torch.autograd.grad(loss, local, create_graph=True)
 
 
@@ -172,7 +185,9 @@ def test_released_takes_the_sign_of_the_largest_where_it_ties_with_its_opposite(
         return local_global_jsd(x, summary, batch, beta=1.0, mode="released")
 
     (gradient,) = torch.autograd.grad(loss(local), local)
-    step = torch.tensor([[1e-6], [0], [0]], dtype=torch.float64)  # the loss is smooth here: both move together
+    step = torch.tensor(
+        [[1e-6], [0], [0]], dtype=torch.float64
+    )  # the loss is smooth here: both move together
     expected = (loss(local + step) - loss(local - step)).item() / 2e-6
     assert gradient[0].item() == pytest.approx(expected, rel=1e-6)
 
@@ -186,7 +201,9 @@ def test_scores_are_kept_between_the_walks_only_up_to_a_bound(monkeypatch, allow
 
     def count(scores, *arguments, **options):
         gc.collect()
-        alive.append(sum(type(one) is torch.Tensor and one.shape == (100, 50) for one in gc.get_objects()))
+        alive.append(
+            sum(type(one) is torch.Tensor and one.shape == (100, 50) for one in gc.get_objects())
+        )
         return jsd(scores, *arguments, **options)
 
     monkeypatch.setattr(objectives, "jsd", count)
@@ -208,7 +225,9 @@ def test_weights_count_in_the_diagnostics():
     twice = torch.cat([torch.arange(17), torch.arange(5)])
     weight = torch.ones(17, dtype=torch.float64)
     weight[:5] = 2
-    expected = local_global_jsd(local[twice], summary, batch[twice], beta=3.0, return_diagnostics=True)
+    expected = local_global_jsd(
+        local[twice], summary, batch[twice], beta=3.0, return_diagnostics=True
+    )
     options = {"beta": 3.0, "return_diagnostics": True, "_context": Context(node_weight=weight)}
     found = local_global_jsd(local, summary, batch, **options)
     torch.testing.assert_close(found, expected)
@@ -217,7 +236,10 @@ def test_weights_count_in_the_diagnostics():
 @pytest.mark.parametrize(
     ("weight", "message"),
     [
-        (torch.ones(20), r"node_weight must be \(17,\) float, one number per row of local, got \(20,\)"),
+        (
+            torch.ones(20),
+            r"node_weight must be \(17,\) float, one number per row of local, got \(20,\)",
+        ),
         (torch.ones(17, 1), r"got \(17, 1\)"),
         (torch.ones(17, dtype=torch.int64), "got .* torch.int64"),
         (torch.zeros(17), "at least 0, with a sum above 0, got 0.0 and a sum of 0.0"),

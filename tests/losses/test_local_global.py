@@ -25,12 +25,18 @@ def cases(name):
     ]
 
 
-@pytest.mark.parametrize("case", cases("local_global_released.npz"), ids=lambda c: f"{c['measure']}-{c['beta']}")
+@pytest.mark.parametrize(
+    "case", cases("local_global_released.npz"), ids=lambda c: f"{c['measure']}-{c['beta']}"
+)
 def test_local_global_equals_the_oracle(case):
     local = torch.tensor(case["local"], requires_grad=True)
     summary = torch.tensor(case["summary"], requires_grad=True)
     plain = str(case["measure"]) == "JSD"
-    options = {"beta": 0.0, "tau_plus": 0.0} if plain else {"beta": float(case["beta"]), "mode": "released"}
+    options = (
+        {"beta": 0.0, "tau_plus": 0.0}
+        if plain
+        else {"beta": float(case["beta"]), "mode": "released"}
+    )
     loss = local_global_jsd(local, summary, torch.tensor(case["batch"]), **options)
     loss.backward()
     expected = float(case["loss"]) + (2 * math.log(2) if plain else 0.0)
@@ -68,7 +74,9 @@ def test_nt_xent_equals_the_oracle(case):
 @pytest.mark.parametrize("beta", [0.0, 0.5, 3.0])
 @pytest.mark.parametrize("tau_plus", [0.0, 0.1, 0.6])
 @pytest.mark.parametrize(("nodes", "graphs"), [(2, 2), (17, 5)])
-def test_local_global_equals_the_naive_loop(objective, critic, score_scale, beta, tau_plus, nodes, graphs):
+def test_local_global_equals_the_naive_loop(
+    objective, critic, score_scale, beta, tau_plus, nodes, graphs
+):
     local, summary, batch = pairs(nodes, graphs, seed=3)
     loss = LOCAL_GLOBAL[objective](
         local,
@@ -99,7 +107,9 @@ def test_released_equals_the_naive_loop_and_its_mean_over_nodes(beta):
     local, summary, batch = pairs()
     loss = local_global_jsd(local, summary, batch, beta=beta, mode="released", reduction="none")
     assert loss.shape == (17,)
-    assert loss.mean().item() == pytest.approx(naive.released(local, summary, batch, beta), rel=1e-11)
+    assert loss.mean().item() == pytest.approx(
+        naive.released(local, summary, batch, beta), rel=1e-11
+    )
 
 
 @pytest.mark.parametrize("objective", LOCAL_GLOBAL)
@@ -111,7 +121,14 @@ def test_gradients_through_the_weights_pass_gradcheck(objective, critic, tau_plu
     def loss(h, s):
         # score_scale="none": the constant c has no gradient by definition, which finite differences would see
         return LOCAL_GLOBAL[objective](
-            h, s, batch, beta=1.5, tau_plus=tau_plus, critic=critic, score_scale="none", detach_weights=False
+            h,
+            s,
+            batch,
+            beta=1.5,
+            tau_plus=tau_plus,
+            critic=critic,
+            score_scale="none",
+            detach_weights=False,
         )
 
     assert torch.autograd.gradcheck(loss, (local.requires_grad_(), summary.requires_grad_()))
@@ -127,7 +144,9 @@ def test_detached_weights_have_the_gradient_of_constants(objective):
 
     rows = naive.scores(local, summary, "dot", 1.0)
     c = naive.scale_of(rows, batch.tolist(), "dot", "max")
-    weights = torch.tensor([naive.weights_of(q, int(b), 2.0, c) for q, b in zip(rows, batch, strict=True)])
+    weights = torch.tensor(
+        [naive.weights_of(q, int(b), 2.0, c) for q, b in zip(rows, batch, strict=True)]
+    )
     h2, s2 = local.clone().requires_grad_(), summary.clone().requires_grad_()
     q = h2 @ s2.T
     p = q.gather(1, batch[:, None]).squeeze(1)
@@ -146,7 +165,8 @@ def test_detached_weights_have_the_gradient_of_constants(objective):
 def test_nt_xent_gradients_pass_gradcheck():
     view1, view2 = (v.requires_grad_() for v in views(4))
     assert torch.autograd.gradcheck(
-        lambda a, b: nt_xent(a, b, beta=1.5, tau_plus=0.1, temperature=0.5, detach_weights=False), (view1, view2)
+        lambda a, b: nt_xent(a, b, beta=1.5, tau_plus=0.1, temperature=0.5, detach_weights=False),
+        (view1, view2),
     )
     plain = torch.autograd.grad(nt_xent(view1, view2, beta=1.5), view1)[0]
     through = torch.autograd.grad(nt_xent(view1, view2, beta=1.5, detach_weights=False), view1)[0]
@@ -171,7 +191,9 @@ def test_the_order_of_nodes_and_graphs_does_not_matter(options):
     nodes, graphs = torch.randperm(len(local)), torch.randperm(len(summary))
     renamed = torch.empty_like(graphs)
     renamed[graphs] = torch.arange(len(graphs))
-    shuffled = local_global_jsd(local[nodes], summary[graphs], renamed[batch[nodes]], beta=2.0, **options)
+    shuffled = local_global_jsd(
+        local[nodes], summary[graphs], renamed[batch[nodes]], beta=2.0, **options
+    )
     torch.testing.assert_close(shuffled, expected)
 
 
@@ -183,7 +205,9 @@ def test_beta_grows_to_the_hardest_negative():
     expected = F.softplus(-p) + F.softplus(hardest)
     loss = local_global_jsd(local, summary, batch, beta=1e5, tau_plus=0.0, reduction="none")
     torch.testing.assert_close(loss, expected, rtol=1e-7, atol=1e-7)
-    released = local_global_jsd(local, summary, batch, beta=1e5, mode="released", return_diagnostics=True)[1]
+    released = local_global_jsd(
+        local, summary, batch, beta=1e5, mode="released", return_diagnostics=True
+    )[1]
     assert released.effective_negatives < 1  # the easiest alone, but still few
 
 
@@ -228,7 +252,9 @@ def test_large_scores_in_float32_are_those_of_float64(objective, beta):
         if objective == "released":
             loss = local_global_jsd(local, summary, batch, beta=beta, mode="released")
         else:
-            loss = LOCAL_GLOBAL[objective](local, summary, batch, beta=beta, tau_plus=0.1, critic="dot")
+            loss = LOCAL_GLOBAL[objective](
+                local, summary, batch, beta=beta, tau_plus=0.1, critic="dot"
+            )
         assert loss > 100
         loss.backward()
         results.append((loss.double(), local.grad.double(), summary.grad.double()))
@@ -245,14 +271,18 @@ def test_a_small_info_nce_does_not_cancel_in_float32():
     assert local.grad[0, 0].item() == pytest.approx(-25 * math.exp(-25) / 2, rel=1e-5)
     views = torch.eye(2)
     expected = math.log1p(2 * math.exp(-25))
-    assert nt_xent(views, views, beta=0.0, tau_plus=0.0, temperature=0.04).item() == pytest.approx(expected, rel=1e-5)
+    assert nt_xent(views, views, beta=0.0, tau_plus=0.0, temperature=0.04).item() == pytest.approx(
+        expected, rel=1e-5
+    )
 
 
 @pytest.mark.parametrize("size", [1e-30, 1e-13, 1e20])
 def test_the_cosine_critic_does_not_see_the_length_of_rows(size):
     local, summary, batch = pairs(dtype=torch.float32)
     expected = local_global_jsd(local, summary, batch, critic="cosine")
-    torch.testing.assert_close(local_global_jsd(local * size, summary * size, batch, critic="cosine"), expected)
+    torch.testing.assert_close(
+        local_global_jsd(local * size, summary * size, batch, critic="cosine"), expected
+    )
 
 
 def test_autocast_scores_in_float32():
@@ -268,15 +298,21 @@ def test_autocast_scores_in_float32():
 @pytest.mark.parametrize("objective", LOCAL_GLOBAL)
 def test_diagnostics_are_those_of_the_scores(objective):
     local, summary, batch = pairs()
-    loss, found = LOCAL_GLOBAL[objective](local, summary, batch, beta=0.0, critic="dot", return_diagnostics=True)
+    loss, found = LOCAL_GLOBAL[objective](
+        local, summary, batch, beta=0.0, critic="dot", return_diagnostics=True
+    )
     rows = naive.scores(local, summary, "dot", 1.0)
     negatives = [x for q, b in zip(rows, batch, strict=True) for g, x in enumerate(q) if g != b]
     positives = [q[b] for q, b in zip(rows, batch, strict=True)]
     assert found.effective_negatives.item() == pytest.approx(1.0)
     assert found.negative_score.item() == pytest.approx(np.mean(negatives))
     assert found.positive_score.item() == pytest.approx(np.mean(positives))
-    assert loss.item() == LOCAL_GLOBAL[objective](local, summary, batch, beta=0.0, critic="dot").item()
-    hard = LOCAL_GLOBAL[objective](local, summary, batch, beta=1e6, critic="dot", return_diagnostics=True)[1]
+    assert (
+        loss.item() == LOCAL_GLOBAL[objective](local, summary, batch, beta=0.0, critic="dot").item()
+    )
+    hard = LOCAL_GLOBAL[objective](
+        local, summary, batch, beta=1e6, critic="dot", return_diagnostics=True
+    )[1]
     assert hard.effective_negatives.item() == pytest.approx(1 / 4)
 
 
@@ -290,7 +326,9 @@ def test_nt_xents_diagnostics_are_those_of_the_scores_and_leave_the_loss(beta):
     assert not any(value.requires_grad for value in found)
     rows = [*first.detach(), *second]
     positives = [naive.dot(rows[i], rows[(i + 5) % 10]) / 0.3 for i in range(10)]
-    negatives = [[naive.dot(rows[i], rows[j]) / 0.3 for j in range(10) if j % 5 != i % 5] for i in range(10)]
+    negatives = [
+        [naive.dot(rows[i], rows[j]) / 0.3 for j in range(10) if j % 5 != i % 5] for i in range(10)
+    ]
     weights = [[math.exp(beta * q) for q in row] for row in negatives]
     shares = [sum(w) ** 2 / sum(x * x for x in w) / 8 for w in weights]
     assert found.effective_negatives.item() == pytest.approx(np.mean(shares))
@@ -310,7 +348,10 @@ def test_nt_xents_diagnostics_are_those_of_the_scores_and_leave_the_loss(beta):
         ({"score_scale": "mean"}, "score_scale must be one of max, none"),
         ({"mode": "fast"}, "mode must be one of paper, released"),
         ({"reduction": "sum"}, "reduction must be one of mean, none"),
-        ({"mode": "released", "critic": "cosine"}, "defined only for critic='dot', got critic='cosine'"),
+        (
+            {"mode": "released", "critic": "cosine"},
+            "defined only for critic='dot', got critic='cosine'",
+        ),
     ],
 )
 def test_arguments_outside_their_range_are_refused(change, message):
@@ -320,7 +361,9 @@ def test_arguments_outside_their_range_are_refused(change, message):
 
 def test_tensors_that_do_not_fit_are_refused():
     local, summary, batch = pairs()
-    with pytest.raises(InputError, match="at least 2 graphs in a batch, got 1: the negatives of a node are"):
+    with pytest.raises(
+        InputError, match="at least 2 graphs in a batch, got 1: the negatives of a node are"
+    ):
         local_global_jsd(local, summary[:1], torch.zeros_like(batch))
     with pytest.raises(InputError, match="at least 1 node"):
         local_global_jsd(local[:0], summary, batch[:0])
@@ -346,7 +389,9 @@ def test_tensors_that_do_not_fit_are_refused():
 def test_the_first_call_of_a_process_is_as_good_as_the_next():
     """Two threads that set up MKL at once would round differently in about 2 of 100 processes."""
     program = HELPERS / "first_calls.py"
-    done = subprocess.run([sys.executable, program, "400"], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, program, "400"], capture_output=True, text=True, check=True
+    )
     assert len(done.stdout.splitlines()) == 1, done.stdout
 
 
@@ -356,4 +401,6 @@ def test_the_first_call_of_a_process_is_as_good_as_the_next():
 def test_cuda_equals_cpu(options):
     local, summary, batch = pairs()
     expected = local_global_jsd(local, summary, batch, **options)
-    torch.testing.assert_close(local_global_jsd(local.cuda(), summary.cuda(), batch.cuda(), **options).cpu(), expected)
+    torch.testing.assert_close(
+        local_global_jsd(local.cuda(), summary.cuda(), batch.cuda(), **options).cpu(), expected
+    )

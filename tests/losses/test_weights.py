@@ -21,7 +21,12 @@ def test_weights_are_the_formula_with_mean_one_over_the_negatives():
 
 
 @settings(deadline=None, max_examples=60)
-@given(rows=st.integers(1, 6), columns=st.integers(1, 6), beta=st.floats(0, 1e6), size=st.sampled_from([0.0, 1.0, 1e4]))
+@given(
+    rows=st.integers(1, 6),
+    columns=st.integers(1, 6),
+    beta=st.floats(0, 1e6),
+    size=st.sampled_from([0.0, 1.0, 1e4]),
+)
 def test_weights_are_finite_and_average_one(rows, columns, beta, size):
     generator = torch.Generator().manual_seed(rows * 7 + columns)
     scores = torch.randn(rows, columns, generator=generator) * size
@@ -77,9 +82,13 @@ def test_beta_schedule(kind, expected):
 def test_bad_arguments_are_refused():
     with pytest.raises(InputError, match="beta must lie in"):
         hard_negative_weights(torch.zeros(2, 2), -0.1)
-    with pytest.raises(InputError, match="Unknown beta schedule 'sine'; choose one of constant, linear-up"):
+    with pytest.raises(
+        InputError, match="Unknown beta schedule 'sine'; choose one of constant, linear-up"
+    ):
         beta_schedule(0, 2, 1.0, "sine")
-    with pytest.raises(InputError, match=r"step must lie in \[0, total - 1\] with total = 2, got 2"):
+    with pytest.raises(
+        InputError, match=r"step must lie in \[0, total - 1\] with total = 2, got 2"
+    ):
         beta_schedule(2, 2, 1.0)
 
 

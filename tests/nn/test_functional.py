@@ -31,7 +31,10 @@ def test_training_equals_pytorchs_in_value_gradient_and_statistics(rows, options
         torch.testing.assert_close(found, expected)
         gradients = torch.autograd.grad(found, [x, ours.weight, ours.bias], upstream)
         torch.testing.assert_close(
-            gradients, torch.autograd.grad(expected, [x, theirs.weight, theirs.bias], upstream), rtol=1e-9, atol=1e-9
+            gradients,
+            torch.autograd.grad(expected, [x, theirs.weight, theirs.bias], upstream),
+            rtol=1e-9,
+            atol=1e-9,
         )
     torch.testing.assert_close(ours.state_dict(), theirs.state_dict())
     assert ours.num_batches_tracked == 2
@@ -42,11 +45,18 @@ def test_a_large_mean_loses_no_more_than_pytorch_does():
     x = 100 + torch.randn(1000, 3, dtype=torch.float64)
     upstream = torch.randn(1000, 3, dtype=torch.float64)
     errors = []
-    exact = torch.autograd.grad(F.batch_norm(x.requires_grad_(), None, None, training=True), x, upstream)[0]
+    exact = torch.autograd.grad(
+        F.batch_norm(x.requires_grad_(), None, None, training=True), x, upstream
+    )[0]
     for function in (relu_batch_norm, lambda rows, norm: norm(F.relu(rows))):
         single = x.detach().float().requires_grad_()
         norm = BatchNorm1d(3)
-        errors.append((torch.autograd.grad(function(single.clone(), norm), single, upstream.float())[0] - exact).norm())
+        errors.append(
+            (
+                torch.autograd.grad(function(single.clone(), norm), single, upstream.float())[0]
+                - exact
+            ).norm()
+        )
     assert errors[0] < 3 * errors[1]
     assert errors[0] < 1e-3 * exact.norm()
 
@@ -76,5 +86,6 @@ def test_a_look_up_is_the_product_with_the_one_hot_input(columns):
     if columns == 1:
         assert torch.equal(found, expected)  # a sum of one weight and zeros
     torch.testing.assert_close(
-        torch.autograd.grad(found, weight, upstream), torch.autograd.grad(expected, weight, upstream)
+        torch.autograd.grad(found, weight, upstream),
+        torch.autograd.grad(expected, weight, upstream),
     )

@@ -11,7 +11,15 @@ from helpers.graphs import graph_data
 from torch.nn import Linear, ReLU, Sequential
 from torch_geometric.nn import GINConv
 
-from graphcl_hard import Embedding, GINEncoder, GraphCL, InfoGraph, InputError, local_global_jsd, nt_xent
+from graphcl_hard import (
+    Embedding,
+    GINEncoder,
+    GraphCL,
+    InfoGraph,
+    InputError,
+    local_global_jsd,
+    nt_xent,
+)
 from graphcl_hard._tensor import one_hot
 from graphcl_hard.config import Config
 from graphcl_hard.loader.augment import with_views
@@ -66,8 +74,13 @@ def test_the_loss_is_the_objective_of_the_two_heads(toy):
     batch = GraphBatches(toy, node_features(toy).x).select(torch.arange(10))
     loss, _ = model(batch, 2.0)
     embedding = model.encoder(batch.x, batch.adjacency.edge_index, batch.batch, 10)
-    local, summary = model.local_head(embedding.node_embedding), model.global_head(embedding.graph_embedding)
-    torch.testing.assert_close(loss, local_global_jsd(local, summary, batch.batch, beta=2.0, tau_plus=0.1))
+    local, summary = (
+        model.local_head(embedding.node_embedding),
+        model.global_head(embedding.graph_embedding),
+    )
+    torch.testing.assert_close(
+        loss, local_global_jsd(local, summary, batch.batch, beta=2.0, tau_plus=0.1)
+    )
     loss.backward()
     for name, parameter in model.named_parameters():
         assert parameter.grad is not None, name
@@ -83,9 +96,14 @@ def test_sampled_nodes_stand_for_all(toy, autocast):
     with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
         loss, _ = model(batch, 2.0)
         embedding = model.encoder(batch.x, batch.adjacency, batch.batch, 10)
-        local, summary = model.local_head(embedding.node_embedding), model.global_head(embedding.graph_embedding)
+        local, summary = (
+            model.local_head(embedding.node_embedding),
+            model.global_head(embedding.graph_embedding),
+        )
     assert node.numel() < batch.batch.numel()
-    one_by_one = local_global_jsd(local[node], summary, batch.batch[node], beta=2.0, tau_plus=0.1, reduction="none")
+    one_by_one = local_global_jsd(
+        local[node], summary, batch.batch[node], beta=2.0, tau_plus=0.1, reduction="none"
+    )
     tolerance = {"rtol": 1e-2, "atol": 1e-2} if autocast else {}
     torch.testing.assert_close(loss, (one_by_one * weight).sum() / batch.batch.numel(), **tolerance)
 
@@ -112,7 +130,10 @@ def test_a_module_of_the_users_own_trains_as_an_encoder(toy):
     x, results = node_features(toy).x, []
     for edge_attr in (None, torch.rand(toy.num_edges, 1)):
         torch.manual_seed(0)
-        model, batches = InfoGraph(NeighbourMeans(), OBJECTIVE), GraphBatches(toy, x, edge_attr=edge_attr)
+        model, batches = (
+            InfoGraph(NeighbourMeans(), OBJECTIVE),
+            GraphBatches(toy, x, edge_attr=edge_attr),
+        )
         before = embed(model.encoder, batches, 24)
         with training_device(config) as fabric:
             train(TrainingState(model, config), batches, config, fabric, lambda epoch: None)
@@ -134,12 +155,21 @@ def test_an_objective_of_the_users_own_trains_a_model_where_it_need_not_know_mor
     batch = batches.select(torch.arange(10))
     loss, _ = model(batch, 2.0)
     embedding = model.encoder(*batch.encoder_inputs)
-    local, summary = model.local_head(embedding.node_embedding), model.global_head(embedding.graph_embedding)
+    local, summary = (
+        model.local_head(embedding.node_embedding),
+        model.global_head(embedding.graph_embedding),
+    )
     expected, _ = margin(local, summary, batch.batch, beta=2.0, return_diagnostics=True)
     torch.testing.assert_close(loss, expected)
-    with pytest.raises(InputError, match=r"Sampled nodes, .* need an objective of graphcl_hard, got <function margin"):
+    with pytest.raises(
+        InputError,
+        match=r"Sampled nodes, .* need an objective of graphcl_hard, got <function margin",
+    ):
         model(batches.select(torch.arange(10), 2, torch.Generator()), 2.0)
-    with pytest.raises(InputError, match=r"Sampled nodes, a queue of negatives .* need an objective of graphcl_hard"):
+    with pytest.raises(
+        InputError,
+        match=r"Sampled nodes, a queue of negatives .* need an objective of graphcl_hard",
+    ):
         InfoGraph(GINEncoder(3, 8, 2), margin, negative_queue=5)(batch, 2.0)
 
 
@@ -161,7 +191,8 @@ def test_another_head_is_called(toy, head):
 
 def test_an_encoder_without_a_width_is_refused():
     with pytest.raises(
-        InputError, match=r"encoder must be a torch.nn.Module with out_channels, .* got Linear with None"
+        InputError,
+        match=r"encoder must be a torch.nn.Module with out_channels, .* got Linear with None",
     ):
         InfoGraph(torch.nn.Linear(2, 2), OBJECTIVE)
     with pytest.raises(InputError, match=r"got function with None; see graphcl_hard.Encoder"):
@@ -198,14 +229,18 @@ def test_under_autocast_the_head_runs_in_half_precision_and_hooks_are_called(toy
     with torch.autocast("cpu", torch.bfloat16):
         model(batch, 2.0)
     model.local_head._forward_hooks.clear()
-    model.local_head.linear_shortcut.register_forward_hook(lambda _, __, output: seen.append(output.dtype))
+    model.local_head.linear_shortcut.register_forward_hook(
+        lambda _, __, output: seen.append(output.dtype)
+    )
     with torch.autocast("cpu", torch.bfloat16):
         model(batch, 2.0)
     assert seen == [torch.float32, torch.bfloat16, torch.bfloat16]
 
 
 def with_two_views(batch):
-    return with_views(batch, ("attribute-mask", "subgraph"), (0.3, 0.3), torch.Generator().manual_seed(0))
+    return with_views(
+        batch, ("attribute-mask", "subgraph"), (0.3, 0.3), torch.Generator().manual_seed(0)
+    )
 
 
 @pytest.mark.parametrize("integers", [True, False])
@@ -221,10 +256,14 @@ def test_graphcls_loss_is_nt_xent_of_its_projections(toy, integers):
     rows = []
     for view in batch.views:
         dense = F.one_hot(view.x.clamp_min(0), 3).squeeze(1) * (view.x >= 0) if integers else view.x
-        graphs = model.encoder(dense.double(), view.adjacency.edge_index, view.batch, 10).graph_embedding
+        graphs = model.encoder(
+            dense.double(), view.adjacency.edge_index, view.batch, 10
+        ).graph_embedding
         hidden = (graphs @ first.weight.T + first.bias).clamp_min(0)
         rows.append(F.normalize(hidden @ second.weight.T + second.bias, dim=1))
-    expected, diagnostics = nt_xent(*rows, beta=2.0, tau_plus=0.1, temperature=0.4, return_diagnostics=True)
+    expected, diagnostics = nt_xent(
+        *rows, beta=2.0, tau_plus=0.1, temperature=0.4, return_diagnostics=True
+    )
     torch.testing.assert_close(loss, expected)
     torch.testing.assert_close(found, diagnostics)
     loss.backward()
@@ -251,7 +290,11 @@ def test_batches_that_graphcl_cannot_contrast_are_refused(toy):
     with pytest.raises(InputError, match="at least 2 graphs in a batch, got 1: the other graphs"):
         model(with_two_views(batches.select(torch.arange(1))), 1.0)
     graphs = graph_data([nx.path_graph(3), nx.empty_graph(0), nx.path_graph(2)], [0, 1, 0])
-    with pytest.raises(InputError, match="a node in every graph, got 1 graphs without nodes in a batch"):
+    with pytest.raises(
+        InputError, match="a node in every graph, got 1 graphs without nodes in a batch"
+    ):
         model(with_two_views(GraphBatches(graphs, torch.ones(5, 3)).select(torch.arange(3))), 1.0)
     with pytest.raises(InputError, match="at least 2 nodes to train on, got 0 in 2 graphs"):
-        model(with_two_views(GraphBatches(graphs, torch.ones(5, 3)).select(torch.tensor([1, 1]))), 1.0)
+        model(
+            with_two_views(GraphBatches(graphs, torch.ones(5, 3)).select(torch.tensor([1, 1]))), 1.0
+        )

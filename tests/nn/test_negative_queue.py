@@ -30,7 +30,9 @@ SMALL = Config(hidden_channels=4, num_layers=2, epochs=2, batch_size=5, beta=2.0
 
 
 def queue_of(rows, dim, seed=9):
-    return torch.randn(rows, dim, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    return torch.randn(
+        rows, dim, generator=torch.Generator().manual_seed(seed), dtype=torch.float64
+    )
 
 
 @pytest.fixture(params=["one block", "blocks"])
@@ -43,14 +45,24 @@ def blocks(request, monkeypatch):
 
 
 @pytest.mark.parametrize("objective", LOCAL_GLOBAL)
-@pytest.mark.parametrize(("critic", "score_scale"), [("dot", "max"), ("dot", "none"), ("cosine", "max")])
+@pytest.mark.parametrize(
+    ("critic", "score_scale"), [("dot", "max"), ("dot", "none"), ("cosine", "max")]
+)
 @pytest.mark.parametrize(("beta", "tau_plus"), [(0.0, 0.0), (0.5, 0.1), (3.0, 0.6)])
 @pytest.mark.parametrize("queued", [0, 1, 8])
 def test_local_global_equals_the_naive_loop(objective, critic, score_scale, beta, tau_plus, queued):
     local, summary, batch = pairs(seed=3)
     queue = queue_of(queued, 4) * 2  # the largest score is among its
-    settings = {"beta": beta, "tau_plus": tau_plus, "critic": critic, "temperature": 0.4, "score_scale": score_scale}
-    loss = LOCAL_GLOBAL[objective](local, summary, batch, reduction="none", _context=Context(queue=queue), **settings)
+    settings = {
+        "beta": beta,
+        "tau_plus": tau_plus,
+        "critic": critic,
+        "temperature": 0.4,
+        "score_scale": score_scale,
+    }
+    loss = LOCAL_GLOBAL[objective](
+        local, summary, batch, reduction="none", _context=Context(queue=queue), **settings
+    )
     expected = NAIVE[objective](local, [*summary, *queue], batch, *settings.values())
     np.testing.assert_allclose(loss, expected, rtol=1e-11, atol=1e-12)
 
@@ -60,8 +72,12 @@ def test_local_global_equals_the_naive_loop(objective, critic, score_scale, beta
 @pytest.mark.parametrize("queued", [0, 1, 7])
 def test_nt_xent_equals_the_naive_loop(beta, tau_plus, queued):
     (view1, view2), queue = views(), F.normalize(queue_of(queued, 5), dim=1)
-    loss = nt_xent(view1, view2, beta=beta, tau_plus=tau_plus, temperature=0.3, _context=Context(queue=queue))
-    assert loss.item() == pytest.approx(naive.nt_xent(view1, view2, beta, tau_plus, 0.3, queue), rel=1e-11)
+    loss = nt_xent(
+        view1, view2, beta=beta, tau_plus=tau_plus, temperature=0.3, _context=Context(queue=queue)
+    )
+    assert loss.item() == pytest.approx(
+        naive.nt_xent(view1, view2, beta, tau_plus, 0.3, queue), rel=1e-11
+    )
 
 
 @pytest.mark.parametrize("objective", LOCAL_GLOBAL)
@@ -75,20 +91,29 @@ def test_gradients_are_autograds_and_the_queue_has_none(blocks, objective, form,
         local.requires_grad_(), summary.requires_grad_()
         queue = queue_of(6, 5).requires_grad_()
         loss = function(local, summary, batch, queue, **options, **more)
-        (loss * torch.linspace(0.5, 2, loss.numel(), dtype=torch.float64).reshape(loss.shape)).sum().backward()
+        (
+            loss * torch.linspace(0.5, 2, loss.numel(), dtype=torch.float64).reshape(loss.shape)
+        ).sum().backward()
         assert queue.grad is None
         return [loss.detach(), local.grad, summary.grad]
 
     function = LOCAL_GLOBAL[objective]
-    found = gradients(lambda h, s, batch, queue, **o: function(h, s, batch, _context=Context(queue=queue), **o))
+    found = gradients(
+        lambda h, s, batch, queue, **o: function(h, s, batch, _context=Context(queue=queue), **o)
+    )
     dense = functools.partial(local_global, objective=objective)
-    expected = gradients(lambda h, s, batch, queue, **o: dense(h, torch.cat([s, queue.detach()]), batch, **o))
+    expected = gradients(
+        lambda h, s, batch, queue, **o: dense(h, torch.cat([s, queue.detach()]), batch, **o)
+    )
     torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-11)
 
 
 @pytest.mark.parametrize("detach_weights", [False, True])
 def test_nt_xents_gradients_pass_gradcheck(blocks, detach_weights):
-    (view1, view2), queue = (view.requires_grad_() for view in views(4)), F.normalize(queue_of(3, 5), dim=1)
+    (view1, view2), queue = (
+        (view.requires_grad_() for view in views(4)),
+        F.normalize(queue_of(3, 5), dim=1),
+    )
     # Without hardness detached weights are constants, as finite differences see them.
     options = {"detach_weights": detach_weights, "beta": 0.0 if detach_weights else 1.5}
     options["_context"] = Context(queue=queue)
@@ -104,17 +129,27 @@ def test_diagnostics_are_of_all_negatives(objective):
     negatives = [x for q, b in zip(rows, batch, strict=True) for g, x in enumerate(q) if g != b]
     assert found.effective_negatives.item() == pytest.approx(1.0)
     assert found.negative_score.item() == pytest.approx(np.mean(negatives))
-    assert found.positive_score.item() == pytest.approx(np.mean([q[b] for q, b in zip(rows, batch, strict=True)]))
+    assert found.positive_score.item() == pytest.approx(
+        np.mean([q[b] for q, b in zip(rows, batch, strict=True)])
+    )
     hard = LOCAL_GLOBAL[objective](local, summary, batch, beta=1e6, **options)[1]
     assert hard.effective_negatives.item() == pytest.approx(1 / 10)
 
 
 def test_nt_xents_diagnostics_are_of_all_negatives():
     (first, second), queue = views(5), F.normalize(queue_of(4, 5), dim=1)
-    found = nt_xent(first, second, beta=2.0, temperature=0.3, _context=Context(queue=queue), return_diagnostics=True)[1]
+    found = nt_xent(
+        first,
+        second,
+        beta=2.0,
+        temperature=0.3,
+        _context=Context(queue=queue),
+        return_diagnostics=True,
+    )[1]
     rows = [*first, *second, *queue]
     scores = [
-        [naive.dot(a, b) / 0.3 for j, b in enumerate(rows) if j > 9 or j % 5 != i % 5] for i, a in enumerate(rows[:10])
+        [naive.dot(a, b) / 0.3 for j, b in enumerate(rows) if j > 9 or j % 5 != i % 5]
+        for i, a in enumerate(rows[:10])
     ]
     weights = [[math.exp(2 * q) for q in row] for row in scores]
     shares = [sum(w) ** 2 / sum(x * x for x in w) / 12 for w in weights]
@@ -126,7 +161,9 @@ def test_nt_xents_diagnostics_are_of_all_negatives():
 def test_a_summary_without_nodes_is_a_negative_as_one_of_the_queue(objective):
     (local, summary, batch), queue = pairs(), queue_of(6, 4)
     options = {"beta": 2.0, "return_diagnostics": True}
-    loss, found = LOCAL_GLOBAL[objective](local, summary, batch, _context=Context(queue=queue), **options)
+    loss, found = LOCAL_GLOBAL[objective](
+        local, summary, batch, _context=Context(queue=queue), **options
+    )
     plain, expected = LOCAL_GLOBAL[objective](local, torch.cat([summary, queue]), batch, **options)
     torch.testing.assert_close((loss, *found), (plain, *expected))
 
@@ -136,9 +173,13 @@ def test_a_queue_that_does_not_fit_is_refused():
     with pytest.raises(InputError, match=r"queue must be \(K, 4\) floating-point.* got \(3, 5\)"):
         local_global_jsd(local, summary, batch, _context=Context(queue=queue_of(3, 5)))
     with pytest.raises(InputError, match=r"got \(2, 4\) torch.int64"):
-        local_global_jsd(local, summary, batch, _context=Context(queue=torch.ones(2, 4, dtype=torch.int64)))
+        local_global_jsd(
+            local, summary, batch, _context=Context(queue=torch.ones(2, 4, dtype=torch.int64))
+        )
     with pytest.raises(InputError, match="no queue of negatives, got one of 3 rows; drop"):
-        local_global_jsd(local, summary, batch, mode="released", _context=Context(queue=queue_of(3, 4)))
+        local_global_jsd(
+            local, summary, batch, mode="released", _context=Context(queue=queue_of(3, 4))
+        )
     with pytest.raises(InputError, match="rows must have length 1"):
         nt_xent(view1, view2, _context=Context(queue=2 * F.normalize(queue_of(3, 5), dim=1)))
     for size, channels in ((0, 3), (3, 0)):
@@ -157,7 +198,12 @@ def test_a_queue_keeps_the_last_rows_one_a_graph():
     push(0, 1, 2)
     step = 2
     push(2, 3)
-    assert queue.others(torch.tensor([], dtype=torch.int64)).flatten().tolist() == [202, 203, 100, 101]
+    assert queue.others(torch.tensor([], dtype=torch.int64)).flatten().tolist() == [
+        202,
+        203,
+        100,
+        101,
+    ]
     assert queue.others(torch.tensor([3, 0, 9])).flatten().tolist() == [202, 101]
     step = 3
     push(4)
@@ -189,7 +235,12 @@ def test_a_model_contrasts_with_the_summaries_of_earlier_batches(toy, batches, m
         expected = torch.stack([seen[graph] for graph in others]) if others else queue[:0]
         assert not queue.requires_grad
         assert torch.equal(queue.sort(dim=0).values, expected.sort(dim=0).values)
-        seen.update({(int(ids[i % len(ids)]), i // len(ids)): row.detach().clone() for i, row in enumerate(rows)})
+        seen.update(
+            {
+                (int(ids[i % len(ids)]), i // len(ids)): row.detach().clone()
+                for i, row in enumerate(rows)
+            }
+        )
         return objective(*tensors, _context=_context, **options)
 
     monkeypatch.setattr(model, "objective", spy)
@@ -202,7 +253,9 @@ def test_a_model_contrasts_with_the_summaries_of_earlier_batches(toy, batches, m
     batch = batches.select(ids)
     model(batch._replace(views=(batch, batch)), 1.0)
     assert all(torch.equal(*pair) for pair in zip(kept, model.queue.buffers(), strict=True))
-    with pytest.raises(InputError, match="queue of negatives needs the graph_ids of a batch, got None"):
+    with pytest.raises(
+        InputError, match="queue of negatives needs the graph_ids of a batch, got None"
+    ):
         model(batch._replace(views=(batch, batch), graph_ids=None), 1.0)
 
 
@@ -228,7 +281,9 @@ def test_a_queue_that_stays_empty_changes_nothing(toy, batches):
 def test_an_estimators_queue_is_of_one_call():
     """Another list's numbers mean other graphs; a call that fails leaves the queue as it was."""
     graphs = [nx.gnp_random_graph(5 + i % 4, 0.5, seed=i) for i in range(24)]
-    estimator = HardInfoGraph(negative_queue=100, batch_size=5, hidden_channels=4, num_layers=2, random_state=0)
+    estimator = HardInfoGraph(
+        negative_queue=100, batch_size=5, hidden_channels=4, num_layers=2, random_state=0
+    )
     queue = estimator.partial_fit(graphs)._fitted.state.model.queue
     owners = queue.owners.tolist()
     assert sorted(owners)[-25:] == list(range(-1, 24))

@@ -37,7 +37,9 @@ def test_half_precision_counts_beyond_256(dtype):
 
 
 @pytest.mark.scatter
-@pytest.mark.skipif(not HAS_TORCH_SCATTER, reason="torch-scatter is not installed (the extra [scatter])")
+@pytest.mark.skipif(
+    not HAS_TORCH_SCATTER, reason="torch-scatter is not installed (the extra [scatter])"
+)
 @pytest.mark.parametrize("reduce", ["sum", "mean", "max"])
 def test_torch_scatter_equals_native_in_value_and_gradient(reduce):
     index = torch.tensor([0, 0, 3, 1, 3, 3])

@@ -20,11 +20,19 @@ RESULT = {
     "optimistic": False,
     "scores": {
         "svm": {
-            "untrained": {"summary": {"accuracy": score(0.5, 0.01, 0.4, 0.6), "macro_f1": score(0.45, 0.02, 0.3, 0.6)}},
+            "untrained": {
+                "summary": {
+                    "accuracy": score(0.5, 0.01, 0.4, 0.6),
+                    "macro_f1": score(0.45, 0.02, 0.3, 0.6),
+                }
+            },
             "trained": {
                 "repeats": 3,
                 "folds": 10,
-                "summary": {"accuracy": score(0.625, None, 0.6, 0.65), "macro_f1": score(0.6, 0.0, 0.5, 0.7)},
+                "summary": {
+                    "accuracy": score(0.625, None, 0.6, 0.65),
+                    "macro_f1": score(0.6, 0.0, 0.5, 0.7),
+                },
             },
             "difference": {
                 "accuracy": {"difference": 0.125, "low": 0.05, "high": 0.2, "p": 0.034},
@@ -33,8 +41,16 @@ RESULT = {
         }
     },
 }
-ROWS = {"difference": {"accuracy": score(0.0111, 0.0222, -0.0333, 0.0444), "macro_f1": score(-0.01, None, None, None)}}
-ROWS |= {key: {s: score(0.7, 0.1, 0.6, 0.8) for s in ("accuracy", "macro_f1")} for key in ("untrained", "trained")}
+ROWS = {
+    "difference": {
+        "accuracy": score(0.0111, 0.0222, -0.0333, 0.0444),
+        "macro_f1": score(-0.01, None, None, None),
+    }
+}
+ROWS |= {
+    key: {s: score(0.7, 0.1, 0.6, 0.8) for s in ("accuracy", "macro_f1")}
+    for key in ("untrained", "trained")
+}
 SUMMARY = {**RESULT, "seeds": [3, 4], "scores": {"knn": ROWS}}
 
 
@@ -68,7 +84,15 @@ def test_a_result_shows_each_number_in_its_row(shown):
     ]
     assert "62.5 [60.0, 65.0]" in row(text(), "trained, epoch 7")
     difference = row(text(), "over untrained")
-    assert difference.split()[2:] == ["+12.5", "[+5.0,", "+20.0]", "0.034", "-15.0", "[-20.0,", "-10.0]"]
+    assert difference.split()[2:] == [
+        "+12.5",
+        "[+5.0,",
+        "+20.0]",
+        "0.034",
+        "-15.0",
+        "[-20.0,",
+        "-10.0]",
+    ]
     assert text().index("SVM (RBF)") < text().index("untrained GIN")
     assert "3 x 10-fold" in text()
     assert "OPTIMISTIC" not in text()

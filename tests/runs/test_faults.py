@@ -24,7 +24,18 @@ from graphcl_hard.run import main
 from graphcl_hard.runs import experiment
 from graphcl_hard.runs.cli import Terminated, terminate_once, termination_waits
 
-SMALL = ["--folds", "2", "--repeats", "1", "--hidden-channels", "8", "--num-layers", "2", "--no-pictures", "--quiet"]
+SMALL = [
+    "--folds",
+    "2",
+    "--repeats",
+    "1",
+    "--hidden-channels",
+    "8",
+    "--num-layers",
+    "2",
+    "--no-pictures",
+    "--quiet",
+]
 QUICK = [*SMALL, "--checkpoint-seconds", "0"]
 KINDS = {
     "one seed": ["--epochs", "25", "--score-epochs", "0", "7"],
@@ -36,7 +47,9 @@ SEED = 20260
 
 # One process loads the modules and each run is a fork of it, which saves seconds per run.
 processes = multiprocessing.get_context("forkserver")
-processes.set_forkserver_preload(["graphcl_hard.run", "graphcl_hard.runs.experiment", "graphcl_hard.data.load"])
+processes.set_forkserver_preload(
+    ["graphcl_hard.run", "graphcl_hard.runs.experiment", "graphcl_hard.data.load"]
+)
 
 
 def words(out, *more):
@@ -84,12 +97,16 @@ def random_moments():
     kinds = list(KINDS)
     for number in range(MOMENTS + MOMENTS * len(kinds)):
         marks = [pytest.mark.long] if number >= MOMENTS else []
-        yield pytest.param(kinds[number % len(kinds)], round(chance.uniform(0.02, 0.98), 3), marks=marks)
+        yield pytest.param(
+            kinds[number % len(kinds)], round(chance.uniform(0.02, 0.98), 3), marks=marks
+        )
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("kind", "moment"), list(random_moments()))
-def test_killed_at_a_random_moment_it_goes_on_to_the_same_numbers(undisturbed, tmp_path, kind, moment):
+def test_killed_at_a_random_moment_it_goes_on_to_the_same_numbers(
+    undisturbed, tmp_path, kind, moment
+):
     expected, seconds = undisturbed[kind]
     out, log = tmp_path / "run", tmp_path / "log"
     while True:
@@ -135,7 +152,9 @@ def test_killed_at_any_renaming_of_a_file_it_goes_on_to_the_same_numbers(tmp_pat
 
 @pytest.mark.slow
 @pytest.mark.parametrize("reason", [errno.ENOSPC, errno.EROFS, errno.EIO])
-def test_a_disk_that_fails_at_any_file_is_one_sentence_and_the_run_goes_on_later(reason, tmp_path, monkeypatch, capsys):
+def test_a_disk_that_fails_at_any_file_is_one_sentence_and_the_run_goes_on_later(
+    reason, tmp_path, monkeypatch, capsys
+):
     short = ["--epochs", "2"]
     assert main(words(tmp_path / "whole", *short)) == 0
     expected = left_by(tmp_path / "whole")
@@ -158,7 +177,10 @@ def test_a_disk_that_fails_at_any_file_is_one_sentence_and_the_run_goes_on_later
         files += 1
         assert status == 2
         assert error.count("\n") == 1
-        assert f" cannot be read or written: {os.strerror(reason)}; make room or choose another --out." in error
+        assert (
+            f" cannot be read or written: {os.strerror(reason)}; make room or choose another --out."
+            in error
+        )
         if out.exists():
             assert_whole(out)
         assert main(words(out, *short, "--resume")) == 0
@@ -169,7 +191,9 @@ def test_a_disk_that_fails_at_any_file_is_one_sentence_and_the_run_goes_on_later
 
 def run(argv, **options):
     command = [sys.executable, "-m", "graphcl_hard.run", *argv]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options
+    )
 
 
 @pytest.mark.slow
@@ -178,7 +202,11 @@ def test_a_disk_that_fills_up_leaves_the_checkpoint_before(tmp_path, monkeypatch
     more = ["--epochs", "5", "--score-epochs", *"01234"]
     sizes, write = [], experiment.write_checkpoint
     last = tmp_path / "whole" / CHECKPOINTS[0]
-    monkeypatch.setattr(experiment, "write_checkpoint", lambda *args: sizes.append(write(*args) or last.stat().st_size))
+    monkeypatch.setattr(
+        experiment,
+        "write_checkpoint",
+        lambda *args: sizes.append(write(*args) or last.stat().st_size),
+    )
     assert main(words(tmp_path / "whole", *more)) == 0
     monkeypatch.undo()
     most = (sizes[2] + sizes[3]) // 2
@@ -192,7 +220,10 @@ def test_a_disk_that_fills_up_leaves_the_checkpoint_before(tmp_path, monkeypatch
     _, error = process.communicate(timeout=300)
     assert process.returncode == 2
     where = out / CHECKPOINTS[0]
-    assert error == f"error: {where} cannot be read or written: File too large; make room or choose another --out.\n"
+    assert (
+        error
+        == f"error: {where} cannot be read or written: File too large; make room or choose another --out.\n"
+    )
     assert_whole(out)
     assert main(words(out, *more, "--resume")) == 0
     assert json.loads((out / "result.json").read_text())["resumed_after_epoch"] == 3
@@ -222,7 +253,10 @@ def test_a_read_only_folder_is_one_sentence_and_nothing_changes(what, tmp_path):
     finally:
         folder.chmod(0o755)
     assert process.returncode == 2
-    assert error == f"error: The folder {out} cannot be written: Permission denied; choose another --out.\n"
+    assert (
+        error
+        == f"error: The folder {out} cannot be written: Permission denied; choose another --out.\n"
+    )
     assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
 
 
@@ -273,7 +307,9 @@ def test_of_a_damaged_checkpoint_the_one_before_is_used_and_it_says_so(damage, s
     assert not before.exists()
 
 
-def test_without_a_whole_checkpoint_it_is_refused_and_after_removing_them_starts_again(stopped, capsys):
+def test_without_a_whole_checkpoint_it_is_refused_and_after_removing_them_starts_again(
+    stopped, capsys
+):
     out, argv, expected = stopped
     paths = [out / name for name in CHECKPOINTS]
     for path in paths:
@@ -293,7 +329,9 @@ def test_a_checkpoint_of_another_model_is_refused(stopped, tmp_path, capsys):
     out, argv, _ = stopped
     other = tmp_path / "other"
     shutil.copytree(out, other)
-    (other / "config.yaml").write_text((other / "config.yaml").read_text().replace("num_layers: 2", "num_layers: 1"))
+    (other / "config.yaml").write_text(
+        (other / "config.yaml").read_text().replace("num_layers: 2", "num_layers: 1")
+    )
     words_of_other = [*argv, "--num-layers", "1", "--out", str(other)]
     assert main(words_of_other) == 2
     error = capsys.readouterr().err
@@ -315,7 +353,9 @@ def test_of_two_runs_with_one_folder_one_is_refused_and_one_is_whole(more, undis
     for process, log in zip(both, logs, strict=True):
         if process.exitcode:
             found = log.read_text()
-            assert found.startswith((f"error: Another run is writing to {out}; ", f"error: The folder {out} has "))
+            assert found.startswith(
+                (f"error: Another run is writing to {out}; ", f"error: The folder {out} has ")
+            )
             assert found.count("\n") == 1
     assert left_by(out) == expected
 
@@ -324,7 +364,9 @@ def test_a_clock_that_is_set_back_keeps_no_checkpoint_from_being_written(tmp_pat
     hours = iter(range(10**9, 0, -3600))
     monkeypatch.setattr(time, "time", lambda: float(next(hours)))
     written, write = [], experiment.write_checkpoint
-    monkeypatch.setattr(experiment, "write_checkpoint", lambda *args: (written.append(1), write(*args))[1])
+    monkeypatch.setattr(
+        experiment, "write_checkpoint", lambda *args: (written.append(1), write(*args))[1]
+    )
     assert main(words(tmp_path / "run", "--epochs", "4")) == 0
     assert len(written) == 4
     result = json.loads((tmp_path / "run" / "result.json").read_text())
@@ -394,14 +436,20 @@ COMMANDS = [
 ]
 
 
-@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs /proc, to see when a signal is handled")
+@pytest.mark.skipif(
+    not Path("/proc/self/status").exists(), reason="needs /proc, to see when a signal is handled"
+)
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command[-1])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
 def test_a_signal_while_modules_load_is_one_sentence(tmp_path, command, number):
     words = ["MUTAG", "--out", str(tmp_path / "out"), "--data", "MUTAG"]
-    process = subprocess.Popen([sys.executable, *command, *words], cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [sys.executable, *command, *words], cwd=ROOT, stderr=subprocess.PIPE, text=True
+    )
     status = Path(f"/proc/{process.pid}/status")
-    while not int(status.read_text().partition("SigCgt:")[2].split()[0], 16) >> signal.SIGTERM - 1 & 1:
+    while (
+        not int(status.read_text().partition("SigCgt:")[2].split()[0], 16) >> signal.SIGTERM - 1 & 1
+    ):
         pass  # the interpreter itself is starting
     process.send_signal(number)
     _, error = process.communicate(timeout=300)

@@ -90,7 +90,9 @@ def test_a_run_that_fails_to_replace_another_loses_nothing(tmp_path):
 
 @pytest.mark.parametrize("resume", [True, False])
 @pytest.mark.parametrize("stop", range(5))
-def test_a_run_that_is_set_aside_survives_a_kill_at_any_renaming(tmp_path, monkeypatch, stop, resume):
+def test_a_run_that_is_set_aside_survives_a_kill_at_any_renaming(
+    tmp_path, monkeypatch, stop, resume
+):
     """If only some files of a run are set aside, a new run must not mistake the rest for a failed replacement."""
     path, rename, calls = tmp_path / "run", Path.rename, []
     with RunFolder(path) as folder:
@@ -109,13 +111,17 @@ def test_a_run_that_is_set_aside_survives_a_kill_at_any_renaming(tmp_path, monke
         RunFolder(path, overwrite=True)._release()
     assert len(calls) == min(stop + 1, 4)
     monkeypatch.undo()
-    assert stop == 4 or {entry.read_text() for entry in path.rglob("*") if entry.is_file()} == set(before.values())
+    assert stop == 4 or {entry.read_text() for entry in path.rglob("*") if entry.is_file()} == set(
+        before.values()
+    )
     with pytest.raises(InputError, match="has a run in it; give --resume"):
         RunFolder(path)
     if resume and stop < 4:
         with RunFolder(path, resume=True):
             assert {
-                entry.name: entry.read_text() for entry in path.iterdir() if entry.name != file_names.LOCK
+                entry.name: entry.read_text()
+                for entry in path.iterdir()
+                if entry.name != file_names.LOCK
             } == before
     elif not resume:
         with RunFolder(path, overwrite=True):
@@ -130,7 +136,9 @@ def test_a_run_with_anything_of_the_users_in_it_is_never_replaced(tmp_path, extr
         folder.write_text(file_names.RESULT, "old")
     (tmp_path / extra).parent.mkdir(exist_ok=True)
     (tmp_path / extra).write_text("mine")
-    with pytest.raises(InputError, match=f"something other than a run in it .{extra.split('/', maxsplit=1)[0]}"):
+    with pytest.raises(
+        InputError, match=f"something other than a run in it .{extra.split('/', maxsplit=1)[0]}"
+    ):
         RunFolder(tmp_path, overwrite=True)
     assert (tmp_path / extra).read_text() == "mine"
     assert (tmp_path / file_names.RESULT).read_text() == "old"
@@ -160,7 +168,10 @@ def test_a_second_writer_is_refused(tmp_path):
             "RunFolder(Path(sys.argv[1]), overwrite=True)"
         )
         done = subprocess.run(
-            [sys.executable, "-c", code, str(folder.path)], capture_output=True, text=True, check=False
+            [sys.executable, "-c", code, str(folder.path)],
+            capture_output=True,
+            text=True,
+            check=False,
         )
         assert "Another run is writing to" in done.stderr
         assert (folder.path / file_names.CONFIG).exists()
@@ -174,7 +185,9 @@ def test_a_folder_in_which_nothing_was_written_goes_again(tmp_path):
 
 def test_a_folder_that_cannot_be_made_is_refused(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(InputError, match="file/run cannot be written: Not a directory; choose another --out"):
+    with pytest.raises(
+        InputError, match="file/run cannot be written: Not a directory; choose another --out"
+    ):
         RunFolder(tmp_path / "file" / "run")
 
 

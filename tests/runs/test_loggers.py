@@ -16,7 +16,19 @@ from graphcl_hard.run import main
 from graphcl_hard.runs.loggers import EpochLog, check_logger
 from graphcl_hard.training.state import Epoch
 
-SMALL = ["--epochs", "3", "--folds", "3", "--repeats", "1", "--hidden-channels", "8", "--num-layers", "2", "--quiet"]
+SMALL = [
+    "--epochs",
+    "3",
+    "--folds",
+    "3",
+    "--repeats",
+    "1",
+    "--hidden-channels",
+    "8",
+    "--num-layers",
+    "2",
+    "--quiet",
+]
 
 
 def logged(folder):
@@ -48,9 +60,15 @@ def expected(folder):
         found[step] = {"lr": 0.001, **{name: float(value) for name, value in row.items()}}
     result = json.loads((folder / "result.json").read_text())
     for probe, scores in result["scores"].items():
-        by_epoch = {**scores.get("by_epoch", {}), "0": scores["untrained"], str(result["epoch"]): scores["trained"]}
+        by_epoch = {
+            **scores.get("by_epoch", {}),
+            "0": scores["untrained"],
+            str(result["epoch"]): scores["trained"],
+        }
         for epoch, scored in by_epoch.items():
-            means = {f"{probe}/{name}": summary["mean"] for name, summary in scored["summary"].items()}
+            means = {
+                f"{probe}/{name}": summary["mean"] for name, summary in scored["summary"].items()
+            }
             found.setdefault(int(epoch), {}).update(means)
     return found
 
@@ -64,7 +82,10 @@ def assert_same(found, wanted):
 @pytest.fixture(scope="module")
 def without_logger(tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs") / "none"
-    assert main([*SMALL, "--score-epochs", "0", "2", "--probes", "svm", "knn", "--out", str(folder)]) == 0
+    assert (
+        main([*SMALL, "--score-epochs", "0", "2", "--probes", "svm", "knn", "--out", str(folder)])
+        == 0
+    )
     return folder
 
 
@@ -76,7 +97,9 @@ def test_a_log_has_every_epoch_and_score_and_changes_no_number(without_logger, t
     (name,) = os.listdir(out / "logs")
     assert name == "metrics.csv" if logger == "csv" else name.startswith("events.out.tfevents.")
     assert_same(logged(out / "logs"), expected(out))
-    assert {"loss", "effective_negatives", "positive_score", "negative_score", "lr"} <= set(logged(out / "logs")[1])
+    assert {"loss", "effective_negatives", "positive_score", "negative_score", "lr"} <= set(
+        logged(out / "logs")[1]
+    )
     (result, *others), (plain, *plain_others) = without_times(out), without_times(without_logger)
     assert result["config"].pop("logger") == logger
     assert plain["config"].pop("logger") == "none"
@@ -89,10 +112,30 @@ def test_a_log_has_every_epoch_and_score_and_changes_no_number(without_logger, t
 @pytest.mark.parametrize("logger", ["csv", "tensorboard"])
 def test_a_run_that_is_one_of_many_tasks_of_a_job_has_its_log(tmp_path, logger):
     """Each of several tasks of `srun` is its own run."""
-    tasks = {"SLURM_JOB_ID": "1", "SLURM_JOB_NAME": "runs", "SLURM_NTASKS": "2", "SLURM_PROCID": "1"}
+    tasks = {
+        "SLURM_JOB_ID": "1",
+        "SLURM_JOB_NAME": "runs",
+        "SLURM_NTASKS": "2",
+        "SLURM_PROCID": "1",
+    }
     found = subprocess.run(
-        [sys.executable, "-m", "graphcl_hard.run", *SMALL, "--logger", logger, "--out", str(tmp_path / "run")],
-        env={**os.environ, **tasks, "SLURM_LOCALID": "1", "SLURM_NODEID": "0", "SLURM_NODELIST": "node"},
+        [
+            sys.executable,
+            "-m",
+            "graphcl_hard.run",
+            *SMALL,
+            "--logger",
+            logger,
+            "--out",
+            str(tmp_path / "run"),
+        ],
+        env={
+            **os.environ,
+            **tasks,
+            "SLURM_LOCALID": "1",
+            "SLURM_NODEID": "0",
+            "SLURM_NODELIST": "node",
+        },
         capture_output=True,
         text=True,
         check=False,
@@ -105,10 +148,14 @@ def test_a_run_that_is_one_of_many_tasks_of_a_job_has_its_log(tmp_path, logger):
 @pytest.mark.parametrize("logger", ["csv", "tensorboard"])
 def test_a_killed_run_has_every_epoch_once(tmp_path, logger):
     killed = tmp_path / "killed"
-    words = command(killed, "--epochs", "40", "--quiet", "--logger", logger, "--checkpoint-seconds", "0.2")
+    words = command(
+        killed, "--epochs", "40", "--quiet", "--logger", logger, "--checkpoint-seconds", "0.2"
+    )
     process = subprocess.Popen(words, stdout=subprocess.DEVNULL)
     metrics, checkpoint = killed / "metrics.csv", killed / "checkpoint.safetensors"
-    while process.poll() is None and not (checkpoint.exists() and len(metrics.read_text().splitlines()) > 10):
+    while process.poll() is None and not (
+        checkpoint.exists() and len(metrics.read_text().splitlines()) > 10
+    ):
         time.sleep(0.002)
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
@@ -162,5 +209,11 @@ def test_an_interrupted_log_is_whole(tmp_path):
     log = EpochLog("tensorboard", tmp_path)
     log.epoch(Epoch(1, 10.0, 0.5, 0.25, 2.0, 1.0, 0.125), lr=0.01)
     log.close()
-    names = {"beta": 10, "loss": 0.5, "effective_negatives": 0.25, "positive_score": 2, "negative_score": 1}
+    names = {
+        "beta": 10,
+        "loss": 0.5,
+        "effective_negatives": 0.25,
+        "positive_score": 2,
+        "negative_score": 1,
+    }
     assert logged(tmp_path / "logs") == {1: pytest.approx({**names, "seconds": 0.125, "lr": 0.01})}

@@ -35,9 +35,13 @@ def test_several_embeddings_lie_side_by_side(tmp_path):
     embedding = np.random.default_rng(0).normal(size=(20, 3))
     widths = []
     for names in (["a"], ["a", "b", "c"]):
-        pictures.embedding_map(dict.fromkeys(names, embedding), np.arange(20) % 2, tmp_path / "map.png")
+        pictures.embedding_map(
+            dict.fromkeys(names, embedding), np.arange(20) % 2, tmp_path / "map.png"
+        )
         picture = matplotlib.image.imread(tmp_path / "map.png")[..., :3]
-        orange = np.abs(picture - (0.75 * np.array([255, 127, 14]) / 255 + 0.25)).max(axis=-1) < 0.02
+        orange = (
+            np.abs(picture - (0.75 * np.array([255, 127, 14]) / 255 + 0.25)).max(axis=-1) < 0.02
+        )
         thirds = np.array_split(orange.any(axis=0), len(names))
         assert all(third.any() for third in thirds)
         widths.append(picture.shape[1])
@@ -46,5 +50,7 @@ def test_several_embeddings_lie_side_by_side(tmp_path):
 
 @pytest.mark.parametrize("epochs", [1, 100])
 def test_training_curves(tmp_path, epochs):
-    pictures.training_curves(np.linspace(3, 1, epochs), np.linspace(0.2, 1, epochs), "TOY", tmp_path / "curves.png")
+    pictures.training_curves(
+        np.linspace(3, 1, epochs), np.linspace(0.2, 1, epochs), "TOY", tmp_path / "curves.png"
+    )
     assert matplotlib.image.imread(tmp_path / "curves.png").shape[1] > 1000

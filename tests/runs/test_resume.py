@@ -26,7 +26,14 @@ from graphcl_hard.training.devices import place, training_device
 from graphcl_hard.training.loop import train
 from graphcl_hard.training.state import TrainingState
 
-SMALL = Config(hidden_channels=8, num_layers=2, epochs=5, batch_size=8, beta_schedule="linear-up", accelerator="cpu")
+SMALL = Config(
+    hidden_channels=8,
+    num_layers=2,
+    epochs=5,
+    batch_size=8,
+    beta_schedule="linear-up",
+    accelerator="cpu",
+)
 
 
 @pytest.fixture
@@ -39,7 +46,9 @@ def setting(toy):
         features = FeatureMap.fit(graphs, with_edges=config.encoder == "gine")
         with training_device(config) as fabric:
             device, dtype = place(fabric, config)
-            batches = GraphBatches(graphs, features.apply(graphs), device, dtype, features.apply_edges(graphs))
+            batches = GraphBatches(
+                graphs, features.apply(graphs), device, dtype, features.apply_edges(graphs)
+            )
             model = build_model(config, features.channels, batches).to(device, dtype)
             return TrainingState(model, config), batches, fabric
 
@@ -83,20 +92,26 @@ def test_a_training_goes_on_bit_for_bit(setting, tmp_path, change, stop):
     with pytest.raises(KeyboardInterrupt):
         train(first, batches, config, fabric, write)
 
-    second, batches, fabric = setting(dataclasses.replace(config, seed=7))  # nothing of this state may remain
+    second, batches, fabric = setting(
+        dataclasses.replace(config, seed=7)
+    )  # nothing of this state may remain
     found = read_checkpoint(tmp_path, second)
     assert second.epoch == stop
     assert np.array_equal(found.embeddings[stop], progress.embeddings[stop])
     for name, tensor in first.model.encoder.state_dict().items():
         assert torch.equal(found.encoders[stop][name], tensor)
     train(second, batches, config, fabric, found.epochs.append)
-    assert [e._replace(seconds=0) for e in found.epochs] == [e._replace(seconds=0) for e in whole.epochs]
+    assert [e._replace(seconds=0) for e in found.epochs] == [
+        e._replace(seconds=0) for e in whole.epochs
+    ]
     ends, expected = second.to_tensors(), state.to_tensors()
     assert set(ends) == set(expected)
     assert all(torch.equal(ends[name], expected[name]) for name in expected)
 
 
-def test_a_checkpoint_that_is_not_what_was_written_is_refused_or_the_one_before_it_used(setting, tmp_path):
+def test_a_checkpoint_that_is_not_what_was_written_is_refused_or_the_one_before_it_used(
+    setting, tmp_path
+):
     state, batches, fabric = setting(SMALL)
     progress = Progress()
     assert read_checkpoint(tmp_path, state) is None
@@ -111,7 +126,9 @@ def test_a_checkpoint_that_is_not_what_was_written_is_refused_or_the_one_before_
     assert not before.exists()
     for position in (len(whole) - 1, len(whole) // 2):
         path.write_bytes(whole[:position] + bytes([whole[position] ^ 1]) + whole[position + 1 :])
-        with pytest.raises(InputError, match=r"its checksum does not match\); remove it to start again"):
+        with pytest.raises(
+            InputError, match=r"its checksum does not match\); remove it to start again"
+        ):
             read_checkpoint(tmp_path, state)
     path.write_bytes(whole[:-10])
     with pytest.raises(InputError, match=r"cannot be read: .*; remove it to start again"):
@@ -126,7 +143,9 @@ def test_a_checkpoint_that_is_not_what_was_written_is_refused_or_the_one_before_
     assert found.complaint.startswith(f"The checkpoint {path} cannot be read: ")
     assert found.complaint.endswith("; the one before it is used, of epoch 1.")
     assert (path.exists(), before.read_bytes()) == (False, whole)
-    assert read_checkpoint(tmp_path, state).complaint is None  # as if a writer was killed between its two renames
+    assert (
+        read_checkpoint(tmp_path, state).complaint is None
+    )  # as if a writer was killed between its two renames
 
 
 @pytest.fixture
@@ -148,12 +167,16 @@ def test_a_killed_run_ends_as_if_nothing_had_happened(tmp_path, words):
     assert subprocess.run(command(whole, *words, "--quiet"), check=False).returncode == 0
     process = subprocess.Popen(command(killed, *words, "--quiet"), stdout=subprocess.DEVNULL)
     metrics = killed / "metrics.csv"
-    while process.poll() is None and not (metrics.exists() and len(metrics.read_text().splitlines()) > 10):
+    while process.poll() is None and not (
+        metrics.exists() and len(metrics.read_text().splitlines()) > 10
+    ):
         time.sleep(0.002)
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
     (killed / ".part-torn.csv").write_text("half")  # left by a writer that was killed
-    assert any((killed / name).exists() for name in CHECKPOINTS)  # the process may be killed between two renames
+    assert any(
+        (killed / name).exists() for name in CHECKPOINTS
+    )  # the process may be killed between two renames
     assert main(command(killed, *words, "--quiet", "--resume")[3:]) == 0
     result = json.loads((killed / "result.json").read_text())
     assert 9 <= result["resumed_after_epoch"] < 40
@@ -172,7 +195,9 @@ def test_a_finished_run_is_left_alone_and_other_settings_are_refused(tmp_path, c
     assert "trained, epoch 2" in capsys.readouterr().out
     assert main([*words, "--beta", "3"]) == 2
     assert "has --beta 10.0, got --beta 3.0; give --config" in capsys.readouterr().err
-    assert {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in out.iterdir()} == before
+    assert {
+        path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in out.iterdir()
+    } == before
     (out / "thesis.tex").write_text("mine")
     assert main(words) == 2
     assert "has something other than a run in it (thesis.tex)" in capsys.readouterr().err
@@ -181,7 +206,12 @@ def test_a_finished_run_is_left_alone_and_other_settings_are_refused(tmp_path, c
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "left"),
-    [("embeddings.npz", None), ("embeddings.npz", 99), ("encoder.safetensors", 0), ("features.json", None)],
+    [
+        ("embeddings.npz", None),
+        ("embeddings.npz", 99),
+        ("encoder.safetensors", 0),
+        ("features.json", None),
+    ],
 )
 def test_a_finished_run_that_lost_a_file_is_made_again(tmp_path, capsys, name, left):
     out = tmp_path / "run"
@@ -208,7 +238,10 @@ def test_what_no_run_left_is_refused_in_a_sentence(tmp_path, capsys):
     assert "has something other than a run in it (result.json)" in capsys.readouterr().err
     (out / "result.json").unlink()
     assert main(words) == 0
-    for text, sentence in (("", "result.json cannot be read"), ("[1]", "result.json must contain an object, got [1]")):
+    for text, sentence in (
+        ("", "result.json cannot be read"),
+        ("[1]", "result.json must contain an object, got [1]"),
+    ):
         (out / "result.json").write_text(text)
         assert main(words) == 2
         assert sentence in capsys.readouterr().err
@@ -223,12 +256,17 @@ def test_a_run_from_before_the_log_scale_was_linear(finished_words, tmp_path, ca
     assert main(finished_words(out)) == 2
     assert "has --scale linear, got --scale log" in capsys.readouterr().err
     assert main(["--config", str(config), "--out", str(tmp_path / "again"), "--quiet"]) == 0
-    scores = [json.loads((folder / "result.json").read_text())["scores"] for folder in (out, tmp_path / "again")]
+    scores = [
+        json.loads((folder / "result.json").read_text())["scores"]
+        for folder in (out, tmp_path / "again")
+    ]
     assert scores[0] == scores[1]
 
 
 @pytest.mark.slow
-def test_a_run_from_before_there_were_encoders_to_choose_was_a_gin(finished_words, tmp_path, capsys):
+def test_a_run_from_before_there_were_encoders_to_choose_was_a_gin(
+    finished_words, tmp_path, capsys
+):
     out = tmp_path / "run"
     assert main(finished_words(out)) == 0
     config, encoder = out / "config.yaml", out / "encoder.json"
@@ -238,9 +276,14 @@ def test_a_run_from_before_there_were_encoders_to_choose_was_a_gin(finished_word
     assert "has --encoder gin, got --encoder gcn; give --config" in capsys.readouterr().err
     assert main(finished_words(out)) == 0
     assert main(["--config", str(config), "--out", str(tmp_path / "again"), "--quiet"]) == 0
-    scores = [json.loads((folder / "result.json").read_text())["scores"] for folder in (out, tmp_path / "again")]
+    scores = [
+        json.loads((folder / "result.json").read_text())["scores"]
+        for folder in (out, tmp_path / "again")
+    ]
     assert scores[0] == scores[1]
-    older, newer = (GINEncoder.from_pretrained(folder).state_dict() for folder in (out, tmp_path / "again"))
+    older, newer = (
+        GINEncoder.from_pretrained(folder).state_dict() for folder in (out, tmp_path / "again")
+    )
     assert all(map(torch.equal, older.values(), newer.values()))
 
 
@@ -256,13 +299,31 @@ def test_a_run_from_before_the_views_goes_on_and_runs_again(finished_words, tmp_
     (out / "result.json").unlink()
     assert main(finished_words(out)) == 0
     assert main(["--config", str(config), "--out", str(tmp_path / "again"), "--quiet"]) == 0
-    assert main(["--config", str(config), "--method", "graphcl", "--out", str(tmp_path / "other"), "--quiet"]) == 0
-    found = [json.loads((tmp_path / name / "result.json").read_text()) for name in ("run", "again", "other")]
+    assert (
+        main(
+            [
+                "--config",
+                str(config),
+                "--method",
+                "graphcl",
+                "--out",
+                str(tmp_path / "other"),
+                "--quiet",
+            ]
+        )
+        == 0
+    )
+    found = [
+        json.loads((tmp_path / name / "result.json").read_text())
+        for name in ("run", "again", "other")
+    ]
     assert found[0]["scores"] == found[1]["scores"]
     assert found[2]["config"]["views"] == ["node-drop", "subgraph"]
 
 
-def test_a_run_with_a_removed_setting_goes_on_where_the_setting_did_nothing(finished_words, tmp_path, capsys):
+def test_a_run_with_a_removed_setting_goes_on_where_the_setting_did_nothing(
+    finished_words, tmp_path, capsys
+):
     out = tmp_path / "run"
     assert main(finished_words(out)) == 0
     config = out / "config.yaml"
@@ -276,7 +337,10 @@ def test_a_run_with_a_removed_setting_goes_on_where_the_setting_did_nothing(fini
     for words in (finished_words(out), ["--config", str(config), "--quiet"]):
         assert main(words) == 2
         found = capsys.readouterr().err
-        assert "gradient_cache must be 0, got 32: this version has no such setting; remove it." in found, found
+        assert (
+            "gradient_cache must be 0, got 32: this version has no such setting; remove it."
+            in found
+        ), found
 
 
 @pytest.mark.slow

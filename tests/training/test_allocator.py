@@ -24,7 +24,9 @@ print(sum(faults[10:]))
 @pytest.mark.alone
 def test_pages_are_not_cleared_again_and_again():
     def faults(how):
-        done = subprocess.run([sys.executable, "-c", PROGRAM, how], capture_output=True, text=True, check=True)
+        done = subprocess.run(
+            [sys.executable, "-c", PROGRAM, how], capture_output=True, text=True, check=True
+        )
         return done.stdout.strip()
 
     kept = faults("keep")

@@ -36,7 +36,14 @@ from graphcl_hard.training.state import TrainingState
 # One step over the whole data set. With lr 0 the last step's gradients are those of the same weights: Adam divides a
 # gradient by its size, and turns a rounding error in a gradient of 0 into a noticeable step.
 BASE = Config(
-    hidden_channels=8, num_layers=2, epochs=1, batch_size=24, beta=2.0, lr=0.0, accelerator="cpu", precision="64-true"
+    hidden_channels=8,
+    num_layers=2,
+    epochs=1,
+    batch_size=24,
+    beta=2.0,
+    lr=0.0,
+    accelerator="cpu",
+    precision="64-true",
 )
 OBJECTIVES = {
     "jsd": {},
@@ -49,7 +56,12 @@ OBJECTIVES = {
     "info-nce": {"objective": "info-nce"},
     "info-nce, weights with gradients": {"objective": "info-nce", "detach_weights": False},
     "info-nce, dot, scale max": {"objective": "info-nce", "critic": "dot"},
-    "info-nce, dot, scale none": {"objective": "info-nce", "critic": "dot", "score_scale": "none", "beta": 0.05},
+    "info-nce, dot, scale none": {
+        "objective": "info-nce",
+        "critic": "dot",
+        "score_scale": "none",
+        "beta": 0.05,
+    },
     "graphcl": {"method": "graphcl"},
     "graphcl, weights with gradients": {"method": "graphcl", "detach_weights": False},
     "graphcl, random views": {"method": "graphcl", "views": ("edge-perturb", "random")},
@@ -69,12 +81,20 @@ OTHERS = {
     "gcn": {"encoder": "gcn"},
     "sage": {"encoder": "sage"},
     "gine": {"encoder": "gine"},
-    "gine, edges moved": {"encoder": "gine", "method": "graphcl", "views": ("edge-perturb", "subgraph")},
+    "gine, edges moved": {
+        "encoder": "gine",
+        "method": "graphcl",
+        "views": ("edge-perturb", "subgraph"),
+    },
     "many steps": {"epochs": 2, "batch_size": 7, "beta_schedule": "linear-up"},
     # Fewer graphs than 4 processes: some processes have none.
     "a last batch of two": {"batch_size": 11},
     "batches of three": {"batch_size": 3, "mode": "released"},
-    "batches of three, sampled, info-nce": {"batch_size": 3, "objective": "info-nce", "nodes_per_graph": 2},
+    "batches of three, sampled, info-nce": {
+        "batch_size": 3,
+        "objective": "info-nce",
+        "nodes_per_graph": 2,
+    },
     "batches of three, graphcl": {"batch_size": 3, "method": "graphcl"},
     "batches of three, attention": {"batch_size": 3, "readout": "attention", "encoder": "gat"},
     "batches of three, gine, graphcl": {"batch_size": 3, "encoder": "gine", "method": "graphcl"},
@@ -83,7 +103,11 @@ OTHERS = {
     "queue, weights with gradients": {"negative_queue": 100, "detach_weights": False, **QUEUED},
     "queue, info-nce": {"negative_queue": 10, "objective": "info-nce", **QUEUED},
     "queue, graphcl": {"negative_queue": 20, "method": "graphcl", **QUEUED},
-    "queue, batches of three, sampled": {"negative_queue": 4, "batch_size": 3, "nodes_per_graph": 2},
+    "queue, batches of three, sampled": {
+        "negative_queue": 4,
+        "batch_size": 3,
+        "nodes_per_graph": 2,
+    },
     "graphcl, gine": {"method": "graphcl", "encoder": "gine"},
     "batches of three, queue": {"batch_size": 3, "negative_queue": 4},
     "batches of three, pna": {"batch_size": 3, "readout": "max", "encoder": "pna"},
@@ -102,9 +126,13 @@ def a_set():
     """Return 24 graphs of different sizes, some without edges, one with a single node."""
     graphs = random_graphs([2 + (5 * i) % 13 for i in range(24)], 0.3)
     graphs[6] = nx.empty_graph(1)
-    data = graph_data(with_attributes(graphs, {"label": lambda i, node: (node * (i % 5) + i) % 4}), [0, 1] * 12)
+    data = graph_data(
+        with_attributes(graphs, {"label": lambda i, node: (node * (i % 5) + i) % 4}), [0, 1] * 12
+    )
     source, target = data.edge_index
-    return dataclasses.replace(data, edge_label=((source * target + source + target) % 3).unsqueeze(1))
+    return dataclasses.replace(
+        data, edge_label=((source * target + source + target) % 3).unsqueeze(1)
+    )
 
 
 def a_training(config, processes=None):
@@ -113,18 +141,26 @@ def a_training(config, processes=None):
     features = FeatureMap.fit(data, with_edges=config.encoder == "gine")
     with training_device(config, together=processes is not None) as fabric:
         device, dtype = place(fabric, config)
-        batches = GraphBatches(data, features.apply(data), device, dtype, features.apply_edges(data))
-        state = TrainingState(build_model(config, features.channels, batches).to(device, dtype), config)
+        batches = GraphBatches(
+            data, features.apply(data), device, dtype, features.apply_edges(data)
+        )
+        state = TrainingState(
+            build_model(config, features.channels, batches).to(device, dtype), config
+        )
         epochs, outcomes = [], []
         # Fabric returns the loss in float32, so it is recorded where it is computed.
         state.model.register_forward_hook(
             lambda _, __, outcome: outcomes.append(torch.stack([outcome[0].detach(), *outcome[1]]))
         )
         train(state, batches, config, fabric, epochs.append, processes)
-    found = {f"grad {name}": parameter.grad.numpy() for name, parameter in state.model.named_parameters()}
+    found = {
+        f"grad {name}": parameter.grad.numpy() for name, parameter in state.model.named_parameters()
+    }
     found |= {f"state {name}": tensor.numpy() for name, tensor in state.model.state_dict().items()}
     found["generator"] = state.generator.get_state().numpy()
-    found["outcomes"] = torch.stack(outcomes).double().numpy()  # (steps, 4), the addends of this process
+    found["outcomes"] = (
+        torch.stack(outcomes).double().numpy()
+    )  # (steps, 4), the addends of this process
     found["epochs"] = np.array([epoch._replace(seconds=0) for epoch in epochs])
     return found
 
@@ -132,22 +168,34 @@ def a_training(config, processes=None):
 def work(rank, size, folder, port):
     """Run every setting in one of several processes and save its results to its own file."""
     torch.set_num_threads(1)
-    where = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "TORCHELASTIC_RUN_ID": "test", "GROUP_RANK": 0}
+    where = {
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": port,
+        "TORCHELASTIC_RUN_ID": "test",
+        "GROUP_RANK": 0,
+    }
     ranks = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": size, "LOCAL_WORLD_SIZE": size}
     os.environ.update({name: str(value) for name, value in (where | ranks).items()})
     with training_device(BASE, together=True):
         processes = Processes()
     for name, change in (EXACT | {name: change for name, (_, change) in CLOSE.items()}).items():
-        np.savez(folder / f"{name}-{rank}.npz", **a_training(dataclasses.replace(BASE, **change), processes))
+        np.savez(
+            folder / f"{name}-{rank}.npz",
+            **a_training(dataclasses.replace(BASE, **change), processes),
+        )
     unsynced = dataclasses.replace(BASE, sync_batch_norm=False)
     np.savez(folder / f"unsynced-{rank}.npz", **a_training(unsynced, processes))
     if size == 4:
-        with pytest.raises(InputError, match=r"at least 2 nodes of a batch in each process, got 0 of 3 graphs in 4"):
+        with pytest.raises(
+            InputError, match=r"at least 2 nodes of a batch in each process, got 0 of 3 graphs in 4"
+        ):
             a_training(dataclasses.replace(unsynced, batch_size=3), processes)
     processes.wait()
     if rank == 1:
         os._exit(0)  # silently
-    with pytest.raises(ProcessLost, match=rf"Process {rank} of {size} \(from 0\) can no longer reach another one"):
+    with pytest.raises(
+        ProcessLost, match=rf"Process {rank} of {size} \(from 0\) can no longer reach another one"
+    ):
         a_training(BASE, processes)
     os._exit(0)  # what joined them is broken, and cannot be left as `Processes.leave` does
 
@@ -179,7 +227,9 @@ def largest_difference(first, second):
         assert array.shape == second[name].shape
         assert array.dtype == second[name].dtype
         scale = max(1.0, float(np.abs(array).max()))
-        differences[name] = float(np.abs(array.astype(float) - second[name].astype(float)).max()) / scale
+        differences[name] = (
+            float(np.abs(array.astype(float) - second[name].astype(float)).max()) / scale
+        )
     worst = max(differences, key=differences.get)
     return differences[worst], worst
 
@@ -199,7 +249,9 @@ def test_loss_and_gradients_are_those_of_one_process(found, name):
     first, *others = together(folder, name, size)
     for other in others:
         assert largest_difference(first, other)[0] == 0
-    assert np.allclose(alone.pop("epochs"), first.pop("epochs"), rtol=1e-6, atol=1e-6)  # sums of float32
+    assert np.allclose(
+        alone.pop("epochs"), first.pop("epochs"), rtol=1e-6, atol=1e-6
+    )  # sums of float32
     assert max(np.abs(array).max() for key, array in alone.items() if key.startswith("grad")) > 1e-3
     assert largest_difference(alone, first)[0] < 1e-9, largest_difference(alone, first)
 
@@ -209,7 +261,10 @@ def test_a_training_ends_as_that_of_one_process(found, name):
     """The results agree up to rounding, which Adam and low precision amplify."""
     size, folder = found
     tolerance, change = CLOSE[name]
-    alone, (first, *_) = a_training(dataclasses.replace(BASE, **change)), together(folder, name, size)
+    alone, (first, *_) = (
+        a_training(dataclasses.replace(BASE, **change)),
+        together(folder, name, size),
+    )
     assert largest_difference(alone, first)[0] < tolerance, largest_difference(alone, first)
 
 
@@ -225,7 +280,9 @@ def test_batch_norm_by_process_gives_other_gradients(found):
 @pytest.mark.parametrize(("size", "num_graphs"), [(1, 5), (2, 5), (4, 24), (4, 2), (7, 3)])
 def test_shares_are_runs_of_nearly_one_size(size, num_graphs):
     shares = [Share(rank, size, num_graphs) for rank in range(size)]
-    assert [i for share in shares for i in range(share.start, share.stop)] == list(range(num_graphs))
+    assert [i for share in shares for i in range(share.start, share.stop)] == list(
+        range(num_graphs)
+    )
     counts = [share.stop - share.start for share in shares]
     assert max(counts) - min(counts) <= 1
     assert counts[0] == max(counts)
@@ -253,13 +310,34 @@ def test_what_cannot_be_joined_is_refused(monkeypatch, accelerator, sizes, messa
         pass
 
 
-WORDS = ["--folds", "3", "--repeats", "1", "--hidden-channels", "8", "--num-layers", "2", "--precision", "64-true"]
+WORDS = [
+    "--folds",
+    "3",
+    "--repeats",
+    "1",
+    "--hidden-channels",
+    "8",
+    "--num-layers",
+    "2",
+    "--precision",
+    "64-true",
+]
 WORDS += ["--accelerator", "cpu", "--no-pictures", "--checkpoint-seconds", "0", "--quiet"]
 
 
 def torchrun(*words):
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "-m", "graphcl_hard.run"]
-    return subprocess.Popen([*command, *WORDS, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    command = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--nproc-per-node",
+        "2",
+        "-m",
+        "graphcl_hard.run",
+    ]
+    return subprocess.Popen(
+        [*command, *WORDS, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
 
 
 def ended(process):
@@ -271,16 +349,23 @@ def ended(process):
 def same_run(first, second):
     """Assert that two folders contain the same numbers up to rounding; the scores are of 188 graphs."""
     assert {p.name for p in first.iterdir()} == {p.name for p in second.iterdir()}
-    rows = [list(csv.DictReader((folder / "metrics.csv").read_text().splitlines())) for folder in (first, second)]
+    rows = [
+        list(csv.DictReader((folder / "metrics.csv").read_text().splitlines()))
+        for folder in (first, second)
+    ]
     for one, other in zip(*rows, strict=True):
         assert float(one["loss"]) == pytest.approx(float(other["loss"]), rel=1e-5)
-        assert float(one["effective_negatives"]) == pytest.approx(float(other["effective_negatives"]), rel=1e-5)
+        assert float(one["effective_negatives"]) == pytest.approx(
+            float(other["effective_negatives"]), rel=1e-5
+        )
     with np.load(first / "embeddings.npz") as one, np.load(second / "embeddings.npz") as other:
         assert set(one) == set(other)
         for name in one:
             np.testing.assert_allclose(one[name], other[name], rtol=1e-5, atol=1e-4)
     results = [json.loads((folder / "result.json").read_text()) for folder in (first, second)]
-    means = [result["scores"]["svm"]["trained"]["summary"]["accuracy"]["mean"] for result in results]
+    means = [
+        result["scores"]["svm"]["trained"]["summary"]["accuracy"]["mean"] for result in results
+    ]
     assert means[0] == pytest.approx(means[1], abs=0.02)
     assert results[0]["status"] == results[1]["status"] == "finished"
     return results
@@ -314,7 +399,15 @@ def test_two_processes_stream_one_set(tmp_path):
     offsets, y = torch.arange(graphs + 1), torch.zeros(graphs, dtype=torch.int64)
     paths = GraphData("paths", 3 * offsets, torch.stack([edges, others]), 4 * offsets, y, label)
     write_shards(tmp_path / "set", (paths[at : at + 5000] for at in range(0, graphs, 5000)))
-    words = ["--dataset", str(tmp_path / "set"), "--no-evaluate", "--epochs", "2", "--batch-size", "3000"]
+    words = [
+        "--dataset",
+        str(tmp_path / "set"),
+        "--no-evaluate",
+        "--epochs",
+        "2",
+        "--batch-size",
+        "3000",
+    ]
     assert main([*WORDS, *words, "--out", str(tmp_path / "alone")]) == 0
     status, _, err = ended(torchrun(*words, "--out", str(tmp_path / "together")))
     assert status == 0, err
@@ -325,7 +418,9 @@ def test_two_processes_stream_one_set(tmp_path):
     assert len(alone) == len(both) == 2
     for one, other in zip(alone, both, strict=True):
         assert float(one["loss"]) == pytest.approx(float(other["loss"]), rel=1e-5)
-        assert float(one["effective_negatives"]) == pytest.approx(float(other["effective_negatives"]), rel=1e-5)
+        assert float(one["effective_negatives"]) == pytest.approx(
+            float(other["effective_negatives"]), rel=1e-5
+        )
 
 
 @pytest.mark.alone
@@ -338,7 +433,9 @@ def test_a_dead_process_ends_the_others_and_any_number_goes_on(tmp_path):
         assert process.poll() is None, process.communicate()
         time.sleep(0.05)
     workers = psutil.Process(process.pid).children()
-    next(worker for worker in workers if worker.environ()["RANK"] == "1").send_signal(signal.SIGKILL)
+    next(worker for worker in workers if worker.environ()["RANK"] == "1").send_signal(
+        signal.SIGKILL
+    )
     status, _, err = ended(process)
     assert status != 0
     assert "exitcode  : -9" in err  # of the killed process, as torchrun reports it
@@ -357,7 +454,9 @@ def test_a_dead_process_ends_the_others_and_any_number_goes_on(tmp_path):
 
 def test_the_first_process_speaks_for_all():
     environment = {**os.environ, "TORCHELASTIC_RUN_ID": "test", "WORLD_SIZE": "2"}
-    for rank, (status, words) in enumerate([(2, "error: --beta must lie in [0, 1e+06], got -1"), (0, "")]):
+    for rank, (status, words) in enumerate(
+        [(2, "error: --beta must lie in [0, 1e+06], got -1"), (0, "")]
+    ):
         found = subprocess.run(
             [sys.executable, "-m", "graphcl_hard.run", "--beta", "-1"],
             env={**environment, "RANK": str(rank)},

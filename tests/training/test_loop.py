@@ -35,7 +35,13 @@ def trained(toy, config):
 
 @pytest.mark.parametrize(
     "change",
-    [{}, {"deterministic": True}, {"precision": "64-true"}, {"precision": "bf16-mixed"}, {"method": "graphcl"}],
+    [
+        {},
+        {"deterministic": True},
+        {"precision": "64-true"},
+        {"precision": "bf16-mixed"},
+        {"method": "graphcl"},
+    ],
 )
 def test_a_seed_repeats_bit_for_bit(toy, change):
     config = dataclasses.replace(SMALL, **change)
@@ -53,7 +59,9 @@ def test_the_switches_reach_pytorch(toy):
         assert torch.are_deterministic_algorithms_enabled()
     with training_device(SMALL):
         assert not torch.are_deterministic_algorithms_enabled()
-    full, half = (trained(toy, dataclasses.replace(SMALL, precision=p))[1] for p in ("32-true", "bf16-mixed"))
+    full, half = (
+        trained(toy, dataclasses.replace(SMALL, precision=p))[1] for p in ("32-true", "bf16-mixed")
+    )
     assert not np.array_equal(full, half)
     assert np.corrcoef(full.ravel(), half.ravel())[0, 1] > 0.99
 
@@ -96,7 +104,9 @@ def test_without_a_learning_rate_only_the_statistics_of_batch_norm_move(toy):
     config = dataclasses.replace(SMALL, lr=0.0)
     _, embedding, weights = trained(toy, config)
     before = build_model(config, node_features(toy).channels).state_dict()
-    moved = {name.rsplit(".", 1)[1] for name in weights if not torch.equal(weights[name], before[name])}
+    moved = {
+        name.rsplit(".", 1)[1] for name in weights if not torch.equal(weights[name], before[name])
+    }
     assert moved == {"running_mean", "running_var", "num_batches_tracked"}
     assert not np.array_equal(embedding, trained(toy, dataclasses.replace(config, epochs=0))[1])
 
@@ -132,7 +142,10 @@ def test_the_settings_reach_the_objective(toy):
         {**graphcl, "second_view_strength": 0.4},
         {**graphcl, "views": ("random2", "random3")},
     ]
-    embeddings = [base, *(trained(toy, dataclasses.replace(SMALL, **change))[1] for change in changes)]
+    embeddings = [
+        base,
+        *(trained(toy, dataclasses.replace(SMALL, **change))[1] for change in changes),
+    ]
     for i, one in enumerate(embeddings):
         for other in embeddings[:i]:
             assert not np.array_equal(one, other)
@@ -160,7 +173,13 @@ def test_an_epochs_loss_is_the_mean_over_its_nodes(toy):
 def test_graphcls_epoch_is_the_mean_over_its_graphs(toy):
     """The batches have 10, 10 and 4 graphs and the views drawn from the seed; no weight changes."""
     config = dataclasses.replace(
-        SMALL, method="graphcl", views=("random", "random"), lr=1e-300, epochs=1, batch_size=10, precision="64-true"
+        SMALL,
+        method="graphcl",
+        views=("random", "random"),
+        lr=1e-300,
+        epochs=1,
+        batch_size=10,
+        precision="64-true",
     )
     features = node_features(toy)
     model = build_model(config, features.channels).double().train()
@@ -176,7 +195,9 @@ def test_graphcls_epoch_is_the_mean_over_its_graphs(toy):
 
 
 def test_a_seed_has_one_untrained_encoder(toy):
-    first, second = (build_model(dataclasses.replace(SMALL, method=m), 3) for m in ("infograph", "graphcl"))
+    first, second = (
+        build_model(dataclasses.replace(SMALL, method=m), 3) for m in ("infograph", "graphcl")
+    )
     for name, tensor in first.encoder.state_dict().items():
         assert torch.equal(second.encoder.state_dict()[name], tensor)
     third = build_model(dataclasses.replace(SMALL, method="graphcl", objective="info-nce"), 3)
@@ -186,7 +207,9 @@ def test_a_seed_has_one_untrained_encoder(toy):
 
 def test_more_sampled_nodes_than_a_graph_has_are_all_nodes(toy):
     config = dataclasses.replace(SMALL, epochs=1, batch_size=24, precision="64-true")
-    every, sampled = (trained(toy, dataclasses.replace(config, nodes_per_graph=k)) for k in (0, 100))
+    every, sampled = (
+        trained(toy, dataclasses.replace(config, nodes_per_graph=k)) for k in (0, 100)
+    )
     np.testing.assert_allclose(sampled[1], every[1], rtol=1e-9)
     assert sampled[0][0].loss == pytest.approx(every[0][0].loss)
 
@@ -204,8 +227,17 @@ def test_a_loss_that_is_not_finite_names_epoch_and_step(toy):
 
     model.objective = failing
     epochs = []
-    with training_device(config) as fabric, pytest.raises(TrainingDiverged, match="loss is nan at step 2 of epoch 2"):
-        train(TrainingState(model, config), GraphBatches(toy, features.x), config, fabric, epochs.append)
+    with (
+        training_device(config) as fabric,
+        pytest.raises(TrainingDiverged, match="loss is nan at step 2 of epoch 2"),
+    ):
+        train(
+            TrainingState(model, config),
+            GraphBatches(toy, features.x),
+            config,
+            fabric,
+            epochs.append,
+        )
     assert [e.epoch for e in epochs] == [1]
 
 
@@ -216,7 +248,10 @@ def test_a_weight_that_is_not_finite_is_noticed(toy):
 
 def test_an_accelerator_that_is_not_there_is_refused():
     message = "`accelerator=mps` needs such a device, but PyTorch finds none"
-    with pytest.raises(InputError, match=message), training_device(dataclasses.replace(SMALL, accelerator="mps")):
+    with (
+        pytest.raises(InputError, match=message),
+        training_device(dataclasses.replace(SMALL, accelerator="mps")),
+    ):
         pass
 
 

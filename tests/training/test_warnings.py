@@ -11,20 +11,53 @@ from graphcl_hard.training.warnings import caution
 
 def epochs(*pairs):
     """Return the warnings for (beta, effective negatives) pairs."""
-    return [Epoch(number, beta, 1.0, share, 0.0, 0.0, 0.0) for number, (beta, share) in enumerate(pairs, start=1)]
+    return [
+        Epoch(number, beta, 1.0, share, 0.0, 0.0, 0.0)
+        for number, (beta, share) in enumerate(pairs, start=1)
+    ]
 
 
 @pytest.mark.parametrize(
     ("graphs", "batch_size", "method", "behind", "sentence"),
     [
         (188, 128, "infograph", [(10, 0.5)], None),
-        (188, 15, "infograph", [(10, 0.5)], "A batch has 15 graphs, so 14 negatives; 128 graphs are usual."),
-        (15, 128, "graphcl", [(0, 1)], "A batch has 15 graphs, so 28 negatives; 128 graphs are usual."),
+        (
+            188,
+            15,
+            "infograph",
+            [(10, 0.5)],
+            "A batch has 15 graphs, so 14 negatives; 128 graphs are usual.",
+        ),
+        (
+            15,
+            128,
+            "graphcl",
+            [(0, 1)],
+            "A batch has 15 graphs, so 28 negatives; 128 graphs are usual.",
+        ),
         (16, 128, "infograph", [(0, 1)], None),
-        (101, 128, "infograph", [(10, 0.019)], "The weights leave 1.9 of 100 negatives effective; lower `beta`."),
+        (
+            101,
+            128,
+            "infograph",
+            [(10, 0.019)],
+            "The weights leave 1.9 of 100 negatives effective; lower `beta`.",
+        ),
         (101, 128, "infograph", [(10, 0.02)], None),
-        (101, 128, "graphcl", [(10, 0.0095)], "The weights leave 1.9 of 200 negatives effective; lower `beta`."),
-        (188, 128, "infograph", [(1e-5, 1.0)], "The weights of the negatives are all alike; a larger `beta`"),
+        (
+            101,
+            128,
+            "graphcl",
+            [(10, 0.0095)],
+            "The weights leave 1.9 of 200 negatives effective; lower `beta`.",
+        ),
+        (
+            188,
+            128,
+            "infograph",
+            [(1e-5, 1.0)],
+            "The weights of the negatives are all alike; a larger `beta`",
+        ),
         (188, 128, "infograph", [(0, 1.0)], None),
         (188, 128, "infograph", [], None),
         (3, 128, "infograph", [], None),
@@ -48,7 +81,13 @@ def test_cautions(graphs, batch_size, method, behind, sentence):
         (12, 8, "infograph", 100, "A batch has 8 graphs, so 11 negatives"),
         (19, 8, "graphcl", 100, None),
         (188, 128, "infograph", 60, None),
-        (128, 128, "infograph", 60, "A batch holds all 128 graphs, so a queue of negatives is empty"),
+        (
+            128,
+            128,
+            "infograph",
+            60,
+            "A batch holds all 128 graphs, so a queue of negatives is empty",
+        ),
         (188, 100, "graphcl", 1000, None),
     ],
 )

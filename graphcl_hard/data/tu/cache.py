@@ -15,7 +15,9 @@ from graphcl_hard.io.checksum import read_checksummed, write_checksummed
 CACHE_FORMAT = 3  # increase when TuArrays or the meaning of a field changes
 
 
-def read_cached(raw_dir: Path, name: str, processed_dir: Path | None, force_reload: bool = False) -> TuArrays:
+def read_cached(
+    raw_dir: Path, name: str, processed_dir: Path | None, force_reload: bool = False
+) -> TuArrays:
     """Read a TU folder as `read_tu_folder` does, through a cache file in ``processed_dir``.
 
     The cache is valid only for the current content of the files; a damaged or outdated cache file is replaced. There is
@@ -39,7 +41,9 @@ def read_cached(raw_dir: Path, name: str, processed_dir: Path | None, force_relo
         return arrays
     arrays = read_tu_folder(raw_dir, name)
     tensors = {
-        key: torch.from_numpy(v).contiguous() for key, v in arrays._asdict().items() if isinstance(v, np.ndarray)
+        key: torch.from_numpy(v).contiguous()
+        for key, v in arrays._asdict().items()
+        if isinstance(v, np.ndarray)
     }
     text = json.dumps({"digest": digest, "num_edge_attributes": arrays.num_edge_attributes})
     try:
@@ -56,7 +60,12 @@ def _load_cache(path: Path, digest: str) -> TuArrays | None:
         tensors, text = read_checksummed(path, "set")
         content = json.loads(text)
         known, counted = content["digest"], content["num_edge_attributes"]
-    except (InputError, LookupError, TypeError, ValueError):  # missing, damaged, or another kind of file
+    except (
+        InputError,
+        LookupError,
+        TypeError,
+        ValueError,
+    ):  # missing, damaged, or another kind of file
         return None
     if known != digest:
         return None

@@ -45,11 +45,15 @@ class TUDataset(torch_geometric.datasets.TUDataset):
         self.name = check_name(name)
         self.cleaned = cleaned
         # Bypasses PyG's own __init__, which loads its cache file and falls back to unpickling.
-        InMemoryDataset.__init__(self, str(root), transform, pre_transform, pre_filter, False, force_reload)
+        InMemoryDataset.__init__(
+            self, str(root), transform, pre_transform, pre_filter, False, force_reload
+        )
         self.data, self.slices, self.sizes = _pyg_data(self.name, self.__dict__.pop("_arrays"))
         if pre_filter is not None or pre_transform is not None:
             graphs = [self.get(index) for index in range(self.len())]
-            graphs = graphs if pre_filter is None else [graph for graph in graphs if pre_filter(graph)]
+            graphs = (
+                graphs if pre_filter is None else [graph for graph in graphs if pre_filter(graph)]
+            )
             graphs = graphs if pre_transform is None else [pre_transform(graph) for graph in graphs]
             self.data, self.slices = self.collate(graphs)
         if self._data.x is not None and not use_node_attr:
@@ -62,7 +66,9 @@ class TUDataset(torch_geometric.datasets.TUDataset):
         if not Path(self.root, f"{self.name}.zip").is_file():
             check_spelling(self.name)
         url = self.cleaned_url if self.cleaned else self.url
-        fetch_dataset(self.name, Path(self.raw_dir), Path(self.root), url, None, cleaned=self.cleaned)
+        fetch_dataset(
+            self.name, Path(self.raw_dir), Path(self.root), url, None, cleaned=self.cleaned
+        )
 
     def process(self) -> None:
         """Read the raw files, or a cache of their current content."""
@@ -78,11 +84,15 @@ class TUDataset(torch_geometric.datasets.TUDataset):
     def _is_flat(self) -> bool:
         return not self.cleaned and any(Path(self.root, self.name).glob(f"{self.name}_*.txt"))
 
-    def _download(self) -> None:  # PyG's creates raw_dir first and leaves it behind if the download fails.
+    def _download(
+        self,
+    ) -> None:  # PyG's creates raw_dir first and leaves it behind if the download fails.
         if not self._is_flat and not tu_file(Path(self.raw_dir), self.name, "A").is_file():
             self.download()
 
-    def _process(self) -> None:  # PyG's unpickles, prints and warns, which the cache of `process` does not need.
+    def _process(
+        self,
+    ) -> None:  # PyG's unpickles, prints and warns, which the cache of `process` does not need.
         self.process()
 
 
@@ -99,7 +109,9 @@ def _pyg_data(name: str, arrays: TuArrays) -> tuple[Data, dict[str, Tensor], dic
         data.x = torch.from_numpy(np.concatenate(parts, axis=1))
         slices["x"] = graphs.node_ptr
     else:
-        data._num_nodes = graphs.node_ptr.diff().tolist()  # where PyG looks up the number of each graph
+        data._num_nodes = (
+            graphs.node_ptr.diff().tolist()
+        )  # where PyG looks up the number of each graph
         data.num_nodes = graphs.num_nodes
     if arrays.edge_attr is not None:
         data.edge_attr = torch.from_numpy(arrays.edge_attr)
@@ -123,7 +135,9 @@ def graph_data(name: str, arrays: TuArrays) -> GraphData:
     edge_label, edge_values = renumbered(arrays.edge_label)
     edge_attr = arrays.edge_attr
     if edge_attr is not None:  # the one-hot labels follow the attributes
-        edge_attr = edge_attr[:, : arrays.num_edge_attributes] if arrays.num_edge_attributes else None
+        edge_attr = (
+            edge_attr[:, : arrays.num_edge_attributes] if arrays.num_edge_attributes else None
+        )
     return GraphData(
         name=name,
         node_ptr=_group_offsets(arrays.node_graph, num_graphs),
@@ -141,4 +155,6 @@ def graph_data(name: str, arrays: TuArrays) -> GraphData:
 
 def _group_offsets(index: NDArray[np.int64], size: int) -> Tensor:
     """Return the (size + 1,) int64 offsets of ``size`` groups, for the group of each element, ascending."""
-    return torch.from_numpy(np.append(0, np.cumsum(np.bincount(index, minlength=size))).astype(np.int64))
+    return torch.from_numpy(
+        np.append(0, np.cumsum(np.bincount(index, minlength=size))).astype(np.int64)
+    )

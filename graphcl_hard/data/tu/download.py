@@ -23,7 +23,9 @@ ATTEMPTS = 3
 BACKOFF_SECONDS = 1.0  # before the second attempt; doubles with each further one
 TIMEOUT_SECONDS = (10.0, 60.0)  # to connect, and between two pieces of the body
 ABSENT = (403, 404, 410)  # some stores answer 403 for files that they do not have
-LOCK_SECONDS = 1800.0  # longer than any download takes; a process that hangs must not block the others forever
+LOCK_SECONDS = (
+    1800.0  # longer than any download takes; a process that hangs must not block the others forever
+)
 
 # Checksums of the official files as of 2024, for the data sets of the paper whose original files were available.
 KNOWN_SHA256 = {
@@ -87,7 +89,9 @@ def fetch(
             try:
                 if (raw_dir / f"{name}_A.txt").is_file():
                     return
-                for stale in base.glob(".partial-*"):  # left by a killed process, as this one has the lock
+                for stale in base.glob(
+                    ".partial-*"
+                ):  # left by a killed process, as this one has the lock
                     shutil.rmtree(stale, ignore_errors=True)
                 with tempfile.TemporaryDirectory(prefix=".partial-", dir=base) as partial:
                     files = Path(partial) / "files"
@@ -151,7 +155,12 @@ def _from_folder(name: str, mirror: Path, files: Path, known_sha256: dict[str, s
 
 
 def _from_url(
-    name: str, url: str, files: Path, progress: Progress | None, known_sha256: dict[str, str], is_mirror: bool
+    name: str,
+    url: str,
+    files: Path,
+    progress: Progress | None,
+    known_sha256: dict[str, str],
+    is_mirror: bool,
 ) -> None:
     url = url.rstrip("/")
     archive = files.parent / "download.zip"
@@ -186,7 +195,10 @@ def _download_once(url: str, target: Path, progress: Progress | None) -> None:
     try:
         # Without compression, Content-Length is the length of the file.
         headers = {"Accept-Encoding": "identity"}
-        with _Session() as session, session.get(url, stream=True, timeout=TIMEOUT_SECONDS, headers=headers) as response:
+        with (
+            _Session() as session,
+            session.get(url, stream=True, timeout=TIMEOUT_SECONDS, headers=headers) as response,
+        ):
             if response.status_code == 429 or response.status_code >= 500:
                 raise _TransientError(f"HTTP status {response.status_code}")
             if response.status_code in ABSENT:
@@ -207,7 +219,9 @@ def _download_once(url: str, target: Path, progress: Progress | None) -> None:
         cause = getattr(error.args[0], "reason", error) if error.args else error
         raise _TransientError(str(cause).rsplit(": ", 1)[-1]) from error
     except (requests.RequestException, urllib3.exceptions.HTTPError, UnicodeError) as error:
-        raise _UnavailableError(str(error)) from error  # for an invalid address requests passes on urllib3's error
+        raise _UnavailableError(
+            str(error)
+        ) from error  # for an invalid address requests passes on urllib3's error
     if total is not None and done != total:
         raise _TransientError(f"the body broke off after {done} of {total} bytes")
 
@@ -224,7 +238,9 @@ class _Session(requests.Session):
         return target
 
 
-def _check_sha256(name: str, archive: Path, place: str, listed: str | None, known_sha256: dict[str, str]) -> None:
+def _check_sha256(
+    name: str, archive: Path, place: str, listed: str | None, known_sha256: dict[str, str]
+) -> None:
     line = rf"^([0-9a-fA-F]{{64}}) [ *](?:\./)?{re.escape(name)}\.zip\s*$"
     match = re.search(line, listed or "", re.MULTILINE)
     expected = match[1].lower() if match else known_sha256.get(name)
@@ -265,16 +281,32 @@ def _printable(place: str) -> str:
 
 
 def fetch_dataset(
-    name: str, raw_dir: Path, root: Path, url: str, progress: Progress | None = None, cleaned: bool = False
+    name: str,
+    raw_dir: Path,
+    root: Path,
+    url: str,
+    progress: Progress | None = None,
+    cleaned: bool = False,
 ) -> None:
     """Fetch a data set into ``raw_dir`` from a zip file in ``root``, the embedded copy, the mirror or ``url``."""
     embedded = embedded_folder(name)
-    places = (root if (root / f"{name}.zip").is_file() else None, embedded and embedded.parent, mirror())
+    places = (
+        root if (root / f"{name}.zip").is_file() else None,
+        embedded and embedded.parent,
+        mirror(),
+    )
     # The cleaned data sets are other graphs under the same names: no mirror has them, and the checksums differ.
     mirrors = [] if cleaned else [str(place) for place in places if place is not None]
     known_sha256 = {} if cleaned else KNOWN_SHA256
     try:
-        fetch(name, raw_dir, mirrors=mirrors, official_url=url, progress=progress, known_sha256=known_sha256)
+        fetch(
+            name,
+            raw_dir,
+            mirrors=mirrors,
+            official_url=url,
+            progress=progress,
+            known_sha256=known_sha256,
+        )
     except NotFetchedError as error:
         known, _ = suggest(name)
         hint = "." if known in (None, name) else f"; did you mean {known}?"

@@ -64,7 +64,9 @@ def is_path(name_or_path: str) -> bool:
         return True
     try:
         folder = Path(name_or_path)
-        return name_or_path != "" and (any(folder.glob("*_graph_indicator.txt")) or is_shards(folder))
+        return name_or_path != "" and (
+            any(folder.glob("*_graph_indicator.txt")) or is_shards(folder)
+        )
     except (OSError, ValueError):  # too long for a path, or with a null character
         return False
 
@@ -84,7 +86,9 @@ def dataset_in_folder(folder: Path) -> str:
         InputError: the folder cannot be read, or contains no data set or several.
     """
     try:
-        found = sorted(path.name for path in folder.iterdir() if path.name.endswith("_graph_indicator.txt"))
+        found = sorted(
+            path.name for path in folder.iterdir() if path.name.endswith("_graph_indicator.txt")
+        )
     except (OSError, ValueError) as error:
         raise InputError(
             f"The data folder {str(folder)[:200]!r} cannot be read ({first_line(error)}); give a folder in TU format, "

@@ -22,7 +22,15 @@ from graphcl_hard.exceptions import InputError
 # More than any real data set needs (4 GiB of float32); one mistyped label could otherwise take terabytes.
 MAX_ONE_HOT_ENTRIES = 2**30
 
-KINDS = ("A", "graph_indicator", "graph_labels", "node_labels", "node_attributes", "edge_labels", "edge_attributes")
+KINDS = (
+    "A",
+    "graph_indicator",
+    "graph_labels",
+    "node_labels",
+    "node_attributes",
+    "edge_labels",
+    "edge_attributes",
+)
 
 _INTEGER = re.compile(r"[+-]?[0-9]+")
 _INT64 = np.iinfo(np.int64)
@@ -80,7 +88,9 @@ def read_tu_folder(folder: Path, prefix: str) -> TuArrays:
     _check_edges(edges, node_graph, a_path, indicator_path)
 
     node_label = _read_optional(folder, prefix, "node_labels", np.int64, num_nodes, indicator_path)
-    node_attr = _read_optional(folder, prefix, "node_attributes", np.float32, num_nodes, indicator_path)
+    node_attr = _read_optional(
+        folder, prefix, "node_attributes", np.float32, num_nodes, indicator_path
+    )
     edge_label = _read_optional(folder, prefix, "edge_labels", np.int64, len(edges), a_path)
     edge_attr = _read_optional(folder, prefix, "edge_attributes", np.float32, len(edges), a_path)
 
@@ -89,9 +99,18 @@ def read_tu_folder(folder: Path, prefix: str) -> TuArrays:
     if edge_label is not None:
         parts.append(one_hot_columns(edge_label, tu_file(folder, prefix, "edge_labels")))
     features = np.concatenate(parts, axis=1) if parts else None
-    edge_index, features, edge_label = clean_edges(np.ascontiguousarray(edges.T - 1), features, edge_label, num_nodes)
+    edge_index, features, edge_label = clean_edges(
+        np.ascontiguousarray(edges.T - 1), features, edge_label, num_nodes
+    )
     return TuArrays(
-        node_graph, graph_label, edge_index, node_label, node_attr, features, num_edge_attributes, edge_label
+        node_graph,
+        graph_label,
+        edge_index,
+        node_label,
+        node_attr,
+        features,
+        num_edge_attributes,
+        edge_label,
     )
 
 
@@ -126,7 +145,9 @@ def one_hot_columns(labels: NDArray[np.int64], source: Path | str) -> NDArray[np
         InputError: the range of the labels is so wide that the result would not fit into memory.
     """
     low = labels.min(axis=0)
-    widths = [int(high) - int(least) + 1 for high, least in zip(labels.max(axis=0), low, strict=True)]
+    widths = [
+        int(high) - int(least) + 1 for high, least in zip(labels.max(axis=0), low, strict=True)
+    ]
     if sum(widths) * len(labels) > MAX_ONE_HOT_ENTRIES:
         raise InputError(
             f"{source}: labels from {labels.min()} to {labels.max()} would need {sum(widths)} one-hot columns for "
@@ -138,9 +159,13 @@ def one_hot_columns(labels: NDArray[np.int64], source: Path | str) -> NDArray[np
     return out
 
 
-def _check_indicator(indicator: NDArray[np.int64], num_graphs: int, path: Path, labels_path: Path) -> None:
+def _check_indicator(
+    indicator: NDArray[np.int64], num_graphs: int, path: Path, labels_path: Path
+) -> None:
     if indicator[0] != 1:
-        raise InputError(f"{path}, line 1: the first graph id is {indicator[0]}, must be 1; number the graphs from 1.")
+        raise InputError(
+            f"{path}, line 1: the first graph id is {indicator[0]}, must be 1; number the graphs from 1."
+        )
     decreasing = np.flatnonzero(indicator[1:] < indicator[:-1])
     if len(decreasing):
         row = int(decreasing[0]) + 1
@@ -156,7 +181,9 @@ def _check_indicator(indicator: NDArray[np.int64], num_graphs: int, path: Path, 
         )
 
 
-def _check_edges(edges: NDArray[np.int64], node_graph: NDArray[np.int64], path: Path, indicator_path: Path) -> None:
+def _check_edges(
+    edges: NDArray[np.int64], node_graph: NDArray[np.int64], path: Path, indicator_path: Path
+) -> None:
     num_nodes = len(node_graph)
     outside = (edges < 1) | (edges > num_nodes)
     if outside.any():
@@ -192,7 +219,9 @@ def _read_optional(
     return table if num_lines else None
 
 
-def _read_table(path: Path, dtype: Any, columns: int | None = None, may_be_empty: bool = False) -> NDArray[Any]:
+def _read_table(
+    path: Path, dtype: Any, columns: int | None = None, may_be_empty: bool = False
+) -> NDArray[Any]:
     """Read a file of numbers as (lines, columns); ``dtype`` is np.int64 or np.float32."""
     content = _read_bytes(path)
     if not content.isascii():
@@ -200,7 +229,9 @@ def _read_table(path: Path, dtype: Any, columns: int | None = None, may_be_empty
     body = content.rstrip()
     if not body:
         if not may_be_empty:
-            raise InputError(f"{path} is empty, must have at least one line; fetch or write the file again.")
+            raise InputError(
+                f"{path} is empty, must have at least one line; fetch or write the file again."
+            )
         return np.empty((0, columns or 0), dtype=dtype)
     number_type = np.int64 if dtype is np.int64 else np.float64
     try:
@@ -208,12 +239,21 @@ def _read_table(path: Path, dtype: Any, columns: int | None = None, may_be_empty
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             table = np.loadtxt(
-                str(path.resolve()), dtype=number_type, delimiter=",", comments=None, ndmin=2, encoding="ascii"
+                str(path.resolve()),
+                dtype=number_type,
+                delimiter=",",
+                comments=None,
+                ndmin=2,
+                encoding="ascii",
             )
     except (ValueError, Warning):
         table = None
     # NumPy skips blank lines, also before a lone \r. In that case, or to locate an error, read line by line.
-    if table is None or len(table) != body.count(b"\n") + 1 or body.count(b"\r") != body.count(b"\r\n"):
+    if (
+        table is None
+        or len(table) != body.count(b"\n") + 1
+        or body.count(b"\r") != body.count(b"\r\n")
+    ):
         table = _read_lines(path, body.decode("ascii"), number_type)
     if columns is not None and table.shape[1] != columns:
         raise InputError(
@@ -236,7 +276,9 @@ def _read_lines(path: Path, text: str, number_type: Any) -> NDArray[Any]:
     rows: list[list[float]] = []
     for number, line in enumerate(re.split(r"\r\n|\r|\n", text), start=1):
         if not line.strip():
-            raise InputError(f"{path}, line {number} is blank, must contain numbers; remove it or fill it in.")
+            raise InputError(
+                f"{path}, line {number} is blank, must contain numbers; remove it or fill it in."
+            )
         tokens = [token.strip() for token in line.split(",")]
         rows.append([_number(token, number_type, f"{path}, line {number}") for token in tokens])
         if len(tokens) != len(rows[0]):
@@ -249,8 +291,14 @@ def _read_lines(path: Path, text: str, number_type: Any) -> NDArray[Any]:
 
 def _number(token: str, number_type: Any, place: str) -> float:
     if number_type is np.int64:
-        if not _INTEGER.fullmatch(token) or not _INT64.min <= int(token[:25]) <= _INT64.max or len(token) > 25:
-            raise InputError(f"{place}: {token[:40]!r} is not an integer of at most 64 bits; correct the line.")
+        if (
+            not _INTEGER.fullmatch(token)
+            or not _INT64.min <= int(token[:25]) <= _INT64.max
+            or len(token) > 25
+        ):
+            raise InputError(
+                f"{place}: {token[:40]!r} is not an integer of at most 64 bits; correct the line."
+            )
         return int(token)
     try:
         if "_" in token:  # Python's digit separator, which is not meant in a data file
@@ -264,9 +312,13 @@ def _read_bytes(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except FileNotFoundError:
-        raise InputError(f"{path} is missing, but a TU folder must contain it; add the file.") from None
+        raise InputError(
+            f"{path} is missing, but a TU folder must contain it; add the file."
+        ) from None
     except OSError as error:
-        raise InputError(f"{path} cannot be read ({error.strerror}); check the file and its permissions.") from None
+        raise InputError(
+            f"{path} cannot be read ({error.strerror}); check the file and its permissions."
+        ) from None
 
 
 def _reject_bytes(path: Path, content: bytes) -> None:
@@ -274,4 +326,6 @@ def _reject_bytes(path: Path, content: bytes) -> None:
     line = content.count(b"\n", 0, start) + 1
     marked = content.startswith((b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff"))
     what = "a byte order mark" if marked else f"byte 0x{content[start]:02x}"
-    raise InputError(f"{path}, line {line}: {what} is not ASCII text; save the file as plain ASCII.")
+    raise InputError(
+        f"{path}, line {line}: {what} is not ASCII text; save the file as plain ASCII."
+    )

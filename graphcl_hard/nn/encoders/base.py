@@ -71,7 +71,9 @@ class Encoder(Protocol):
     def out_channels(self) -> int:
         """D, the width of both embeddings."""
 
-    def __call__(self, x: Tensor, edge_index: Adjacency, batch: Tensor, batch_size: int, /) -> Embedding:
+    def __call__(
+        self, x: Tensor, edge_index: Adjacency, batch: Tensor, batch_size: int, /
+    ) -> Embedding:
         """Return the embeddings of a `GraphBatch` of N nodes in G graphs.
 
         If the batches have edge features, these are a fifth argument, (E, edge channels) float in the order of PyG's
@@ -118,12 +120,20 @@ class GraphEncoder(Module):
         edge_channels: int | None = None,
     ) -> None:
         super().__init__()
-        sizes = {"in_channels": in_channels, "hidden_channels": hidden_channels, "num_layers": num_layers}
-        for size, value in (sizes if edge_channels is None else sizes | {"edge_channels": edge_channels}).items():
+        sizes = {
+            "in_channels": in_channels,
+            "hidden_channels": hidden_channels,
+            "num_layers": num_layers,
+        }
+        for size, value in (
+            sizes if edge_channels is None else sizes | {"edge_channels": edge_channels}
+        ).items():
             if value < 1:
                 raise InputError(f"{size} must be at least 1, got {value}; use a positive integer.")
         if readout not in get_args(Readout):
-            raise InputError(f"readout must be one of {', '.join(get_args(Readout))}, got {short_repr(readout)}.")
+            raise InputError(
+                f"readout must be one of {', '.join(get_args(Readout))}, got {short_repr(readout)}."
+            )
         self.in_channels = in_channels
         self.hidden_channels = hidden_channels
         self.num_layers = num_layers
@@ -131,7 +141,9 @@ class GraphEncoder(Module):
         self.edge_channels = edge_channels
         self.arguments: dict[str, Any] = {"encoder": name, **sizes, "readout": readout}
         """Content of encoder.json."""
-        self.convs = ModuleList(conv(width) for width in [in_channels] + [hidden_channels] * (num_layers - 1))
+        self.convs = ModuleList(
+            conv(width) for width in [in_channels] + [hidden_channels] * (num_layers - 1)
+        )
         self.bns = ModuleList(BatchNorm1d(hidden_channels) for _ in range(num_layers))
         if readout == "attention":
             self.attention = AttentionalAggregation(Linear(self.out_channels, 1))
@@ -183,7 +195,9 @@ class GraphEncoder(Module):
         node_embedding = torch.cat(layers, dim=1)  # (N, L*H)
         return Embedding(self._read_out(node_embedding, batch, batch_size), node_embedding)
 
-    def _edges(self, edge_index: Tensor | Adjacency, num_nodes: int, edge_attr: Tensor | None) -> Any:
+    def _edges(
+        self, edge_index: Tensor | Adjacency, num_nodes: int, edge_attr: Tensor | None
+    ) -> Any:
         """Return the edges in the form that `_convolve` takes."""
         raise NotImplementedError
 
@@ -213,17 +227,26 @@ class GraphEncoder(Module):
                 f"x must be (N, {self.in_channels}) floating-point, or (N, K) int64 with the K columns that hold a 1, "
                 f"got {tuple(x.shape)} {x.dtype}; give features as floating-point numbers."
             )
-        if not x.numel() or x.device.type != "cpu" or torch.compiler.is_compiling():  # it synchronises GPUs
+        if (
+            not x.numel() or x.device.type != "cpu" or torch.compiler.is_compiling()
+        ):  # it synchronises GPUs
             return
         low, high = (int(bound) for bound in x.aminmax())
-        if low < -1 or high >= self.in_channels or not bool(((x.diff(dim=1) > 0) | (x[:, 1:] < 0)).all()):
+        if (
+            low < -1
+            or high >= self.in_channels
+            or not bool(((x.diff(dim=1) > 0) | (x[:, 1:] < 0)).all())
+        ):
             raise InputError(
                 f"x of {x.dtype} must name columns in [0, {self.in_channels - 1}], ascending in each row, or -1 for "
                 f"none, got {low} to {high}; give features as floating-point numbers."
             )
 
     def _check_edge_attr(self, edge_attr: Tensor | None, edge_index: Tensor | Adjacency) -> None:
-        name, found = self.arguments["encoder"], None if edge_attr is None else tuple(edge_attr.shape)
+        name, found = (
+            self.arguments["encoder"],
+            None if edge_attr is None else tuple(edge_attr.shape),
+        )
         if self.edge_channels is None:
             if edge_attr is not None:
                 raise InputError(
@@ -231,8 +254,14 @@ class GraphEncoder(Module):
                     "out, or use gine."
                 )
             return
-        num_edges = edge_index.target.numel() if isinstance(edge_index, Adjacency) else edge_index.size(-1)
-        if edge_attr is None or found != (num_edges, self.edge_channels) or not edge_attr.is_floating_point():
+        num_edges = (
+            edge_index.target.numel() if isinstance(edge_index, Adjacency) else edge_index.size(-1)
+        )
+        if (
+            edge_attr is None
+            or found != (num_edges, self.edge_channels)
+            or not edge_attr.is_floating_point()
+        ):
             kind = "None" if edge_attr is None else f"{found} {edge_attr.dtype}"
             raise InputError(
                 f"edge_attr must be ({num_edges}, {self.edge_channels}) floating-point, a row for each edge, which the "
@@ -250,7 +279,9 @@ class GraphEncoder(Module):
             OSError: the folder is missing or cannot be written.
         """
         folder = Path(folder)
-        state = {name: tensor.detach().cpu().contiguous() for name, tensor in self.state_dict().items()}
+        state = {
+            name: tensor.detach().cpu().contiguous() for name, tensor in self.state_dict().items()
+        }
         with atomic_write(folder / ARGUMENTS_FILE, sync) as partial:
             partial.write_text(json.dumps(self.arguments, indent=2) + "\n")
         write_checksummed(folder / WEIGHTS_FILE, state, sync=sync)
@@ -280,10 +311,16 @@ class GraphEncoder(Module):
                 raise ValueError(f"{ARGUMENTS_FILE} has more layers than {WEIGHTS_FILE}")
             with torch.device("meta"):  # so that sizes in a damaged file allocate no memory
                 encoder = cls._from_arguments(**arguments)
-            wanted = {name: tensor.is_floating_point() for name, tensor in encoder.state_dict().items()}
-            encoder.load_state_dict({name: tensor.clone() for name, tensor in state.items()}, assign=True)
+            wanted = {
+                name: tensor.is_floating_point() for name, tensor in encoder.state_dict().items()
+            }
+            encoder.load_state_dict(
+                {name: tensor.clone() for name, tensor in state.items()}, assign=True
+            )
             dtypes = {tensor.dtype for tensor in state.values() if tensor.is_floating_point()}
-            if len(dtypes) != 1 or any(tensor.is_floating_point() != wanted[name] for name, tensor in state.items()):
+            if len(dtypes) != 1 or any(
+                tensor.is_floating_point() != wanted[name] for name, tensor in state.items()
+            ):
                 raise ValueError(f"{WEIGHTS_FILE} holds numbers of several kinds")
         return encoder.eval()
 
@@ -307,7 +344,15 @@ def _one_sentence(folder: Path) -> Iterator[None]:
     """Raise any error in the files of an encoder as an `InputError`."""
     try:
         yield
-    except (OSError, ArithmeticError, AssertionError, LookupError, RuntimeError, TypeError, ValueError) as error:
+    except (
+        OSError,
+        ArithmeticError,
+        AssertionError,
+        LookupError,
+        RuntimeError,
+        TypeError,
+        ValueError,
+    ) as error:
         reason = first_line(error)
         raise InputError(
             f"No encoder can be loaded from {folder}: {reason}; name a run's folder, which holds "

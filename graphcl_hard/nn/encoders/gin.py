@@ -52,10 +52,18 @@ class GINEncoder(GraphEncoder):
     names = ("gin",)
 
     def __init__(
-        self, in_channels: int, hidden_channels: int = 32, num_layers: int = 3, readout: Readout = "sum"
+        self,
+        in_channels: int,
+        hidden_channels: int = 32,
+        num_layers: int = 3,
+        readout: Readout = "sum",
     ) -> None:
         def conv(width: int) -> GINConv:
-            return GINConv(Sequential(Linear(width, hidden_channels), ReLU(), Linear(hidden_channels, hidden_channels)))
+            return GINConv(
+                Sequential(
+                    Linear(width, hidden_channels), ReLU(), Linear(hidden_channels, hidden_channels)
+                )
+            )
 
         super().__init__("gin", in_channels, hidden_channels, num_layers, readout, conv)
 
@@ -63,8 +71,14 @@ class GINEncoder(GraphEncoder):
     def _from_arguments(cls, **arguments: Any) -> "GINEncoder":
         return cls(**{name: value for name, value in arguments.items() if name != "encoder"})
 
-    def _edges(self, edge_index: Tensor | Adjacency, num_nodes: int, edge_attr: Tensor | None) -> Adjacency:
-        return edge_index if isinstance(edge_index, Adjacency) else Adjacency.from_edge_index(edge_index, num_nodes)
+    def _edges(
+        self, edge_index: Tensor | Adjacency, num_nodes: int, edge_attr: Tensor | None
+    ) -> Adjacency:
+        return (
+            edge_index
+            if isinstance(edge_index, Adjacency)
+            else Adjacency.from_edge_index(edge_index, num_nodes)
+        )
 
     def _convolve(self, conv: GINConv, x: Tensor, edges: Adjacency) -> Tensor:
         """Return `conv(x, edge_index)`; the sum over neighbours runs over the smaller number of channels.

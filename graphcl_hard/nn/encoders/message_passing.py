@@ -14,7 +14,10 @@ from graphcl_hard.exceptions import InputError, short_repr
 from graphcl_hard.nn.encoders.base import GraphEncoder, Readout
 
 Convolution = Literal["gine", "gcn", "sage", "gat", "pna"]
-PNA_AGGREGATORS, PNA_SCALERS = ["mean", "min", "max", "std"], ["identity", "amplification", "attenuation"]
+PNA_AGGREGATORS, PNA_SCALERS = (
+    ["mean", "min", "max", "std"],
+    ["identity", "amplification", "attenuation"],
+)
 
 
 class MessagePassingEncoder(GraphEncoder):
@@ -85,23 +88,33 @@ class MessagePassingEncoder(GraphEncoder):
         def conv(width: int) -> Module:
             make: dict[Convolution, Callable[[], Module]] = {
                 "gine": lambda: GINEConv(
-                    Sequential(Linear(width, hidden_channels), ReLU(), Linear(hidden_channels, hidden_channels)),
+                    Sequential(
+                        Linear(width, hidden_channels),
+                        ReLU(),
+                        Linear(hidden_channels, hidden_channels),
+                    ),
                     edge_dim=edge_channels,
                 ),
                 "gcn": lambda: GCNConv(width, hidden_channels),
                 "sage": lambda: SAGEConv(width, hidden_channels),
                 "gat": lambda: GATConv(width, hidden_channels),
-                "pna": lambda: PNAConv(width, hidden_channels, PNA_AGGREGATORS, PNA_SCALERS, degrees),
+                "pna": lambda: PNAConv(
+                    width, hidden_channels, PNA_AGGREGATORS, PNA_SCALERS, degrees
+                ),
             }
             return make[encoder]()
 
-        super().__init__(encoder, in_channels, hidden_channels, num_layers, readout, conv, edge_channels)
+        super().__init__(
+            encoder, in_channels, hidden_channels, num_layers, readout, conv, edge_channels
+        )
         if edge_channels is not None:
             self.arguments["edge_channels"] = edge_channels
         if degrees is not None:
             self.arguments["degree_histogram"] = degrees.tolist()
 
-    def _edges(self, edge_index: Tensor | Adjacency, num_nodes: int, edge_attr: Tensor | None) -> dict[str, Tensor]:
+    def _edges(
+        self, edge_index: Tensor | Adjacency, num_nodes: int, edge_attr: Tensor | None
+    ) -> dict[str, Tensor]:
         if isinstance(edge_index, Adjacency):
             edge_index = edge_index.edge_index
         else:
@@ -132,8 +145,15 @@ def _checked_histogram(encoder: str, histogram: Sequence[int] | Tensor | None) -
         )
     if histogram is None:
         return None
-    degrees = torch.as_tensor(histogram, device="cpu")  # also if the encoder is built on another device
-    if degrees.dim() != 1 or degrees.is_floating_point() or bool((degrees < 0).any()) or not bool(degrees[1:].any()):
+    degrees = torch.as_tensor(
+        histogram, device="cpu"
+    )  # also if the encoder is built on another device
+    if (
+        degrees.dim() != 1
+        or degrees.is_floating_point()
+        or bool((degrees < 0).any())
+        or not bool(degrees[1:].any())
+    ):
         raise InputError(
             "degree_histogram must be (largest degree + 1,) numbers of nodes, at least one of them with a neighbour, "
             f"got {str(degrees.tolist())[:60]}; data sets without edges need another encoder, such as gin."

@@ -50,7 +50,9 @@ class Server:
 
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.server.server_port}"
-        self.thread = threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.01})
+        self.thread = threading.Thread(
+            target=self.server.serve_forever, kwargs={"poll_interval": 0.01}
+        )
 
     def __enter__(self):
         self.thread.start()
@@ -126,14 +128,19 @@ def test_short_body_that_the_http_library_lets_through(server, raw, monkeypatch)
     """Emulate urllib3 before 2.0."""
     good = zip_bytes()
     server.replies["/TINY.zip"] = [(200, good, None)]
-    monkeypatch.setattr(download.requests.Response, "iter_content", lambda _self, _size: iter([good[:50]]))
-    with pytest.raises(NotFetchedError, match=f"the body broke off after 50 of {len(good)} bytes, 3 attempts"):
+    monkeypatch.setattr(
+        download.requests.Response, "iter_content", lambda _self, _size: iter([good[:50]])
+    )
+    with pytest.raises(
+        NotFetchedError, match=f"the body broke off after 50 of {len(good)} bytes, 3 attempts"
+    ):
         get(raw, official=server.url)
 
 
 def test_404_is_not_tried_again(server, raw):
     with pytest.raises(
-        NotFetchedError, match=r"tried http://127.0.0.1:\d+ \(HTTP status 404\); set GRAPHCL_HARD_MIRROR"
+        NotFetchedError,
+        match=r"tried http://127.0.0.1:\d+ \(HTTP status 404\); set GRAPHCL_HARD_MIRROR",
     ):
         get(raw, official=server.url)
     assert server.asked == ["/TINY.zip"]
@@ -223,7 +230,9 @@ def test_what_a_killed_process_left_is_replaced(raw, tmp_path):
 def test_edges_file_is_put_in_place_last(raw, tmp_path, monkeypatch):
     order = []
     replace = Path.replace
-    monkeypatch.setattr(Path, "replace", lambda self, target: (order.append(self.name), replace(self, target))[1])
+    monkeypatch.setattr(
+        Path, "replace", lambda self, target: (order.append(self.name), replace(self, target))[1]
+    )
     (tmp_path / "TINY.zip").write_bytes(zip_bytes())
     get(raw, tmp_path)
     assert sorted(order) == sorted(FILES)
@@ -237,7 +246,10 @@ def test_official_sum(server, raw):
     content = zip_bytes()
     server.replies["/TINY.zip"] = [(200, content, None)]
     right = hashlib.sha256(content).hexdigest()
-    with pytest.raises(InputError, match=f"has the SHA-256 checksum {right}, must have {OTHER}; fetch the file again"):
+    with pytest.raises(
+        InputError,
+        match=f"has the SHA-256 checksum {right}, must have {OTHER}; fetch the file again",
+    ):
         get(raw, official=server.url, known_sha256={"TINY": OTHER})
     assert_nothing_left(raw)
     get(raw, official=server.url, known_sha256={"TINY": right})
@@ -261,7 +273,10 @@ def test_mirror_sums(server, raw, tmp_path, kind, listed, known, good):
     (tmp_path / "TINY.zip").write_bytes(content)
     server.replies["/TINY.zip"] = [(200, content, None)]
     if listed is not None:
-        line = {"right": f"{hashlib.sha256(content).hexdigest()}  TINY.zip\n", OTHER: f"{OTHER} *./TINY.zip\n"}
+        line = {
+            "right": f"{hashlib.sha256(content).hexdigest()}  TINY.zip\n",
+            OTHER: f"{OTHER} *./TINY.zip\n",
+        }
         sums = f"{OTHER}  NOTTINY.zip\n{line.get(listed, '')}"
         (tmp_path / "SHA256SUMS").write_text(sums)
         server.replies["/SHA256SUMS"] = [(200, sums.encode(), None)]
@@ -359,7 +374,11 @@ def test_unsafe_and_damaged_zip_files(raw, tmp_path, content, message):
     assert "\n" not in str(caught.value)
     assert_nothing_left(raw)
     made = set(tmp_path.rglob("*")) - set(before)
-    assert made <= {tmp_path / "data", *(tmp_path / "data").glob(".locks"), *(tmp_path / "data").glob(".locks/*")}
+    assert made <= {
+        tmp_path / "data",
+        *(tmp_path / "data").glob(".locks"),
+        *(tmp_path / "data").glob(".locks/*"),
+    }
 
 
 def test_bomb_is_refused_before_it_is_unpacked(tmp_path, monkeypatch):
@@ -368,10 +387,14 @@ def test_bomb_is_refused_before_it_is_unpacked(tmp_path, monkeypatch):
     archive.write_bytes(zip_bytes([*GOOD, ("TINY/TINY_node_labels.txt", "0\n" * 500_000)]))
     out = tmp_path / "out"
     out.mkdir()
-    with pytest.raises(InputError, match=r"unpacks to 1000\d+ bytes, must be at most \d+; do not use this file"):
+    with pytest.raises(
+        InputError, match=r"unpacks to 1000\d+ bytes, must be at most \d+; do not use this file"
+    ):
         extract(archive, "TINY", out)
     assert list(out.iterdir()) == []
-    monkeypatch.setattr(unpack, "RATIO_FREE_BYTES", 10_000_000)  # the same file, small enough to be harmless
+    monkeypatch.setattr(
+        unpack, "RATIO_FREE_BYTES", 10_000_000
+    )  # the same file, small enough to be harmless
     extract(archive, "TINY", out)
     assert (out / "TINY_node_labels.txt").stat().st_size == 1_000_000
 
@@ -395,7 +418,12 @@ def test_only_the_sets_own_files_are_unpacked(tmp_path):
 def test_a_name_that_nothing_has_leaves_no_folder_and_no_lock(tmp_path, monkeypatch):
     monkeypatch.setattr(download, "BACKOFF_SECONDS", 0.0)
     with pytest.raises(NotFetchedError):
-        fetch("WRONG", tmp_path / "WRONG" / "raw", mirrors=[str(tmp_path)], official_url="http://127.0.0.1:9")
+        fetch(
+            "WRONG",
+            tmp_path / "WRONG" / "raw",
+            mirrors=[str(tmp_path)],
+            official_url="http://127.0.0.1:9",
+        )
     assert [path.name for path in tmp_path.iterdir()] == [".locks"]
 
 
@@ -414,7 +442,9 @@ def test_a_set_that_is_not_whole_is_never_put_in_place(tmp_path):
     assert (raw / "HALF_graph_labels.txt").is_file()
 
 
-@pytest.mark.parametrize("target", ["http://127.0.0.1:9/x?token=1", "HTTP://127.0.0.1:9/x", "//127.0.0.1:9/TINY.zip"])
+@pytest.mark.parametrize(
+    "target", ["http://127.0.0.1:9/x?token=1", "HTTP://127.0.0.1:9/x", "//127.0.0.1:9/TINY.zip"]
+)
 def test_an_address_with_tls_that_leads_to_one_without_is_not_followed(raw, monkeypatch, target):
     asked = []
 
@@ -441,7 +471,9 @@ def test_an_address_with_tls_that_leads_to_one_without_is_not_followed(raw, monk
     assert_whole(raw)
 
 
-@pytest.mark.parametrize(("status", "tried"), [(503, "HTTP status 503, 3 attempts"), (401, "HTTP status 401")])
+@pytest.mark.parametrize(
+    ("status", "tried"), [(503, "HTTP status 503, 3 attempts"), (401, "HTTP status 401")]
+)
 def test_sums_that_a_mirror_does_not_give_are_not_done_without(server, raw, status, tried):
     server.replies["/TINY.zip"] = [(200, zip_bytes(), None)]
     server.replies["/SHA256SUMS"] = [(status, b"", None)] * 3
@@ -450,7 +482,9 @@ def test_sums_that_a_mirror_does_not_give_are_not_done_without(server, raw, stat
     assert_nothing_left(raw)
 
 
-@pytest.mark.parametrize("address", ["http://a..b", f"http://{'a' * 70}.org", "http://[::1", "https://\udc80.org"])
+@pytest.mark.parametrize(
+    "address", ["http://a..b", f"http://{'a' * 70}.org", "http://[::1", "https://\udc80.org"]
+)
 def test_an_address_that_no_host_can_have(raw, address):
     with pytest.raises(NotFetchedError, match="TINY could not be fetched: tried "):
         get(raw, address)
@@ -461,7 +495,9 @@ def test_a_zip_file_that_calls_a_member_by_two_long_names(tmp_path):
     """zipfile quotes both in its messages."""
     content = zip_bytes({f"TINY/{name}": text * 300 for name, text in FILES.items()})
     first = content.index(b"TINY/")
-    (tmp_path / "TINY.zip").write_bytes(content[: first - 4] + b"\xff\x0f" + content[first - 2 :])  # a length
+    (tmp_path / "TINY.zip").write_bytes(
+        content[: first - 4] + b"\xff\x0f" + content[first - 2 :]
+    )  # a length
     (tmp_path / "out").mkdir()
     with pytest.raises(InputError, match=r"is not a valid zip file .*; fetch it again") as caught:
         extract(tmp_path / "TINY.zip", "TINY", tmp_path / "out")

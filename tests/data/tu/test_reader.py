@@ -28,7 +28,9 @@ def write(folder, files, prefix="DS"):
     for path in folder.iterdir():
         path.unlink()
     for kind, content in files.items():
-        (folder / f"{prefix}_{kind}.txt").write_bytes(content if isinstance(content, bytes) else content.encode())
+        (folder / f"{prefix}_{kind}.txt").write_bytes(
+            content if isinstance(content, bytes) else content.encode()
+        )
     return folder
 
 
@@ -63,7 +65,14 @@ def test_small_set(tmp_path):
         lambda text: text.replace("\n", "  \n").replace(",", " ,\t"),
         lambda text: text + "\n \n",
     ],
-    ids=["no last newline", "windows", "old mac", "no spaces", "more spaces", "blank lines at the end"],
+    ids=[
+        "no last newline",
+        "windows",
+        "old mac",
+        "no spaces",
+        "more spaces",
+        "blank lines at the end",
+    ],
 )
 def test_other_ways_to_write_the_same(tmp_path, change):
     expected = read_tu_folder(write(tmp_path / "s", SMALL), "DS")
@@ -72,7 +81,13 @@ def test_other_ways_to_write_the_same(tmp_path, change):
 
 
 def test_one_node_no_edges(tmp_path):
-    files = {"A": "", "graph_indicator": "1", "graph_labels": "5", "node_labels": "2,3", "edge_labels": ""}
+    files = {
+        "A": "",
+        "graph_indicator": "1",
+        "graph_labels": "5",
+        "node_labels": "2,3",
+        "edge_labels": "",
+    }
     arrays = read_tu_folder(write(tmp_path / "s", files), "DS")
     assert arrays.edge_index.shape == (2, 0)
     assert arrays.node_label.shape == (1, 2)
@@ -99,7 +114,9 @@ def test_self_loops_go_and_duplicates_merge_with_summed_attributes(tmp_path):
     np.testing.assert_array_equal(arrays.edge_attr, [[1010.5, 2, 1], [10001, 2, 0]])
     np.testing.assert_array_equal(arrays.edge_label, [[5], [5]])
     files["edge_labels"] = "5\n6\n5\n5\n5\n5\n"  # the first of an edge's lines counts
-    np.testing.assert_array_equal(read_tu_folder(write(tmp_path / "s", files), "DS").edge_label, [[6], [5]])
+    np.testing.assert_array_equal(
+        read_tu_folder(write(tmp_path / "s", files), "DS").edge_label, [[6], [5]]
+    )
     assert arrays.num_edge_attributes == 1
 
 
@@ -108,7 +125,11 @@ def test_self_loops_go_and_duplicates_merge_with_summed_attributes(tmp_path):
     [
         ("A", None, r"DS_A\.txt is missing"),
         ("graph_indicator", None, r"DS_graph_indicator\.txt is missing"),
-        ("graph_labels", None, r"DS_graph_labels\.txt is missing, and evaluation needs a class label"),
+        (
+            "graph_labels",
+            None,
+            r"DS_graph_labels\.txt is missing, and evaluation needs a class label",
+        ),
         ("graph_indicator", " \n", r"DS_graph_indicator\.txt is empty"),
         ("graph_labels", "", r"DS_graph_labels\.txt is empty"),
         ("A", "1, 2\n2; 1\n", r"DS_A\.txt, line 2: '2; 1' is not an integer"),
@@ -116,36 +137,86 @@ def test_self_loops_go_and_duplicates_merge_with_summed_attributes(tmp_path):
         ("A", "1, 2\n2, 1, 1\n", r"DS_A\.txt, line 2: 3 comma-separated values, must be 2"),
         ("A", "1\n2\n", r"DS_A\.txt, line 1: 1 comma-separated values, must be 2"),
         ("A", "1, 2\n\n2, 1\n", r"DS_A\.txt, line 2 is blank"),
-        ("A", "\r1, 2\n2, 1\n", r"DS_A\.txt, line 1 is blank"),  # which has as many lines as numbers
+        (
+            "A",
+            "\r1, 2\n2, 1\n",
+            r"DS_A\.txt, line 1 is blank",
+        ),  # which has as many lines as numbers
         ("A", "1, 2\n2, 7\n", r"DS_A\.txt, line 2: node id 7 is outside 1\.\.6"),
         ("A", "0, 1\n", r"DS_A\.txt, line 1: node id 0 is outside 1\.\.6"),
         ("A", "1, 2\n3, 4\n", r"DS_A\.txt, line 2: the edge 3, 4 joins graphs 1 and 2"),
         ("A", b"\xef\xbb\xbf1, 2\n", r"DS_A\.txt, line 1: a byte order mark"),
         ("A", b"1, 2\n2, \xe9\n", r"DS_A\.txt, line 2: byte 0xe9"),
-        ("A", "1, 2\n2, 99999999999999999999\n", r"DS_A\.txt, line 2: '99999999999999999999' is not an integer"),
+        (
+            "A",
+            "1, 2\n2, 99999999999999999999\n",
+            r"DS_A\.txt, line 2: '99999999999999999999' is not an integer",
+        ),
         ("A", b"1, 2\n2, 1\x00\n", r"DS_A\.txt, line 2"),
         ("graph_indicator", "0\n0\n0\n1\n1\n1\n", r"line 1: the first graph id is 0, must be 1"),
-        ("graph_indicator", "1\n1\n2\n1\n2\n2\n", r"line 4: graph id 1 comes after 2, must not decrease"),
-        ("graph_indicator", "1\n1\n1\n2\n2\n3\n", r"line 6: graph id 3 is above 2, the number of lines in DS_graph_l"),
-        ("graph_indicator", "1,1\n", r"DS_graph_indicator\.txt, line 1: 2 comma-separated values, must be 1"),
+        (
+            "graph_indicator",
+            "1\n1\n2\n1\n2\n2\n",
+            r"line 4: graph id 1 comes after 2, must not decrease",
+        ),
+        (
+            "graph_indicator",
+            "1\n1\n1\n2\n2\n3\n",
+            r"line 6: graph id 3 is above 2, the number of lines in DS_graph_l",
+        ),
+        (
+            "graph_indicator",
+            "1,1\n",
+            r"DS_graph_indicator\.txt, line 1: 2 comma-separated values, must be 1",
+        ),
         ("graph_labels", "1\n", r"DS_graph_indicator\.txt, line 4: graph id 2 is above 1"),
         ("graph_labels", "1\n1.0\n", r"DS_graph_labels\.txt, line 2: '1.0' is not an integer"),
         ("graph_labels", "1\n2#x\n", r"DS_graph_labels\.txt, line 2: '2#x' is not an integer"),
-        ("node_labels", "0\n1\n", r"DS_node_labels\.txt has 2 lines, must have 6 like DS_graph_indicator\.txt"),
-        ("node_labels", "0\n1\n1\n1\n1\n1_0\n", r"DS_node_labels\.txt, line 6: '1_0' is not an integer"),
+        (
+            "node_labels",
+            "0\n1\n",
+            r"DS_node_labels\.txt has 2 lines, must have 6 like DS_graph_indicator\.txt",
+        ),
+        (
+            "node_labels",
+            "0\n1\n1\n1\n1\n1_0\n",
+            r"DS_node_labels\.txt, line 6: '1_0' is not an integer",
+        ),
         ("node_attributes", "0,1\n" * 5, r"DS_node_attributes\.txt has 5 lines, must have 6"),
-        ("node_attributes", "0\n0\n0\nnan\n0\n0\n", r"DS_node_attributes\.txt, line 4: a value is not a finite"),
-        ("node_attributes", "0\n0\n0\n0\n1e39\n0\n", r"DS_node_attributes\.txt, line 5: a value is not a finite"),
-        ("node_attributes", "0\n0\n0\n0\n0\nabc\n", r"DS_node_attributes\.txt, line 6: 'abc' is not a number"),
-        ("node_attributes", "0\n0\n0\n0\n0\n1_0\n", r"DS_node_attributes\.txt, line 6: '1_0' is not a number"),
+        (
+            "node_attributes",
+            "0\n0\n0\nnan\n0\n0\n",
+            r"DS_node_attributes\.txt, line 4: a value is not a finite",
+        ),
+        (
+            "node_attributes",
+            "0\n0\n0\n0\n1e39\n0\n",
+            r"DS_node_attributes\.txt, line 5: a value is not a finite",
+        ),
+        (
+            "node_attributes",
+            "0\n0\n0\n0\n0\nabc\n",
+            r"DS_node_attributes\.txt, line 6: 'abc' is not a number",
+        ),
+        (
+            "node_attributes",
+            "0\n0\n0\n0\n0\n1_0\n",
+            r"DS_node_attributes\.txt, line 6: '1_0' is not a number",
+        ),
         ("edge_labels", "0\n0\n", r"DS_edge_labels\.txt has 2 lines, must have 6 like DS_A\.txt"),
-        ("edge_labels", "0\n0\n0\n0\n0\n900000000000\n", r"DS_edge_labels\.txt: labels from 0 to 900000000000"),
+        (
+            "edge_labels",
+            "0\n0\n0\n0\n0\n900000000000\n",
+            r"DS_edge_labels\.txt: labels from 0 to 900000000000",
+        ),
         ("edge_attributes", "0\n0\n", r"DS_edge_attributes\.txt has 2 lines, must have 6"),
     ],
 )
 def test_errors_name_file_and_line(tmp_path, kind, content, message):
     files = {**SMALL, kind: content}
-    folder = write(tmp_path / "s", {kind: content for kind, content in files.items() if content is not None})
+    folder = write(
+        tmp_path / "s", {kind: content for kind, content in files.items() if content is not None}
+    )
     with pytest.raises(InputError, match=message) as caught:
         read_tu_folder(folder, "DS")
     assert "\n" not in str(caught.value)
@@ -169,9 +240,19 @@ def test_one_hot_columns_span_the_range_of_each_column():
 def test_digest_follows_content_and_presence_of_files(tmp_path):
     digests = {tu_digest(write(tmp_path / "s", SMALL), "DS")}
     assert digests == {tu_digest(write(tmp_path / "t", SMALL), "DS")}
-    digests.add(tu_digest(write(tmp_path / "s", {**SMALL, "node_labels": SMALL["node_labels"][:-2] + "4\n"}), "DS"))
-    digests.add(tu_digest(write(tmp_path / "s", {k: v for k, v in SMALL.items() if k != "edge_labels"}), "DS"))
-    digests.add(tu_digest(write(tmp_path / "s", {**SMALL, "edge_attributes": SMALL["edge_labels"]}), "DS"))
+    digests.add(
+        tu_digest(
+            write(tmp_path / "s", {**SMALL, "node_labels": SMALL["node_labels"][:-2] + "4\n"}), "DS"
+        )
+    )
+    digests.add(
+        tu_digest(
+            write(tmp_path / "s", {k: v for k, v in SMALL.items() if k != "edge_labels"}), "DS"
+        )
+    )
+    digests.add(
+        tu_digest(write(tmp_path / "s", {**SMALL, "edge_attributes": SMALL["edge_labels"]}), "DS")
+    )
     assert len(digests) == 4
 
 
@@ -195,7 +276,10 @@ def tu_sets(draw):
         first += size
     node_graph = np.repeat(np.arange(len(sizes)), sizes)
     edge_index = np.array(edges, dtype=np.int64).reshape(-1, 2).T
-    integers, reals = st.integers(-(2**40), 2**40), st.floats(width=32, allow_nan=False, allow_infinity=False)
+    integers, reals = (
+        st.integers(-(2**40), 2**40),
+        st.floats(width=32, allow_nan=False, allow_infinity=False),
+    )
 
     def table(values, rows, dtype):
         if not draw(st.booleans()):
@@ -207,8 +291,19 @@ def tu_sets(draw):
     node_attr = table(reals, num_nodes, np.float32)
     edge_attr = table(reals, len(edges), np.float32) if edges else None
     num_edge_attributes = 0 if edge_attr is None else edge_attr.shape[1]
-    arrays = TuArrays(node_graph, np.array(labels), edge_index, node_label, node_attr, edge_attr, num_edge_attributes)
-    comma, newline = draw(st.sampled_from([",", ", ", " , "])), draw(st.sampled_from(["\n", "\r\n"]))
+    arrays = TuArrays(
+        node_graph,
+        np.array(labels),
+        edge_index,
+        node_label,
+        node_attr,
+        edge_attr,
+        num_edge_attributes,
+    )
+    comma, newline = (
+        draw(st.sampled_from([",", ", ", " , "])),
+        draw(st.sampled_from(["\n", "\r\n"])),
+    )
 
     def text(rows):
         return newline.join(comma.join(repr(value) for value in row) for row in rows) + draw(
@@ -240,7 +335,9 @@ def test_written_sets_are_read_back_equal(tmp_path, drawn):
     st.randoms(use_true_random=False),
     st.sampled_from(["line", "bytes", "token", "byte", "file"]),
 )
-def test_damage_gives_a_sound_set_or_an_error_that_names_a_file(tmp_path, drawn, chance: random.Random, damage):
+def test_damage_gives_a_sound_set_or_an_error_that_names_a_file(
+    tmp_path, drawn, chance: random.Random, damage
+):
     _, files = drawn
     kind = chance.choice(sorted(files))
     content = files[kind].encode()
@@ -252,7 +349,20 @@ def test_damage_gives_a_sound_set_or_an_error_that_names_a_file(tmp_path, drawn,
         files[kind] = content[: chance.randint(0, len(content))]
     elif damage == "token":
         token = chance.choice(
-            ["", "x", "nan", "-1", "0", "1e5", "7", "99999999999999999999", "\x00", "1 2", "#", '"1"']
+            [
+                "",
+                "x",
+                "nan",
+                "-1",
+                "0",
+                "1e5",
+                "7",
+                "99999999999999999999",
+                "\x00",
+                "1 2",
+                "#",
+                '"1"',
+            ]
         )
         parts = files[kind].split(",")
         parts[chance.randrange(len(parts))] = token
@@ -277,7 +387,9 @@ def test_damage_gives_a_sound_set_or_an_error_that_names_a_file(tmp_path, drawn,
     assert arrays.node_graph[-1] < num_graphs
     assert (np.diff(arrays.node_graph) >= 0).all()
     assert ((arrays.edge_index >= 0) & (arrays.edge_index < num_nodes)).all()
-    assert (arrays.node_graph[arrays.edge_index[0]] == arrays.node_graph[arrays.edge_index[1]]).all()
+    assert (
+        arrays.node_graph[arrays.edge_index[0]] == arrays.node_graph[arrays.edge_index[1]]
+    ).all()
     for table, rows in [(arrays.node_label, num_nodes), (arrays.node_attr, num_nodes)]:
         assert table is None or len(table) == rows
     assert arrays.edge_attr is None or len(arrays.edge_attr) == arrays.edge_index.shape[1]

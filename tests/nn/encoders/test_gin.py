@@ -36,7 +36,11 @@ def random_graphs(count=5, features=4, seed=0):
     generator = torch.Generator().manual_seed(seed)
     graphs = []
     for nodes in torch.randint(1, 9, (count,), generator=generator).tolist():
-        edges = torch.randint(nodes, (2, 2 * nodes), generator=generator) if nodes > 1 else torch.empty(2, 0).long()
+        edges = (
+            torch.randint(nodes, (2, 2 * nodes), generator=generator)
+            if nodes > 1
+            else torch.empty(2, 0).long()
+        )
         x = torch.randn(nodes, features, generator=generator, dtype=torch.float64)
         graphs.append(Data(x=x, edge_index=edges))
     return graphs
@@ -48,8 +52,12 @@ def test_equals_the_oracle_in_training_and_evaluation_mode():
     for mode in ("train", "eval"):
         encoder.train(mode == "train")
         found = encoder(*arguments)
-        np.testing.assert_allclose(found.graph_embedding.detach(), ORACLE[f"{mode}_graph"], atol=1e-9, rtol=0)
-        np.testing.assert_allclose(found.node_embedding.detach(), ORACLE[f"{mode}_node"], atol=1e-9, rtol=0)
+        np.testing.assert_allclose(
+            found.graph_embedding.detach(), ORACLE[f"{mode}_graph"], atol=1e-9, rtol=0
+        )
+        np.testing.assert_allclose(
+            found.node_embedding.detach(), ORACLE[f"{mode}_node"], atol=1e-9, rtol=0
+        )
     for name, tensor in state("after/").items():
         torch.testing.assert_close(encoder.state_dict()[name], tensor, atol=1e-9, rtol=0)
 
@@ -61,8 +69,12 @@ def test_a_batch_equals_its_graphs_one_by_one(readout):
     batch = Batch.from_data_list(graphs)
     together = encoder(batch.x, batch.edge_index, batch.batch)
     alone = [encoder(g.x, g.edge_index) for g in graphs]
-    torch.testing.assert_close(together.graph_embedding, torch.cat([a.graph_embedding for a in alone]))
-    torch.testing.assert_close(together.node_embedding, torch.cat([a.node_embedding for a in alone]))
+    torch.testing.assert_close(
+        together.graph_embedding, torch.cat([a.graph_embedding for a in alone])
+    )
+    torch.testing.assert_close(
+        together.node_embedding, torch.cat([a.node_embedding for a in alone])
+    )
     reduce = {"sum": torch.sum, "mean": torch.mean, "max": torch.amax}[readout]
     torch.testing.assert_close(alone[0].graph_embedding[0], reduce(alone[0].node_embedding, dim=0))
 
@@ -87,11 +99,17 @@ def test_isolated_nodes_and_empty_graphs():
     found = encoder(x, no_edges, batch, batch_size=4)
     assert found.graph_embedding.shape == (4, 8)
     assert (found.graph_embedding[[1, 3]] == 0).all()
-    torch.testing.assert_close(found.graph_embedding[2], encoder(x[2:], no_edges).graph_embedding[0])
-    torch.testing.assert_close(encoder(x, no_edges, batch).graph_embedding, found.graph_embedding[:3])
+    torch.testing.assert_close(
+        found.graph_embedding[2], encoder(x[2:], no_edges).graph_embedding[0]
+    )
+    torch.testing.assert_close(
+        encoder(x, no_edges, batch).graph_embedding, found.graph_embedding[:3]
+    )
 
 
-@pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")  # the compiler's own doing
+@pytest.mark.filterwarnings(
+    "ignore:.*should not be instantiated:DeprecationWarning"
+)  # the compiler's own doing
 def test_torch_compile_and_deepcopy_give_the_same():
     encoder = oracle_encoder().eval()
     arguments = oracle("x"), oracle("edge_index"), oracle("batch"), 5
@@ -131,9 +149,15 @@ def test_round_trip_on_disk(tmp_path, dtype):
     [
         (lambda folder: (folder / "encoder.json").unlink(), "No such file"),
         (lambda folder: (folder / "encoder.json").write_text("{"), "Expecting"),
-        (lambda folder: (folder / "encoder.json").write_text('{"hidden": 3}'), "unexpected keyword"),
+        (
+            lambda folder: (folder / "encoder.json").write_text('{"hidden": 3}'),
+            "unexpected keyword",
+        ),
         (lambda folder: (folder / "encoder.json").write_text("[1]"), "must be a mapping"),
-        (lambda folder: (folder / "encoder.safetensors").write_bytes(b"\x80\x04cos\nsystem\n"), "header"),
+        (
+            lambda folder: (folder / "encoder.safetensors").write_bytes(b"\x80\x04cos\nsystem\n"),
+            "header",
+        ),
         (
             lambda folder: (folder / "encoder.json").write_text(
                 json.dumps({"in_channels": 9, "hidden_channels": 8, "num_layers": 2})
@@ -145,7 +169,9 @@ def test_round_trip_on_disk(tmp_path, dtype):
 def test_a_damaged_folder_is_refused_in_one_sentence(tmp_path, damage, reason):
     GINEncoder(4, 8, 2).save_pretrained(tmp_path)
     damage(tmp_path)
-    with pytest.raises(InputError, match=f"No encoder can be loaded from .*{reason}.*name a run's folder"):
+    with pytest.raises(
+        InputError, match=f"No encoder can be loaded from .*{reason}.*name a run's folder"
+    ):
         GINEncoder.from_pretrained(tmp_path)
 
 
@@ -164,7 +190,9 @@ def test_arguments_outside_their_range_are_refused(arguments, message):
 
 
 def test_features_of_another_width_are_refused():
-    with pytest.raises(InputError, match=r"x must be \(N, 3\), the encoder's in_channels, got \(2, 4\)"):
+    with pytest.raises(
+        InputError, match=r"x must be \(N, 3\), the encoder's in_channels, got \(2, 4\)"
+    ):
         GINEncoder(3)(torch.zeros(2, 4), torch.empty(2, 0, dtype=torch.int64))
 
 
@@ -189,7 +217,9 @@ def test_an_adjacency_gives_what_its_edges_give():
     encoder, edge_index = oracle_encoder().eval(), oracle("edge_index")
     adjacency = Adjacency.from_edge_index(edge_index, len(oracle("x")))
     expected = encoder(oracle("x"), edge_index, oracle("batch"))
-    assert torch.equal(encoder(oracle("x"), adjacency, oracle("batch")).node_embedding, expected.node_embedding)
+    assert torch.equal(
+        encoder(oracle("x"), adjacency, oracle("batch")).node_embedding, expected.node_embedding
+    )
 
 
 def test_eps_counts_as_in_pygs_layer():
@@ -204,7 +234,10 @@ def test_eps_counts_as_in_pygs_layer():
     ("x", "message"),
     [
         (torch.tensor([[0], [5]]), r"x of torch.int64 must name columns in \[0, 4\].* got 0 to 5"),
-        (torch.tensor([[-2], [2]]), "or -1 for none, got -2 to 2; give features as floating-point numbers"),
+        (
+            torch.tensor([[-2], [2]]),
+            "or -1 for none, got -2 to 2; give features as floating-point numbers",
+        ),
         (torch.tensor([[2, 2], [0, 1]]), r"ascending in each row, or -1 for none, got 0 to 2"),
         (torch.eye(5, dtype=torch.int64), r"x must be \(N, 5\) floating-point, or \(N, K\) int64"),
         (torch.eye(5, dtype=torch.bool), "torch.bool; give features as floating-point numbers"),
@@ -248,9 +281,14 @@ def test_a_flipped_bit_in_the_weights_is_found_and_weights_without_a_sum_are_tak
     path = tmp_path / "encoder.safetensors"
     content = path.read_bytes()
     path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
-    with pytest.raises(InputError, match=r"encoder.safetensors was changed or damaged \(its checksum does not match\)"):
+    with pytest.raises(
+        InputError,
+        match=r"encoder.safetensors was changed or damaged \(its checksum does not match\)",
+    ):
         GINEncoder.from_pretrained(tmp_path)
-    path.write_bytes(save({name: tensor.contiguous() for name, tensor in encoder.state_dict().items()}))
+    path.write_bytes(
+        save({name: tensor.contiguous() for name, tensor in encoder.state_dict().items()})
+    )
     loaded = GINEncoder.from_pretrained(tmp_path)
     assert all(map(torch.equal, loaded.state_dict().values(), encoder.state_dict().values()))
 

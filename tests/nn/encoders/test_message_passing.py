@@ -36,7 +36,9 @@ def make(name, in_channels=4, hidden_channels=6, num_layers=3, readout="sum"):
     if name == "gin":
         return GINEncoder(in_channels, hidden_channels, num_layers, readout).double()
     options = {"gine": {"edge_channels": 3}, "pna": {"degree_histogram": DEGREES}}.get(name, {})
-    return MessagePassingEncoder(name, in_channels, hidden_channels, num_layers, readout, **options).double()
+    return MessagePassingEncoder(
+        name, in_channels, hidden_channels, num_layers, readout, **options
+    ).double()
 
 
 def graphs():
@@ -56,7 +58,11 @@ def call(encoder, data, x=None):
     batch = data.batch if "batch" in data else None
     extra = (data.edge_attr,) if encoder.edge_channels else ()
     return encoder(
-        data.x if x is None else x, data.edge_index, batch, data.num_graphs if "batch" in data else 1, *extra
+        data.x if x is None else x,
+        data.edge_index,
+        batch,
+        data.num_graphs if "batch" in data else 1,
+        *extra,
     )
 
 
@@ -70,8 +76,12 @@ def gine_by_hand(encoder, x, data):
             total = x[node]
             for edge, (source, target) in enumerate(data.edge_index.T.tolist()):
                 if target == node:
-                    total = total + (x[source] + conv.lin.weight @ data.edge_attr[edge] + conv.lin.bias).clamp_min(0)
-            rows.append(second.weight @ (first.weight @ total + first.bias).clamp_min(0) + second.bias)
+                    total = total + (
+                        x[source] + conv.lin.weight @ data.edge_attr[edge] + conv.lin.bias
+                    ).clamp_min(0)
+            rows.append(
+                second.weight @ (first.weight @ total + first.bias).clamp_min(0) + second.bias
+            )
         active = torch.stack(rows).clamp_min(0)
         mean, var = norm.running_mean, norm.running_var
         if encoder.training:
@@ -112,11 +122,16 @@ def test_values_and_gradients_are_pygs_in_float64(name, training):
         torch.nn.init.normal_(norm.weight)
     encoder.train(training)
     x = data.x.clone().requires_grad_()
-    by_hand = gine_by_hand(encoder, x, data) if name == "gine" else pygs_model(name, encoder, x, data)
+    by_hand = (
+        gine_by_hand(encoder, x, data) if name == "gine" else pygs_model(name, encoder, x, data)
+    )
     sums = torch.zeros(5, 18, dtype=torch.float64)
     for node, graph in enumerate(data.batch.tolist()):
         sums = torch.cat([sums[:graph], sums[graph : graph + 1] + by_hand[node], sums[graph + 1 :]])
-    weights = torch.randn(by_hand.shape, dtype=torch.float64), torch.randn(sums.shape, dtype=torch.float64)
+    weights = (
+        torch.randn(by_hand.shape, dtype=torch.float64),
+        torch.randn(sums.shape, dtype=torch.float64),
+    )
     inputs = [x, *encoder.parameters()]
     expected = torch.autograd.grad((by_hand * weights[0]).sum() + (sums * weights[1]).sum(), inputs)
     found = call(encoder, data, x)
@@ -133,8 +148,12 @@ def test_a_batch_equals_its_graphs_one_by_one(name, readout):
     encoder, made = make(name, readout=readout).eval(), graphs()
     together = call(encoder, Batch.from_data_list(made))
     alone = [call(encoder, graph) for graph in made]
-    torch.testing.assert_close(together.graph_embedding, torch.cat([one.graph_embedding for one in alone]))
-    torch.testing.assert_close(together.node_embedding, torch.cat([one.node_embedding for one in alone]))
+    torch.testing.assert_close(
+        together.graph_embedding, torch.cat([one.graph_embedding for one in alone])
+    )
+    torch.testing.assert_close(
+        together.node_embedding, torch.cat([one.node_embedding for one in alone])
+    )
     assert (together.graph_embedding[3] == 0).all()
     torch.testing.assert_close(together.graph_embedding[1], alone[1].node_embedding[0])
 
@@ -158,7 +177,9 @@ def test_one_hot_columns_as_integers_give_exactly_what_the_dense_input_gives(nam
     encoder, data = make(name), Batch.from_data_list(graphs())
     index = torch.randint(2, (data.num_nodes, columns)) + 2 * torch.arange(columns)
     dense = one_hot(index, 4).double()
-    assert torch.equal(call(encoder, data, index).node_embedding, call(encoder, data, dense).node_embedding)
+    assert torch.equal(
+        call(encoder, data, index).node_embedding, call(encoder, data, dense).node_embedding
+    )
 
 
 @pytest.mark.parametrize("name", ["gine", "gcn"])
@@ -203,11 +224,16 @@ def test_round_trip_on_disk(name, readout, tmp_path):
 
 def test_an_encoder_of_another_class_is_refused_and_an_older_folder_holds_a_gin(tmp_path):
     make("gcn").save_pretrained(tmp_path)
-    with pytest.raises(InputError, match="holds the encoder 'gcn', and GINEncoder loads only gin; use load_encoder"):
+    with pytest.raises(
+        InputError, match="holds the encoder 'gcn', and GINEncoder loads only gin; use load_encoder"
+    ):
         GINEncoder.from_pretrained(tmp_path)
     gin = make("gin")
     gin.save_pretrained(tmp_path)
-    with pytest.raises(InputError, match="the encoder 'gin', and MessagePassingEncoder loads only gine gcn sage gat"):
+    with pytest.raises(
+        InputError,
+        match="the encoder 'gin', and MessagePassingEncoder loads only gine gcn sage gat",
+    ):
         MessagePassingEncoder.from_pretrained(tmp_path)
     arguments = json.loads((tmp_path / "encoder.json").read_text())
     del arguments["encoder"]
@@ -215,7 +241,10 @@ def test_an_encoder_of_another_class_is_refused_and_an_older_folder_holds_a_gin(
     for loaded in (load_encoder(tmp_path), GINEncoder.from_pretrained(tmp_path)):
         assert all(map(torch.equal, loaded.state_dict().values(), gin.state_dict().values()))
     (tmp_path / "encoder.json").write_text(json.dumps({**arguments, "encoder": "gcnn"}))
-    with pytest.raises(InputError, match=r"holds the encoder 'gcnn', .* use load_encoder, which loads any that this"):
+    with pytest.raises(
+        InputError,
+        match=r"holds the encoder 'gcnn', .* use load_encoder, which loads any that this",
+    ):
         load_encoder(tmp_path)
     (tmp_path / "encoder.json").unlink()
     with pytest.raises(InputError, match=r"No encoder can be loaded from .*No such file"):
@@ -225,10 +254,22 @@ def test_an_encoder_of_another_class_is_refused_and_an_older_folder_holds_a_gin(
 @pytest.mark.parametrize(
     ("arguments", "options", "message"),
     [
-        (("gin", 3), {}, "encoder must be one of gine, gcn, sage, gat, pna, got 'gin'; for gin use `GINEncoder`"),
+        (
+            ("gin", 3),
+            {},
+            "encoder must be one of gine, gcn, sage, gat, pna, got 'gin'; for gin use `GINEncoder`",
+        ),
         (("gcn", 0), {}, "in_channels must be at least 1, got 0"),
-        (("gcn", 3, 4, 1, "median"), {}, "readout must be one of sum, mean, max, attention, got 'median'"),
-        (("gine", 3), {}, "edge_channels must be the width of the edge features for gine.* got None for gine"),
+        (
+            ("gcn", 3, 4, 1, "median"),
+            {},
+            "readout must be one of sum, mean, max, attention, got 'median'",
+        ),
+        (
+            ("gine", 3),
+            {},
+            "edge_channels must be the width of the edge features for gine.* got None for gine",
+        ),
         (("gine", 3), {"edge_channels": 0}, "edge_channels must be at least 1, got 0"),
         (("gat", 3), {"edge_channels": 2}, "None for the others, got 2 for gat"),
         (("pna", 3), {}, "degree_histogram must be the training set's for pna.* got None for pna"),
@@ -256,7 +297,11 @@ def test_arguments_outside_their_range_are_refused(arguments, options, message):
             r"None, since the encoder gin reads no edge features, got \(2, 3\); leave it out",
         ),
         ("gcn", torch.zeros(2, 3), "the encoder gcn reads no edge features"),
-        ("gine", None, r"edge_attr must be \(2, 3\) floating-point, a row for each edge, .* gine reads, got None"),
+        (
+            "gine",
+            None,
+            r"edge_attr must be \(2, 3\) floating-point, a row for each edge, .* gine reads, got None",
+        ),
         ("gine", torch.zeros(1, 3), r"got \(1, 3\) torch.float32; give the features of the edges"),
         ("gine", torch.zeros(2, 4), r"got \(2, 4\)"),
         ("gine", torch.zeros(2, 3, dtype=torch.int64), r"got \(2, 3\) torch.int64"),
@@ -273,7 +318,9 @@ def test_features_of_edges_that_do_not_fit_are_refused(name, edge_attr, message)
 def test_inputs_that_do_not_fit_are_refused(name):
     with pytest.raises(InputError, match=r"x must be \(N, 4\)"):
         make(name)(torch.zeros(2, 5).double(), torch.zeros(2, 0, dtype=torch.int64))
-    with pytest.raises(InputError, match=r"edge_index must lie in \[0, 1\], the rows of x, got 0 to 2"):
+    with pytest.raises(
+        InputError, match=r"edge_index must lie in \[0, 1\], the rows of x, got 0 to 2"
+    ):
         make(name)(torch.zeros(2, 4).double(), torch.tensor([[0], [2]]))
 
 
@@ -303,12 +350,16 @@ def trained(graphs, config):
 @pytest.mark.parametrize("readout", ["sum", "attention"])
 @pytest.mark.parametrize("name", ["gin", *NAMES])
 def test_the_control_is_a_training_in_which_no_weight_moves(bonds, name, readout):
-    config = dataclasses.replace(SMALL, encoder=name, readout=readout, nodes_per_graph=2, precision="64-true")
+    config = dataclasses.replace(
+        SMALL, encoder=name, readout=readout, nodes_per_graph=2, precision="64-true"
+    )
     model, batches, fabric = prepared(bonds, config)
     before = embed(model.encoder, batches, 24)
     calibrate(model.encoder, batches, config, fabric)
     control = embed(model.encoder, batches, 7)
-    np.testing.assert_allclose(trained(bonds, dataclasses.replace(config, lr=0)), control, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(
+        trained(bonds, dataclasses.replace(config, lr=0)), control, rtol=1e-9, atol=1e-12
+    )
     assert not np.allclose(before, control, rtol=1e-2)
     assert not np.allclose(trained(bonds, dataclasses.replace(config, lr=0.01)), control, rtol=1e-2)
 
@@ -328,7 +379,10 @@ def test_edges_reach_gine_and_it_needs_them(bonds):
     config = dataclasses.replace(SMALL, encoder="gine")
     others = dataclasses.replace(bonds, edge_label=bonds.edge_label.flip(0))
     assert not np.allclose(trained(bonds, config), trained(others, config), rtol=1e-2)
-    with pytest.raises(InputError, match="TOY has no edge labels or attributes, but the encoder gine needs them; choo"):
+    with pytest.raises(
+        InputError,
+        match="TOY has no edge labels or attributes, but the encoder gine needs them; choo",
+    ):
         prepared(dataclasses.replace(bonds, edge_label=None), config)
 
 
@@ -344,14 +398,29 @@ def test_pna_counts_the_degrees_of_the_set(bonds):
 
 @pytest.mark.parametrize("name", ["gine", "pna"])
 def test_a_run_on_mutag(name, tmp_path):
-    words = ["--encoder", name, "--epochs", "1", "--folds", "3", "--repeats", "1", "--hidden-channels", "8"]
+    words = [
+        "--encoder",
+        name,
+        "--epochs",
+        "1",
+        "--folds",
+        "3",
+        "--repeats",
+        "1",
+        "--hidden-channels",
+        "8",
+    ]
     assert main([*words, "--no-pictures", "--out", str(tmp_path / "run"), "--quiet"]) == 0
     result = json.loads((tmp_path / "run" / "result.json").read_text())
     assert result["encoder"] == result["config"]["encoder"] == name
-    assert result["dataset"].get("edge_features") == ("4 edge labels, one-hot" if name == "gine" else None)
+    assert result["dataset"].get("edge_features") == (
+        "4 edge labels, one-hot" if name == "gine" else None
+    )
     encoder = load_encoder(tmp_path / "run")
     assert encoder.arguments["encoder"] == name
     graphs = load_graphs("MUTAG")
     edge_attr = EdgeFeatureMap.fit(graphs).apply(graphs) if name == "gine" else None
     found = embed(encoder, GraphBatches(graphs, node_features(graphs).x, edge_attr=edge_attr), 50)
-    np.testing.assert_allclose(found, np.load(tmp_path / "run" / "embeddings.npz")["trained"], rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(
+        found, np.load(tmp_path / "run" / "embeddings.npz")["trained"], rtol=1e-4, atol=1e-4
+    )
