@@ -147,6 +147,7 @@ def test_graphcl_runs_to_the_end_from_the_same_untrained_encoder(finished, tmp_p
     assert load(tmp_path / "again")["scores"] == result["scores"]
 
 
+@pytest.mark.slow
 def test_the_folder_runs_again_exactly(finished, tmp_path):
     out = tmp_path / "again"
     assert main(["--config", str(finished / "config.yaml"), "--out", str(out), "--quiet"]) == 0
@@ -157,6 +158,7 @@ def test_the_folder_runs_again_exactly(finished, tmp_path):
     assert (finished / "config.yaml").read_text() == (out / "config.yaml").read_text()
 
 
+@pytest.mark.slow
 def test_a_relative_path_runs_again_from_another_folder(tmp_path, monkeypatch):
     write_tu(tmp_path / "own", [nx.path_graph(4), nx.star_graph(4)] * 8, [0, 1] * 8)
     monkeypatch.chdir(tmp_path)
@@ -219,6 +221,7 @@ def test_print_config_prints_yaml_and_makes_nothing(tmp_path, monkeypatch, capsy
     assert os.listdir(tmp_path) == []
 
 
+@pytest.mark.slow
 def test_several_seeds_are_runs_of_their_own_with_a_summary(tmp_path, capsys):
     out = tmp_path / "run"
     assert main([*SMALL, "--seeds", "2", "--seed", "5", "--out", str(out)]) == 0

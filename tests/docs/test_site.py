@@ -23,6 +23,7 @@ def site(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_every_public_name_is_in_the_reference(site):
     reference = "".join(path.read_text() for path in (site / "reference").glob("*.html"))
     assert [

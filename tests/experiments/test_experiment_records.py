@@ -107,6 +107,7 @@ def test_half_written_files_are_not_read(tmp_path):
     assert records.read_records(tmp_path) == [record("A", "hard", 0)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("folder", COMMITTED, ids=lambda folder: str(folder.relative_to(ROOT)))
 def test_the_committed_records_are_packed_and_pack_again_to_themselves(folder, tmp_path):
     found = records.read_records(folder)

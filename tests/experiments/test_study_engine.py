@@ -338,6 +338,7 @@ def test_a_second_sweep_on_the_same_folder_is_refused(plan, tmp_path, capsys):
     )
 
 
+@pytest.mark.slow
 def test_a_record_of_other_settings_is_not_taken_for_the_cells(plan, undisturbed, tmp_path, capsys):
     changed = tmp_path / "plan.yaml"
     changed.write_text(plan.read_text().replace("beta: [1, 5]", "beta: [1, 5], batch_size: [8]"))

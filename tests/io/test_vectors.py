@@ -170,7 +170,7 @@ def npz(path, **arrays):
             "a.csv",
             "a,label\n1,2\n",
             None,
-            "a.csv has no labels 'y'; name them, or a file of them, with --labels: it has",
+            "a.csv has no labels 'y'; name them, or a file of them, with `labels`: it has",
         ),
         ("a.csv", "a,y\n1,2\n", "no.txt", "The file no.txt does not exist"),
         (

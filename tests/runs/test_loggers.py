@@ -89,6 +89,7 @@ def without_logger(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("logger", ["csv", "tensorboard"])
 def test_a_log_has_every_epoch_and_score_and_changes_no_number(without_logger, tmp_path, logger):
     out = tmp_path / "run"

@@ -321,6 +321,7 @@ def test_a_run_from_before_the_views_goes_on_and_runs_again(finished_words, tmp_
     assert found[2]["config"]["views"] == ["node-drop", "subgraph"]
 
 
+@pytest.mark.slow
 def test_a_run_with_a_removed_setting_goes_on_where_the_setting_did_nothing(
     finished_words, tmp_path, capsys
 ):
