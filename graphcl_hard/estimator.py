@@ -232,13 +232,11 @@ class HardInfoGraph(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
     Sources: Sun et al., "InfoGraph", ICLR 2020; Robinson et al., "Contrastive Learning with Hard Negative Samples",
     ICLR 2021; for `method="graphcl"` You et al., "Graph Contrastive Learning with Augmentations", NeurIPS 2020.
 
-    ```python
-    from graphcl_hard import HardInfoGraph, load_graphs
-
-    graphs = load_graphs("MUTAG")
-    vectors = HardInfoGraph(epochs=1, random_state=0).fit_transform(graphs)
-    assert vectors.shape == (188, 96)
-    ```
+    Examples:
+        >>> from graphcl_hard import HardInfoGraph, load_graphs
+        >>> graphs = load_graphs("MUTAG")
+        >>> HardInfoGraph(epochs=1, random_state=0).fit_transform(graphs).shape
+        (188, 96)
     """
 
     encoder_: GraphEncoder

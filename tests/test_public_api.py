@@ -73,3 +73,9 @@ def test_every_flag_is_in_the_commands_docstring():
         documented = public_api.documented_attributes(arguments)
         fields = [field.name for field in dataclasses.fields(arguments) if field.name != "settings"]
         assert documented == fields
+
+
+@pytest.mark.parametrize("name", graphcl_hard.__all__)
+def test_every_public_name_has_an_example(name):
+    """The docs tests run it."""
+    assert ">>> " in inspect.getdoc(getattr(graphcl_hard, name))

@@ -10,6 +10,7 @@ from pathlib import Path
 RECORDS = Path(__file__).resolve().parents[2] / "benchmarks" / "results" / "tests"
 TABLE = RECORDS / "slowest.md"
 COUNT = 30
+TIERS = ("fast", "slow", "alone")
 KILLED = "kills a run and compares the resumed one with a whole one, so it trains three times in new processes"
 NEW_PROCESSES = "starts the command in a new process, which loads PyTorch first"
 MANY_CASES = "hundreds of generated inputs, each written to the disk and read"
@@ -83,7 +84,7 @@ REASONS = {
 
 def table(folder=RECORDS):
     """Return the slowest tests of all records in a folder as a table in Markdown."""
-    records = [json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))]
+    records = [json.loads((folder / f"{tier}.json").read_text()) for tier in TIERS]
     seconds = {
         test: seconds for record in records for test, (_, seconds) in record["tests"].items()
     }
