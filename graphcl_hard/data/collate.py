@@ -279,6 +279,11 @@ def _kind(graph: Any, index: int) -> str:
         raise InputError(
             f"Graph {index} is a Batch of {graph.num_graphs} graphs; give its to_data_list() instead."
         )
+    if isinstance(graph, GraphData):
+        raise InputError(
+            f"Graph {index} is a GraphData, which is a data set of its own; pass it instead of a list, or take the "
+            "graphs of data.tu.dataset.TUDataset."
+        )
     if isinstance(graph, Data):
         return "PyTorch Geometric"
     if isinstance(graph, nx.Graph):

@@ -90,7 +90,7 @@ def bounds(index: int | slice, size: int) -> tuple[int, int]:
     return start, start + 1
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class GraphData:
     """A data set of G graphs as flat tensors on the CPU, with N nodes and E directed edges in all.
 
@@ -132,6 +132,10 @@ class GraphData:
         """Those of node_label, node_attr, edge_label and edge_attr that are not None."""
         names = ("node_label", "node_attr", "edge_label", "edge_attr")
         return frozenset(name for name in names if getattr(self, name) is not None)
+
+    def __repr__(self) -> str:
+        graphs, nodes = f"{self.num_graphs} graphs", f"{self.num_nodes} nodes"
+        return f"GraphData({self.name!r}, {graphs}, {nodes}, {self.num_edges} directed edges)"
 
     def __len__(self) -> int:
         return self.num_graphs

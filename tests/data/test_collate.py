@@ -493,3 +493,15 @@ def test_a_tensor_as_a_label_is_refused_and_was_another_label_at_each_node():
 def test_a_label_that_is_no_name_is_refused_and_was_a_traceback(name, value):
     with pytest.raises(InputError, match=f"{name} must be a name or None, got"):
         to_graph_data([nx.path_graph(2)], **{name: value})
+
+
+def test_a_list_of_data_sets_is_refused_with_the_remedy(toy):
+    with pytest.raises(InputError, match=r"Graph 0 is a GraphData.*; pass it instead of a list"):
+        to_graph_data([toy[0], toy[1]])
+
+
+def test_a_data_set_has_a_short_repr(toy):
+    assert (
+        repr(toy)
+        == f"GraphData('TOY', 24 graphs, {toy.num_nodes} nodes, {toy.num_edges} directed edges)"
+    )
