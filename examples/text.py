@@ -3,8 +3,8 @@
     python examples/text.py                write examples/results/text.md and .csv; 7 minutes on a busy core
 
 The objective for graphs also works for sentences, with dropout, here of whole words, as the only augmentation (SimCSE:
-Gao, Yao, Chen, EMNLP 2021). *uniform* is SimCSE's objective, *debiased* and *hard* are those of Robinson et al. (ICLR
-2021, on images, sentences and graphs). The corpus needs no download: it is the prose of SciPy's docstrings (BSD
+Gao, Yao, Chen, EMNLP 2021). *uniform* is SimCSE's objective, *debiased* and *hard* are those of Robinson et al.
+(ICLR 2021, on images, sentences and graphs). The corpus needs no download: it is the prose of SciPy's docstrings (BSD
 licence) in eight modules, and the probes predict the module from a frozen vector. The training and test parts share no
 function, and a sentence that occurs in two functions is left out. Each seed draws a split, initial words and the order
 of batches, the same for all objectives. Training sees only the training sentences and no labels. Rates, epochs and
