@@ -27,6 +27,9 @@ REASONS = {
         "runs a small study twice, once killed twice, and makes both reports"
     ),
     "test_a_cluster_that_loses_a_worker_does_every_cell_once": "starts a Dask cluster and runs a small study on it",
+    "test_a_dry_run_lists_cells_and_the_time_that_they_may_take": (
+        "runs a small study first, whose times the dry run uses"
+    ),
     "test_a_failed_cell_is_recorded_and_tried_again_on_request_only": "runs a small study three times",
     "test_a_signal_ends_it_and_its_workers_and_it_can_go_on": "waits for workers that load PyTorch and train",
     "test_a_cell_fails_when_workers_died_on_it_twice_and_the_others_go_on": "starts new workers for those that died",
