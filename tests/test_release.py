@@ -30,6 +30,26 @@ def test_setup_citation_and_changelog_name_one_version():
     assert not released or released[0] == version
 
 
+def test_the_declared_python_versions_are_those_that_ran():
+    """Each has a record of the fast tests, in which none failed; that of CI's is beside the others."""
+    results = ROOT / "benchmarks" / "results"
+    ran = set()
+    for path in (results / "tests" / "fast.json", *(results / "python").glob("*.json")):
+        record = json.loads(path.read_text())
+        assert (record["status"], record["failed"], record["error"]) == (0, 0, 0), path.name
+        version = record["versions"]["python"].rpartition(".")[0]
+        assert path.name in (f"{version}.json", "fast.json")
+        ran.add(version)
+    python = "Programming Language :: Python :: "
+    classifiers = setup()["metadata"]["classifiers"].strip().splitlines()
+    assert {
+        line.removeprefix(python) for line in classifiers if line.startswith(f"{python}3.")
+    } == ran
+    lowest_minor = min(int(version.partition(".")[2]) for version in ran)
+    assert setup()["options"]["python_requires"] == f">=3.{lowest_minor}"
+    assert f'\ntarget-version = "py3{lowest_minor}"\n' in (ROOT / "pyproject.toml").read_text()
+
+
 def test_the_changelog_keeps_its_form():
     """Keep a Changelog: under each version kinds of changes in one order, each at most once and with entries."""
     kinds = ["Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"]

@@ -28,7 +28,7 @@ REASONS = {
     ),
     "test_a_cluster_that_loses_a_worker_does_every_cell_once": "starts a Dask cluster and runs a small study on it",
     "test_a_dry_run_lists_cells_and_the_time_that_they_may_take": (
-        "runs a small study first, whose times the dry run uses"
+        "waits for a small study that several tests share"
     ),
     "test_a_failed_cell_is_recorded_and_tried_again_on_request_only": "runs a small study three times",
     "test_a_signal_ends_it_and_its_workers_and_it_can_go_on": "waits for workers that load PyTorch and train",
