@@ -13,7 +13,7 @@ help:  ## list these targets
 run: .venv/installed  ## train on MUTAG and print the scores
 	$(PY) -m graphcl_hard.run --dataset MUTAG
 
-# The fast tests reach every module. Two processes of one thread each take less time than one process of two threads.
+# The fast tests import every module. Two processes of one thread each take less time than one process of two threads.
 test: .venv/installed  ## run the fast tests
 	OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 --dist loadfile -m 'not slow and not alone and not long' $(call record,fast)
 

@@ -1,4 +1,4 @@
-"""`make test`, `make test-slow` and `make test-long` run each test once, and the fast tests reach every module."""
+"""`make test`, `make test-slow` and `make test-long` run each test once, and the fast tests import every module."""
 
 import ast
 import itertools
