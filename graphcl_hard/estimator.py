@@ -337,19 +337,19 @@ class HardInfoGraph(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         super().set_params(**params)
         return self
 
-    def fit(self, graphs: Graphs, y: object = None) -> "HardInfoGraph":
-        """Learn an encoder from graphs; `y` is ignored.
+    def fit(self, X: Graphs, y: object = None) -> "HardInfoGraph":
+        """Learn an encoder from the graphs `X`; `y` is ignored.
 
         Raises:
             InputError: a setting is outside its range, or the graphs cannot be used; fewer than 2 graphs.
             TrainingDiverged: the loss or a weight is no longer finite.
         """
         config = self._config(draw=True)
-        self._fit(self._read(graphs, config.encoder), config)
+        self._fit(self._read(X, config.encoder), config)
         return self
 
-    def partial_fit(self, graphs: Graphs, y: object = None) -> "HardInfoGraph":
-        """Train for one more epoch on these graphs; the first call fixes the features. `y` is ignored.
+    def partial_fit(self, X: Graphs, y: object = None) -> "HardInfoGraph":
+        """Train for one more epoch on the graphs `X`; the first call fixes the features. `y` is ignored.
 
         Raises:
             InputError: as for `fit`; or `beta_schedule` is not "constant", since the number of epochs is unknown.
@@ -360,24 +360,24 @@ class HardInfoGraph(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
             raise InputError(
                 f"partial_fit needs `beta_schedule=constant`, got {config.beta_schedule!r}; set it."
             )
-        data = self._read(graphs, config.encoder)
+        data = self._read(X, config.encoder)
         self._train(self._fitted if fitted else Fitted.start(data, config), data, config, 1)
         return self
 
-    def transform(self, graphs: Graphs) -> npt.NDArray[np.floating]:
-        """Return the vectors of graphs, (G, L*H) float32 (float64 with `precision="64-true"`), on the scale of `scale`.
+    def transform(self, X: Graphs) -> npt.NDArray[np.floating]:
+        """Return the vectors of the graphs `X`, (G, L*H) float32, or float64 with `precision="64-true"`, on `scale`.
 
         Raises:
             InputError: the graphs cannot be used, or their attributes differ from those of `fit`.
             sklearn.exceptions.NotFittedError: before `fit`.
         """
         check_is_fitted(self)
-        return self._transform(self._read(graphs, self._fitted.config.encoder), self._config())
+        return self._transform(self._read(X, self._fitted.config.encoder), self._config())
 
-    def fit_transform(self, graphs: Graphs, y: object = None) -> npt.NDArray[np.floating]:
+    def fit_transform(self, X: Graphs, y: object = None) -> npt.NDArray[np.floating]:
         """Call `fit`, then `transform` on the same graphs, which are read only once."""
         config = self._config(draw=True)
-        data = self._read(graphs, config.encoder)
+        data = self._read(X, config.encoder)
         self._fit(data, config)
         return self._transform(data, self._config())
 

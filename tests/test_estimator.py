@@ -12,13 +12,14 @@ import networkx as nx
 import numpy as np
 import pandas as pd
 import pytest
+import sklearn
 import torch
 from helpers.graphs import random_graphs, with_attributes
 from joblib import Parallel, delayed
 from sklearn.base import clone
 from sklearn.compose import ColumnTransformer
 from sklearn.exceptions import NotFittedError
-from sklearn.model_selection import GridSearchCV
+from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
@@ -361,6 +362,8 @@ def test_a_pipeline_under_a_grid_search_over_beta(tmp_path):
     ).fit(dataset, y)
     assert search.best_score_ > 0.75  # the majority class has 66%
     assert search.predict(dataset).shape == (188,)
+    scores = cross_val_score(search.best_estimator_, dataset, y, cv=3, error_score="raise")
+    assert scores.mean() == pytest.approx(search.best_score_)
 
 
 def test_unseen_graphs(fitted, graphs):
@@ -487,6 +490,32 @@ def test_a_seed_holds_in_threads(graphs):
     expected = [vectors(seed) for seed in range(4)]
     found = Parallel(n_jobs=2, backend="threading")(delayed(vectors)(seed) for seed in range(4))
     assert all(map(np.array_equal, expected, found))
+
+
+def test_graphs_are_passed_by_the_name_that_scikit_learn_gives_them(graphs, fitted):
+    expected = fitted.transform(graphs)
+    model = estimator()
+    assert np.array_equal(model.fit(X=graphs).transform(X=graphs), expected)
+    assert np.array_equal(model.fit_transform(X=graphs, y=None), expected)
+    assert len(estimator().partial_fit(X=graphs).history_) == 1
+
+
+def test_metadata_goes_past_the_graphs_to_the_step_that_asks_for_it(graphs):
+    y = [graph.number_of_edges() > 10 for graph in graphs]
+    weights = np.arange(1.0, 33)
+    with sklearn.config_context(enable_metadata_routing=True):
+        routing = estimator().get_metadata_routing()
+        assert not any(getattr(routing, method).requests for method in ("fit", "transform"))
+        classifier = SVC().set_fit_request(sample_weight=True)
+        classifier.set_score_request(sample_weight=True)
+        pipeline = make_pipeline(estimator(epochs=1), classifier).set_output(transform="pandas")
+        expected = pipeline.fit(graphs, y, sample_weight=weights)
+        vectors = clone(pipeline[0]).fit_transform(graphs)
+        alone = SVC().fit(vectors, y, sample_weight=weights)
+        found = expected[-1].decision_function(vectors)
+        np.testing.assert_allclose(found, alone.decision_function(vectors))
+        search = GridSearchCV(pipeline, {"svc__C": [1, 2]}, cv=2, error_score="raise")
+        assert search.fit(graphs, y, sample_weight=weights).predict(graphs).shape == (32,)
 
 
 def test_columns_of_graphs(graphs):
