@@ -52,8 +52,8 @@ class Arguments:
         run: Folder of a run of graphcl_hard.run.
         data: Name of a TU data set, or path of a folder in TU format or of a folder that graphcl_hard.convert made.
         data_dir: Folder that holds data sets and receives downloads, as in graphcl_hard.run.
-        out: File to write: .npz (arrays vectors, G x D, and y), .csv or .parquet (columns v0, v1, ... and y). y is
-            the class of each graph, 0, 1, ..., which graphcl_hard.evaluate reads.
+        out: File to write: .npz (arrays vectors, G x D, id and y), .csv or .parquet (columns id, v0, v1, ... and y). y
+            is the class of each graph, 0, 1, ..., which graphcl_hard.evaluate reads.
         scale: linear: the embedding itself; log: sign(x) log(1 + |x|) of it, the input of a run's probes.
         batch_size: Number of graphs in a batch; it changes the memory, and not the vectors.
         overwrite: Replace the file --out.
@@ -123,6 +123,8 @@ def _embed(arguments: Arguments) -> None:
     if not is_path(arguments.data):
         check_spelling(check_name(arguments.data))
 
+    import numpy as np
+
     from graphcl_hard.data.load import open_dataset
     from graphcl_hard.evaluation.checks import rescale
     from graphcl_hard.io.vectors import write_vectors
@@ -150,7 +152,10 @@ def _embed(arguments: Arguments) -> None:
     with display.bar("embedding", graphs.num_graphs) as show:
         parts = embeddings(encoder, batches, arguments.batch_size, show)
         width = write_vectors(
-            arguments.out, (rescale(part, arguments.scale) for part in parts), graphs.y.numpy()
+            arguments.out,
+            (rescale(part, arguments.scale) for part in parts),
+            ids=np.arange(graphs.num_graphs),
+            labels=graphs.y.numpy(),
         )
     display.say(f"written: {arguments.out}: {graphs.num_graphs} graphs, {width} numbers each")
     if arguments.quiet:

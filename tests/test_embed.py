@@ -47,9 +47,9 @@ def test_the_runs_own_set_has_the_runs_vectors(finished, tmp_path, capsys):
 def test_csv_gives_every_number_back(finished, tmp_path):
     assert main([str(finished), "--data", "MUTAG", "--out", str(tmp_path / "v.csv")]) == 0
     frame = pd.read_csv(tmp_path / "v.csv")
-    assert list(frame.columns) == [*(f"v{column}" for column in range(16)), "y"]
+    assert list(frame.columns) == ["id", *(f"v{column}" for column in range(16)), "y"]
     kept = np.load(finished / "embeddings.npz")
-    assert np.array_equal(frame.iloc[:, :-1].to_numpy().astype(np.float32), kept["trained"])
+    assert np.array_equal(frame.iloc[:, 1:-1].to_numpy().astype(np.float32), kept["trained"])
     assert np.array_equal(frame["y"], kept["y"])
 
 

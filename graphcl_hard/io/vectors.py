@@ -9,7 +9,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,7 @@ from graphcl_hard.io.atomic_write import atomic_write
 TABLES = (".csv", ".parquet")
 READ = (".npz", ".npy", *TABLES)
 LABELS = "y"
+IDS, CHECKSUM = "id", "data_sha256"
 
 Array = npt.NDArray[Any]
 # What the readers raise for a damaged file. Encrypted members of a zip file and unknown compressions are RuntimeErrors.
@@ -61,6 +62,8 @@ def read_vectors(
     else:
         found = _labels(path, named, labels)
         named.pop(labels or _label_name(path, named))
+    if IDS not in only:
+        named.pop(IDS, None)
     if (
         LABELS not in only
     ):  # a y beside other labels: as part of the vectors it would leak the labels
@@ -173,7 +176,7 @@ def _read_parquet(path: Path) -> dict[str, Array]:
 def _label_name(path: Path, named: Mapping[str, Array]) -> str:
     if LABELS in named:
         return LABELS
-    candidates = [name for name, array in named.items() if array.ndim == 1]
+    candidates = [name for name, array in named.items() if array.ndim == 1 and name != IDS]
     if len(candidates) != 1:
         raise InputError(
             f"{path} has no labels {LABELS!r}; name them, or a file of them, with `labels`: {_nearest(LABELS, named)}"
@@ -236,14 +239,25 @@ def _nearest(name: str, known: Iterable[str]) -> str:
 ROWS = 16384  # vectors in memory at a time, and in a row group of Parquet
 
 
-def write_vectors(path: Path, parts: Iterable[Array], y: Array) -> int:
-    """Write vectors and labels to a .npz, .csv or .parquet file, completely or not at all.
+def write_vectors(
+    path: Path,
+    parts: Iterable[Array],
+    *,
+    ids: Array,
+    labels: Array | None = None,
+    checksum: str | None = None,
+) -> int:
+    """Write vectors with the identities and labels of their graphs to a file, completely or not at all.
 
     Args:
-        path: the file; its suffix gives the format.
-        parts: arrays (n, D), float32 or float64, in the order of the labels; at least one. They are consumed one by
-            one, so that the arrays of an iterator need not fit into memory together.
-        y: (G,) int, the labels of the rows of all parts; written as the array, or the last column, `y`.
+        path: the file; its suffix, .npz, .csv or .parquet, gives the format.
+        parts: arrays (n, D), float32 or float64, in the order of the ids; at least one. They are consumed one by one,
+            so that the arrays of an iterator need not fit into memory together.
+        ids: (G,) int64 or str, written as the array, or the first column, `id`.
+        labels: (G,) int, float64 or str, written as the array, or the last column, `y`. NaN and "" mean that a label
+            is missing: a table has an empty cell (null) there, and integers if all other numbers are whole.
+        checksum: hex digest of the data set, written as the array, or the metadata of Parquet, `data_sha256`; a CSV
+            has no place for it.
 
     Returns:
         the dimension D of the vectors.
@@ -256,7 +270,8 @@ def write_vectors(path: Path, parts: Iterable[Array], y: Array) -> int:
     with atomic_write(path) as partial:
         blocks = _blocks(parts)
         first = next(blocks)
-        write(partial, first.shape[1], first.dtype, itertools.chain([first], blocks), y)
+        around = _Around(ids, labels, checksum)
+        write(partial, first.shape[1], first.dtype, itertools.chain([first], blocks), around)
     return int(first.shape[1])
 
 
@@ -272,42 +287,79 @@ def _blocks(parts: Iterable[Array]) -> Iterator[Array]:
         yield np.concatenate(held)
 
 
-def _labelled(blocks: Iterable[Array], y: Array) -> Iterator[tuple[Array, Array]]:
-    done = 0
-    for block in blocks:
-        yield block, y[done : done + len(block)]
-        done += len(block)
+class _Around(NamedTuple):
+    """What is written around the vectors."""
+
+    ids: Array
+    labels: Array | None
+    checksum: str | None
+
+    def names(self, width: int) -> list[str]:
+        names = [IDS, *(f"v{column}" for column in range(width))]
+        return names if self.labels is None else [*names, LABELS]
+
+    def whole(self) -> bool:
+        """Return whether all labels of a table are written as integers."""
+        if self.labels is None or self.labels.dtype.kind != "f":
+            return self.labels is not None and self.labels.dtype.kind in "iu"
+        known = self.labels[~np.isnan(self.labels)]
+        return bool((np.abs(known) <= 2**53).all() and (known == np.rint(known)).all())
+
+    def beside(self, blocks: Iterable[Array]) -> Iterator[tuple[Array, list[Any], list[list[Any]]]]:
+        """Yield each block with its ids, and with no column of labels or one; None is a missing label."""
+        whole, done = self.whole(), 0
+        for block in blocks:
+            rows = slice(done, done := done + len(block))
+            columns = []
+            if self.labels is not None:
+                part = self.labels[rows]
+                values: list[Any] = part.tolist()
+                if part.dtype.kind in "fUT":
+                    missing = np.isnan(part) if part.dtype.kind == "f" else part == ""
+                    values = [
+                        None if gone else int(value) if whole else value
+                        for value, gone in zip(values, missing.tolist(), strict=True)
+                    ]
+                columns.append(values)
+            yield block, self.ids[rows].tolist(), columns
 
 
-def _names(width: int) -> list[str]:
-    return [f"v{column}" for column in range(width)]
-
-
-def _write_npz(path: Path, width: int, dtype: Any, blocks: Iterable[Array], y: Array) -> None:
+def _write_npz(
+    path: Path, width: int, dtype: Any, blocks: Iterable[Array], around: _Around
+) -> None:
     header = {
         "descr": np.lib.format.dtype_to_descr(dtype),
         "fortran_order": False,
-        "shape": (len(y), width),
+        "shape": (len(around.ids), width),
     }
+    small = {IDS: around.ids, LABELS: around.labels, CHECKSUM: around.checksum}
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         with archive.open("vectors.npy", "w", force_zip64=True) as member:
             np.lib.format.write_array_header_1_0(member, header)
             for block in blocks:
                 member.write(block.tobytes())
-        with archive.open(f"{LABELS}.npy", "w", force_zip64=True) as member:
-            np.lib.format.write_array(member, y, allow_pickle=False)
+        for name, array in small.items():
+            if array is not None:
+                with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                    np.lib.format.write_array(member, np.asarray(array), allow_pickle=False)
 
 
-def _write_csv(path: Path, width: int, dtype: Any, blocks: Iterable[Array], y: Array) -> None:
+def _write_csv(
+    path: Path, width: int, dtype: Any, blocks: Iterable[Array], around: _Around
+) -> None:
     # Nine digits identify every float32, seventeen every float64.
-    formats = ["%.9g" if dtype == np.float32 else "%.17g"] * width + ["%d"]
+    line = ",".join(["%.9g" if dtype == np.float32 else "%.17g"] * width)
     with path.open("w", encoding="utf-8", newline="") as file:
-        file.write(",".join([*_names(width), LABELS]) + "\n")
-        for block, labels in _labelled(blocks, y):
-            np.savetxt(file, np.column_stack([block.astype(np.float64), labels]), formats, ",")
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(around.names(width))
+        for block, ids, labels in around.beside(blocks):
+            rows = ((line % tuple(row)).split(",") for row in block.tolist())
+            table.writerows(
+                [name, *row, *label] for name, row, *label in zip(ids, rows, *labels, strict=True)
+            )
 
 
-def _parquet_writer() -> Callable[[Path, int, Any, Iterable[Array], Array], None]:
+def _parquet_writer() -> Callable[[Path, int, Any, Iterable[Array], _Around], None]:
     try:
         import pyarrow as pa
         import pyarrow.parquet as pq
@@ -316,13 +368,18 @@ def _parquet_writer() -> Callable[[Path, int, Any, Iterable[Array], Array], None
             ".parquet files need pandas and pyarrow; install them, or write .npz or .csv."
         ) from error
 
-    def write(path: Path, width: int, dtype: Any, blocks: Iterable[Array], y: Array) -> None:
-        kinds = [pa.from_numpy_dtype(dtype)] * width + [pa.from_numpy_dtype(y.dtype)]
-        schema = pa.schema(zip([*_names(width), LABELS], kinds, strict=True))
+    def kind(array: Array) -> Any:
+        return pa.string() if array.dtype.kind in "UT" else pa.from_numpy_dtype(array.dtype)
+
+    def write(path: Path, width: int, dtype: Any, blocks: Iterable[Array], around: _Around) -> None:
+        kinds = [kind(around.ids)] + [pa.from_numpy_dtype(dtype)] * width
+        if around.labels is not None:
+            kinds.append(pa.int64() if around.whole() else kind(around.labels))
+        metadata = None if around.checksum is None else {CHECKSUM: around.checksum}
+        schema = pa.schema(zip(around.names(width), kinds, strict=True), metadata)
         with pq.ParquetWriter(path, schema) as writer:
-            for block, labels in _labelled(blocks, y):
-                writer.write_table(
-                    pa.table([*np.ascontiguousarray(block.T), labels], schema=schema)
-                )
+            for block, ids, labels in around.beside(blocks):
+                columns = [ids, *np.ascontiguousarray(block.T), *labels]
+                writer.write_table(pa.table(columns, schema=schema))
 
     return write

@@ -427,13 +427,13 @@ def test_vectors_are_read_back_bit_for_bit(tmp_path, dtype, graphs, width, chanc
     vectors, y = np.where(np.isnan(bits), dtype(0), bits), np.arange(graphs)
     for suffix in (".npz", ".csv", ".parquet"):
         path = tmp_path / f"v{suffix}"
-        write_vectors(path, [vectors], y)
+        write_vectors(path, [vectors], ids=np.array([f"g, {n}" for n in y]), labels=y)
         if suffix == ".npz":
             with np.load(path) as arrays:
                 found, labels = arrays["vectors"], arrays["y"]
         else:
             frame = pd.read_csv(path) if suffix == ".csv" else pd.read_parquet(path)
-            found, labels = frame.iloc[:, :-1].to_numpy().astype(dtype), frame["y"].to_numpy()
+            found, labels = frame.iloc[:, 1:-1].to_numpy().astype(dtype), frame["y"].to_numpy()
         assert found.astype(dtype).tobytes() == vectors.tobytes()
         assert labels.tolist() == y.tolist()
 
@@ -443,7 +443,12 @@ def test_vectors_are_read_back_bit_for_bit(tmp_path, dtype, graphs, width, chanc
 )
 def test_damaged_vectors_are_read_or_refused(tmp_path, suffix, graphs, chance):
     path = tmp_path / f"v{suffix}"
-    write_vectors(path, [np.arange(2.0 * graphs).reshape(graphs, 2)], np.arange(graphs))
+    write_vectors(
+        path,
+        [np.arange(2.0 * graphs).reshape(graphs, 2)],
+        ids=np.arange(graphs),
+        labels=np.arange(graphs),
+    )
     path.write_bytes(damaged(path.read_bytes(), chance, times=2))
     found = outcome(lambda: read_vectors(path))
     if found is not None:

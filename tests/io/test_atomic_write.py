@@ -98,7 +98,7 @@ def test_vectors_estimators_and_encoders_that_are_saved_are_on_the_disk(calls, t
     model = HardInfoGraph(epochs=1, hidden_channels=4, num_layers=1).fit(toy)
     model.save(tmp_path / "model.safetensors")
     model._fitted.encoder.save_pretrained(tmp_path)
-    write_vectors(tmp_path / "vectors.npz", [np.ones((3, 2))], np.arange(3))
+    write_vectors(tmp_path / "vectors.npz", [np.ones((3, 2))], ids=np.arange(3))
     found = list(renamings(calls))
     assert {name for name, *_ in found} == {"model.safetensors", "vectors.npz", *ENCODER}
     assert all(synced and after == [("sync", folder)] for _, synced, after, folder, _ in found)

@@ -6,6 +6,7 @@ import tracemalloc
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
 from graphcl_hard.exceptions import InputError
@@ -13,11 +14,12 @@ from graphcl_hard.io.vectors import ROWS, read_vectors, write_vectors
 
 VECTORS = np.random.default_rng(0).normal(size=(12, 3)).astype(np.float32)
 Y = np.arange(12) % 3
+IDS = np.arange(12) + 100
 
 
 @pytest.mark.parametrize("suffix", [".npz", ".csv", ".parquet"])
 def test_what_was_written_is_read(tmp_path, suffix):
-    write_vectors(tmp_path / f"v{suffix}", [VECTORS], Y)
+    write_vectors(tmp_path / f"v{suffix}", [VECTORS], ids=IDS, labels=Y)
     vectors, labels = read_vectors(tmp_path / f"v{suffix}")
     (name,) = vectors
     assert name == ("vectors" if suffix == ".npz" else "v")
@@ -34,7 +36,7 @@ def test_parts_are_written_one_after_the_other(tmp_path, suffix, sizes):
         for n, size in enumerate(sizes)
     ]
     y = np.arange(sum(sizes))
-    assert write_vectors(tmp_path / f"v{suffix}", iter(parts), y) == 2
+    assert write_vectors(tmp_path / f"v{suffix}", iter(parts), ids=y, labels=y) == 2
     vectors, labels = read_vectors(tmp_path / f"v{suffix}")
     (found,) = vectors.values()
     assert np.array_equal(found.astype(np.float32), np.concatenate(parts))
@@ -49,7 +51,7 @@ def test_parts_need_not_fit_in_memory_together(tmp_path, suffix):
         parts = (np.ones((ROWS, 16), dtype=np.float32) for _ in range(count))
         y = np.zeros(count * ROWS, dtype=np.int64)
         tracemalloc.start()
-        write_vectors(tmp_path / f"v{suffix}", parts, y)
+        write_vectors(tmp_path / f"v{suffix}", parts, ids=y, labels=y)
         highest = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         return highest
@@ -61,12 +63,87 @@ def test_parts_need_not_fit_in_memory_together(tmp_path, suffix):
 def test_float64_is_written_whole(tmp_path):
     vectors = np.random.default_rng(0).normal(size=(5, 3))
     for suffix in (".npz", ".csv", ".parquet"):
-        write_vectors(tmp_path / f"v{suffix}", [vectors], np.arange(5))
+        write_vectors(tmp_path / f"v{suffix}", [vectors], ids=np.arange(5), labels=np.arange(5))
         assert np.array_equal(*read_vectors(tmp_path / f"v{suffix}")[0].values(), vectors)
 
 
+def written(path, **options):
+    """Write vectors to a file and return its table, or its arrays, as pandas and NumPy read them."""
+    write_vectors(path, [VECTORS[:3]], **options)
+    if path.suffix == ".npz":
+        with np.load(path) as arrays:
+            return {name: arrays[name].tolist() for name in arrays}
+    read = pd.read_csv if path.suffix == ".csv" else pd.read_parquet
+    return read(path).astype(object).replace({np.nan: None}).to_dict("list")
+
+
+STRINGS = ["one, two", 'a "quoted" ß', "two\nlines"]
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".csv", ".parquet"])
+@pytest.mark.parametrize(
+    ("ids", "labels", "missing"),
+    [
+        ([7, 5, 6], [2, 0, -1], None),
+        (STRINGS, STRINGS[::-1], None),
+        (["a", "b", "c"], ["x", "", "z"], ["x", None, "z"]),
+        ([1, 2, 3], [0.5, np.nan, 1 / 3], [0.5, None, 1 / 3]),
+        ([1, 2, 3], [5.0, np.nan, -2.0], [5, None, -2]),
+        ([1, 2, 3], [5.0, 1.0, -2.0], [5, 1, -2]),
+        ([1, 2, 3], None, None),
+    ],
+)
+def test_graphs_keep_their_ids_and_labels(tmp_path, suffix, ids, labels, missing):
+    given = None if labels is None else np.array(labels)
+    found = written(tmp_path / f"v{suffix}", ids=np.array(ids), labels=given)
+    assert found["id"] == ids
+    if labels is None:
+        assert "y" not in found
+    else:
+        expected = labels if suffix == ".npz" or missing is None else missing
+        np.testing.assert_array_equal(found["y"], expected)
+    names = list(found)
+    assert names == [
+        *(["vectors", "id"] if suffix == ".npz" else ["id", "v0", "v1", "v2"]),
+        *([] if labels is None else ["y"]),
+    ]
+
+
+def test_whole_labels_of_a_table_are_integers_beside_missing_ones(tmp_path):
+    labels = np.array([5, np.nan, -2])
+    write_vectors(tmp_path / "v.csv", [VECTORS[:3]], ids=np.arange(3), labels=labels)
+    lines = (tmp_path / "v.csv").read_text().splitlines()
+    assert [line.rpartition(",")[2] for line in lines] == ["y", "5", "", "-2"]
+    write_vectors(tmp_path / "v.parquet", [VECTORS[:3]], ids=np.arange(3), labels=labels)
+    table = pq.read_table(tmp_path / "v.parquet")
+    assert str(table.schema.field("y").type) == "int64"
+    assert table["y"].to_pylist() == [5, None, -2]
+
+
+def test_files_name_the_data_that_the_vectors_are_of(tmp_path):
+    found = written(tmp_path / "v.npz", ids=np.arange(3), checksum="12ab")
+    assert found["data_sha256"] == "12ab"
+    written(tmp_path / "v.parquet", ids=np.arange(3), checksum="12ab")
+    assert pq.read_schema(tmp_path / "v.parquet").metadata[b"data_sha256"] == b"12ab"
+    assert list(written(tmp_path / "v.csv", ids=np.arange(3), checksum="12ab")) == [
+        *("id", "v0", "v1", "v2")
+    ]
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".csv", ".parquet"])
+def test_ids_are_neither_vectors_nor_labels(tmp_path, suffix):
+    path = tmp_path / f"v{suffix}"
+    write_vectors(path, [VECTORS], ids=IDS, checksum="12ab")
+    with pytest.raises(InputError, match="has no labels 'y'"):
+        read_vectors(path)
+    pd.DataFrame({"id": IDS, "class": Y}).to_csv(tmp_path / "l.csv", index=False)
+    vectors, labels = read_vectors(path, str(tmp_path / "l.csv"))
+    assert [array.shape for array in vectors.values()] == [(12, 3)]
+    assert np.array_equal(labels, Y)
+
+
 def test_parquet_without_its_packages(tmp_path, monkeypatch):
-    write_vectors(tmp_path / "v.parquet", [VECTORS], Y)
+    write_vectors(tmp_path / "v.parquet", [VECTORS], ids=IDS, labels=Y)
 
     def without_pyarrow(*_, **__):
         raise ImportError("Missing optional dependency 'pyarrow'")
@@ -77,7 +154,7 @@ def test_parquet_without_its_packages(tmp_path, monkeypatch):
         InputError,
         match=r"parquet files need pandas and pyarrow; install them, or write .npz or .csv",
     ):
-        write_vectors(tmp_path / "w.parquet", [VECTORS], Y)
+        write_vectors(tmp_path / "w.parquet", [VECTORS], ids=IDS, labels=Y)
     with pytest.raises(
         InputError,
         match=r"parquet files need pandas and pyarrow; install them, or give .npz or .csv",
@@ -109,14 +186,14 @@ def test_an_npz_of_somebody_else_is_read_by_its_shapes(tmp_path):
 def test_a_table_of_somebody_else(tmp_path):
     path = tmp_path / "t.csv"
     path.write_text(
-        '\ufeffid,"a, b",c,target\nx1,1,2.5,"good, or so"\nx2,-1e-3,4,bad\n\n', encoding="utf-8"
+        '\ufeffname,"a, b",c,target\nx1,1,2.5,"good, or so"\nx2,-1e-3,4,bad\n\n', encoding="utf-8"
     )
     vectors, labels = read_vectors(path, "target", ["c", "a, b"])
     assert vectors["t"].tolist() == [[2.5, 1], [4, -1e-3]]
     assert labels.tolist() == ["good, or so", "bad"]
     with pytest.raises(
         InputError,
-        match=r"t.csv has 'x1' at row 0 .* of the column 'id', which is not a number; correct",
+        match=r"t.csv has 'x1' at row 0 .* of the column 'name', which is not a number; correct",
     ):
         read_vectors(path, "target")
 
@@ -278,7 +355,7 @@ def test_a_file_that_was_cut_short(tmp_path, name):
     if name == "a.npy":
         np.save(path, VECTORS)
     else:
-        write_vectors(path, [VECTORS], Y)
+        write_vectors(path, [VECTORS], ids=IDS, labels=Y)
     whole = path.read_bytes()
     for share in (0.2, 0.5, 0.9):
         path.write_bytes(whole[: int(share * len(whole))])
