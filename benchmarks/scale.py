@@ -31,6 +31,7 @@ from graphcl_hard.data.graph_data import GraphData
 from graphcl_hard.data.shard_writer import write_shards
 from graphcl_hard.data.shards import SHARD_GRAPHS, GraphShards
 from graphcl_hard.data.tu.names import is_shards
+from graphcl_hard.io.paths import expand_paths
 from graphcl_hard.loader.features import FeatureMap
 from graphcl_hard.loader.streaming import make_batches
 from graphcl_hard.runs.display import Display
@@ -262,4 +263,4 @@ def main(arguments: Arguments) -> None:
 
 
 if __name__ == "__main__":
-    main(tyro.cli(Arguments, description=__doc__))
+    main(expand_paths(tyro.cli(Arguments, description=__doc__)))

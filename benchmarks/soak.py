@@ -37,6 +37,7 @@ from experiments.tu import engine, worker
 from experiments.tu.cell import Cell
 from graphcl_hard import HardInfoGraph
 from graphcl_hard.io.atomic_write import atomic_write
+from graphcl_hard.io.paths import expand_paths
 from graphcl_hard.runs.environment import environment
 from graphcl_hard.training.allocator import keep_freed_memory
 
@@ -222,7 +223,7 @@ def slope(x: np.ndarray, y: np.ndarray) -> dict[str, float]:
 
 def main() -> int:
     """Run the command; returns the exit status: 0, or 1 where memory is not flat or something is left open."""
-    record = soak(tyro.cli(Arguments, description=__doc__))
+    record = soak(expand_paths(tyro.cli(Arguments, description=__doc__)))
     hourly, before, after = record["mib_per_hour"], record["before"], record["after"]
     print(
         f"{record['rounds']} rounds, {record['minutes']:.1f} minutes: {before['resident_mib']:.0f} MiB, then "

@@ -123,6 +123,7 @@ def write(
         packages: packages whose versions are written down besides Python's.
         start: `time.perf_counter()` when the example began.
     """
+    out = out.expanduser()
     out.mkdir(parents=True, exist_ok=True)
     command = shlex.join(["python", f"examples/{name}.py", *sys.argv[1:]])
     versions = ", ".join(

@@ -28,6 +28,7 @@ import tyro
 
 from graphcl_hard.data.tu.names import check_name, is_path, is_shards
 from graphcl_hard.exceptions import InputError
+from graphcl_hard.io.paths import user_path
 from graphcl_hard.runs.cli import (
     as_called,
     exit_status,
@@ -124,7 +125,7 @@ def _chunks(
     from graphcl_hard.data.ogb import ogb_chunks, ogb_folder
     from graphcl_hard.data.shards import SHARD_GRAPHS
 
-    path = Path(arguments.source).expanduser()
+    path = user_path(arguments.source, "SOURCE")
     if path.is_file() or path.name.endswith(SUFFIXES):
         if not path.is_file():
             raise InputError(f"The file {path} does not exist; name a table of molecules.")

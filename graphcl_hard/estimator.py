@@ -8,7 +8,6 @@ import logging
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -24,6 +23,7 @@ from graphcl_hard.data.graph_data import GraphSource
 from graphcl_hard.data.load import Graphs, open_graphs
 from graphcl_hard.evaluation.checks import rescale
 from graphcl_hard.exceptions import InputError, first_line, short_repr, user_stacklevel
+from graphcl_hard.io.paths import Pathname, user_path
 from graphcl_hard.loader.features import FeatureMap
 from graphcl_hard.nn.encoders.base import GraphEncoder
 from graphcl_hard.training.fitted import DAMAGED, Fitted
@@ -381,7 +381,7 @@ class HardInfoGraph(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         self._fit(data, config)
         return self._transform(data, self._config())
 
-    def save(self, path: str | Path) -> None:
+    def save(self, path: Pathname) -> None:
         """Write what `transform` and further training need into one safetensors file, atomically.
 
         The parameter `on_epoch` and a `RandomState` are not kept.
@@ -399,17 +399,18 @@ class HardInfoGraph(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
             name: None if name in unkept else to_json_value(name, value)
             for name, value in params.items()
         }
-        self._fitted.save(Path(path), plain)
+        self._fitted.save(user_path(path), plain)
 
     @classmethod
-    def load(cls, path: str | Path) -> "HardInfoGraph":
+    def load(cls, path: Pathname) -> "HardInfoGraph":
         """Load an estimator that `save` wrote, on the CPU. Nothing is unpickled.
 
         Raises:
             InputError: the file is missing, damaged, or of another kind.
         """
+        file = user_path(path)
         try:
-            fitted, params = Fitted.load(Path(path))
+            fitted, params = Fitted.load(file)
             estimator = cls(**params)
             estimator._hold(fitted)
         except DAMAGED as why:

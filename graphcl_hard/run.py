@@ -37,6 +37,7 @@ import tyro
 from graphcl_hard.config import Config
 from graphcl_hard.data.tu.names import check_name, check_spelling, is_path
 from graphcl_hard.exceptions import InputError
+from graphcl_hard.io.paths import user_path
 from graphcl_hard.runs.cli import (
     as_called,
     exit_status,
@@ -124,20 +125,18 @@ def _config_path(words: Sequence[str]) -> Path | None:
             path = words[number + 1]
         elif word.startswith("--config="):
             path = word.partition("=")[2]
-    return None if path is None else Path(path)
+    return None if path is None else user_path(path, "--config")
 
 
 def _absolute(config: Config) -> Config:
     """Return the settings with absolute paths to the data, so that config.yaml works from any folder."""
     dataset = (
-        str(Path(config.dataset).expanduser().resolve())
+        str(user_path(config.dataset, "--dataset").resolve())
         if is_path(config.dataset)
         else config.dataset
     )
-    data_dir = config.data_dir and config.data_dir.expanduser().resolve()
-    return dataclasses.replace(
-        config, dataset=dataset, data_dir=data_dir, out=config.out and config.out.expanduser()
-    )
+    data_dir = config.data_dir and config.data_dir.resolve()
+    return dataclasses.replace(config, dataset=dataset, data_dir=data_dir)
 
 
 def _launched() -> tuple[int, int]:

@@ -39,6 +39,7 @@ from benchmarks.speed.workloads import Accelerator, Workload
 from experiments.table_files import write_text
 from graphcl_hard.config import Config
 from graphcl_hard.exceptions import InputError
+from graphcl_hard.io.paths import expand_paths
 from graphcl_hard.runs.environment import environment
 from graphcl_hard.training.allocator import keep_freed_memory
 from graphcl_hard.training.devices import training_device
@@ -289,7 +290,7 @@ def run_sections(arguments: Arguments) -> None:
 
 def main() -> int:
     """Run the command; returns the exit status: 0, or 2 for bad arguments."""
-    arguments = tyro.cli(Arguments, description=__doc__)
+    arguments = expand_paths(tyro.cli(Arguments, description=__doc__))
     if arguments.quick:
         arguments = dataclasses.replace(
             arguments, datasets=QUICK_SETS, nodes_per_graph=8, repeats=2

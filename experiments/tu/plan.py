@@ -216,9 +216,8 @@ def _checked(settings: Settings, where: str) -> Settings:
     except InputError as error:
         raise InputError(f"{where}: {error}") from None
     if plain["data_dir"] is not None:
-        plain["data_dir"] = str(
-            Path(plain["data_dir"]).expanduser().resolve()
-        )  # workers may have another working directory
+        # Workers may have another working directory.
+        plain["data_dir"] = str(Path(plain["data_dir"]).resolve())
     return {name: plain[name] if name in known else value for name, value in settings.items()}
 
 

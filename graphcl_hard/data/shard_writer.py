@@ -19,13 +19,14 @@ from graphcl_hard.exceptions import InputError
 from graphcl_hard.io.atomic_write import PARTIAL, atomic_write
 from graphcl_hard.io.checksum import tensors_checksum, with_checksum, write_checksummed
 from graphcl_hard.io.file_names import LOCK
+from graphcl_hard.io.paths import Pathname, user_path
 
 # Files that an interrupted call may leave in its folder, beside its lock; without an index they are replaced.
 OURS = rf"\d{{6}}\.safetensors|{re.escape(PARTIAL)}\w+\.(safetensors|json)|{re.escape(LOCK)}"
 
 
 def write_shards(
-    path: str | Path,
+    path: Pathname,
     chunks: Iterable[GraphData],
     name: str = "graphs",
     progress: Callable[[int], object] | None = None,
@@ -57,7 +58,7 @@ def write_shards(
         ...     print(shards.num_graphs, [chunk.num_graphs for chunk in shards.chunks()])
         100 [40, 40, 20]
     """
-    path = Path(path)
+    path = user_path(path)
     check_empty(path)
     is_new = not path.exists()
     path.mkdir(parents=True, exist_ok=True)

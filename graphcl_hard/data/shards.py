@@ -19,6 +19,7 @@ from graphcl_hard.data.tu.names import SHARDS_INDEX as INDEX
 from graphcl_hard.exceptions import InputError, first_line, short_repr
 from graphcl_hard.io._tensor_rows import TensorRows
 from graphcl_hard.io.checksum import read_checksummed, verify_checksum
+from graphcl_hard.io.paths import Pathname, user_path
 
 FORMAT = 1
 SHARD_GRAPHS = 8192
@@ -58,8 +59,8 @@ class GraphShards:
         (188, 20)
     """
 
-    def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
+    def __init__(self, path: Pathname) -> None:
+        self.path = user_path(path)
         try:
             index = json.loads((self.path / INDEX).read_text(encoding="utf-8"))
             if index["format"] != FORMAT:

@@ -9,16 +9,15 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
 
 from graphcl_hard.config import with_flags
 from graphcl_hard.exceptions import InputError
+from graphcl_hard.io.paths import Arguments, expand_paths
 from graphcl_hard.runs.display import silence_stdout
 from graphcl_hard.runs.early_signals import end_process
 
 # For a process that a signal ends, a shell reports 128 plus the number of the signal; schedulers look for these.
 BAD_INPUT, INTERRUPTED, NOBODY_READS, TERMINATED = 2, 130, 141, 143
-T = TypeVar("T")
 
 
 class Terminated(KeyboardInterrupt):
@@ -64,12 +63,15 @@ def exit_status(action: Callable[[], None], flags: Iterable[str] = ()) -> int:
     return 0
 
 
-def one_sentence(prefix: str, parser: Callable[[], T]) -> T:
-    """Return the result of a tyro parser; turn its error message into an `InputError` of one sentence."""
+def one_sentence(prefix: str, parser: Callable[[], Arguments]) -> Arguments:
+    """Return the result of a tyro parser, with `~` expanded in its paths.
+
+    An error message of the parser becomes an `InputError` of one sentence.
+    """
     box = io.StringIO()
     try:
         with contextlib.redirect_stderr(box):
-            return parser()
+            return expand_paths(parser())
     except SystemExit as end:
         if not end.code:  # --help
             raise

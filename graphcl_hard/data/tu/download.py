@@ -15,9 +15,10 @@ import urllib3
 from filelock import FileLock, Timeout
 
 from graphcl_hard.data.tu.archive import NEEDED, extract
-from graphcl_hard.data.tu.names import embedded_folder, mirror, suggest
+from graphcl_hard.data.tu.names import MIRROR_VARIABLE, embedded_folder, mirror, suggest
 from graphcl_hard.exceptions import InputError
 from graphcl_hard.io.atomic_write import sync_file, sync_folder
+from graphcl_hard.io.paths import user_path
 
 ATTEMPTS = 3
 BACKOFF_SECONDS = 1.0  # before the second attempt; doubles with each further one
@@ -126,7 +127,7 @@ def _obtain(
             if _is_url(place):
                 _from_url(name, place, files, progress, known_sha256, is_mirror=place in mirrors)
             else:
-                _from_folder(name, Path(place).expanduser(), files, known_sha256)
+                _from_folder(name, user_path(place, MIRROR_VARIABLE), files, known_sha256)
             return
         except _UnavailableError as reason:
             tried.append(f"{_printable(place)} ({reason})")

@@ -17,6 +17,7 @@ from graphcl_hard.exceptions import InputError, first_line, short_repr
 from graphcl_hard.io.atomic_write import atomic_write
 from graphcl_hard.io.checksum import read_checksummed, write_checksummed
 from graphcl_hard.io.file_names import ENCODER
+from graphcl_hard.io.paths import Pathname, user_path
 from graphcl_hard.nn.functional import relu_batch_norm
 from graphcl_hard.nn.readout import scatter
 
@@ -268,7 +269,7 @@ class GraphEncoder(Module):
                 f"encoder {name} reads, got {kind}; give the features of the edges."
             )
 
-    def save_pretrained(self, folder: str | Path, sync: bool = True) -> None:
+    def save_pretrained(self, folder: Pathname, sync: bool = True) -> None:
         """Write the weights (safetensors, with a checksum) and the arguments (JSON) into an existing folder.
 
         Args:
@@ -278,7 +279,7 @@ class GraphEncoder(Module):
         Raises:
             OSError: the folder is missing or cannot be written.
         """
-        folder = Path(folder)
+        folder = user_path(folder, "folder")
         state = {
             name: tensor.detach().cpu().contiguous() for name, tensor in self.state_dict().items()
         }
@@ -287,7 +288,7 @@ class GraphEncoder(Module):
         write_checksummed(folder / WEIGHTS_FILE, state, sync=sync)
 
     @classmethod
-    def from_pretrained(cls: type[T], folder: str | Path) -> T:
+    def from_pretrained(cls: type[T], folder: Pathname) -> T:
         """Load the encoder that a run, or `save_pretrained`, wrote to a folder; in evaluation mode, on the CPU.
 
         Nothing is unpickled: the weights are safetensors, the arguments JSON. Weights without a checksum, as earlier
@@ -297,7 +298,7 @@ class GraphEncoder(Module):
             InputError: a file is missing, truncated, changed, or does not fit the other; or the encoder is of another
                 class.
         """
-        folder = Path(folder)
+        folder = user_path(folder, "folder")
         arguments = saved_arguments(folder)
         name = arguments["encoder"]
         if name not in cls.names:

@@ -1,15 +1,15 @@
 """Load saved encoders of any class."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
+from graphcl_hard.io.paths import Pathname, user_path
 from graphcl_hard.nn.encoders.base import GraphEncoder, saved_arguments
 from graphcl_hard.nn.encoders.gin import GINEncoder
 from graphcl_hard.nn.encoders.message_passing import MessagePassingEncoder
 
 
-def load_encoder(folder: str | Path) -> GraphEncoder:
+def load_encoder(folder: Pathname) -> GraphEncoder:
     """Load the encoder that a run, or `save_pretrained`, wrote to a folder. Nothing is unpickled.
 
     Args:
@@ -30,7 +30,8 @@ def load_encoder(folder: str | Path) -> GraphEncoder:
         >>> type(encoder).__name__, encoder.out_channels, encoder.training
         ('GINEncoder', 24, False)
     """
-    return _class_of(saved_arguments(Path(folder))["encoder"]).from_pretrained(folder)
+    path = user_path(folder, "folder")
+    return _class_of(saved_arguments(path)["encoder"]).from_pretrained(path)
 
 
 def make_encoder(arguments: Mapping[str, Any]) -> GraphEncoder:
