@@ -379,7 +379,7 @@ BAD = [
     (["--hidden-channels", "65537"], "--hidden-channels must lie in [1, 65536], got 65537"),
     (["--num-layers", "101"], "--num-layers must lie in [1, 100], got 101"),
     (["--out", ""], "--out must name a folder other than the current one"),
-    (["--config", ""], "cannot be read: Is a directory"),
+    (["--config", ""], "--config must be the path of a file or folder, got ''; give one."),
     (["--betta", "1"], "Unrecognized options: --betta, 1; did you mean --beta"),
     (["--beta", "much"], "Error parsing --beta: could not convert string to float: 'much'"),
     (
