@@ -1,6 +1,7 @@
 """Collate graphs of PyTorch Geometric, networkx or SciPy into flat tensors."""
 
 import contextlib
+import dataclasses
 import itertools
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from typing import Any
@@ -14,15 +15,18 @@ from torch import Tensor
 from torch_geometric.data import Batch, Data
 
 from graphcl_hard.data.adjacency import clean_edges
-from graphcl_hard.data.graph_data import GraphData, GraphSource
+from graphcl_hard.data.graph_data import GraphData, GraphSource, Names
+from graphcl_hard.data.labels import read_labels
 from graphcl_hard.data.readers import (
     WEIGHT,
-    Names,
     OneGraph,
     check_graph,
+    ids_of,
+    names_in,
     read_data,
     read_matrix,
     read_networkx,
+    value_of,
 )
 from graphcl_hard.data.shards import SHARD_GRAPHS, GraphShards
 from graphcl_hard.exceptions import InputError, short_repr
@@ -48,7 +52,7 @@ def to_graph_data(
     The kinds of graphs are:
 
     - `torch_geometric.data.Data`: reads `edge_index` as it is, and `x`, (n, A), and `edge_attr`, (e, A), as numeric
-      attributes.
+      attributes; if they are integers, as PyG's `from_smiles` makes them, as labels.
     - networkx graphs: nodes keep the order of the graph. Undirected edges are read in both directions, directed edges
       in their own.
     - SciPy sparse matrices and arrays: each nonzero entry (i, j) is an edge from i to j. Its value is read only with
@@ -64,13 +68,15 @@ def to_graph_data(
         node_label: name of the categorical attribute of the nodes: any hashable value in networkx, an integer tensor
             (n,) or (n, K) in `Data`. None: no labels.
         node_attr: name or names of the numeric attributes of the nodes, each a number or a vector per node. None: the
-            `x` of `Data`, and nothing for the other kinds. `()`: no attributes.
+            `x` of `Data`, unless `node_label` names it or it is integer, and nothing for the other kinds. `()`: no
+            attributes.
         edge_label: as `node_label`, for edges; in `Data`, (e,) or (e, K) in the order of `edge_index`.
-        edge_attr: as `node_attr`, for edges. None: the `edge_attr` of `Data`, unless `edge_label` names it, and of
-            `GraphData`. `()`: no attributes.
+        edge_attr: as `node_attr`, for edges. None: the `edge_attr` of `Data`, unless `edge_label` names it or it is
+            integer, and that of `GraphData`. `()`: no attributes.
 
     Returns:
-        `GraphData` named "graphs", with `y` 0 for every graph.
+        `GraphData` named "graphs". Its labels are the `y` of `Data`, or of the dictionary `graph` of networkx, if each
+        is a single number or name, and its ids the `id` of each graph, or else the positions from 0.
 
     Raises:
         InputError: the graphs are of several kinds or of an unknown kind; or a graph lacks an attribute that others
@@ -90,7 +96,7 @@ def to_graph_data(
     given = list(iterate_graphs(graphs))
     if not given:
         raise InputError("graphs must have at least one graph, got none; give a list of graphs.")
-    return _concatenate(_read(given, names, {}, 0), 0)
+    return _Reader(names).read(given)
 
 
 def to_chunks(
@@ -115,7 +121,7 @@ def to_chunks(
         size: number of graphs in a chunk, at least 1; the last chunk may have fewer.
 
     Yields:
-        `GraphData` with `y` 0 for every graph.
+        `GraphData`, with labels and ids as in `to_graph_data`.
 
     Raises:
         InputError: as in `to_graph_data`, when the graph is reached.
@@ -128,10 +134,60 @@ def to_chunks(
         [2, 2, 1]
     """
     names = attribute_names(node_label, node_attr, edge_label, edge_attr)
-    each, kinds, done = iterate_graphs(graphs), dict[str, int](), 0
+    each, reader = iterate_graphs(graphs), _Reader(names)
     while given := list(itertools.islice(each, size)):
-        yield _concatenate(_read(given, names, kinds, done), done)
-        done += len(given)
+        yield reader.read(given)
+
+
+class _Reader:
+    """Reads graphs, all of one kind, part by part.
+
+    Args:
+        names: the names of labels and attributes that the caller gave.
+    """
+
+    def __init__(self, names: Names) -> None:
+        self._names = names
+        self._kinds: dict[str, int] = {}
+        """The index of the first graph of each kind."""
+        self._done = 0
+
+    def read(self, given: Sequence[Any]) -> GraphData:
+        """Return the next graphs in flat tensors."""
+        done = self._done
+        for index, graph in enumerate(given, done):
+            self._kinds.setdefault(_kind(graph, index), index)
+        if len(self._kinds) > 1:
+            (first, one), (second, other) = sorted(self._kinds.items(), key=lambda kind: kind[1])[
+                :2
+            ]
+            raise InputError(
+                f"graphs must all be of one kind, got {first} for graph {one} and {second} for graph {other}; convert "
+                "them to one kind."
+            )
+        kind = next(iter(self._kinds))
+        if kind == "SciPy":
+            _check_matrix_names(self._names)
+        if kind == "PyTorch Geometric":
+            self._names = names_in(given, done, self._names)  # the first part settles the defaults
+        else:
+            self._names = self._names._replace(
+                node_attr=self._names.node_attr or (), edge_attr=self._names.edge_attr or ()
+            )
+        parts = []
+        for index, graph in enumerate(given, done):
+            part = READERS[kind](graph, index, self._names)
+            check_graph(part, index)
+            parts.append(part)
+        labels = read_labels([value_of(graph, "y") for graph in given], "The y", "graph", done)
+        ids = ids_of(given)
+        self._done += len(given)
+        return dataclasses.replace(
+            _concatenate(parts, done),
+            **labels._asdict(),
+            ids=np.arange(done, self._done) if ids is None else ids,
+            names=self._names,
+        )
 
 
 def _concatenate(parts: Sequence[OneGraph], done: int) -> GraphData:
@@ -158,7 +214,7 @@ def _concatenate(parts: Sequence[OneGraph], done: int) -> GraphData:
         node_ptr=torch.from_numpy(node_ptr),
         edge_index=torch.from_numpy(edge_index),
         edge_ptr=torch.from_numpy(np.searchsorted(edge_index[0], node_ptr).astype(np.int64)),
-        y=torch.zeros(len(parts), dtype=torch.int64),
+        y=torch.full((len(parts),), -1),
         node_label=label,
         node_attr=None if node_attributes is None else torch.from_numpy(node_attributes),
         node_label_values=values,
@@ -238,27 +294,6 @@ def iterate_graphs(graphs: Iterable[Any] | GraphSource) -> Iterator[Any]:
         raise InputError(
             f"graphs must be a list of {KINDS}, got {type(graphs).__name__}; give such a list."
         ) from None
-
-
-def _read(given: Sequence[Any], names: Names, kinds: dict[str, int], done: int) -> list[OneGraph]:
-    """Read and check graphs; `kinds` collects the index of the first graph of each kind, `done` is the first index."""
-    for index, graph in enumerate(given, done):
-        kinds.setdefault(_kind(graph, index), index)
-    if len(kinds) > 1:
-        (first, one), (second, other) = sorted(kinds.items(), key=lambda item: item[1])[:2]
-        raise InputError(
-            f"graphs must all be of one kind, got {first} for graph {one} and {second} for graph {other}; convert "
-            "them to one kind."
-        )
-    kind = next(iter(kinds))
-    if kind == "SciPy":
-        _check_matrix_names(names)
-    parts = []
-    for index, graph in enumerate(given, done):
-        part = READERS[kind](graph, index, names)
-        check_graph(part, index)
-        parts.append(part)
-    return parts
 
 
 def _check_matrix_names(names: Names) -> None:

@@ -1,16 +1,40 @@
 """A data set of graphs as flat tensors, the form that the rest of the package works with."""
 
 import dataclasses
-from collections.abc import Hashable, Iterator
-from dataclasses import dataclass
-from typing import Any, Protocol
+import json
+import math
+from collections.abc import Hashable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, overload
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from graphcl_hard.exceptions import InputError
+from graphcl_hard._tensor import offsets
+from graphcl_hard.data.labels import Class, Labels, number_integers, own_labels, with_classes
+from graphcl_hard.exceptions import InputError, short_repr
+from graphcl_hard.io.checksum import tensors_checksum
+
+if TYPE_CHECKING:
+    from torch_geometric.data import Data
+
+Values = tuple[tuple[Hashable, ...], ...]
+Index = slice | Sequence[int] | NDArray[Any] | Tensor
+"""What selects several graphs: a slice, positions, or one bool for each graph."""
+
+
+class Names(NamedTuple):
+    """Names by which single graphs hold the labels and attributes of a data set.
+
+    As an argument of a reader, None selects the default attributes of a kind of graphs.
+    """
+
+    node_label: str | None = None
+    node_attr: tuple[str, ...] | None = None
+    edge_label: str | None = None
+    edge_attr: tuple[str, ...] | None = None
 
 
 class GraphSource(Protocol):
@@ -33,7 +57,27 @@ class GraphSource(Protocol):
 
     @property
     def y(self) -> Tensor:
-        """(G,) int64, class of each graph."""
+        """(G,) int64, class of each graph, -1 where it is missing; or (G,) float64, measured targets."""
+
+    @property
+    def classes(self) -> tuple[Class, ...]:
+        """Names of the classes, in ascending order."""
+
+    @property
+    def ids(self) -> NDArray[Any]:
+        """(G,) int64 or str, identity of each graph."""
+
+    @property
+    def names(self) -> Names:
+        """Names by which single graphs hold the columns."""
+
+    @property
+    def labels(self) -> NDArray[Any] | None:
+        """(G,) the graphs' labels as they were given; None if they have none."""
+
+    @property
+    def checksum(self) -> str:
+        """SHA-256, in hexadecimal, of the graphs with their columns, labels and ids."""
 
     @property
     def columns(self) -> frozenset[str]:
@@ -55,10 +99,22 @@ class GraphSource(Protocol):
     def num_classes(self) -> int:
         """Number of classes C."""
 
+    @property
+    def shape(self) -> tuple[int]:
+        """(G,), by which scikit-learn recognises what it may index with arrays."""
+
     def __len__(self) -> int: ...
 
-    def __getitem__(self, index: int | slice) -> "GraphData":
-        """Return a graph, or the graphs of a slice, in memory."""
+    @overload
+    def __getitem__(self, index: int) -> "Data": ...
+    @overload
+    def __getitem__(self, index: Index) -> "GraphData":
+        """Return a graph as `Data`, or several graphs, in memory."""
+
+    def __iter__(self) -> "Iterator[Data]": ...
+
+    def to_pyg(self) -> "list[Data]":
+        """Return the graphs as `Data`."""
 
     def chunks(self) -> "Iterator[GraphData]":
         """Yield the graphs in order, as many at a time as are in memory at a time."""
@@ -70,24 +126,45 @@ class GraphSource(Protocol):
         """Return the same data set without these columns."""
 
 
-def bounds(index: int | slice, size: int) -> tuple[int, int]:
-    """Return the range [start, stop) that an index or a slice of a data set of `size` graphs selects.
+def positions(index: Any, size: int) -> Tensor:
+    """Return the positions, (n,) int64 from 0, that an index of a data set of `size` graphs selects.
+
+    Args:
+        index: an int, a slice, integers, or one bool for each graph.
+        size: number of graphs.
 
     Raises:
         IndexError: there is no such graph.
-        InputError: the slice has a step.
+        InputError: the index is of another kind.
     """
     if isinstance(index, slice):
-        start, stop, step = index.indices(size)
-        if step != 1:
-            raise InputError(
-                f"A slice of a data set must have the step 1, got {step}; select the graphs one by one."
-            )
-        return start, max(start, stop)
-    start = index + size if index < 0 else index
-    if not 0 <= start < size:
-        raise IndexError(f"The data set has {size} graphs, got the index {index}.")
-    return start, start + 1
+        return torch.from_numpy(np.arange(*index.indices(size)))
+    # scikit-learn indexes what has a shape by (indices, ...).
+    index = index[0] if isinstance(index, tuple) and index[1:] == (...,) else index
+    try:
+        found = np.atleast_1d(np.asarray(index.tolist() if isinstance(index, Tensor) else index))
+    except (TypeError, ValueError):
+        found = np.array(["?"])
+    if found.dtype.kind == "b" and found.shape == (size,):
+        return torch.from_numpy(np.flatnonzero(found))
+    if found.ndim == 1 and not len(found):
+        found = found.astype(np.int64)
+    if found.ndim != 1 or found.dtype.kind not in "iu":
+        raise InputError(
+            f"An index of a data set must be an int, a slice, an array of ints, or {size} bools, got "
+            f"{short_repr(index)}; give one of these."
+        )
+    outside = (found < -size) | (found >= size)
+    if outside.any():
+        raise IndexError(f"The data set has {size} graphs, got the index {found[outside][0]}.")
+    return torch.from_numpy(found.astype(np.int64) % max(size, 1))
+
+
+def is_single(index: Any) -> bool:
+    """Return whether an index selects one graph: an int of Python, NumPy or PyTorch."""
+    if isinstance(index, (Tensor, np.ndarray)):
+        return index.ndim == 0 and index.dtype not in (torch.bool, np.bool_)
+    return isinstance(index, (int, np.integer)) and not isinstance(index, bool)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -103,7 +180,8 @@ class GraphData:
             source and then target, hence by graph. There are no self-loops and no duplicates; an undirected edge is
             stored in both directions.
         edge_ptr: (G + 1,) int64, from 0 to E.
-        y: (G,) int64, the class of each graph, 0..C-1 in the order of the file's labels; 0 if there are no labels.
+        y: (G,) int64, the position of each graph's class in `classes`, -1 where it is missing; or (G,) float64, measured
+            targets, NaN where they are missing.
         node_label: (N, K) int64, or None. Each of the K columns numbers its V distinct values 0..V-1, in the order of
             node_label_values; a file's values are in ascending order.
         node_attr: (N, A) float32, finite, or None.
@@ -113,6 +191,19 @@ class GraphData:
         edge_attr: (E, A) float32, finite, or None, in the order of edge_index. An edge that the file repeats has the
             sum over its lines, as in PyG.
         edge_label_values: as node_label_values, for edge_label.
+        classes: the C classes as they were given, integers or strings, in ascending order; empty without labels and
+            with measured targets. Without this argument, the integers of `y` from 0 on are the classes.
+        ids: (G,) int64 or str, the identity of each graph: its row in a table, the number that a TU folder gives it, or
+            an id of the user's. Without this argument, the positions from 0.
+        names: the names by which single graphs hold the columns.
+
+    Examples:
+        >>> from graphcl_hard import load_graphs
+        >>> graphs = load_graphs("MUTAG")
+        >>> graphs[0]
+        Data(edge_index=[2, 38], edge_label=[38, 1], id=1, node_label=[17, 1], num_nodes=17, y=[1])
+        >>> graphs[[3, 5]], graphs.labels[[3, 5]], graphs.ids[[3, 5]]
+        (GraphData('MUTAG', 2 graphs, 40 nodes, 86 directed edges), array([ 1, -1]), array([4, 6]))
     """
 
     name: str
@@ -122,10 +213,30 @@ class GraphData:
     y: Tensor
     node_label: Tensor | None = None
     node_attr: Tensor | None = None
-    node_label_values: tuple[tuple[Hashable, ...], ...] | None = None
+    node_label_values: Values | None = None
     edge_label: Tensor | None = None
     edge_attr: Tensor | None = None
-    edge_label_values: tuple[tuple[Hashable, ...], ...] | None = None
+    edge_label_values: Values | None = None
+    classes: tuple[Class, ...] = ()
+    ids: NDArray[Any] = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    names: Names = Names("node_label", ("node_attr",), "edge_label", ("edge_attr",))
+
+    def __post_init__(self) -> None:
+        if not self.classes and not self.y.is_floating_point():
+            self._set(**number_integers(self.y)._asdict())
+        elif not self.y.is_floating_point() and self.y.numel():
+            low, high = (int(end) for end in self.y.aminmax())
+            if low < -1 or high >= len(self.classes):
+                raise InputError(
+                    f"y must lie in [-1, {len(self.classes) - 1}], the positions of the {len(self.classes)} classes, "
+                    f"got {low} to {high}; give the classes too."
+                )
+        if not len(self.ids):
+            self._set(ids=np.arange(self.num_graphs))
+
+    def _set(self, **values: Any) -> None:
+        for name, value in values.items():
+            object.__setattr__(self, name, value)  # as dataclasses do where they are frozen
 
     @property
     def columns(self) -> frozenset[str]:
@@ -140,9 +251,65 @@ class GraphData:
     def __len__(self) -> int:
         return self.num_graphs
 
-    def __getitem__(self, index: int | slice) -> "GraphData":
-        """Return a graph, or the graphs of a slice, with the label values of the whole data set."""
-        start, stop = bounds(index, self.num_graphs)
+    @property
+    def shape(self) -> tuple[int]:
+        """(G,), by which scikit-learn recognises what it may index with arrays."""
+        return (self.num_graphs,)
+
+    @overload
+    def __getitem__(self, index: int) -> "Data": ...
+    @overload
+    def __getitem__(self, index: Index) -> "GraphData": ...
+    def __getitem__(self, index: int | Index) -> "Data | GraphData":
+        """Return a graph as `Data`, see `to_pyg`; or the graphs of a slice or of an array of positions or bools.
+
+        Raises:
+            IndexError: there is no such graph.
+            InputError: the index is of another kind.
+        """
+        if is_single(index):
+            return self._data(int(positions(index, self.num_graphs)))
+        if isinstance(index, slice) and index.indices(self.num_graphs)[2] == 1:
+            start, stop, _ = index.indices(self.num_graphs)
+            return self._part(start, max(start, stop))
+        return self._take(positions(index, self.num_graphs))
+
+    def __iter__(self) -> Iterator["Data"]:
+        return map(self._data, range(self.num_graphs))
+
+    def to_pyg(self) -> list["Data"]:
+        """Return the graphs as `torch_geometric.data.Data`.
+
+        They have `edge_index`, `num_nodes`, `id`, and, if the data set does, `y` and the columns under their `names`:
+        by default node_label, (n, K) int64, node_attr, (n, A) float32, edge_label, (e, K) int64, and edge_attr, (e, A)
+        float32. Labels are the values of the file if these are integers, else their numbers. `y` is the number of the
+        class, or NaN if it is missing.
+        """
+        return list(self)
+
+    def _data(self, graph: int) -> "Data":
+        from torch_geometric.data import Data
+
+        nodes, edges = (
+            slice(int(ptr[graph]), int(ptr[graph + 1])) for ptr in (self.node_ptr, self.edge_ptr)
+        )
+        values: dict[str, Any] = {"num_nodes": nodes.stop - nodes.start}
+        for what, rows in (("node", nodes), ("edge", edges)):
+            label, attr = getattr(self, f"{what}_label"), getattr(self, f"{what}_attr")
+            if label is not None:
+                name = getattr(self.names, f"{what}_label") or f"{what}_label"
+                values[name] = _restored(label[rows], getattr(self, f"{what}_label_values"))
+            if attr is not None:
+                held = getattr(self.names, f"{what}_attr") or ()
+                values[held[0] if len(held) == 1 else f"{what}_attr"] = attr[rows]
+        y = self.y[graph : graph + 1]
+        if y.is_floating_point() or self.classes:
+            values["y"] = y if y.is_floating_point() or int(y) >= 0 else torch.tensor([math.nan])
+        edge_index = self.edge_index[:, edges] - nodes.start
+        return Data(edge_index=edge_index, id=self.ids[graph].item(), **values)
+
+    def _part(self, start: int, stop: int) -> "GraphData":
+        """Return the graphs from `start` to `stop`, without copying."""
         nodes, edges = (
             slice(int(ptr[start]), int(ptr[stop])) for ptr in (self.node_ptr, self.edge_ptr)
         )
@@ -154,8 +321,57 @@ class GraphData:
             edge_index=self.edge_index[:, edges] - nodes.start,
             edge_ptr=self.edge_ptr[start : stop + 1] - edges.start,
             y=self.y[start:stop],
+            ids=self.ids[start:stop],
             **columns,
         )
+
+    def _take(self, graphs: Tensor) -> "GraphData":
+        """Return the graphs at these positions, (n,) int64, in this order."""
+        (node_ptr, nodes), (edge_ptr, edges) = (
+            _selected(ptr, graphs) for ptr in (self.node_ptr, self.edge_ptr)
+        )
+        moved = (node_ptr[:-1] - self.node_ptr[graphs]).repeat_interleave(edge_ptr.diff())
+        rows = {"node_label": nodes, "node_attr": nodes, "edge_label": edges, "edge_attr": edges}
+        columns: dict[str, Any] = {name: getattr(self, name)[rows[name]] for name in self.columns}
+        return dataclasses.replace(
+            self,
+            node_ptr=node_ptr,
+            edge_index=self.edge_index[:, edges] + moved,
+            edge_ptr=edge_ptr,
+            y=self.y[graphs],
+            ids=self.ids[graphs.numpy()],
+            **columns,
+        )
+
+    @property
+    def labels(self) -> NDArray[Any] | None:
+        """(G,) the graphs' labels as they were given: integers, strings or measured targets; None without labels.
+
+        A missing label is NaN, so that integers become float64, or the empty string.
+        """
+        return own_labels(self.y, self.classes)
+
+    def with_classes(self, classes: Sequence[Class]) -> "GraphData":
+        """Return the same data set with its classes numbered as in another one, whose `classes` these are.
+
+        Raises:
+            InputError: the graphs have a class that is not among them.
+        """
+        labels = with_classes(Labels(self.y, self.classes), classes, self.name)
+        return dataclasses.replace(self, **labels._asdict())
+
+    @property
+    def checksum(self) -> str:
+        """SHA-256, in hexadecimal, of the graphs with their columns, labels and ids; the name does not count."""
+        tensors = {"node_ptr": self.node_ptr, "edge_index": self.edge_index, "y": self.y}
+        tensors |= {name: getattr(self, name) for name in self.columns}
+        values = {
+            "node": self.node_label_values,
+            "edge": self.edge_label_values,
+            "classes": self.classes,
+            "ids": self.ids.tolist(),
+        }
+        return tensors_checksum(tensors, json.dumps(values, default=repr))
 
     def without(self, *columns: str) -> "GraphData":
         """Return the same data set without these columns."""
@@ -187,13 +403,29 @@ class GraphData:
 
     @property
     def num_classes(self) -> int:
-        """Number of classes C."""
-        return int(self.y.max()) + 1
+        """Number of classes C; 0 without labels and with measured targets."""
+        return len(self.classes)
+
+
+def _selected(ptr: Tensor, graphs: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the offsets of the selected graphs' rows, (n + 1,), and which rows of the data set these are."""
+    new = offsets(ptr.diff()[graphs])
+    moved = (ptr[graphs] - new[:-1]).repeat_interleave(new.diff())
+    return new, torch.arange(int(new[-1])) + moved
+
+
+def _restored(labels: Tensor, values: Values | None) -> Tensor:
+    """Return labels (n, K) as the values that they number, if all of these are integers, else the numbers."""
+    whole = [type(value) is int for column in values or () for value in column]
+    if values is None or not all(whole):
+        return labels
+    columns = zip(values, labels.unbind(1), strict=True)
+    return torch.stack([torch.tensor(column)[label] for column, label in columns], dim=1)
 
 
 def renumbered(
     labels: NDArray[np.int64] | None,
-) -> tuple[Tensor | None, tuple[tuple[Hashable, ...], ...] | None]:
+) -> tuple[Tensor | None, Values | None]:
     """Return (N, K) labels renumbered to 0..V-1 per column, and the V distinct values of each column, ascending."""
     if labels is None:
         return None, None

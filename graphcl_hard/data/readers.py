@@ -12,20 +12,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch_geometric.data import Data
 
+from graphcl_hard.data.graph_data import Names
 from graphcl_hard.exceptions import InputError, short_repr
 
 INTEGERS = (torch.int8, torch.uint8, torch.int16, torch.int32, torch.int64)
 WEIGHT = "weight"
 """The name that networkx gives the entries of a matrix."""
-
-
-class Names(NamedTuple):
-    """Names of the labels and attributes to read; None selects the default attributes of a kind of graphs."""
-
-    node_label: str | None
-    node_attr: tuple[str, ...] | None
-    edge_label: str | None
-    edge_attr: tuple[str, ...] | None
 
 
 class Rows(NamedTuple):
@@ -47,16 +39,67 @@ class OneGraph(NamedTuple):
     edges: Rows = Rows()
 
 
+def names_in(graphs: Sequence[Data], first: int, names: Names) -> Names:
+    """Return the names to read from `Data` objects, with the defaults in place of None.
+
+    A float `x` holds attributes. An integer one holds labels, such as the atoms of PyG's `from_smiles`, unless it is
+    named as an attribute. Without `x`, `node_label` is read if it is there. The same holds for `edge_attr` and
+    `edge_label`.
+
+    Args:
+        graphs: the graphs.
+        first: index of the first one, for error messages.
+        names: the names that the caller gave.
+
+    Raises:
+        InputError: an attribute is an integer in some graphs only, or beside other labels.
+    """
+    found: dict[str, Any] = {}
+    for what, default in (("node", "x"), ("edge", "edge_attr")):
+        label, attributes = getattr(names, f"{what}_label"), getattr(names, f"{what}_attr")
+        for index, graph in enumerate(graphs, first):
+            # A graph without edges needs no attributes of edges.
+            if what == "node" or (isinstance(graph.edge_index, Tensor) and graph.edge_index.numel()):
+                _check_named(graph, index, f"{what}_attr", attributes or ())
+        if attributes is None:
+            is_label = None if label == default else _is_integer(graphs, first, default)
+            if is_label is None:
+                attributes = ()
+                if label is None and any(f"{what}_label" in graph for graph in graphs):
+                    label = f"{what}_label"
+            elif not is_label:
+                attributes = (default,)
+            elif label is None:
+                attributes, label = (), default
+            else:
+                raise InputError(
+                    f"The graphs have integers as {default!r}, which may be categories or numbers, beside the labels "
+                    f"{label!r}; give {what}_attr={default!r} to read them as numbers, or {what}_attr=() to leave them "
+                    "out."
+                )
+        found |= {f"{what}_label": label, f"{what}_attr": attributes}
+    return Names(**found)
+
+
+def _is_integer(graphs: Sequence[Data], first: int, name: str) -> bool | None:
+    """Return whether an attribute is an integer tensor in all graphs; None if no graph has it."""
+    kinds: dict[bool, int] = {}
+    for index, graph in enumerate(graphs, first):
+        value = graph[name] if name in graph else None
+        if isinstance(value, Tensor) and value.numel():
+            kinds.setdefault(value.dtype in INTEGERS, index)
+    if len(kinds) > 1:
+        raise InputError(
+            f"All graphs must have {name!r} of one kind, got integers in graph {kinds[True]} and others in graph "
+            f"{kinds[False]}; convert one of them."
+        )
+    held = any(name in graph and graph[name] is not None for graph in graphs)
+    return next(iter(kinds), False if held else None)
+
+
 def read_data(data: Data, index: int, names: Names) -> OneGraph:
-    """Read a `Data` object; `index` is its index, for error messages."""
-    _check_named(data, index, "node_attr", names.node_attr or ())
-    nodes = _tensors(
-        data,
-        index,
-        "node",
-        names.node_label,
-        ("x",) if names.node_attr is None else names.node_attr,
-    )
+    """Read a `Data` object by the names of `names_in`; `index` is its index, for error messages."""
+    nodes = _tensors(data, index, "node", names.node_label, names.node_attr or ())
     rows = {len(found) for found in nodes if found is not None}
     if isinstance(data.x, Tensor) and data.x.dim():
         rows.add(len(data.x))
@@ -100,10 +143,7 @@ def _edge_tensors(data: Data, index: int, names: Names, edge_index: Tensor) -> R
     num_edges = edge_index.size(1)
     if num_edges == 0:  # a graph without edges need not have the attributes of others
         return Rows()
-    wanted = names.edge_attr
-    if wanted is None:
-        wanted = () if names.edge_label == "edge_attr" or data.edge_attr is None else ("edge_attr",)
-    _check_named(data, index, "edge_attr", wanted)
+    wanted = names.edge_attr or ()
     for name in (*wanted, *((names.edge_label,) if names.edge_label else ())):
         rows = column_of(data, name, index).size(0) if name in data else num_edges
         if rows != num_edges:
@@ -273,6 +313,29 @@ def check_graph(graph: OneGraph, index: int) -> None:
                     f"Graph {index} has an attribute that is not finite at its {what} {int(bad.argmax())}; "
                     "replace the value or leave the graph out."
                 )
+
+
+def value_of(graph: Any, name: str) -> Any:
+    """Return the single value that a graph has under a name; None if it has none, or one of another kind."""
+    if isinstance(graph, Data):
+        value = graph[name] if name in graph else None
+    else:
+        value = graph.graph.get(name) if isinstance(graph, nx.Graph) else None
+    if isinstance(value, Tensor):
+        if value.numel() != 1 or not is_dense(value) or value.is_complex():
+            return None
+        value = value.item()
+    value = value.item() if isinstance(value, np.generic) else value
+    return value if isinstance(value, (str, int, float)) else None
+
+
+def ids_of(graphs: Sequence[Any]) -> NDArray[Any] | None:
+    """Return the ids of graphs, (G,) int64 or str; None unless all have one of the same kind."""
+    ids = [value_of(graph, "id") for graph in graphs]
+    for kind in (int, str):
+        if all(type(found) is kind for found in ids):
+            return np.array(ids)
+    return None
 
 
 def is_dense(value: Tensor) -> bool:

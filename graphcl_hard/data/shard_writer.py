@@ -1,18 +1,30 @@
 """Write data sets to folders of shards, one chunk at a time and the index last."""
 
+import itertools
 import json
 import re
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from filelock import FileLock, Timeout
 from torch import Tensor
 
-from graphcl_hard.data.graph_data import GraphData
-from graphcl_hard.data.shards import FORMAT, LABELS, PER_EDGE, PER_NODE, GraphShards
+from graphcl_hard.data.collate import iterate_graphs, to_chunks
+from graphcl_hard.data.graph_data import GraphData, Names
+from graphcl_hard.data.shards import (
+    CLASSES,
+    FORMAT,
+    LABELS,
+    PER_EDGE,
+    PER_NODE,
+    SHARD_GRAPHS,
+    GraphShards,
+)
 from graphcl_hard.data.tu.names import SHARDS_INDEX as INDEX
 from graphcl_hard.data.tu.names import is_shards
 from graphcl_hard.exceptions import InputError
@@ -27,44 +39,48 @@ OURS = rf"\d{{6}}\.safetensors|{re.escape(PARTIAL)}\w+\.(safetensors|json)|{re.e
 
 def write_shards(
     path: Pathname,
-    chunks: Iterable[GraphData],
-    name: str = "graphs",
+    graphs: Iterable[Any],
+    name: str | None = None,
     progress: Callable[[int], object] | None = None,
+    **names: Any,
 ) -> GraphShards:
-    """Write a data set of any size to a new folder, with one chunk in memory at a time.
+    """Write a data set of any size to a new folder, with one part of it in memory at a time.
 
     Args:
         path: the folder. It must not exist, or contain nothing but the files of an interrupted call.
-        chunks: the graphs, a few thousand per chunk; each chunk becomes a shard. Their `y`, (G,) int64, may number the
-            classes with any integers.
-        name: name of the data set.
+        graphs: a data set; graphs as in `to_graph_data`, in a list or any iterable; or `GraphData`, one after another,
+            of a few thousand graphs each. Each part becomes a shard.
+        name: name of the data set; by default that of a data set, or "graphs".
         progress: called with the number of graphs written so far.
+        names: node_label, node_attr, edge_label and edge_attr, as in `to_graph_data`, for single graphs.
 
     Returns:
         The data set on disk.
 
     Raises:
-        InputError: the folder is not empty; there are no graphs; a chunk has other columns than another; a label is
+        InputError: the folder is not empty; there are no graphs; a part has other columns than another; a label is
             neither a string nor a number; or an attribute is not a finite 32-bit number.
         OSError: the folder cannot be written.
 
     Examples:
         >>> import tempfile
         >>> import networkx as nx
-        >>> from graphcl_hard import to_chunks, write_shards
-        >>> rings = (nx.cycle_graph(nodes) for nodes in range(3, 103))
+        >>> from graphcl_hard import write_shards
+        >>> rings = [nx.cycle_graph(nodes) for nodes in range(3, 103)]
         >>> with tempfile.TemporaryDirectory() as folder:
-        ...     shards = write_shards(f"{folder}/rings", to_chunks(rings, size=40), name="rings")
-        ...     print(shards.num_graphs, [chunk.num_graphs for chunk in shards.chunks()])
-        100 [40, 40, 20]
+        ...     shards = write_shards(f"{folder}/rings", rings, name="rings")
+        ...     print(shards.num_graphs, shards[40].num_nodes, shards.ids[40])
+        100 43 40
     """
     path = user_path(path)
     check_empty(path)
+    if isinstance(graphs, (GraphData, GraphShards)):
+        name = name or graphs.name
     is_new = not path.exists()
     path.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(path / LOCK, timeout=0):
-            return _write(path, chunks, name, progress)
+            return _write(path, _parts(graphs, names), name or "graphs", progress)
     except Timeout as error:
         raise InputError(
             f"Another process is writing to {path}; wait until it ends, or choose another folder."
@@ -79,6 +95,34 @@ def write_shards(
         raise
 
 
+def _parts(graphs: Iterable[Any], names: dict[str, Any]) -> Iterator[GraphData]:
+    """Yield any graphs in parts of a few thousand."""
+    if isinstance(graphs, (GraphData, GraphShards)):
+        parts: Iterable[Any] = graphs.chunks()
+    else:
+        each = iter(iterate_graphs(graphs))
+        first = list(itertools.islice(each, 1))
+        parts = itertools.chain(first, each)
+        if not any(isinstance(one, (GraphData, GraphShards)) for one in first):
+            yield from to_chunks(parts, **names)
+            return
+    if names:
+        raise InputError(
+            f"{', '.join(names)} must be left out for graphs in flat tensors, whose columns are all written."
+        )
+    done = 0
+    for part in parts:
+        if not isinstance(part, (GraphData, GraphShards)):
+            raise InputError(
+                f"graphs must all be GraphData or all be single graphs, got a {type(part).__name__} after "
+                f"{done} graphs in flat tensors; convert it by to_graph_data."
+            )
+        for chunk in part.chunks():
+            for start in range(0, chunk.num_graphs, SHARD_GRAPHS):
+                yield chunk[start : start + SHARD_GRAPHS]
+        done += part.num_graphs
+
+
 def _write(
     path: Path, chunks: Iterable[GraphData], name: str, progress: Callable[[int], object] | None
 ) -> GraphShards:
@@ -86,36 +130,40 @@ def _write(
     for file in path.iterdir():  # left by an interrupted call
         if file.name != LOCK:
             file.unlink()
-    numbers: dict[str, list[dict[Hashable, int]]] = {column: [] for column in LABELS}
-    widths: dict[str, int] = {}
+    known = _Known()
     shards: list[tuple[str, str]] = []
-    done = 0
     for chunk in chunks:
-        shard, tensors = f"{len(shards):06d}.safetensors", _shard(chunk, done, widths, numbers)
+        shard, tensors = f"{len(shards):06d}.safetensors", _shard(chunk, known)
         write_checksummed(path / shard, tensors)
         shards.append((shard, tensors_checksum(tensors)))
-        done += chunk.num_graphs
+        known.graphs += chunk.num_graphs
         if progress is not None:
-            progress(done)
-    if not done:
+            progress(known.graphs)
+    if not known.graphs:
         raise InputError(
             f"A data set must have at least one graph, got none for {path}; give graphs."
         )
-    values = {column: [sorted(known, key=_order) for known in numbers[column]] for column in LABELS}
+    values = {
+        column: [sorted(values, key=_order) for values in known.numbers[column]]
+        for column in (*LABELS, CLASSES)
+    }
     places = {
         column: [
-            [{value: place for place, value in enumerate(ordered)}[value] for value in known]
-            for known, ordered in zip(numbers[column], values[column], strict=True)
+            [{value: place for place, value in enumerate(ordered)}[value] for value in found]
+            for found, ordered in zip(known.numbers[column], values[column], strict=True)
         ]
-        for column in LABELS
+        for column in (*LABELS, CLASSES)
     }
-    held = [column for column, width in widths.items() if width]
     index = {
         "format": FORMAT,
         "name": name,
-        "columns": held,
-        "values": values,
-        "places": places,
+        "columns": [column for column, width in known.widths.items() if width],
+        "values": {column: values[column] for column in LABELS},
+        "places": {column: places[column] for column in LABELS},
+        "classes": values[CLASSES][0],
+        "class_places": places[CLASSES][0],
+        "ids": known.ids,
+        "names": known.names,
         "shards": shards,
     }
     with atomic_write(path / INDEX) as partial:
@@ -123,16 +171,28 @@ def _write(
     return GraphShards(path)
 
 
-def _shard(
-    chunk: GraphData,
-    done: int,
-    widths: dict[str, int],
-    numbers: dict[str, list[dict[Hashable, int]]],
-) -> dict[str, Tensor]:
-    """Return the tensors of a chunk for its file; adds new labels to `numbers` and new columns to `widths`."""
+@dataclass
+class _Known:
+    """What the shards so far have in common."""
+
+    graphs: int = 0
+    widths: dict[str, int] = field(default_factory=dict)
+    numbers: dict[str, list[dict[Hashable, int]]] = field(
+        default_factory=lambda: {**{column: [] for column in LABELS}, CLASSES: [{}]}
+    )
+    """For each column of labels, and for the classes, the number of each value in the order of appearance."""
+    ids: str | None = None
+    names: Names | None = None
+    has_measured: bool = False
+
+
+def _shard(chunk: GraphData, known: _Known) -> dict[str, Tensor]:
+    """Return the tensors of a chunk for its file; adds what is new in it to `known`."""
+    where = f"graphs {known.graphs} to {known.graphs + chunk.num_graphs - 1}"
     source, target = chunk.edge_index
-    tensors = {"nodes": chunk.node_ptr.diff(), "edges": chunk.edge_ptr.diff(), "y": chunk.y}
-    tensors |= {"source": source, "target": target}
+    tensors = {"nodes": chunk.node_ptr.diff(), "edges": chunk.edge_ptr.diff()}
+    tensors |= {"source": source, "target": target, **_ids(chunk, known, where)}
+    known.names = known.names or chunk.names
     for names, rows, things in (
         (PER_NODE, chunk.num_nodes, "nodes"),
         (PER_EDGE, chunk.num_edges, "edges"),
@@ -140,24 +200,57 @@ def _shard(
         for column in names if rows else ():
             tensor: Tensor | None = getattr(chunk, column)
             width = 0 if tensor is None else tensor.size(1)
-            if widths.setdefault(column, width) != width:
+            if known.widths.setdefault(column, width) != width:
                 raise InputError(
-                    f"All graphs must have the same number of columns of {column}, got {widths[column]} and, for the "
-                    f"{things} of graphs {done} to {done + chunk.num_graphs - 1}, {width}; correct them."
+                    f"All graphs must have the same number of columns of {column}, got {known.widths[column]} and, for "
+                    f"the {things} of {where}, {width}; correct them."
                 )
             if tensor is None:
                 continue
             if column in LABELS:
                 tensor = _numbered(
-                    tensor, getattr(chunk, f"{column}_values"), numbers[column], column
+                    tensor, getattr(chunk, f"{column}_values"), known.numbers[column], column
                 )
             elif not tensor.float().isfinite().all():
                 raise InputError(
-                    f"The {column} of graphs {done} to {done + chunk.num_graphs - 1} must be finite 32-bit numbers, "
-                    "got one that is not; replace it."
+                    f"The {column} of {where} must be finite 32-bit numbers, got one that is not; replace it."
                 )
             tensors[column] = tensor
-    return {name: _small(tensor).contiguous() for name, tensor in tensors.items()}
+    small = {name: _small(tensor).contiguous() for name, tensor in tensors.items()}
+    return {**small, CLASSES: _labels(chunk, known, where)}
+
+
+def _labels(chunk: GraphData, known: _Known, where: str) -> Tensor:
+    """Return the measured targets of a chunk, or its classes as numbers in the order of appearance."""
+    (numbers,) = known.numbers[CLASSES]
+    known.has_measured |= chunk.y.is_floating_point()
+    for name in chunk.classes:
+        numbers.setdefault(name, len(numbers))
+    names = [name for name in numbers if isinstance(name, str)]
+    if names and (known.has_measured or len(names) < len(numbers)):
+        other = next((name for name in numbers if not isinstance(name, str)), "measured targets")
+        raise InputError(
+            f"All graphs must have labels of one kind, got {other!r} and, up to {where}, {names[0]!r}; use names or "
+            "numbers for all."
+        )
+    if chunk.y.is_floating_point():
+        return chunk.y.contiguous()
+    return _small(torch.tensor([*(numbers[name] for name in chunk.classes), -1])[chunk.y])
+
+
+def _ids(chunk: GraphData, known: _Known, where: str) -> dict[str, Tensor]:
+    """Return the ids of a chunk: integers, or strings as their bytes and the number of bytes of each."""
+    kind = "str" if chunk.ids.dtype.kind == "U" else "int"
+    known.ids = known.ids or kind
+    if kind != known.ids:
+        raise InputError(
+            f"All ids must be strings or all be integers, got another kind for {where}; convert them."
+        )
+    if kind == "int":
+        return {"ids": torch.from_numpy(chunk.ids.astype(np.int64))}
+    texts = [text.encode() for text in chunk.ids.tolist()]
+    joined = np.frombuffer(b"".join(texts), dtype=np.uint8).copy()
+    return {"ids": torch.from_numpy(joined), "id_lengths": torch.tensor([*map(len, texts)])}
 
 
 def _numbered(

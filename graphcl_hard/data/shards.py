@@ -7,25 +7,34 @@ folder that was not completed is never read as a data set.
 import copy
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, overload
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from graphcl_hard._tensor import offsets
-from graphcl_hard.data.graph_data import GraphData, bounds
+from graphcl_hard.data.graph_data import GraphData, Index, Names, is_single, positions
+from graphcl_hard.data.labels import Class, number_integers, own_labels
 from graphcl_hard.data.tu.names import SHARDS_INDEX as INDEX
 from graphcl_hard.exceptions import InputError, first_line, short_repr
 from graphcl_hard.io._tensor_rows import TensorRows
 from graphcl_hard.io.checksum import read_checksummed, verify_checksum
 from graphcl_hard.io.paths import Pathname, user_path
 
-FORMAT = 1
+if TYPE_CHECKING:
+    from torch_geometric.data import Data
+
+FORMAT = 2
+READABLE = (1, FORMAT)  # 1 had no names of classes and columns, and no ids
 SHARD_GRAPHS = 8192
 WINDOW = 16384  # graphs in memory at a time; smaller data sets are read into memory completely
 PER_NODE, PER_EDGE = ("node_label", "node_attr"), ("edge_label", "edge_attr")
 LABELS = ("node_label", "edge_label")
+CLASSES = "y"
 REMEDY = "write the data set again, with graphcl_hard.convert or write_shards"
 
 
@@ -42,7 +51,9 @@ class GraphShards:
         name: name of the data set.
         node_ptr: (G + 1,) int64, from 0 to N, as in `GraphData`.
         edge_ptr: (G + 1,) int64, from 0 to E.
-        y: (G,) int64, the class of each graph, 0..C-1.
+        y: (G,) int64, the class of each graph, 0..C-1, -1 where it is missing; or (G,) float64, measured targets.
+        classes: the C classes as they were given, as in `GraphData`.
+        names: the names by which single graphs hold the columns.
         columns: those of node_label, node_attr, edge_label and edge_attr that the graphs have.
 
     Raises:
@@ -63,13 +74,14 @@ class GraphShards:
         self.path = user_path(path)
         try:
             index = json.loads((self.path / INDEX).read_text(encoding="utf-8"))
-            if index["format"] != FORMAT:
+            if index["format"] not in READABLE:
                 found = short_repr(index["format"])
                 raise InputError(
                     f"{self.path} is a data set of format {found}, must be {FORMAT}; write it again."
                 )
             verify_checksum(index)
             self.name = str(index["name"])
+            self.checksum = str(index["sum"])
             self._shards = [(str(shard), str(digest)) for shard, digest in index["shards"]]
             self._values = {
                 name: [tuple(values) for values in index["values"][name]] for name in LABELS
@@ -77,9 +89,17 @@ class GraphShards:
             self._places = {
                 name: [torch.tensor(p) for p in index["places"][name]] for name in LABELS
             }
-            for values, places in ((self._values[name], self._places[name]) for name in LABELS):
-                orders = [sorted(place.tolist()) for place in places]
-                if orders != [list(range(len(column))) for column in values]:
+            classes: list[Class] = index.get("classes", [])
+            places = torch.tensor(index.get("class_places", []), dtype=torch.int64)
+            names = index.get("names")
+            self._ids: str | None = index.get("ids")
+            for values, orders in (
+                *((self._values[name], self._places[name]) for name in LABELS),
+                ([classes], [places]),
+            ):
+                if [sorted(order.tolist()) for order in orders] != [
+                    list(range(len(column))) for column in values
+                ]:
                     raise ValueError("the order of its labels is invalid")
             self.columns = frozenset(index["columns"])
             if any(Path(shard).name != shard for shard, _ in self._shards) or not self.columns <= {
@@ -103,16 +123,41 @@ class GraphShards:
             ) from error
         self._files: dict[int, TensorRows] = {}
         self._checked: set[int] = set()
-        wanted = dict.fromkeys(("nodes", "edges", "y"))
+        wanted = dict.fromkeys(("nodes", "edges", CLASSES))
         counts = [self._rows(number, wanted, check=False) for number in range(len(self._shards))]
-        nodes, edges, y = (
-            torch.cat([count[name] for count in counts]).long() for name in ("nodes", "edges", "y")
+        nodes, edges = (
+            torch.cat([count[name] for count in counts]).long() for name in ("nodes", "edges")
         )
         self.node_ptr, self.edge_ptr = offsets(nodes), offsets(edges)
-        self.y: Tensor = torch.unique(y, return_inverse=True)[1]
         self._first = offsets(
-            torch.tensor([count["y"].numel() for count in counts])
+            torch.tensor([count[CLASSES].numel() for count in counts])
         )  # graph of each shard
+        self.y: Tensor
+        self.classes: tuple[Class, ...]
+        self.y, self.classes = _labels([count[CLASSES] for count in counts], classes, places)
+        self.names = GraphData.names if names is None else Names(*map(_tupled, names))
+
+    @cached_property
+    def ids(self) -> NDArray[Any]:
+        """(G,) int64 or str, the identity of each graph, as in `GraphData`; read when it is first needed."""
+        if self._ids is None:
+            return np.arange(self.num_graphs)
+        wanted = dict.fromkeys(("ids", "id_lengths") if self._ids == "str" else ("ids",))
+        found: list[NDArray[Any]] = []
+        for number in range(len(self._shards)):
+            part = self._rows(number, wanted, check=False)
+            ids: NDArray[Any] = part["ids"].long().numpy()
+            if self._ids == "str":  # their UTF-8 bytes
+                ends = part["id_lengths"].long().cumsum(0)[:-1].tolist()
+                texts = np.split(part["ids"].numpy(), ends)
+                ids = np.array([text.tobytes().decode() for text in texts], dtype=str)
+            found.append(ids)
+        return np.concatenate(found)
+
+    @property
+    def labels(self) -> NDArray[Any] | None:
+        """(G,) the graphs' labels as they were given; None if they have none, see `GraphData.labels`."""
+        return own_labels(self.y, self.classes)
 
     @property
     def num_graphs(self) -> int:
@@ -131,15 +176,39 @@ class GraphShards:
 
     @property
     def num_classes(self) -> int:
-        """Number of classes C."""
-        return int(self.y.max()) + 1
+        """Number of classes C; 0 without labels and with measured targets."""
+        return len(self.classes)
+
+    @property
+    def shape(self) -> tuple[int]:
+        """(G,), by which scikit-learn recognises what it may index with arrays."""
+        return (self.num_graphs,)
 
     def __len__(self) -> int:
         return self.num_graphs
 
-    def __getitem__(self, index: int | slice) -> GraphData:
-        """Read a graph, or the graphs of a slice, into memory."""
-        return self.read([bounds(index, self.num_graphs)])
+    @overload
+    def __getitem__(self, index: int) -> "Data": ...
+    @overload
+    def __getitem__(self, index: Index) -> GraphData: ...
+    def __getitem__(self, index: int | Index) -> "Data | GraphData":
+        """Read a graph, as `Data`, or the graphs of a slice or array into memory; see `GraphData.__getitem__`."""
+        graphs = positions(index, self.num_graphs)
+        each, places = graphs.unique(return_inverse=True)
+        # Runs of consecutive graphs are read at once.
+        starts = each[each.diff(prepend=each.new_full((1,), -2)) != 1]
+        stops = each[each.diff(append=each.new_full((1,), self.num_graphs + 1)) != 1] + 1
+        read = self.read(zip(starts.tolist(), stops.tolist(), strict=True))
+        if is_single(index):
+            return read[0]
+        return read if torch.equal(graphs, each) else read[places.numpy()]
+
+    def __iter__(self) -> "Iterator[Data]":
+        return (graph for chunk in self.chunks() for graph in chunk)
+
+    def to_pyg(self) -> "list[Data]":
+        """Return all graphs as `torch_geometric.data.Data`, see `GraphData.to_pyg`; iterating needs less memory."""
+        return list(self)
 
     def without(self, *columns: str) -> "GraphShards":
         """Return the same data set without these columns, which are then not read."""
@@ -182,7 +251,15 @@ class GraphShards:
             if columns.get(name) is not None
         }
         return GraphData(
-            self.name, node_ptr, torch.stack(edges), edge_ptr, self.y[graphs], **columns
+            self.name,
+            node_ptr,
+            torch.stack(edges),
+            edge_ptr,
+            self.y[graphs],
+            **columns,
+            classes=self.classes,
+            ids=self.ids[graphs.numpy()],
+            names=self.names,
         )
 
     def chunks(self) -> Iterator[GraphData]:
@@ -248,3 +325,26 @@ class GraphShards:
         return torch.stack(
             [place[c] for place, c in zip(self._places[name], whole.unbind(1), strict=True)], dim=1
         )
+
+
+def _labels(
+    parts: list[Tensor], classes: list[Class], places: Tensor
+) -> tuple[Tensor, tuple[Class, ...]]:
+    """Return the labels of all shards; their numbers of classes are converted to positions among the classes."""
+    if not classes and not any(part.is_floating_point() for part in parts):
+        return number_integers(torch.cat(parts).long())  # also of the first format
+    ordered = torch.cat([places, places.new_full((1,), -1)])  # the last one for missing labels
+    numbered = [
+        part if part.is_floating_point() else ordered[part.long()] for part in parts
+    ]
+    if not any(part.is_floating_point() for part in parts):
+        return torch.cat(numbered), tuple(classes)
+    # Some shards of measured targets have only whole numbers.
+    values = torch.tensor([*classes, torch.nan], dtype=torch.float64)
+    return torch.cat(
+        [part if part.is_floating_point() else values[part] for part in numbered]
+    ), ()
+
+
+def _tupled(name: Any) -> Any:
+    return tuple(name) if isinstance(name, list) else name

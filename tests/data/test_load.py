@@ -95,7 +95,9 @@ def content(folder):
 def assert_same(left, right):
     for field in (field.name for field in dataclasses.fields(data.GraphData)):
         one, other = getattr(left, field), getattr(right, field)
-        assert torch.equal(one, other) if isinstance(one, torch.Tensor) else one == other, field
+        if isinstance(one, (torch.Tensor, np.ndarray)):
+            one, other = one.tolist(), other.tolist()
+        assert one == other, field
 
 
 def test_flat_tensors_of_a_set_with_empty_graphs(tmp_path):

@@ -49,13 +49,15 @@ def same(first, second):
         if isinstance(one, torch.Tensor):
             assert one.dtype == other.dtype, field.name
             assert torch.equal(one, other), field.name
+        elif isinstance(one, np.ndarray):
+            assert one.tolist() == other.tolist(), field.name
         elif field.name != "name":
             assert one == other, field.name
 
 
 def joined(whole, runs):
     """Return the graphs of some ranges, joined one by one."""
-    parts = [whole[graph] for start, stop in runs for graph in range(start, stop)]
+    parts = [whole[graph : graph + 1] for start, stop in runs for graph in range(start, stop)]
     shifts = np.cumsum([0] + [part.num_nodes for part in parts])
     columns = {name: torch.cat([getattr(part, name) for part in parts]) for name in COLUMNS}
     return dataclasses.replace(
@@ -66,6 +68,7 @@ def joined(whole, runs):
         ),
         edge_ptr=torch.tensor(np.cumsum([0] + [part.num_edges for part in parts])),
         y=torch.cat([part.y for part in parts]),
+        ids=np.concatenate([part.ids for part in parts]),
         **columns,
     )
 
@@ -89,25 +92,67 @@ def test_every_run_of_graphs_is_what_was_written(tmp_path, size):
     same(load_graphs(str(tmp_path / "set")), whole)
 
 
-def test_graphs_are_selected_by_index_and_slice_in_memory_and_on_disk(tmp_path, toy):
+@pytest.mark.parametrize(
+    "index",
+    [
+        slice(3, 15),
+        slice(None),
+        slice(-4, None),
+        slice(5, 5),
+        slice(9, 2),
+        slice(20, 2, -3),
+        [],
+        [7, 3, 3, -1],
+        np.array([22, 11, 12, 10], dtype=np.int32),
+        torch.tensor([5, 0]),
+        np.arange(24) % 5 == 0,
+        (np.array([2, 1]), ...),
+    ],
+    ids=str,
+)
+def test_graphs_are_selected_in_memory_and_on_disk(tmp_path, index):
+    """Slices, positions and bools select what a list of the graphs gives, with labels, ids and columns."""
+    whole = to_graph_data(named_graphs(24), **NAMES)
+    whole = dataclasses.replace(whole, y=torch.arange(24) % 4 - 1, classes=("a", "b", "c"))
+    whole = dataclasses.replace(whole, ids=np.array([f"g{n * n}" for n in range(24)]))
+    shards = write_shards(tmp_path / "set", (whole[at : at + 10] for at in range(0, 24, 10)))
+    chosen = np.arange(24)[index[0] if isinstance(index, tuple) else index].tolist()
+    for source in (whole, shards):
+        found = source[index]
+        assert found.ids.tolist() == [f"g{n * n}" for n in chosen]
+        if chosen:
+            same(found, joined(whole, [(n, n + 1) for n in chosen]))
+
+
+def test_single_graphs_are_data(tmp_path, toy):
     shards = write_shards(tmp_path / "set", (toy[at : at + 10] for at in range(0, 24, 10)))
     assert len(toy) == len(shards) == 24
-    for index in (0, 11, -1, slice(3, 15), slice(None), slice(-4, None), slice(5, 5), slice(9, 2)):
-        start, stop = (
-            (index % 24, index % 24 + 1) if isinstance(index, int) else index.indices(24)[:2]
-        )
-        for source in (toy, shards):
-            found = source[index]
-            assert found.num_graphs == max(0, stop - start)
-            assert torch.equal(found.y, toy.y[start:stop])
-            assert torch.equal(found.node_ptr.diff(), toy.node_ptr.diff()[start:stop])
-            assert torch.equal(found.edge_ptr.diff(), toy.edge_ptr.diff()[start:stop])
+    assert toy.shape == shards.shape == (24,)
     for source in (toy, shards):
-        for index in (24, -25):
-            with pytest.raises(IndexError, match=f"has 24 graphs, got the index {index}"):
+        for index in (0, 11, -1, np.int64(5), torch.tensor(3)):
+            assert isinstance(source[index], Data)
+            assert source[index].id == int(index) % 24
+            assert source[index].y == toy.y[index]
+        for index in (24, -25, [24]):
+            with pytest.raises(IndexError, match="has 24 graphs, got the index"):
                 source[index]
-        with pytest.raises(InputError, match="must have the step 1, got 2"):
-            source[::2]
+        for index in ("a", 1.5, None, [True], [0.5], [[1]]):
+            with pytest.raises(InputError, match="must be an int, a slice"):
+                source[index]
+        assert [graph.num_nodes for graph in source] == toy.node_ptr.diff().tolist()
+
+
+def test_data_of_a_set_are_read_back_as_the_set(tmp_path):
+    """Labels that are integers, attributes, ids and labels of graphs survive the way to PyG and back."""
+    graphs = named_graphs()
+    for number, graph in enumerate(graphs):
+        graph.graph.update(y=[1.5, float("nan"), -2.0][number % 3], id=f"g{number}")
+    whole = to_graph_data(graphs, edge_label="bond", node_attr="size", edge_attr="length")
+    again = to_graph_data(whole.to_pyg(), **whole.names._asdict())
+    assert again.y.isnan().tolist() == whole.y.isnan().tolist()
+    for one in (whole, again):
+        assert one.labels[0] == 1.5
+    same(*(dataclasses.replace(one, y=torch.arange(40)) for one in (whole, again)))
 
 
 def test_columns_can_be_left_unread(tmp_path):
@@ -119,9 +164,13 @@ def test_columns_can_be_left_unread(tmp_path):
 
 
 def test_classes_are_numbered_by_their_order(tmp_path, toy):
-    chunks = [dataclasses.replace(toy, y=toy.y * 5 + 3), dataclasses.replace(toy, y=toy.y - 1)]
+    chunks = [
+        dataclasses.replace(toy, y=toy.y * 5 + 3, classes=()),
+        dataclasses.replace(toy, y=toy.y, classes=(-1, 4)),
+    ]
     shards = write_shards(tmp_path / "set", chunks, "twice")
-    assert shards.y.tolist() == [*(toy.y * 3 + 0 + 2 * (1 - toy.y)).tolist(), *toy.y.tolist()]
+    assert shards.classes == (-1, 3, 4, 8)
+    assert shards.labels.tolist() == [*(toy.y * 5 + 3).tolist(), *(toy.y * 5 - 1).tolist()]
     assert (shards.name, shards.num_classes) == ("twice", 4)
 
 
@@ -264,7 +313,7 @@ def test_a_flipped_bit_is_found_before_a_graph_is_used(tmp_path, toy):
 @pytest.mark.parametrize(
     ("key", "value"),
     [
-        ("format", 2),
+        ("format", 3),
         ("shards", [["../000000.safetensors", ""]]),
         ("shards", ["000000.safetensors"]),
         ("columns", ["node_label", "x"]),

@@ -257,7 +257,7 @@ def test_runs_over_the_disk_train_embed_and_evaluate(tmp_path, small_windows, to
 
 
 def test_a_set_without_classes_needs_no_evaluation(tmp_path, toy, capsys):
-    write_shards(tmp_path / "set", [dataclasses.replace(toy, y=toy.y * 0)], "bare")
+    write_shards(tmp_path / "set", [dataclasses.replace(toy, y=toy.y * 0 - 1, classes=())], "bare")
     words = [
         "--dataset",
         str(tmp_path / "set"),

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch_geometric.data import Data, InMemoryDataset
 
 from graphcl_hard.data.graph_data import GraphData, renumbered
+from graphcl_hard.data.labels import read_labels
 from graphcl_hard.data.tu.cache import read_cached
 from graphcl_hard.data.tu.download import fetch_dataset
 from graphcl_hard.data.tu.names import check_name, check_spelling
@@ -143,7 +144,8 @@ def graph_data(name: str, arrays: TuArrays) -> GraphData:
         node_ptr=_group_offsets(arrays.node_graph, num_graphs),
         edge_index=torch.from_numpy(arrays.edge_index),
         edge_ptr=_group_offsets(arrays.node_graph[arrays.edge_index[0]], num_graphs),
-        y=torch.from_numpy(np.unique(arrays.graph_label, return_inverse=True)[1]),
+        **read_labels(arrays.graph_label, "The class")._asdict(),
+        ids=np.arange(1, num_graphs + 1),
         node_label=node_label,
         node_attr=None if arrays.node_attr is None else torch.from_numpy(arrays.node_attr),
         node_label_values=values,
