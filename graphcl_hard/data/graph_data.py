@@ -5,20 +5,18 @@ import json
 import math
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, overload
+from typing import Any, NamedTuple, Protocol, overload
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch_geometric.data import Data
 
 from graphcl_hard._tensor import offsets
 from graphcl_hard.data.labels import Class, Labels, number_integers, own_labels, with_classes
 from graphcl_hard.exceptions import InputError, short_repr
 from graphcl_hard.io.checksum import tensors_checksum
-
-if TYPE_CHECKING:
-    from torch_geometric.data import Data
 
 Values = tuple[tuple[Hashable, ...], ...]
 Index = slice | Sequence[int] | NDArray[Any] | Tensor
@@ -106,14 +104,14 @@ class GraphSource(Protocol):
     def __len__(self) -> int: ...
 
     @overload
-    def __getitem__(self, index: int) -> "Data": ...
+    def __getitem__(self, index: int) -> Data: ...
     @overload
     def __getitem__(self, index: Index) -> "GraphData":
         """Return a graph as `Data`, or several graphs, in memory."""
 
-    def __iter__(self) -> "Iterator[Data]": ...
+    def __iter__(self) -> Iterator[Data]: ...
 
-    def to_pyg(self) -> "list[Data]":
+    def to_pyg(self) -> list[Data]:
         """Return the graphs as `Data`."""
 
     def chunks(self) -> "Iterator[GraphData]":
@@ -124,6 +122,9 @@ class GraphSource(Protocol):
 
     def without(self, *columns: str) -> "GraphSource":
         """Return the same data set without these columns."""
+
+
+STANDARD_NAMES = Names("node_label", ("node_attr",), "edge_label", ("edge_attr",))
 
 
 def positions(index: Any, size: int) -> Tensor:
@@ -180,8 +181,8 @@ class GraphData:
             source and then target, hence by graph. There are no self-loops and no duplicates; an undirected edge is
             stored in both directions.
         edge_ptr: (G + 1,) int64, from 0 to E.
-        y: (G,) int64, the position of each graph's class in `classes`, -1 where it is missing; or (G,) float64, measured
-            targets, NaN where they are missing.
+        y: (G,) int64, the position of each graph's class in `classes`, -1 where it is missing; or (G,) float64,
+            measured targets, NaN where they are missing.
         node_label: (N, K) int64, or None. Each of the K columns numbers its V distinct values 0..V-1, in the order of
             node_label_values; a file's values are in ascending order.
         node_attr: (N, A) float32, finite, or None.
@@ -219,7 +220,7 @@ class GraphData:
     edge_label_values: Values | None = None
     classes: tuple[Class, ...] = ()
     ids: NDArray[Any] = field(default_factory=lambda: np.empty(0, dtype=np.int64))
-    names: Names = Names("node_label", ("node_attr",), "edge_label", ("edge_attr",))
+    names: Names = STANDARD_NAMES
 
     def __post_init__(self) -> None:
         if not self.classes and not self.y.is_floating_point():
@@ -257,7 +258,7 @@ class GraphData:
         return (self.num_graphs,)
 
     @overload
-    def __getitem__(self, index: int) -> "Data": ...
+    def __getitem__(self, index: int) -> Data: ...
     @overload
     def __getitem__(self, index: Index) -> "GraphData": ...
     def __getitem__(self, index: int | Index) -> "Data | GraphData":
@@ -274,7 +275,7 @@ class GraphData:
             return self._part(start, max(start, stop))
         return self._take(positions(index, self.num_graphs))
 
-    def __iter__(self) -> Iterator["Data"]:
+    def __iter__(self) -> Iterator[Data]:
         return map(self._data, range(self.num_graphs))
 
     def to_pyg(self) -> list["Data"]:
@@ -287,9 +288,7 @@ class GraphData:
         """
         return list(self)
 
-    def _data(self, graph: int) -> "Data":
-        from torch_geometric.data import Data
-
+    def _data(self, graph: int) -> Data:
         nodes, edges = (
             slice(int(ptr[graph]), int(ptr[graph + 1])) for ptr in (self.node_ptr, self.edge_ptr)
         )
@@ -300,7 +299,7 @@ class GraphData:
                 name = getattr(self.names, f"{what}_label") or f"{what}_label"
                 values[name] = _restored(label[rows], getattr(self, f"{what}_label_values"))
             if attr is not None:
-                held = getattr(self.names, f"{what}_attr") or ()
+                held: tuple[str, ...] = getattr(self.names, f"{what}_attr") or ()
                 values[held[0] if len(held) == 1 else f"{what}_attr"] = attr[rows]
         y = self.y[graph : graph + 1]
         if y.is_floating_point() or self.classes:

@@ -92,7 +92,7 @@ def _text(value: Any, where: str) -> str | None:
 
 def _number(found: Sequence[Class | None]) -> Labels:
     """Return class names, None where missing, as numbers in ascending order of the names."""
-    classes = tuple(sorted({name for name in found if name is not None}))  # type: ignore[type-var]
+    classes = tuple(sorted({name for name in found if name is not None}))
     place = {name: number for number, name in enumerate(classes)}
     return Labels(torch.tensor([-1 if name is None else place[name] for name in found]), classes)
 
@@ -108,16 +108,20 @@ def own_labels(y: Tensor, classes: Sequence[Class]) -> NDArray[Any] | None:
 
     A missing label is NaN, so that integers become float64, or the empty string.
     """
-    places = y.numpy()
+    places: NDArray[Any] = y.numpy()
     if y.is_floating_point():
         return places
     if not classes:
         return None
+    values: NDArray[Any]
     if isinstance(classes[0], str):
-        return np.array([*classes, ""], dtype=str)[places]
-    if (places < 0).any():
-        return np.array([*classes, math.nan], dtype=np.float64)[places]
-    return np.array(classes, dtype=np.int64)[places]
+        values = np.array([*classes, ""], dtype=str)
+    elif (places < 0).any():
+        values = np.array([*classes, math.nan], dtype=np.float64)
+    else:
+        values = np.array(classes, dtype=np.int64)
+    found: NDArray[Any] = values[places]
+    return found
 
 
 def with_classes(labels: Labels, classes: Sequence[Class], name: str) -> Labels:

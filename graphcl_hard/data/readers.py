@@ -59,7 +59,9 @@ def names_in(graphs: Sequence[Data], first: int, names: Names) -> Names:
         label, attributes = getattr(names, f"{what}_label"), getattr(names, f"{what}_attr")
         for index, graph in enumerate(graphs, first):
             # A graph without edges needs no attributes of edges.
-            if what == "node" or (isinstance(graph.edge_index, Tensor) and graph.edge_index.numel()):
+            if what == "node" or (
+                isinstance(graph.edge_index, Tensor) and graph.edge_index.numel()
+            ):
                 _check_named(graph, index, f"{what}_attr", attributes or ())
         if attributes is None:
             is_label = None if label == default else _is_integer(graphs, first, default)
@@ -85,7 +87,7 @@ def _is_integer(graphs: Sequence[Data], first: int, name: str) -> bool | None:
     """Return whether an attribute is an integer tensor in all graphs; None if no graph has it."""
     kinds: dict[bool, int] = {}
     for index, graph in enumerate(graphs, first):
-        value = graph[name] if name in graph else None
+        value = graph.get(name)
         if isinstance(value, Tensor) and value.numel():
             kinds.setdefault(value.dtype in INTEGERS, index)
     if len(kinds) > 1:
@@ -318,7 +320,7 @@ def check_graph(graph: OneGraph, index: int) -> None:
 def value_of(graph: Any, name: str) -> Any:
     """Return the single value that a graph has under a name; None if it has none, or one of another kind."""
     if isinstance(graph, Data):
-        value = graph[name] if name in graph else None
+        value = graph.get(name)
     else:
         value = graph.graph.get(name) if isinstance(graph, nx.Graph) else None
     if isinstance(value, Tensor):

@@ -9,24 +9,29 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, overload
+from typing import Any, overload
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch_geometric.data import Data
 
 from graphcl_hard._tensor import offsets
-from graphcl_hard.data.graph_data import GraphData, Index, Names, is_single, positions
+from graphcl_hard.data.graph_data import (
+    STANDARD_NAMES,
+    GraphData,
+    Index,
+    Names,
+    is_single,
+    positions,
+)
 from graphcl_hard.data.labels import Class, number_integers, own_labels
 from graphcl_hard.data.tu.names import SHARDS_INDEX as INDEX
 from graphcl_hard.exceptions import InputError, first_line, short_repr
 from graphcl_hard.io._tensor_rows import TensorRows
 from graphcl_hard.io.checksum import read_checksummed, verify_checksum
 from graphcl_hard.io.paths import Pathname, user_path
-
-if TYPE_CHECKING:
-    from torch_geometric.data import Data
 
 FORMAT = 2
 READABLE = (1, FORMAT)  # 1 had no names of classes and columns, and no ids
@@ -93,13 +98,10 @@ class GraphShards:
             places = torch.tensor(index.get("class_places", []), dtype=torch.int64)
             names = index.get("names")
             self._ids: str | None = index.get("ids")
-            for values, orders in (
-                *((self._values[name], self._places[name]) for name in LABELS),
-                ([classes], [places]),
-            ):
-                if [sorted(order.tolist()) for order in orders] != [
-                    list(range(len(column))) for column in values
-                ]:
+            numbered = [(self._values[name], self._places[name]) for name in LABELS]
+            for columns, orders in (*numbered, ([tuple(classes)], [places])):
+                ascending = [list(range(len(column))) for column in columns]
+                if [sorted(order.tolist()) for order in orders] != ascending:
                     raise ValueError("the order of its labels is invalid")
             self.columns = frozenset(index["columns"])
             if any(Path(shard).name != shard for shard, _ in self._shards) or not self.columns <= {
@@ -135,7 +137,7 @@ class GraphShards:
         self.y: Tensor
         self.classes: tuple[Class, ...]
         self.y, self.classes = _labels([count[CLASSES] for count in counts], classes, places)
-        self.names = GraphData.names if names is None else Names(*map(_tupled, names))
+        self.names = STANDARD_NAMES if not names else Names(*map(_tupled, names))
 
     @cached_property
     def ids(self) -> NDArray[Any]:
@@ -188,10 +190,10 @@ class GraphShards:
         return self.num_graphs
 
     @overload
-    def __getitem__(self, index: int) -> "Data": ...
+    def __getitem__(self, index: int) -> Data: ...
     @overload
     def __getitem__(self, index: Index) -> GraphData: ...
-    def __getitem__(self, index: int | Index) -> "Data | GraphData":
+    def __getitem__(self, index: int | Index) -> Data | GraphData:
         """Read a graph, as `Data`, or the graphs of a slice or array into memory; see `GraphData.__getitem__`."""
         graphs = positions(index, self.num_graphs)
         each, places = graphs.unique(return_inverse=True)
@@ -203,10 +205,10 @@ class GraphShards:
             return read[0]
         return read if torch.equal(graphs, each) else read[places.numpy()]
 
-    def __iter__(self) -> "Iterator[Data]":
+    def __iter__(self) -> Iterator[Data]:
         return (graph for chunk in self.chunks() for graph in chunk)
 
-    def to_pyg(self) -> "list[Data]":
+    def to_pyg(self) -> list[Data]:
         """Return all graphs as `torch_geometric.data.Data`, see `GraphData.to_pyg`; iterating needs less memory."""
         return list(self)
 
@@ -334,16 +336,12 @@ def _labels(
     if not classes and not any(part.is_floating_point() for part in parts):
         return number_integers(torch.cat(parts).long())  # also of the first format
     ordered = torch.cat([places, places.new_full((1,), -1)])  # the last one for missing labels
-    numbered = [
-        part if part.is_floating_point() else ordered[part.long()] for part in parts
-    ]
+    numbered = [part if part.is_floating_point() else ordered[part.long()] for part in parts]
     if not any(part.is_floating_point() for part in parts):
         return torch.cat(numbered), tuple(classes)
     # Some shards of measured targets have only whole numbers.
     values = torch.tensor([*classes, torch.nan], dtype=torch.float64)
-    return torch.cat(
-        [part if part.is_floating_point() else values[part] for part in numbered]
-    ), ()
+    return torch.cat([part if part.is_floating_point() else values[part] for part in numbered]), ()
 
 
 def _tupled(name: Any) -> Any:
