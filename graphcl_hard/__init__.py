@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from graphcl_hard.estimator import HardInfoGraph as HardInfoGraph
     from graphcl_hard.evaluation.cross_validation import cross_validate as cross_validate
     from graphcl_hard.exceptions import InputError as InputError
+    from graphcl_hard.exceptions import StopTraining as StopTraining
     from graphcl_hard.losses.local_global import local_global_info_nce as local_global_info_nce
     from graphcl_hard.losses.local_global import local_global_jsd as local_global_jsd
     from graphcl_hard.losses.nt_xent import nt_xent as nt_xent
@@ -38,6 +39,7 @@ _HOMES = {
     "InfoGraph": "nn.infograph",
     "InputError": "exceptions",
     "MessagePassingEncoder": "nn.encoders.message_passing",
+    "StopTraining": "exceptions",
     "beta_schedule": "losses.weights",
     "cross_validate": "evaluation.cross_validation",
     "effective_negatives": "losses.weights",

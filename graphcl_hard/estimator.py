@@ -190,7 +190,7 @@ class HardInfoGraph(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
             of the first fit. Settings that are built into the model (`hidden_channels`, `objective`, `tau_plus`, ...)
             cannot change then, and `beta_schedule` must be "constant".
         on_epoch: function that is called with the `Epoch` after each epoch, when `encoder_` has the weights of that
-            epoch.
+            epoch. If it raises `StopTraining`, the training ends with this epoch.
         method: "infograph" contrasts nodes with graphs, "graphcl" two random views of each graph.
         objective: "jsd" (Jensen-Shannon) or "info-nce"; for infograph.
         mode: "paper", or "released" for the authors' code; for infograph.
@@ -481,7 +481,7 @@ class HardInfoGraph(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
             if self.on_epoch is not None:
                 self.on_epoch(epoch)
 
-        before = self.__dict__.copy()
+        before, done = self.__dict__.copy(), len(fitted.history)
         try:
             self._hold(fitted)  # already during training, for `on_epoch`
             with self._threads():
@@ -490,7 +490,7 @@ class HardInfoGraph(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
             self.__dict__.clear()
             self.__dict__.update(before)
             raise
-        new = fitted.history[len(fitted.history) - epochs :]
+        new = fitted.history[done:]
         sentence = caution(
             data.num_graphs, config.batch_size, config.method, new, config.negative_queue
         )

@@ -1,4 +1,4 @@
-"""The exception for invalid input, how its message shows values, and where warnings point."""
+"""The exceptions for invalid input and to stop a training, how messages show values, and where warnings point."""
 
 import importlib.util
 import os
@@ -19,6 +19,23 @@ class InputError(ValueError):
         ... except InputError as error:
         ...     print(error)
         There is no data set 'mutag'; did you mean MUTAG?
+    """
+
+
+class StopTraining(Exception):
+    """Raised by a function `on_epoch` to end the training after this epoch and keep what was learnt.
+
+    `HardInfoGraph` is then fitted, with the weights of this epoch, and its `history_` ends with it. After any other
+    exception everything is as it was before.
+
+    Examples:
+        >>> from graphcl_hard import HardInfoGraph, StopTraining, load_graphs
+        >>> def stop(epoch):
+        ...     if epoch.epoch == 2:
+        ...         raise StopTraining
+        >>> model = HardInfoGraph(epochs=100, random_state=0, on_epoch=stop).fit(load_graphs("MUTAG"))
+        >>> len(model.history_)
+        2
     """
 
 

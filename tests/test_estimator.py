@@ -25,7 +25,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 from torch_geometric.data import Data
 
-from graphcl_hard import HardInfoGraph, InputError, load_graphs
+from graphcl_hard import HardInfoGraph, InputError, StopTraining, load_graphs
 from graphcl_hard.config import Config, Scope, names_in
 from graphcl_hard.data.tu.dataset import TUDataset
 from graphcl_hard.estimator import OWN
@@ -616,6 +616,28 @@ def test_callback_and_log(graphs, caplog):
         model.fit(graphs)
     assert seen == [(1, 1), (2, 2)]
     assert [record.message.split(":")[0] for record in caplog.records] == ["epoch 1", "epoch 2"]
+
+
+def test_a_callback_ends_the_training_and_what_was_learnt_is_kept(fitted, graphs, tmp_path):
+    def stop(epoch):
+        if epoch.epoch >= 2:
+            raise StopTraining
+
+    expected = fitted.transform(graphs)
+    model = estimator(epochs=50, on_epoch=stop)
+    assert np.array_equal(model.fit_transform(graphs), expected)
+    assert [epoch.epoch for epoch in model.history_] == [1, 2]
+    model.save(tmp_path / "saved")
+    loaded = HardInfoGraph.load(tmp_path / "saved")
+    further = pickle.loads(pickle.dumps(fitted)).partial_fit(graphs).transform(graphs)
+    assert np.array_equal(loaded.partial_fit(graphs).transform(graphs), further)
+    model.set_params(warm_start=True).fit(graphs)  # stops at once, after one more epoch
+    assert [epoch.epoch for epoch in model.history_] == [1, 2, 3]
+    assert np.array_equal(model.transform(graphs), further)
+    assert len(model.partial_fit(graphs).history_) == 4
+    rising = {"beta_schedule": "linear-up", "beta": 4.0, "epochs": 5}
+    betas = [epoch.beta for epoch in estimator(**rising, on_epoch=stop).fit(graphs).history_]
+    assert betas == [0.0, 1.0]
 
 
 def test_threads_are_set_and_put_back(graphs):

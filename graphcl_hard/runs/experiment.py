@@ -4,7 +4,7 @@ import copy
 import dataclasses
 import statistics as plain_statistics
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from graphcl_hard.data.graph_data import GraphSource
 from graphcl_hard.evaluation.checks import rescale
 from graphcl_hard.evaluation.cross_validation import CrossValidation
 from graphcl_hard.evaluation.effective_rank import effective_rank
+from graphcl_hard.exceptions import StopTraining
 from graphcl_hard.io import file_names
 from graphcl_hard.io.atomic_write import atomic_write
 from graphcl_hard.io.checksum import with_checksum
@@ -45,6 +46,7 @@ from graphcl_hard.training.state import Epoch, TrainingState
 from graphcl_hard.training.warnings import caution
 
 Array = npt.NDArray[np.floating]
+STOPPED = "stopped_after_epoch"
 
 
 def run_seeds(
@@ -53,16 +55,23 @@ def run_seeds(
     features: FeatureMap,
     display: Display,
     processes: Processes | None = None,
+    on_epoch: Callable[[Epoch], object] | None = None,
 ) -> None:
     """Run all seeds of the settings; show the results and write them into the folder `config.out`.
 
     The files of a single seed lie in the folder itself. Several seeds have a subfolder each, beside a summary. If
     several processes train together, the first one calls this, and the others call `training.loop.follow`.
+
+    `on_epoch` is called after each epoch of each seed, and with `config.resume` first again with the epochs that are
+    already done. If it raises `StopTraining`, the last epoch so far is the trained one, and `stopped_after_epoch` in
+    result.json names it.
     """
     assert config.out is not None
     with RunFolder(config.out, config.overwrite, config.resume) as folder:
         if config.seeds == 1:
-            display.result(SeedRun(config, graphs, features, folder, display, processes).run())
+            display.result(
+                SeedRun(config, graphs, features, folder, display, processes, on_epoch).run()
+            )
             return
         if config.resume:
             check_same_settings(config)
@@ -71,7 +80,9 @@ def run_seeds(
         for seed in range(config.seed, config.seed + config.seeds):
             one = dataclasses.replace(config, seed=seed, seeds=1, out=config.out / f"seed-{seed}")
             with RunFolder(config.out / f"seed-{seed}", resume=config.resume) as inner:
-                results.append(SeedRun(one, graphs, features, inner, display, processes).run())
+                results.append(
+                    SeedRun(one, graphs, features, inner, display, processes, on_epoch).run()
+                )
             display.result(results[-1])
         summary = summarise(results)
         folder.write_json(file_names.SUMMARY, summary)
@@ -91,6 +102,7 @@ class SeedRun:
         folder: the run's folder, locked.
         display: the terminal.
         processes: the processes that train together; None: only this one.
+        on_epoch: see `run_seeds`.
     """
 
     fabric: Fabric
@@ -106,9 +118,11 @@ class SeedRun:
         folder: RunFolder,
         display: Display,
         processes: Processes | None = None,
+        on_epoch: Callable[[Epoch], object] | None = None,
     ) -> None:
         self.config, self.graphs, self.features = config, graphs, features
         self.folder, self.display, self.processes = folder, display, processes
+        self.on_epoch = on_epoch
         self.progress = Progress()
         self.control: Array | None = None
         """The embedding of the control in which only batch norm moves, (G, L*H)."""
@@ -192,12 +206,13 @@ class SeedRun:
             self.folder.add_rows(file_names.METRICS, [epoch._asdict() for epoch in progress.epochs])
             for epoch in progress.epochs:
                 self.log.epoch(epoch, self.config.lr)
+                self._stops(epoch)
             if progress.complaint:
                 self.display.warn(progress.complaint)
         if self.state.epoch == 0 and 0 in self.config.scored_epochs:
             self.progress.embeddings[0] = self._embed(self.encoder)
         self.encoder.save_pretrained(self.folder.path, sync=False)
-        if self.processes is not None:
+        if self.processes is not None and STOPPED not in self.result:
             tensors = self.state.to_tensors() if self.state.epoch else None
             self.processes.tell((self.config.seed, self.state.epoch, tensors))
 
@@ -214,7 +229,12 @@ class SeedRun:
             def on_epoch(epoch: Epoch) -> None:
                 nonlocal last_checkpoint, saved_epoch
                 self._keep(epoch)
-                due = must_end() or time.monotonic() - last_checkpoint >= config.checkpoint_seconds
+                stops = self._stops(epoch)
+                due = (
+                    stops
+                    or must_end()
+                    or time.monotonic() - last_checkpoint >= config.checkpoint_seconds
+                )
                 if due or epoch.epoch == config.epochs:
                     write_checkpoint(self.folder.path, state, self.progress)
                     last_checkpoint, saved_epoch = time.monotonic(), epoch.epoch
@@ -224,8 +244,13 @@ class SeedRun:
                     epoch.epoch,
                     f"loss {epoch.loss:.4g}  effective negatives {100 * epoch.effective_negatives:.0f}%",
                 )
+                if stops:
+                    raise StopTraining
 
-            train(state, self.batches, config, self.fabric, on_epoch, self.processes)
+            if STOPPED not in self.result:  # as a resumed run may be
+                train(state, self.batches, config, self.fabric, on_epoch, self.processes)
+        if config.evaluate and state.epoch not in self.progress.embeddings:  # it was stopped
+            self.progress.embeddings[state.epoch] = self._embed(self.encoder)
         epochs = self.progress.epochs
         sentence = caution(
             self.graphs.num_graphs, config.batch_size, config.method, epochs, config.negative_queue
@@ -251,9 +276,19 @@ class SeedRun:
         if epoch.epoch in self.config.scored_epochs:
             self.progress.embeddings[epoch.epoch] = self._embed(self.encoder)
 
+    def _stops(self, epoch: Epoch) -> bool:
+        """Call `on_epoch`; return, and note in the result, whether it stops the training."""
+        try:
+            if self.on_epoch is not None:
+                self.on_epoch(epoch)
+        except StopTraining:
+            self.result[STOPPED] = self.state.epoch
+            return True
+        return False
+
     def _embed_control(self) -> None:
         """Embed with the initial weights and trained batch norm, if untrained and trained encoders are compared."""
-        config = self.config
+        config = dataclasses.replace(self.config, epochs=self.state.epoch)
         if config.protocol == "best-epoch" or not config.epochs or 0 not in config.scored_epochs:
             return
         model = build_model(config, self.features.channels, self.batches).to(
@@ -273,7 +308,7 @@ class SeedRun:
         }
         start = time.perf_counter()
         scores: dict[str, Any] = {}
-        best = config.epochs
+        best = self.state.epoch
         if config.evaluate:
             named = {str(epoch): embedding for epoch, embedding in embeddings.items()}
             if self.control is not None:

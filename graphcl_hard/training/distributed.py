@@ -49,6 +49,10 @@ class Processes:
         """Return when all processes have called this."""
         self.total(torch.zeros(1))
 
+    def any(self, value: bool) -> bool:
+        """Return whether the value is true in any process, when all processes have called this."""
+        return bool(self.total(torch.tensor([float(value)])))
+
     @contextmanager
     def first_alone(self) -> Iterator[None]:
         """Let the first process run the block, and then the others."""

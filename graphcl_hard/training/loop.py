@@ -14,7 +14,7 @@ from torch.nn import Module
 from graphcl_hard.config import Config
 from graphcl_hard.data.batch import GraphBatch
 from graphcl_hard.data.graph_data import GraphSource
-from graphcl_hard.exceptions import InputError
+from graphcl_hard.exceptions import InputError, StopTraining
 from graphcl_hard.loader.augment import with_views
 from graphcl_hard.loader.features import FeatureMap
 from graphcl_hard.loader.streaming import Batches
@@ -58,7 +58,8 @@ def train(
         batches: the data set, on the fabric's device.
         config: epochs, batch size, views, beta and its schedule.
         fabric: device and precision.
-        on_epoch: function that is called at the end of each epoch, when the model has that epoch's weights.
+        on_epoch: function that is called at the end of each epoch, when the model has that epoch's weights. If it
+            raises `StopTraining`, in any process, this epoch is the last one in all of them.
         processes: the processes that train together; None: only this one.
 
     Raises:
@@ -98,10 +99,14 @@ def _train(
 ) -> None:
     model = state.model
     stepping, optimizer = fabric.setup(model, state.optimizer)
+    stopped = False
     for epoch in range(state.epoch + 1, config.epochs + 1):
-        beta = beta_schedule(epoch - 1, config.epochs, config.beta, config.beta_schedule)
         if processes is not None:
-            processes.wait()  # for the first process, which embeds and writes between epochs
+            # This also waits for the first process, which embeds and writes between epochs.
+            stopped = processes.any(stopped)
+        if stopped:
+            return
+        beta = beta_schedule(epoch - 1, config.epochs, config.beta, config.beta_schedule)
         start = time.perf_counter()
         model.train()
         rows, anchors = [], []
@@ -128,7 +133,10 @@ def _train(
         loss_mean, share, positive, negative = (weights @ table / weights.sum()).tolist()
         seconds = time.perf_counter() - start
         state.epoch = epoch
-        on_epoch(Epoch(epoch, beta, loss_mean, share, positive, negative, seconds))
+        try:
+            on_epoch(Epoch(epoch, beta, loss_mean, share, positive, negative, seconds))
+        except StopTraining:
+            stopped = True
 
 
 @torch.no_grad()

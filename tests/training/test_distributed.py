@@ -22,7 +22,7 @@ from helpers.graphs import graph_data, random_graphs, with_attributes
 from graphcl_hard.config import Config
 from graphcl_hard.data.graph_data import GraphData
 from graphcl_hard.data.shard_writer import write_shards
-from graphcl_hard.exceptions import InputError
+from graphcl_hard.exceptions import InputError, StopTraining
 from graphcl_hard.io.file_names import CHECKPOINTS
 from graphcl_hard.loader.features import FeatureMap
 from graphcl_hard.loader.in_memory import GraphBatches
@@ -135,8 +135,11 @@ def a_set():
     )
 
 
-def a_training(config, processes=None):
-    """Return name -> array: the gradients of the last step, the weights, the statistics, and the epochs' values."""
+def a_training(config, processes=None, last=None):
+    """Return name -> array: the gradients of the last step, the weights, the statistics, and the epochs' values.
+
+    A callback stops the training after the epoch `last`.
+    """
     data = a_set()
     features = FeatureMap.fit(data, with_edges=config.encoder == "gine")
     with training_device(config, together=processes is not None) as fabric:
@@ -148,11 +151,17 @@ def a_training(config, processes=None):
             build_model(config, features.channels, batches).to(device, dtype), config
         )
         epochs, outcomes = [], []
+
+        def on_epoch(epoch):
+            epochs.append(epoch)
+            if epoch.epoch == last:
+                raise StopTraining
+
         # Fabric returns the loss in float32, so it is recorded where it is computed.
         state.model.register_forward_hook(
             lambda _, __, outcome: outcomes.append(torch.stack([outcome[0].detach(), *outcome[1]]))
         )
-        train(state, batches, config, fabric, epochs.append, processes)
+        train(state, batches, config, fabric, on_epoch, processes)
     found = {
         f"grad {name}": parameter.grad.numpy() for name, parameter in state.model.named_parameters()
     }
@@ -185,6 +194,9 @@ def work(rank, size, folder, port):
         )
     unsynced = dataclasses.replace(BASE, sync_batch_norm=False)
     np.savez(folder / f"unsynced-{rank}.npz", **a_training(unsynced, processes))
+    last = 2 if rank == 1 else None
+    stopped = a_training(dataclasses.replace(BASE, **MOVING), processes, last)
+    np.savez(folder / f"stopped-{rank}.npz", **stopped)
     if size == 4:
         with pytest.raises(
             InputError, match=r"at least 2 nodes of a batch in each process, got 0 of 3 graphs in 4"
@@ -275,6 +287,14 @@ def test_batch_norm_by_process_gives_other_gradients(found):
     for name in first:
         assert np.array_equal(first[name], second[name]) == ("running" not in name), name
     assert largest_difference(alone, first)[0] > 1e-3
+
+
+def test_all_processes_stop_where_one_stops(found):
+    size, folder = found
+    alone = a_training(dataclasses.replace(BASE, **{**MOVING, "epochs": 2}))
+    for one in together(folder, "stopped", size):
+        assert len(one["epochs"]) == 2
+        assert largest_difference(alone, one)[0] < 1e-6
 
 
 @pytest.mark.parametrize(("size", "num_graphs"), [(1, 5), (2, 5), (4, 24), (4, 2), (7, 3)])

@@ -9,7 +9,7 @@ import torch
 from helpers.graphs import graph_data, with_attributes
 
 from graphcl_hard.config import Config
-from graphcl_hard.exceptions import InputError
+from graphcl_hard.exceptions import InputError, StopTraining
 from graphcl_hard.loader.features import node_features
 from graphcl_hard.loader.in_memory import GraphBatches
 from graphcl_hard.training.build import build_model
@@ -239,6 +239,28 @@ def test_a_loss_that_is_not_finite_names_epoch_and_step(toy):
             epochs.append,
         )
     assert [e.epoch for e in epochs] == [1]
+
+
+def test_a_callback_stops_after_a_whole_epoch(toy):
+    config = dataclasses.replace(SMALL, beta_schedule="linear-up")
+    features = node_features(toy)
+    model = build_model(config, features.channels)
+    state, epochs, weights = TrainingState(model, config), [], []
+
+    def stop(epoch):
+        epochs.append(epoch)
+        weights.append({name: value.clone() for name, value in state.to_tensors().items()})
+        if epoch.epoch == 2:
+            raise StopTraining
+
+    with training_device(config) as fabric:
+        train(state, GraphBatches(toy, features.x), config, fabric, stop)
+        assert [epoch.beta for epoch in epochs] == [0.0, 5.0]
+        assert state.epoch == 2
+        for name, value in state.to_tensors().items():
+            assert torch.equal(value, weights[1][name]), name
+        train(state, GraphBatches(toy, features.x), config, fabric, epochs.append)
+    assert epochs[2]._replace(seconds=0) == trained(toy, config)[0][2]._replace(seconds=0)
 
 
 def test_a_weight_that_is_not_finite_is_noticed(toy):

@@ -1,0 +1,98 @@
+"""A run from Python: its callback ends the training, and the run goes on with what was learnt."""
+
+import dataclasses
+import json
+
+import pytest
+from helpers.runs import without_times
+
+from graphcl_hard.config import Config
+from graphcl_hard.exceptions import StopTraining
+from graphcl_hard.loader.features import FeatureMap
+from graphcl_hard.runs import experiment
+from graphcl_hard.runs.display import Display
+
+SMALL = Config(
+    hidden_channels=8,
+    num_layers=2,
+    epochs=2,
+    batch_size=8,
+    folds=2,
+    repeats=1,
+    pictures=False,
+    accelerator="cpu",
+)
+
+
+def run(toy, config, on_epoch=None):
+    features = FeatureMap.fit(toy)
+    experiment.run_seeds(config, toy, features, Display(quiet=True), on_epoch=on_epoch)
+    return json.loads((config.out / "result.json").read_text())
+
+
+def stop_at_two(seen):
+    def stop(epoch):
+        seen.append(epoch.epoch)
+        if epoch.epoch == 2:
+            raise StopTraining
+
+    return stop
+
+
+@pytest.mark.parametrize("change", [{}, {"protocol": "best-epoch"}])
+def test_a_stopped_run_is_a_run_of_fewer_epochs(toy, tmp_path, change):
+    config = dataclasses.replace(SMALL, **change)
+    run(toy, dataclasses.replace(config, out=tmp_path / "short"))
+    seen = []
+    longer = dataclasses.replace(config, epochs=7, out=tmp_path / "stopped")
+    assert run(toy, longer, stop_at_two(seen))["stopped_after_epoch"] == 2
+    assert seen == [1, 2]
+    assert not list(longer.out.glob("checkpoint*"))
+    (result, *found), (expected, *others) = map(without_times, (longer.out, tmp_path / "short"))
+    assert found == others
+    assert result["scores"] == expected["scores"]
+    assert result["epoch"] == expected["epoch"]
+    assert result["status"] == "finished"
+    resumed = run(toy, dataclasses.replace(longer, resume=True), stop_at_two(seen))
+    assert resumed["stopped_after_epoch"] == 2
+    assert len(seen) == 2
+
+
+def test_a_stopped_run_resumes_to_the_same_end(toy, tmp_path, monkeypatch):
+    config = dataclasses.replace(SMALL, epochs=7)
+    whole = dataclasses.replace(config, out=tmp_path / "whole")
+    run(toy, whole, stop_at_two([]))
+    killed = dataclasses.replace(config, out=tmp_path / "killed")
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(experiment, "evaluate_vectors", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            run(toy, killed, stop_at_two([]))
+    seen = []
+    assert run(toy, dataclasses.replace(killed, resume=True), stop_at_two(seen))["epoch"] == 2
+    assert seen == [1, 2]  # of the checkpoint
+    assert without_times(killed.out) == without_times(whole.out)
+
+
+def test_a_stopped_run_without_an_evaluation(toy, tmp_path):
+    config = dataclasses.replace(SMALL, epochs=7, evaluate=False, out=tmp_path / "run", seeds=2)
+    features, seen = FeatureMap.fit(toy), []
+    display = Display(quiet=True)
+    experiment.run_seeds(config, toy, features, display, on_epoch=stop_at_two(seen))
+    assert seen == [1, 2, 1, 2]
+    for seed in (0, 1):
+        result = json.loads((tmp_path / "run" / f"seed-{seed}" / "result.json").read_text())
+        assert (result["stopped_after_epoch"], result["scores"]) == (2, {})
+
+
+def test_another_exception_of_the_callback_fails_the_run(toy, tmp_path):
+    config = dataclasses.replace(SMALL, out=tmp_path / "run")
+    with pytest.raises(ZeroDivisionError):
+        run(toy, config, lambda _: 1 / 0)
+    result = json.loads((tmp_path / "run" / "result.json").read_text())
+    assert result["status"] == "failed"
+    assert "stopped_after_epoch" not in result
+    assert result["epoch"] == 1
