@@ -1,7 +1,6 @@
 """Load data sets by name or path, and the user's own graphs in any number, in memory or on disk."""
 
 import itertools
-import os
 import shutil
 import tempfile
 import weakref
@@ -29,20 +28,23 @@ from graphcl_hard.data.tu.dataset import TUDataset, graph_data
 from graphcl_hard.data.tu.download import Progress, fetch_dataset
 from graphcl_hard.data.tu.names import (
     check_name,
+    check_not_local,
     check_spelling,
     dataset_in_folder,
     default_data_dir,
     embedded_folder,
     is_path,
     is_shards,
+    safe_name,
     writable_folder,
 )
 from graphcl_hard.data.tu.reader import read_tu_folder, tu_file
 from graphcl_hard.exceptions import InputError
+from graphcl_hard.io.paths import Pathname, user_path
 
 
 def load_graphs(
-    name_or_path: str, *, data_dir: str | Path | None = None, progress: Progress | None = None
+    name_or_path: Pathname, *, data_dir: Pathname | None = None, progress: Progress | None = None
 ) -> GraphData:
     """Load a TU data set by its name, or a folder in TU format by its path.
 
@@ -52,8 +54,8 @@ def load_graphs(
     user's cache folder; if that is not writable, they are not kept.
 
     Args:
-        name_or_path: name of a TU data set; or path of a folder that contains one ``*_graph_indicator.txt``, or that
-            `write_shards` wrote, which must fit into memory here.
+        name_or_path: name of a TU data set; or path, a string with a ``/`` or a `pathlib.Path`, of a folder that
+            contains one ``*_graph_indicator.txt``, or that `write_shards` wrote, which must fit into memory here.
         data_dir: folder for data sets, created if necessary.
         progress: called during a download with the number of bytes received and the total (None if unknown).
 
@@ -74,14 +76,14 @@ def load_graphs(
         torch.Size([3371, 1])
     """
     if is_path(name_or_path):
-        path = Path(os.path.expanduser(name_or_path))
+        path = user_path(name_or_path, "name_or_path")
         if is_shards(path):
             return GraphShards(path).whole()
-        name = dataset_in_folder(path)
-        return graph_data(name, read_tu_folder(path, name))
+        prefix = dataset_in_folder(path)
+        return graph_data(safe_name(prefix), read_tu_folder(path, prefix))
 
-    name = check_name(name_or_path)
-    root = default_data_dir() if data_dir is None else Path(os.path.expanduser(data_dir))
+    name = check_name(str(name_or_path))
+    root = default_data_dir() if data_dir is None else user_path(data_dir, "data_dir")
     if root.exists() and not root.is_dir():
         raise InputError(
             f"The data folder {root} is a file, must be a folder; choose another `data_dir`."
@@ -92,6 +94,7 @@ def load_graphs(
             return graph_data(name, read_tu_folder(folder, name))
     if not fetched:
         check_spelling(name)
+        check_not_local(name, root)
     with writable_folder(root / name) as base:
         if data_dir is not None and base != root / name and not fetched:
             raise InputError(f"The data folder {root} is not writable; choose another `data_dir`.")
@@ -101,10 +104,10 @@ def load_graphs(
 
 
 def open_dataset(
-    name_or_path: str, *, data_dir: str | Path | None = None, progress: Progress | None = None
+    name_or_path: Pathname, *, data_dir: Pathname | None = None, progress: Progress | None = None
 ) -> GraphSource:
     """Load a data set as `load_graphs` does, but leave shards with more than 16,384 graphs on disk."""
-    if is_path(name_or_path) and is_shards(path := Path(os.path.expanduser(name_or_path))):
+    if is_path(name_or_path) and is_shards(path := user_path(name_or_path, "name_or_path")):
         shards = GraphShards(path)
         return shards if shards.num_graphs > WINDOW else shards.whole()
     return load_graphs(name_or_path, data_dir=data_dir, progress=progress)

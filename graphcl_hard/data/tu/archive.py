@@ -12,7 +12,7 @@ from pathlib import Path
 
 from graphcl_hard.exceptions import InputError, first_line
 
-NEEDED = ("A", "graph_indicator", "graph_labels")
+NEEDED = ("A", "graph_indicator")
 
 # The largest TU data sets unpack to hundreds of MB, and text shrinks about tenfold. Far more than that is a zip bomb.
 MAX_UNPACKED_BYTES = 4 * 2**30

@@ -8,11 +8,12 @@ import torch
 from filelock import FileLock
 
 from graphcl_hard.data.tu.download import LOCK_SECONDS
-from graphcl_hard.data.tu.reader import TuArrays, read_tu_folder, tu_digest
+from graphcl_hard.data.tu.reader import TuArrays, read_tu_folder, tu_digest, warn_of
 from graphcl_hard.exceptions import InputError
 from graphcl_hard.io.checksum import read_checksummed, write_checksummed
 
-CACHE_FORMAT = 3  # increase when TuArrays or the meaning of a field changes
+CACHE_FORMAT = 4  # increase when TuArrays or the meaning of a field changes
+PLAIN = ("num_graphs", "num_edge_attributes", "notes")  # the fields that are not arrays
 
 
 def read_cached(
@@ -20,8 +21,8 @@ def read_cached(
 ) -> TuArrays:
     """Read a TU folder as `read_tu_folder` does, through a cache file in ``processed_dir``.
 
-    The cache is valid only for the current content of the files; a damaged or outdated cache file is replaced. There is
-    no cache if ``processed_dir`` is None or cannot be written.
+    The cache is valid only for the current content of the files; a damaged or outdated cache file is replaced. What may
+    be wrong with the files is warned of each time. There is no cache if ``processed_dir`` is None or cannot be written.
 
     Args:
         raw_dir: folder with the files.
@@ -38,6 +39,7 @@ def read_cached(
     path = processed_dir / "tu_arrays.safetensors"
     arrays = None if force_reload else _load_cache(path, digest)
     if arrays is not None:
+        warn_of(arrays.notes, raw_dir)
         return arrays
     arrays = read_tu_folder(raw_dir, name)
     tensors = {
@@ -45,7 +47,7 @@ def read_cached(
         for key, v in arrays._asdict().items()
         if isinstance(v, np.ndarray)
     }
-    text = json.dumps({"digest": digest, "num_edge_attributes": arrays.num_edge_attributes})
+    text = json.dumps({"digest": digest, **{key: getattr(arrays, key) for key in PLAIN}})
     try:
         processed_dir.mkdir(parents=True, exist_ok=True)
         with FileLock(processed_dir / ".lock", timeout=LOCK_SECONDS):
@@ -59,7 +61,7 @@ def _load_cache(path: Path, digest: str) -> TuArrays | None:
     try:
         tensors, text = read_checksummed(path, "set")
         content = json.loads(text)
-        known, counted = content["digest"], content["num_edge_attributes"]
+        known, others = content["digest"], {key: content[key] for key in PLAIN}
     except (
         InputError,
         LookupError,
@@ -70,4 +72,4 @@ def _load_cache(path: Path, digest: str) -> TuArrays | None:
     if known != digest:
         return None
     arrays = {key: tensors[key].numpy() if key in tensors else None for key in TuArrays._fields}
-    return TuArrays(**arrays | {"num_edge_attributes": counted})
+    return TuArrays(**arrays | others | {"notes": tuple(others["notes"])})

@@ -12,19 +12,21 @@ from torch import Tensor
 from torch_geometric.data import Data, InMemoryDataset
 
 from graphcl_hard.data.graph_data import GraphData, renumbered
-from graphcl_hard.data.labels import read_labels
+from graphcl_hard.data.labels import Labels, without_labels
 from graphcl_hard.data.tu.cache import read_cached
 from graphcl_hard.data.tu.download import fetch_dataset
 from graphcl_hard.data.tu.names import check_name, check_spelling
 from graphcl_hard.data.tu.reader import TuArrays, one_hot_columns, tu_file
+from graphcl_hard.io.paths import Pathname, user_path
 
 
 class TUDataset(torch_geometric.datasets.TUDataset):
     """PyG's `TUDataset`, with the same arguments and the same data, but this package's sources, reader and cache.
 
     Unlike PyG's, it uses the sources of `load_graphs`, reports what is wrong with a file, never unpickles objects,
-    notices edited files, prints nothing, and lets processes share a ``root``. ``pre_transform`` and ``pre_filter`` run
-    every time, so a cache made with other ones is never used.
+    notices edited files, prints nothing, and lets processes share a ``root``. Labels that are real numbers are float32,
+    and so are classes if some are missing: those are NaN. ``pre_transform`` and ``pre_filter`` run every time, so a
+    cache made with other ones is never used.
 
     Raises:
         InputError: as in `load_graphs`.
@@ -32,7 +34,7 @@ class TUDataset(torch_geometric.datasets.TUDataset):
 
     def __init__(
         self,
-        root: str,
+        root: Pathname,
         name: str,
         transform: Callable[[Any], Any] | None = None,
         pre_transform: Callable[[Any], Any] | None = None,
@@ -47,7 +49,13 @@ class TUDataset(torch_geometric.datasets.TUDataset):
         self.cleaned = cleaned
         # Bypasses PyG's own __init__, which loads its cache file and falls back to unpickling.
         InMemoryDataset.__init__(
-            self, str(root), transform, pre_transform, pre_filter, False, force_reload
+            self,
+            str(user_path(root, "root")),
+            transform,
+            pre_transform,
+            pre_filter,
+            False,
+            force_reload,
         )
         self.data, self.slices, self.sizes = _pyg_data(self.name, self.__dict__.pop("_arrays"))
         if pre_filter is not None or pre_transform is not None:
@@ -104,7 +112,7 @@ def _pyg_data(name: str, arrays: TuArrays) -> tuple[Data, dict[str, Tensor], dic
     if arrays.node_label is not None:
         parts.append(one_hot_columns(arrays.node_label, f"{name}_node_labels.txt"))
     first_node = graphs.node_ptr[torch.from_numpy(arrays.node_graph[arrays.edge_index[0]])]
-    data = Data(edge_index=graphs.edge_index - first_node, y=graphs.y)
+    data = Data(edge_index=graphs.edge_index - first_node, y=_pyg_targets(arrays))
     slices = {"edge_index": graphs.edge_ptr}
     if parts:
         data.x = torch.from_numpy(np.concatenate(parts, axis=1))
@@ -117,7 +125,8 @@ def _pyg_data(name: str, arrays: TuArrays) -> tuple[Data, dict[str, Tensor], dic
     if arrays.edge_attr is not None:
         data.edge_attr = torch.from_numpy(arrays.edge_attr)
         slices["edge_attr"] = graphs.edge_ptr
-    slices["y"] = torch.arange(graphs.num_graphs + 1)
+    if data.y is not None:
+        slices["y"] = torch.arange(graphs.num_graphs + 1)
     num_node_attributes = 0 if arrays.node_attr is None else arrays.node_attr.shape[1]
     num_edge_columns = 0 if arrays.edge_attr is None else arrays.edge_attr.shape[1]
     sizes = {
@@ -129,9 +138,21 @@ def _pyg_data(name: str, arrays: TuArrays) -> tuple[Data, dict[str, Tensor], dic
     return data, slices, sizes
 
 
+def _pyg_targets(arrays: TuArrays) -> Tensor | None:
+    """Return PyG's y: the graph attributes, or else the classes, numbered from 0; NaN for a missing label."""
+    if arrays.graph_attr is not None:
+        return torch.from_numpy(arrays.graph_attr).float().squeeze(-1)
+    if arrays.y is None:
+        return None
+    y = torch.from_numpy(arrays.y)
+    if arrays.classes is None:
+        return y.float()
+    return y if (y >= 0).all() else y.float().masked_fill(y < 0, torch.nan)
+
+
 def graph_data(name: str, arrays: TuArrays) -> GraphData:
     """Convert the arrays of a TU folder to flat tensors."""
-    num_graphs = len(arrays.graph_label)
+    num_graphs = arrays.num_graphs
     node_label, values = renumbered(arrays.node_label)
     edge_label, edge_values = renumbered(arrays.edge_label)
     edge_attr = arrays.edge_attr
@@ -139,12 +160,17 @@ def graph_data(name: str, arrays: TuArrays) -> GraphData:
         edge_attr = (
             edge_attr[:, : arrays.num_edge_attributes] if arrays.num_edge_attributes else None
         )
+    labels = without_labels(num_graphs)
+    if arrays.y is not None:
+        classes = () if arrays.classes is None else tuple(arrays.classes.tolist())
+        labels = Labels(torch.from_numpy(arrays.y), classes)
     return GraphData(
         name=name,
         node_ptr=_group_offsets(arrays.node_graph, num_graphs),
         edge_index=torch.from_numpy(arrays.edge_index),
         edge_ptr=_group_offsets(arrays.node_graph[arrays.edge_index[0]], num_graphs),
-        **read_labels(arrays.graph_label, "The class")._asdict(),
+        y=labels.y,
+        classes=labels.classes,
         ids=np.arange(1, num_graphs + 1),
         node_label=node_label,
         node_attr=None if arrays.node_attr is None else torch.from_numpy(arrays.node_attr),

@@ -11,6 +11,7 @@ from pathlib import Path
 from platformdirs import user_cache_path
 
 from graphcl_hard.exceptions import InputError, first_line
+from graphcl_hard.io.paths import Pathname
 
 SHARDS_INDEX = "graphs.json"
 MIRROR_VARIABLE = "GRAPHCL_HARD_MIRROR"
@@ -25,6 +26,7 @@ SF-295 SN12C SW-620 SYNTHETIC SYNTHETICnew Synthie TRIANGLES TWITTER-Real-Graph-
 github_stargazers reddit_threads twitch_egos
 """
 KNOWN_NAMES = tuple(_NAMES.split())
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}(?<!\.)")
 
 
 def check_name(name: str) -> str:
@@ -33,7 +35,7 @@ def check_name(name: str) -> str:
     Raises:
         InputError: it is not.
     """
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name) or name.endswith("."):
+    if not _NAME.fullmatch(name):
         raise InputError(
             f"The data set name {name[:100]!r} must be 1 to 100 letters, digits, '.', '_' and '-', beginning with a "
             "letter or digit and not ending with '.'; rename the data set, or, for a folder, give a path that contains "
@@ -58,14 +60,23 @@ def suggest(name: str) -> tuple[str | None, bool]:
     return (known[close[0]], False) if close else (None, False)
 
 
-def is_path(name_or_path: str) -> bool:
-    """Return whether a data set is given by its folder: a path with a separator, or a folder with a data set."""
+def is_path(name_or_path: Pathname) -> bool:
+    """Return whether a data set is given by its folder and not by its name.
+
+    It is if it is a `pathlib.Path`, contains a separator, begins with ``~``, or is the name of a folder with a data
+    set; so is the name of any file or folder that no data set can have.
+    """
+    if not isinstance(name_or_path, str):
+        return True
     if any(separator in name_or_path for separator in ("/", os.sep, os.altsep) if separator):
         return True
     try:
         folder = Path(name_or_path)
         return name_or_path != "" and (
-            any(folder.glob("*_graph_indicator.txt")) or is_shards(folder)
+            name_or_path.startswith("~")
+            or any(folder.glob("*_graph_indicator.txt"))
+            or is_shards(folder)
+            or (not _NAME.fullmatch(name_or_path) and folder.exists())
         )
     except (OSError, ValueError):  # too long for a path, or with a null character
         return False
@@ -80,26 +91,59 @@ def is_shards(folder: Path) -> bool:
 
 
 def dataset_in_folder(folder: Path) -> str:
-    """Return the name, taken from its files, of the only data set in TU format in a folder.
+    """Return the prefix of the files, such as ``MUTAG``, of the only data set in TU format in a folder.
 
     Raises:
         InputError: the folder cannot be read, or contains no data set or several.
     """
+    wanted = (
+        "a folder in TU format, with one *_graph_indicator.txt, or one that graphcl_hard.convert wrote, or the name of "
+        "a data set"
+    )
     try:
-        found = sorted(
-            path.name for path in folder.iterdir() if path.name.endswith("_graph_indicator.txt")
-        )
+        if folder.is_file():
+            raise InputError(f"{str(folder)[:200]!r} is a file; give {wanted}.")
+        names = [path.name for path in folder.iterdir()]
+        inner = [path.name for path in (folder / "raw").glob("*_graph_indicator.txt")]
     except (OSError, ValueError) as error:
         raise InputError(
-            f"The data folder {str(folder)[:200]!r} cannot be read ({first_line(error)}); give a folder in TU format, "
-            "or the name of a data set."
+            f"The data folder {str(folder)[:200]!r} cannot be read ({first_line(error)}); give {wanted}."
         ) from None
+    found = [name for name in names if name.endswith("_graph_indicator.txt")]
+    if not names:
+        raise InputError(f"The data folder {str(folder)!r} is empty; give {wanted}.")
+    if not found and len(inner) == 1:
+        raise InputError(
+            f"The data folder {str(folder)!r} has its data set in the folder raw; give {str(folder / 'raw')!r}."
+        )
     if len(found) != 1:
         raise InputError(
-            f"The data folder {folder} contains {len(found)} files *_graph_indicator.txt, must contain exactly 1, or a "
-            f"{SHARDS_INDEX}; give a folder with one data set in TU format, or one that graphcl_hard.convert wrote."
+            f"The data folder {str(folder)!r} contains {len(found)} files *_graph_indicator.txt, must contain exactly "
+            f"1; give {wanted}."
         )
-    return check_name(found[0].removesuffix("_graph_indicator.txt"))
+    return found[0].removesuffix("_graph_indicator.txt")
+
+
+def safe_name(prefix: str) -> str:
+    """Return a name for the data set whose files have this prefix: the prefix itself if it is safe as one."""
+    if _NAME.fullmatch(prefix):
+        return prefix
+    plain = re.sub(r"[^A-Za-z0-9._-]+", "_", prefix).strip("._-")
+    return plain[:100].rstrip(".") or "data"
+
+
+def check_not_local(name: str, root: Path) -> None:
+    """Raise `InputError` if a name that would be looked up on the network is that of a file or folder here.
+
+    The names of known data sets are exempt, and the folder of the data set itself in the data folder ``root``.
+    """
+    here = Path(name)
+    if (
+        name not in KNOWN_NAMES
+        and here.exists()
+        and not (here.is_dir() and here.resolve() == (root / name).resolve())
+    ):
+        dataset_in_folder(here)  # which has none, or it would have been a path
 
 
 def default_data_dir() -> Path:

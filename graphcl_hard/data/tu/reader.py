@@ -8,7 +8,7 @@ https://arxiv.org/abs/2007.08663.
 """
 
 import hashlib
-import re
+import os
 import warnings
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,7 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from graphcl_hard.data.adjacency import clean_edges
-from graphcl_hard.exceptions import InputError
+from graphcl_hard.data.tu.checks import check_edges, check_indicator, note_edges, note_graphs
+from graphcl_hard.data.tu.tables import MAX_EXACT, read_bytes, read_table, read_targets
+from graphcl_hard.exceptions import InputError, user_stacklevel
 
 # More than any real data set needs (4 GiB of float32); one mistyped label could otherwise take terabytes.
 MAX_ONE_HOT_ENTRIES = 2**30
@@ -30,18 +32,20 @@ KINDS = (
     "node_attributes",
     "edge_labels",
     "edge_attributes",
+    "graph_attributes",
 )
-
-_INTEGER = re.compile(r"[+-]?[0-9]+")
-_INT64 = np.iinfo(np.int64)
 
 
 class TuArrays(NamedTuple):
     """A TU data set of G graphs, with N nodes numbered over all graphs and E directed edges.
 
     Attributes:
+        num_graphs: G.
         node_graph: (N,) int64, the graph of each node, from 0, ascending.
-        graph_label: (G,) int64, the class labels in the file.
+        y: (G,) int64, the position of each graph's label in `classes`, -1 where the label is missing; or (G,) float64,
+            measured targets, NaN where missing; or None.
+        classes: (C,) int64, the class labels in the file, ascending; None unless the graphs have classes.
+        graph_attr: (G, T) float64, the graph attributes, NaN where missing; or None.
         edge_index: (2, E) int64, without self-loops and duplicates, sorted by source and then target, hence by graph.
         node_label: (N, K) int64, the labels in the file, or None.
         node_attr: (N, A) float32, finite, or None.
@@ -49,43 +53,58 @@ class TuArrays(NamedTuple):
             duplicated edge are summed, as in PyG.
         num_edge_attributes: the number of the D columns that are attributes.
         edge_label: (E, K) int64, the labels in the file, or None; a duplicated edge has those of its first line.
+        notes: what may be wrong with the files, one sentence each that begins with the name of a file.
     """
 
+    num_graphs: int
     node_graph: NDArray[np.int64]
-    graph_label: NDArray[np.int64]
+    y: NDArray[np.int64] | NDArray[np.float64] | None
+    classes: NDArray[np.int64] | None
+    graph_attr: NDArray[np.float64] | None
     edge_index: NDArray[np.int64]
     node_label: NDArray[np.int64] | None
     node_attr: NDArray[np.float32] | None
     edge_attr: NDArray[np.float32] | None
     num_edge_attributes: int
     edge_label: NDArray[np.int64] | None = None
+    notes: tuple[str, ...] = ()
 
 
 def read_tu_folder(folder: Path, prefix: str) -> TuArrays:
-    """Read and check the files ``prefix_*.txt`` in ``folder``.
+    """Read and check the files ``prefix_*.txt`` in ``folder``, and warn of what may be wrong with them.
 
     The result is that of PyG's ``read_tu_data`` for a valid folder: self-loops are dropped and duplicates merged.
-    Unlike PyG, this function reads a last line without a newline, one-line files and data sets without edges, and takes
-    a graph id that ``graph_indicator`` skips for a graph without nodes.
+    Unlike PyG, this function reads a last line without a newline, one-line files and data sets without edges or labels,
+    and takes a graph id that ``graph_indicator`` skips for a graph without nodes.
+
+    The targets are the classes in ``graph_labels``, or measured targets if the numbers there are not integers, or else
+    ``graph_attributes`` of one column. A blank line, or one with nan or NA, is a missing target.
 
     Raises:
         InputError: a file is missing, unreadable, malformed or inconsistent with another one; the message gives the
             file and the line.
     """
-    a_path, indicator_path, labels_path = (tu_file(folder, prefix, kind) for kind in KINDS[:3])
-    if not labels_path.is_file() and indicator_path.is_file():
-        raise InputError(
-            f"{labels_path} is missing, and evaluation needs a class label for every graph; add the file with one "
-            "integer per line."
-        )
-    indicator = _read_table(indicator_path, np.int64, columns=1)[:, 0]
-    graph_label = _read_table(labels_path, np.int64, columns=1)[:, 0]
-    _check_indicator(indicator, len(graph_label), indicator_path, labels_path)
+    arrays = _read(folder, prefix)
+    warn_of(arrays.notes, folder)
+    return arrays
+
+
+def warn_of(notes: tuple[str, ...], folder: Path) -> None:
+    """Issue the `TuArrays.notes` on the files in a folder as warnings, which point at the user's own line."""
+    for note in notes:
+        warnings.warn(f"{folder}{os.sep}{note}", stacklevel=user_stacklevel())
+
+
+def _read(folder: Path, prefix: str) -> TuArrays:
+    a_path, indicator_path = (tu_file(folder, prefix, kind) for kind in KINDS[:2])
+    indicator = read_table(indicator_path, np.int64, columns=1)[:, 0]
+    num_graphs, y, classes, graph_attr, notes = _read_targets(folder, prefix, indicator)
     node_graph = indicator - 1
     num_nodes = len(node_graph)
 
-    edges = _read_table(a_path, np.int64, columns=2, may_be_empty=True)
-    _check_edges(edges, node_graph, a_path, indicator_path)
+    edges = read_table(a_path, np.int64, columns=2, may_be_empty=True)
+    check_edges(edges, node_graph, a_path, indicator_path)
+    notes += note_graphs(edges, node_graph, num_graphs, prefix)
 
     node_label = _read_optional(folder, prefix, "node_labels", np.int64, num_nodes, indicator_path)
     node_attr = _read_optional(
@@ -93,6 +112,7 @@ def read_tu_folder(folder: Path, prefix: str) -> TuArrays:
     )
     edge_label = _read_optional(folder, prefix, "edge_labels", np.int64, len(edges), a_path)
     edge_attr = _read_optional(folder, prefix, "edge_attributes", np.float32, len(edges), a_path)
+    notes += note_edges(edges, edge_label, edge_attr, prefix)
 
     num_edge_attributes = 0 if edge_attr is None else edge_attr.shape[1]
     parts = [] if edge_attr is None else [edge_attr]
@@ -103,15 +123,89 @@ def read_tu_folder(folder: Path, prefix: str) -> TuArrays:
         np.ascontiguousarray(edges.T - 1), features, edge_label, num_nodes
     )
     return TuArrays(
+        num_graphs,
         node_graph,
-        graph_label,
+        y,
+        classes,
+        graph_attr,
         edge_index,
         node_label,
         node_attr,
         features,
         num_edge_attributes,
         edge_label,
+        tuple(notes),
     )
+
+
+def _read_targets(
+    folder: Path, prefix: str, indicator: NDArray[np.int64]
+) -> tuple[
+    int, NDArray[Any] | None, NDArray[np.int64] | None, NDArray[np.float64] | None, list[str]
+]:
+    """Return num_graphs, y, classes and graph_attr as in `TuArrays`, and notes on the files that they come from."""
+    indicator_path, labels_path, attr_path = (
+        tu_file(folder, prefix, kind)
+        for kind in ("graph_indicator", "graph_labels", "graph_attributes")
+    )
+    tables: list[NDArray[Any] | None] = []
+    num_graphs = None
+    for path in (labels_path, attr_path):
+        table = None
+        if path.is_file():
+            table = read_targets(path, int(indicator.max()), single=path == labels_path)
+            if num_graphs is not None and len(table) != num_graphs:
+                raise InputError(
+                    f"{path} has {len(table)} lines, must have {num_graphs} like {labels_path.name}; correct the file "
+                    "that is truncated or wrong."
+                )
+            num_graphs = len(table)
+        check_indicator(indicator, num_graphs, indicator_path, path)
+        tables.append(table)
+    labels, graph_attr = tables
+    notes = []
+    if labels is not None and graph_attr is not None:
+        notes.append(
+            f"{attr_path.name} is not used, as {labels_path.name} has the targets; remove one of the two files."
+        )
+    elif graph_attr is not None and graph_attr.shape[1] > 1:
+        notes.append(
+            f"{attr_path.name} has {graph_attr.shape[1]} columns, and only one measured target can be used; the graphs "
+            "are read without labels unless the file has one column."
+        )
+    if graph_attr is not None:
+        graph_attr = graph_attr.astype(np.float64)
+    y, classes = None, None
+    if labels is not None:
+        y, classes = _classes(labels[:, 0], labels_path, notes)
+    elif graph_attr is not None and graph_attr.shape[1] == 1:
+        y = graph_attr[:, 0].copy()
+    return num_graphs or int(indicator[-1]), y, classes, graph_attr, notes
+
+
+def _classes(
+    labels: NDArray[Any], path: Path, notes: list[str]
+) -> tuple[NDArray[Any] | None, NDArray[np.int64] | None]:
+    """Return y and classes as in `TuArrays`, for the labels in the file, which are classes if all are integers."""
+    present = ~np.isnan(labels)
+    real = np.flatnonzero(present & (labels != np.rint(labels)))
+    if not present.any():
+        return None, None
+    if not len(real):
+        if labels.dtype != np.int64 and np.nanmax(np.abs(labels)) > MAX_EXACT:
+            row = int(np.nanargmax(np.abs(labels)))
+            raise InputError(
+                f"{path}, line {row + 1}: {labels[row]:g} is too large for a class; number the classes from 0."
+            )
+        y = np.full(len(labels), -1, dtype=np.int64)
+        classes, y[present] = np.unique(labels[present].astype(np.int64), return_inverse=True)
+        return y, classes
+    if 2 * len(real) < present.sum():
+        notes.append(
+            f"{path.name} has {len(real)} labels that are not integers (line {real[0] + 1}: {labels[real[0]]:g}), so "
+            "that all are read as measured targets; correct them if the labels are classes."
+        )
+    return labels, None
 
 
 def tu_file(folder: Path, prefix: str, kind: str) -> Path:
@@ -125,7 +219,7 @@ def tu_digest(folder: Path, prefix: str) -> str:
     for kind in KINDS:
         path = tu_file(folder, prefix, kind)
         if path.is_file():
-            content = _read_bytes(path)
+            content = read_bytes(path)
             digest.update(f"{kind} {len(content)}\n".encode())
             digest.update(content)
     return digest.hexdigest()
@@ -159,50 +253,6 @@ def one_hot_columns(labels: NDArray[np.int64], source: Path | str) -> NDArray[np
     return out
 
 
-def _check_indicator(
-    indicator: NDArray[np.int64], num_graphs: int, path: Path, labels_path: Path
-) -> None:
-    if indicator[0] != 1:
-        raise InputError(
-            f"{path}, line 1: the first graph id is {indicator[0]}, must be 1; number the graphs from 1."
-        )
-    decreasing = np.flatnonzero(indicator[1:] < indicator[:-1])
-    if len(decreasing):
-        row = int(decreasing[0]) + 1
-        raise InputError(
-            f"{path}, line {row + 1}: graph id {indicator[row]} comes after {indicator[row - 1]}, must not decrease; "
-            "list the nodes graph by graph."
-        )
-    if indicator[-1] > num_graphs:
-        row = int(np.argmax(indicator > num_graphs))
-        raise InputError(
-            f"{path}, line {row + 1}: graph id {indicator[row]} is above {num_graphs}, the number of lines in "
-            f"{labels_path.name}; correct the file that is truncated or wrong."
-        )
-
-
-def _check_edges(
-    edges: NDArray[np.int64], node_graph: NDArray[np.int64], path: Path, indicator_path: Path
-) -> None:
-    num_nodes = len(node_graph)
-    outside = (edges < 1) | (edges > num_nodes)
-    if outside.any():
-        row = int(np.argmax(outside.any(axis=1)))
-        value = edges[row][outside[row]][0]
-        raise InputError(
-            f"{path}, line {row + 1}: node id {value} is outside 1..{num_nodes}, the number of lines in "
-            f"{indicator_path.name}; correct the file that is truncated or wrong."
-        )
-    graphs = node_graph[edges - 1]
-    across = graphs[:, 0] != graphs[:, 1]
-    if across.any():
-        row = int(np.argmax(across))
-        raise InputError(
-            f"{path}, line {row + 1}: the edge {edges[row, 0]}, {edges[row, 1]} joins graphs {graphs[row, 0] + 1} and "
-            f"{graphs[row, 1] + 1}, must join nodes of one graph; correct it or {indicator_path.name}."
-        )
-
-
 def _read_optional(
     folder: Path, prefix: str, kind: str, dtype: Any, num_lines: int, reference: Path
 ) -> NDArray[Any] | None:
@@ -210,122 +260,10 @@ def _read_optional(
     path = tu_file(folder, prefix, kind)
     if not path.is_file():
         return None
-    table = _read_table(path, dtype, may_be_empty=num_lines == 0)
+    table = read_table(path, dtype, may_be_empty=num_lines == 0)
     if len(table) != num_lines:
         raise InputError(
             f"{path} has {len(table)} lines, must have {num_lines} like {reference.name}; correct the file that is "
             "truncated or wrong."
         )
     return table if num_lines else None
-
-
-def _read_table(
-    path: Path, dtype: Any, columns: int | None = None, may_be_empty: bool = False
-) -> NDArray[Any]:
-    """Read a file of numbers as (lines, columns); ``dtype`` is np.int64 or np.float32."""
-    content = _read_bytes(path)
-    if not content.isascii():
-        _reject_bytes(path, content)
-    body = content.rstrip()
-    if not body:
-        if not may_be_empty:
-            raise InputError(
-                f"{path} is empty, must have at least one line; fetch or write the file again."
-            )
-        return np.empty((0, columns or 0), dtype=dtype)
-    number_type = np.int64 if dtype is np.int64 else np.float64
-    try:
-        # NumPy parses a path much faster than lines. It only warns of numbers that are not quite integers.
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")
-            table = np.loadtxt(
-                str(path.resolve()),
-                dtype=number_type,
-                delimiter=",",
-                comments=None,
-                ndmin=2,
-                encoding="ascii",
-            )
-    except (ValueError, Warning):
-        table = None
-    # NumPy skips blank lines, also before a lone \r. In that case, or to locate an error, read line by line.
-    if (
-        table is None
-        or len(table) != body.count(b"\n") + 1
-        or body.count(b"\r") != body.count(b"\r\n")
-    ):
-        table = _read_lines(path, body.decode("ascii"), number_type)
-    if columns is not None and table.shape[1] != columns:
-        raise InputError(
-            f"{path}, line 1: {table.shape[1]} comma-separated values, must be {columns}; correct the file."
-        )
-    if dtype is np.int64:
-        return table
-    with np.errstate(over="ignore"):
-        table = table.astype(np.float32)
-    if not np.isfinite(table).all():
-        row = int(np.argmax(~np.isfinite(table).all(axis=1)))
-        raise InputError(
-            f"{path}, line {row + 1}: a value is not a finite 32-bit number; replace or remove it before loading."
-        )
-    return table
-
-
-def _read_lines(path: Path, text: str, number_type: Any) -> NDArray[Any]:
-    """Read the numbers one line at a time, which is slow but gives the line of an error."""
-    rows: list[list[float]] = []
-    for number, line in enumerate(re.split(r"\r\n|\r|\n", text), start=1):
-        if not line.strip():
-            raise InputError(
-                f"{path}, line {number} is blank, must contain numbers; remove it or fill it in."
-            )
-        tokens = [token.strip() for token in line.split(",")]
-        rows.append([_number(token, number_type, f"{path}, line {number}") for token in tokens])
-        if len(tokens) != len(rows[0]):
-            raise InputError(
-                f"{path}, line {number}: {len(tokens)} comma-separated values, must be {len(rows[0])} as in line 1; "
-                "correct the line."
-            )
-    return np.array(rows, dtype=number_type)
-
-
-def _number(token: str, number_type: Any, place: str) -> float:
-    if number_type is np.int64:
-        if (
-            not _INTEGER.fullmatch(token)
-            or not _INT64.min <= int(token[:25]) <= _INT64.max
-            or len(token) > 25
-        ):
-            raise InputError(
-                f"{place}: {token[:40]!r} is not an integer of at most 64 bits; correct the line."
-            )
-        return int(token)
-    try:
-        if "_" in token:  # Python's digit separator, which is not meant in a data file
-            raise ValueError
-        return float(token)
-    except ValueError:
-        raise InputError(f"{place}: {token[:40]!r} is not a number; correct the line.") from None
-
-
-def _read_bytes(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        raise InputError(
-            f"{path} is missing, but a TU folder must contain it; add the file."
-        ) from None
-    except OSError as error:
-        raise InputError(
-            f"{path} cannot be read ({error.strerror}); check the file and its permissions."
-        ) from None
-
-
-def _reject_bytes(path: Path, content: bytes) -> None:
-    start = next(index for index, byte in enumerate(content) if byte > 127)
-    line = content.count(b"\n", 0, start) + 1
-    marked = content.startswith((b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff"))
-    what = "a byte order mark" if marked else f"byte 0x{content[start]:02x}"
-    raise InputError(
-        f"{path}, line {line}: {what} is not ASCII text; save the file as plain ASCII."
-    )

@@ -432,14 +432,14 @@ def test_a_set_that_is_not_whole_is_never_put_in_place(tmp_path):
     mirror.mkdir()
     with zipfile.ZipFile(mirror / "HALF.zip", "w") as zipped:
         zipped.writestr("HALF/HALF_A.txt", "1, 2\n")
-        zipped.writestr("HALF/HALF_graph_indicator.txt", "1\n1\n")
-    with pytest.raises(InputError, match=r"does not contain HALF/HALF_graph_labels\.txt"):
+        zipped.writestr("HALF/HALF_graph_labels.txt", "1\n")
+    with pytest.raises(InputError, match=r"does not contain HALF/HALF_graph_indicator\.txt"):
         fetch("HALF", raw, mirrors=[str(mirror)], official_url=None)
     assert not raw.exists()
     with zipfile.ZipFile(mirror / "HALF.zip", "a") as zipped:
-        zipped.writestr("HALF/HALF_graph_labels.txt", "1\n")
+        zipped.writestr("HALF/HALF_graph_indicator.txt", "1\n1\n")
     fetch("HALF", raw, mirrors=[str(mirror)], official_url=None)
-    assert (raw / "HALF_graph_labels.txt").is_file()
+    assert (raw / "HALF_graph_indicator.txt").is_file()
 
 
 @pytest.mark.parametrize(
