@@ -16,7 +16,6 @@ if __name__ == "__main__":
 
 import dataclasses
 import sys
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,7 +37,9 @@ from graphcl_hard.runs.cli import (
 )
 
 if TYPE_CHECKING:
+    from graphcl_hard.data.graph_data import GraphSource
     from graphcl_hard.loader.features import FeatureMap
+    from graphcl_hard.runs.display import Display
 
 PROG = "python -m graphcl_hard.embed"
 WRITTEN = (".npz", ".csv", ".parquet")
@@ -123,8 +124,6 @@ def _embed(arguments: Arguments) -> None:
     if not is_path(arguments.data):
         check_spelling(check_name(arguments.data))
 
-    import numpy as np
-
     from graphcl_hard.data.load import open_dataset
     from graphcl_hard.evaluation.checks import rescale
     from graphcl_hard.io.vectors import write_vectors
@@ -144,22 +143,55 @@ def _embed(arguments: Arguments) -> None:
         )
     with display.download(arguments.data) as progress:
         graphs = open_dataset(arguments.data, data_dir=arguments.data_dir, progress=progress)
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
+    _compare_with_run(arguments, graphs, display)
+    with display.warnings():
         batches = make_batches(graphs, features, dtype=next(encoder.parameters()).dtype)
-    for warning in caught:
-        display.warn(str(warning.message))
     with display.bar("embedding", graphs.num_graphs) as show:
         parts = embeddings(encoder, batches, arguments.batch_size, show)
         width = write_vectors(
             arguments.out,
             (rescale(part, arguments.scale) for part in parts),
-            ids=np.arange(graphs.num_graphs),
-            labels=graphs.y.numpy(),
+            ids=graphs.ids,
+            labels=graphs.labels,
+            checksum=graphs.checksum,
         )
     display.say(f"written: {arguments.out}: {graphs.num_graphs} graphs, {width} numbers each")
     if arguments.quiet:
         print(arguments.out)
+
+
+def _compare_with_run(arguments: Arguments, graphs: "GraphSource", display: "Display") -> None:
+    """Refuse the run's own data set if it has changed since; warn about other classes and another environment."""
+    import json
+
+    import torch
+
+    from graphcl_hard.io.file_names import RESULT
+    from graphcl_hard.runs.environment import environment
+    from graphcl_hard.runs.resume import check_same_data, environment_change
+
+    try:
+        result = json.loads((arguments.run / RESULT).read_text(encoding="utf-8"))
+        dataset, own = result["dataset"], result["config"]["dataset"]
+    except (OSError, LookupError, RecursionError, TypeError, ValueError):
+        return  # an encoder that was not trained by a run, or by an earlier version
+    data = str(Path(arguments.data).resolve()) if is_path(arguments.data) else arguments.data
+    if data == own:
+        check_same_data(arguments.run, dataset.get("sha256"), graphs)
+    known = dataset.get("class_names", [])
+    if known and not set(graphs.classes) <= set(known):
+        display.warn(
+            f"{graphs.name} has the classes {_listed(graphs.classes)}, and the data of the run {_listed(known)}; y "
+            "keeps the names of the file."
+        )
+    now = {**environment(), "device": "cpu", "threads": torch.get_num_threads()}
+    change = environment_change(result, now)
+    if change is not None:
+        display.warn(change)
+
+
+def _listed(classes: Sequence[object]) -> str:
+    return ", ".join(map(repr, classes[:10])) + (", ..." if len(classes) > 10 else "")
 
 
 def _check(arguments: Arguments) -> None:

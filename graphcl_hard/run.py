@@ -199,11 +199,23 @@ def _run(config: Config) -> None:
 def _check_evaluation(config: Config, graphs: "GraphSource", display: "Display") -> None:
     from graphcl_hard.evaluation.checks import check_folds
 
+    if graphs.y.is_floating_point():
+        raise InputError(
+            f"The labels of {graphs.name} are measured values, not classes, which is all that is evaluated; give "
+            "--no-evaluate to only train."
+        )
     if graphs.num_classes < 2:
         raise InputError(
             f"{graphs.name} has no classes to evaluate with; give --no-evaluate to only train."
         )
-    check_folds(graphs.y, config.folds)
+    labelled = graphs.y >= 0
+    check_folds(graphs.y[labelled], config.folds)
+    missing = graphs.num_graphs - int(labelled.sum())
+    if missing:
+        display.warn(
+            f"{missing} of {graphs.num_graphs} graphs have no class; the encoder is trained on all, and scored on "
+            "the others."
+        )
     if graphs.num_graphs > MANY_GRAPHS:
         display.warn(
             f"The evaluation of {graphs.num_graphs} graphs takes long; --no-evaluate only trains."

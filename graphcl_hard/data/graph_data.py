@@ -5,6 +5,7 @@ import json
 import math
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, NamedTuple, Protocol, overload
 
 import numpy as np
@@ -359,7 +360,7 @@ class GraphData:
         labels = with_classes(Labels(self.y, self.classes), classes, self.name)
         return dataclasses.replace(self, **labels._asdict())
 
-    @property
+    @cached_property
     def checksum(self) -> str:
         """SHA-256, in hexadecimal, of the graphs with their columns, labels and ids; the name does not count."""
         tensors = {"node_ptr": self.node_ptr, "edge_index": self.edge_index, "y": self.y}

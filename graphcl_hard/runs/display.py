@@ -2,6 +2,7 @@
 
 import os
 import sys
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
@@ -100,9 +101,19 @@ class Display:
             yield show
 
     @contextmanager
+    def warnings(self) -> Iterator[None]:
+        """Show the warnings for users that the block causes."""
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            yield
+        for warning in caught:
+            if issubclass(warning.category, UserWarning):
+                self.warn(str(warning.message))
+
+    @contextmanager
     def download(self, name: str) -> Iterator[Callable[[int, int | None], None]]:
         """Show a progress bar from the first bytes on; call the yielded function with the bytes done and in total."""
-        with ExitStack() as stack:
+        with self.warnings(), ExitStack() as stack:
             bars: list[Callable[..., None]] = []
 
             def on_bytes(done: int, total: int | None) -> None:

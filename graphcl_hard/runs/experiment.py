@@ -31,7 +31,12 @@ from graphcl_hard.runs.environment import environment
 from graphcl_hard.runs.folder import RunFolder
 from graphcl_hard.runs.loggers import EpochLog
 from graphcl_hard.runs.results import compare, evaluate_vectors, summarise
-from graphcl_hard.runs.resume import check_same_settings, read_finished
+from graphcl_hard.runs.resume import (
+    check_same_data,
+    check_same_settings,
+    environment_change,
+    read_finished,
+)
 from graphcl_hard.training.build import build_model, prepare
 from graphcl_hard.training.checkpoint import (
     Progress,
@@ -123,7 +128,9 @@ class SeedRun:
         self.config, self.graphs, self.features = config, graphs, features
         self.folder, self.display, self.processes = folder, display, processes
         self.on_epoch = on_epoch
-        self.progress = Progress()
+        self.progress = Progress(data=graphs.checksum)
+        self.earlier: dict[str, Any] = {}
+        """The content of result.json before, if the run is continued."""
         self.control: Array | None = None
         """The embedding of the control in which only batch norm moves, (G, L*H)."""
         self.result: dict[str, Any] = {}
@@ -139,6 +146,9 @@ class SeedRun:
         start = time.perf_counter()
         if self.config.resume:
             check_same_settings(self.config)
+            self.earlier = self.folder.read_json(file_names.RESULT) or {}
+            held = self.earlier.get("dataset", {}).get("sha256")
+            check_same_data(self.folder.path, held, self.graphs)
             finished = read_finished(self.folder, self.config.evaluate, self.display)
             if finished is not None:
                 remove_checkpoints(
@@ -199,7 +209,12 @@ class SeedRun:
         """Go to the last checkpoint if there is one to continue from, and else embed with the untrained encoder."""
         progress = read_checkpoint(self.folder.path, self.state) if self.config.resume else None
         if progress is not None:
+            check_same_data(self.folder.path, progress.data, self.graphs)
+            progress.data = self.graphs.checksum
             self.progress = progress
+            change = environment_change(self.earlier, self.result)
+            if change is not None:
+                self.display.warn(change)
             self.result["resumed_after_epoch"] = self.state.epoch
             # Of the processes that were stopped.
             self.result["seconds_before"] = sum(epoch.seconds for epoch in progress.epochs)
@@ -313,9 +328,10 @@ class SeedRun:
             named = {str(epoch): embedding for epoch, embedding in embeddings.items()}
             if self.control is not None:
                 named["batch_norm"] = self.control
-            for probe, found in evaluate_vectors(
-                named, self.graphs.y.numpy(), config, self.display
-            ):
+            labelled = self.graphs.y.numpy() >= 0
+            seen = {name: array[labelled] for name, array in named.items()}
+            y = self.graphs.y.numpy()[labelled]
+            for probe, found in evaluate_vectors(seen, y, config, self.display):
                 by_epoch = {epoch: found[str(epoch)] for epoch in embeddings}
                 if config.protocol == "best-epoch" and probe == config.probes[0]:
                     best = best_epoch(by_epoch)
@@ -338,7 +354,7 @@ class SeedRun:
             arrays["batch_norm"] = self.control
         if arrays:
             with atomic_write(self.folder.path / file_names.EMBEDDINGS) as partial:
-                np.savez_compressed(partial, y=self.graphs.y.numpy(), **arrays)
+                np.savez_compressed(partial, **identity(self.graphs), **arrays)
 
     def _draw(self) -> None:
         """Draw the two pictures, unless they are switched off."""
@@ -357,7 +373,9 @@ class SeedRun:
                     ", picked on the test folds" if self.result["optimistic"] else ""
                 )
                 vectors = {title: self.progress.embeddings[best]}
-                plots.embedding_map(vectors, self.graphs.y.numpy(), embedding, self.config.seed)
+                plots.embedding_map(
+                    vectors, self.graphs.y.numpy(), embedding, self.config.seed, self.graphs.classes
+                )
         self.seconds["pictures"] = time.perf_counter() - start
 
     def _label(self) -> str:
@@ -399,6 +417,12 @@ def best_epoch(by_epoch: Mapping[int, CrossValidation]) -> int:
     )
 
 
+def identity(graphs: GraphSource) -> dict[str, Any]:
+    """Return what embeddings.npz says of its rows: the graphs' ids and own labels, and the checksum of the data."""
+    labels = {} if graphs.labels is None else {"y": graphs.labels}
+    return {"id": graphs.ids, **labels, "data_sha256": np.array(graphs.checksum)}
+
+
 def describe(graphs: GraphSource, features: FeatureMap) -> dict[str, Any]:
     """Return the description of a data set for result.json."""
     edges = {} if features.edges is None else {"edge_features": features.edges.description}
@@ -406,6 +430,9 @@ def describe(graphs: GraphSource, features: FeatureMap) -> dict[str, Any]:
         "name": graphs.name,
         "graphs": graphs.num_graphs,
         "classes": graphs.num_classes,
+        "class_names": list(graphs.classes),
+        "unlabelled": int((~(graphs.y >= 0)).sum()) if graphs.classes else graphs.num_graphs,
+        "sha256": graphs.checksum,
         "nodes": graphs.num_nodes,
         "directed_edges": graphs.num_edges,
         "features": features.description,

@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -49,32 +50,45 @@ def training_curves(
 
 def embedding_map(
     embeddings: Mapping[str, npt.NDArray[np.floating]],
-    labels: npt.NDArray[np.integer],
+    y: npt.NDArray[Any],
     path: Path,
     seed: int = 0,
+    classes: Sequence[int | str] = (),
 ) -> None:
-    """Plot the graphs in two dimensions, coloured by class, into a PNG file with one panel for each embedding.
+    """Plot the graphs in two dimensions, coloured by label, into a PNG file with one panel for each embedding.
 
     Args:
         embeddings: title of the panel -> (G, D) embedding.
-        labels: (G,) class indices.
+        y: (G,) numbers of classes, negative where the label is missing; or float measured targets, NaN where missing.
         path: the file to write.
         seed: seed of t-SNE.
+        classes: names of the classes for the legend; by default their numbers.
     """
     figure = Figure(figsize=(0.4 + 5.6 * len(embeddings), 5.2), layout="constrained")
     panels = figure.subplots(1, len(embeddings), squeeze=False)[0]
-    classes = np.unique(labels)
+    measured = y.dtype.kind == "f"
+    missing = np.isnan(y) if measured else y < 0
+    numbers = [] if measured else np.unique(y[~missing]).tolist()
     for axes, (title, embedding) in zip(panels, embeddings.items(), strict=True):
         points, method = _in_two_dimensions(embedding, seed)
-        for k, label in enumerate(classes):
-            x, y = points[labels == label].T
+        style: dict[str, Any] = {"s": 18, "alpha": 0.75, "linewidths": 0}
+        axes.scatter(
+            *points[missing].T,
+            **style,
+            color="#9a9a9a",
+            label=f"no {'target' if measured else 'class'}" if missing.any() else None,
+        )
+        if measured:
+            shown = axes.scatter(*points[~missing].T, **style, c=y[~missing], cmap="viridis")
+        for k, number in enumerate(numbers):
             # People with red-green colour blindness can distinguish the first colours of tab10.
-            axes.scatter(
-                x, y, s=18, alpha=0.75, color=f"C{k % 10}", linewidths=0, label=f"class {label}"
-            )
+            name = classes[number] if classes else number
+            axes.scatter(*points[y == number].T, **style, color=f"C{k % 10}", label=f"class {name}")
         axes.set(xticks=[], yticks=[], title=f"{title} ({method})")
         axes.title.set_fontsize(11)
-    if len(classes) <= 12:
+    if measured:
+        figure.colorbar(shown, ax=list(panels), label="target")
+    if len(numbers) <= 12 and (numbers or (measured and missing.any())):
         panels[-1].legend(frameon=False, fontsize=9)
     _save(figure, path)
 

@@ -1,8 +1,9 @@
 """What is checked before a run is written: the folder is free, or holds a run that can continue."""
 
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from graphcl_hard.config import EARLIER, Config
 from graphcl_hard.exceptions import InputError
@@ -10,6 +11,9 @@ from graphcl_hard.io.file_names import CONFIG, EMBEDDINGS, ENCODER, FEATURES, ME
 from graphcl_hard.runs.config_file import read_yaml
 from graphcl_hard.runs.display import Display
 from graphcl_hard.runs.folder import RunFolder, check_vacant
+
+if TYPE_CHECKING:
+    from graphcl_hard.data.graph_data import GraphSource
 
 
 def check_out(config: Config) -> None:
@@ -37,6 +41,42 @@ def check_same_settings(config: Config) -> None:
                 f"`resume=True`: the run in {config.out} has `{name}={held[name]}`, got `{name}={value}`; give "
                 f"--config {path}, or choose another `out`."
             )
+
+
+def check_same_data(path: Path, held: str | None, graphs: "GraphSource") -> None:
+    """Raise `InputError` if a run or file is of another data set than `graphs`, by its checksum.
+
+    Args:
+        path: what holds the checksum, for the error message.
+        held: the checksum that it holds; None, as in runs of earlier versions, is not compared.
+        graphs: the data set.
+    """
+    if held is not None and held != graphs.checksum:
+        raise InputError(
+            f"The data set {graphs.name} has changed since {path} was written (its checksum is {graphs.checksum[:12]}, "
+            f"must be {held[:12]}); restore it, or start a new run in another `out`."
+        )
+
+
+def environment_change(before: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:
+    """Return a sentence that names what differs between two results and can change numbers, or None.
+
+    Args:
+        before: the result.json of a run.
+        now: the result of the run that continues it, or what is known of it.
+    """
+    old, new = (
+        {**result.get("versions", {}), **{key: result.get(key) for key in ("device", "threads")}}
+        for result in (before, now)
+    )
+    changed = [
+        f"{name} {old[name]} instead of {new[name]}"
+        for name in old
+        if None not in (old[name], new.get(name)) and old[name] != new[name]
+    ]
+    if not changed:
+        return None
+    return f"The run was made with {', '.join(changed)}; numbers can differ in their last digits."
 
 
 def read_finished(folder: RunFolder, evaluated: bool, display: Display) -> dict[str, Any] | None:

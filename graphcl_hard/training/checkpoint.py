@@ -25,6 +25,8 @@ class Progress:
     """Embeddings of the scored epochs, (G, L*H) each; epoch 0 is untrained."""
     encoders: dict[int, dict[str, Tensor]] = field(default_factory=dict)
     """Weights of each epoch, if those of the best epoch are needed."""
+    data: str | None = None
+    """Checksum of the data set; None in a checkpoint of an earlier version."""
     complaint: str | None = None
     """Why the last checkpoint was not used, if the one before it was."""
 
@@ -41,9 +43,8 @@ def write_checkpoint(folder: Path, state: TrainingState, progress: Progress) -> 
     }
     for epoch, encoder in progress.encoders.items():
         tensors |= {f"encoder.{epoch}.{name}": tensor.cpu() for name, tensor in encoder.items()}
-    content = encode_checksummed(
-        tensors, "epochs", json.dumps([epoch._asdict() for epoch in progress.epochs])
-    )
+    text = {"data": progress.data, "epochs": [epoch._asdict() for epoch in progress.epochs]}
+    content = encode_checksummed(tensors, "epochs", json.dumps(text))
     latest, before = (folder / name for name in CHECKPOINTS)
     with atomic_write(latest) as partial:
         partial.write_bytes(content)
@@ -87,7 +88,10 @@ def remove_checkpoints(folder: Path) -> None:
 def _read(path: Path, state: TrainingState) -> Progress:
     tensors, text = read_checksummed(path, "epochs")
     try:
-        progress = Progress([Epoch(**row) for row in json.loads(text)])
+        content = json.loads(text)
+        if isinstance(content, list):  # of an earlier version
+            content = {"data": None, "epochs": content}
+        progress = Progress([Epoch(**row) for row in content["epochs"]], data=content["data"])
         for name, tensor in tensors.items():
             kind, _, rest = name.partition(".")
             if kind == "embedding":
