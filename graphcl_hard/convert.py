@@ -16,10 +16,11 @@ if __name__ == "__main__":
 
     end_at_once()
 
+import csv
 import dataclasses
 import re
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -27,7 +28,9 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from graphcl_hard.data.tu.names import check_name, is_path, is_shards
-from graphcl_hard.exceptions import InputError
+from graphcl_hard.exceptions import InputError, short_repr
+from graphcl_hard.io.atomic_write import atomic_write
+from graphcl_hard.io.file_names import LEFT_OUT
 from graphcl_hard.io.paths import user_path
 from graphcl_hard.runs.cli import (
     as_called,
@@ -39,6 +42,8 @@ from graphcl_hard.runs.cli import (
 
 if TYPE_CHECKING:
     from graphcl_hard.data.graph_data import GraphData
+    from graphcl_hard.data.molecules import LeftOut
+    from graphcl_hard.data.shards import GraphShards
     from graphcl_hard.runs.display import Display
 
 PROG = "python -m graphcl_hard.convert"
@@ -52,9 +57,11 @@ class Arguments:
         source: Table of SMILES, folder of OGB, or name or path of a TU data set.
         out: Folder to make; it must be new or empty.
         smiles: Name of the column with the SMILES.
-        label: The classes: name of a column, or number of an OGB task, from 0. The default is none; train on such a
-            data set with --no-evaluate. A TU data set has its own classes.
-        skip_invalid: Leave out rows that RDKit cannot read, and print how many.
+        label: The labels: name of a column, or number of an OGB task, from 0. The default is none; train on such a
+            data set with --no-evaluate. A TU data set has its own labels. An empty cell is a missing label.
+        id: Name of a column with a different id in each row, which graphcl_hard.embed writes beside the vectors. The
+            default is the number of the row, from 0; in a TU data set the number of the graph in its files, from 1.
+        skip_invalid: Leave out rows that RDKit cannot read, and list them in the file left-out.csv of the folder.
         name: Name of the data set; the default is that of the source.
         data_dir: Folder that holds TU data sets, as in graphcl_hard.run.
         quiet: Print only the folder that was written, warnings and errors.
@@ -64,6 +71,7 @@ class Arguments:
     out: Path
     smiles: str = "smiles"
     label: str | None = None
+    id: str | None = None
     skip_invalid: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     name: str | None = None
     data_dir: Path | None = None
@@ -90,40 +98,51 @@ def _convert(arguments: Arguments) -> None:
     from graphcl_hard.runs.display import Display
 
     handle_signals()
-    check_empty(arguments.out)
+    out = user_path(arguments.out, "--out")
+    check_empty(out)
     display = Display(arguments.quiet)
     # A file may have a name that a data set may not have.
     stem = re.sub(r"[^A-Za-z0-9_-]+", "-", Path(arguments.source).name.partition(".")[0]).strip(
         "-_"
     )[:100]
     name = check_name(arguments.name or stem or "graphs")
-    skipped: list[str] = []
-
-    def skip(sentence: str) -> None:
-        skipped.append(
-            "" if skipped else sentence
-        )  # the first one is shown, the others are counted
-
+    left_out: list[LeftOut] = []
     with display.bar("converting", None) as show:
-        shards = write_shards(arguments.out, _chunks(arguments, display, skip), name, show)
-    if skipped:
-        display.warn(f"{len(skipped)} rows could not be read; the first: {skipped[0]}")
+        shards = write_shards(out, _chunks(arguments, display, left_out), name, show)
+    if left_out:
+        first = left_out[0]
+        display.warn(
+            f"{len(left_out)} of {len(left_out) + shards.num_graphs} rows are left out and listed in {out / LEFT_OUT}; "
+            f"the first is row {first.row} (from 0), {short_repr(first.smiles)}: {first.reason}."
+        )
     display.say(
-        f"written: {arguments.out}: {shards.num_graphs} graphs, {shards.num_nodes} nodes, {shards.num_edges} directed "
-        f"edges; {shards.num_classes} classes"
-        + ("" if shards.num_classes > 1 else ", so train with --no-evaluate")
+        f"written: {out}: {shards.num_graphs} graphs, {shards.num_nodes} nodes, {shards.num_edges} directed edges; "
+        f"{_describe_labels(shards)}"
     )
     if arguments.quiet:
-        print(arguments.out)
+        print(out)
+
+
+def _describe_labels(shards: "GraphShards") -> str:
+    missing = int((~(shards.y >= 0)).sum()) if shards.classes else int(shards.y.isnan().sum())
+    known = f"{shards.num_graphs - missing} of {shards.num_graphs} graphs have " if missing else ""
+    if shards.y.is_floating_point():
+        return f"{known}measured targets, not classes, so train with --no-evaluate"
+    if not shards.classes:
+        return "no labels, so train with --no-evaluate"
+    names = ", ".join(map(str, shards.classes[:10])) + (", ..." if len(shards.classes) > 10 else "")
+    found = f"{known}{'one of ' if known else ''}{shards.num_classes} classes: {names}"
+    return (
+        found if shards.num_classes > 1 else f"a single class, {names}, so train with --no-evaluate"
+    )
 
 
 def _chunks(
-    arguments: Arguments, display: "Display", skip: Callable[[str], object]
+    arguments: Arguments, display: "Display", left_out: "list[LeftOut]"
 ) -> Iterator["GraphData"]:
     from graphcl_hard.data.load import load_graphs
     from graphcl_hard.data.molecules import SUFFIXES, smiles_chunks
     from graphcl_hard.data.ogb import ogb_chunks, ogb_folder
-    from graphcl_hard.data.shards import SHARD_GRAPHS
 
     path = user_path(arguments.source, "SOURCE")
     if path.is_file() or path.name.endswith(SUFFIXES):
@@ -133,9 +152,18 @@ def _chunks(
             raise InputError(
                 f"{path} must end in {', '.join(SUFFIXES)}; save the table as one of them."
             )
-        on_invalid = skip if arguments.skip_invalid else None
-        yield from smiles_chunks(path, arguments.smiles, arguments.label, on_invalid)
+        on_invalid = left_out.append if arguments.skip_invalid else None
+        yield from smiles_chunks(
+            path, arguments.smiles, arguments.label, on_invalid, id_column=arguments.id
+        )
+        if left_out:  # before the index, without which the folder is no data set
+            _write_left_out(user_path(arguments.out) / LEFT_OUT, left_out)
         return
+    if arguments.id is not None:
+        raise InputError(
+            f"--id must be left out for {arguments.source}, whose graphs are numbered, got {arguments.id!r}; only a "
+            "table of molecules has columns."
+        )
     raw = ogb_folder(path)
     if raw is not None:
         yield from ogb_chunks(raw, arguments.label)
@@ -150,9 +178,14 @@ def _chunks(
         str(path.resolve()) if path.is_dir() and is_path(arguments.source) else arguments.source
     )
     with display.download(arguments.source) as progress:
-        graphs = load_graphs(source, data_dir=arguments.data_dir, progress=progress)
-    for start in range(0, graphs.num_graphs, SHARD_GRAPHS):
-        yield graphs[start : start + SHARD_GRAPHS]
+        yield load_graphs(source, data_dir=arguments.data_dir, progress=progress)
+
+
+def _write_left_out(path: Path, left_out: "list[LeftOut]") -> None:
+    with atomic_write(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(left_out[0]._fields)
+        table.writerows(left_out)
 
 
 if __name__ == "__main__":

@@ -1,82 +1,44 @@
-"""Read tables of SMILES as chunks of graphs, and number the classes of a table."""
+"""Read tables of SMILES as chunks of graphs."""
 
+import codecs
 import csv
 import dataclasses
 import gzip
 import itertools
-import math
 import re
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
-import torch
+from numpy.typing import NDArray
 
 from graphcl_hard.data.collate import to_graph_data
 from graphcl_hard.data.graph_data import GraphData
+from graphcl_hard.data.labels import read_labels
 from graphcl_hard.data.shards import SHARD_GRAPHS
 from graphcl_hard.exceptions import InputError, first_line, short_repr
 
-
-class ClassLabels:
-    """Numbers for the classes of a table that is read row by row.
-
-    Integers are kept; names are numbered in the order of appearance.
-
-    Args:
-        column: name of the column, for error messages.
-    """
-
-    def __init__(self, column: object) -> None:
-        self._column = column
-        self._names: dict[str, int] = {}
-        self._are_names: bool | None = None
-
-    def number(self, value: object, where: str) -> int:
-        """Return the number of the class of a row.
-
-        Args:
-            value: the entry of the column.
-            where: name of the row, for error messages.
-
-        Raises:
-            InputError: the entry is missing, a number that is not an integer, a name among integers or an integer
-                among names.
-        """
-        value = value.item() if isinstance(value, np.generic) else value
-        text = (
-            ""
-            if value is None or (isinstance(value, float) and math.isnan(value))
-            else str(value).strip()
-        )
-        is_whole = re.fullmatch(r"[+-]?\d{1,18}(\.0*)?", text) is not None
-        is_number = is_whole or re.fullmatch(
-            r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?|nan|inf", text, re.IGNORECASE
-        )
-        if self._are_names is None:
-            self._are_names = bool(text) and not is_number
-        if not text or (is_number and not is_whole) or self._are_names == is_whole:
-            raise InputError(
-                f"{where} has the {self._column} {short_repr(value)}, must be a class: an integer in every "
-                "row, or a name in every row; leave `label` out to convert without classes."
-            )
-        return (
-            self._names.setdefault(text, len(self._names))
-            if self._are_names
-            else int(text.partition(".")[0])
-        )
-
-
 SUFFIXES = (".csv", ".csv.gz", ".parquet")
+
+
+class LeftOut(NamedTuple):
+    """A row of a table that is not among the graphs."""
+
+    row: int
+    """From 0."""
+    id: int | str
+    smiles: str
+    reason: str
 
 
 def smiles_chunks(
     path: Path,
     column: str = "smiles",
     label: str | None = None,
-    on_invalid: Callable[[str], object] | None = None,
+    on_invalid: Callable[[LeftOut], object] | None = None,
+    id_column: str | None = None,
 ) -> Iterator[GraphData]:
     """Yield the molecules of a table as graphs, a few thousand at a time.
 
@@ -86,17 +48,19 @@ def smiles_chunks(
     one kind of file cannot be used for the other. Hydrogens are not nodes.
 
     Args:
-        path: a .csv or .csv.gz file with a header line, or a .parquet file.
+        path: a .csv or .csv.gz file with a header line, separated by commas, semicolons or tabs, or a .parquet file.
         column: name of the column with the SMILES.
-        label: name of the column with the classes, integers or names; None: no classes.
-        on_invalid: called with a sentence for each row that RDKit cannot read, or that has an atom without such labels
-            (a charge outside -5 to 6); the row is skipped. None: such a row is an error.
+        label: name of the column with the labels, as in `read_labels`; None: no labels.
+        on_invalid: called for each row that RDKit cannot read, or that has an atom or bond without such labels (a
+            charge outside -5 to 6); the row is left out. None: such a row is an error.
+        id_column: name of the column with the ids; None: the ids are the numbers of the rows, from 0.
 
     Yields:
-        `GraphData` with node_label (N, 9), edge_label (E, 3) and the classes `y`, or 0 without classes.
+        `GraphData` with node_label (N, 9), edge_label (E, 3), the labels and the ids.
 
     Raises:
-        InputError: the file, a column or a row cannot be read; or RDKit, or pyarrow for .parquet, is not installed.
+        InputError: the file, a column or a row cannot be read; an id is missing or there twice; or RDKit, or pyarrow
+            for .parquet, is not installed.
 
     Source: Hu et al., "Open Graph Benchmark", NeurIPS 2020 (the labels of atoms and bonds).
     """
@@ -105,46 +69,101 @@ def smiles_chunks(
         from torch_geometric.utils import from_rdmol
     except ImportError as error:
         raise InputError("Reading SMILES needs RDKit; install graphcl_hard[molecules].") from error
-    rows = enumerate(_rows(path, [column] if label is None else [column, label]), 1)
-    classes = ClassLabels(label)
+    columns = {"`smiles`": column, "`label`": label, "`id`": id_column}
+    named = {flag: name for flag, name in columns.items() if name is not None}
+    # Labels and ids are read first, since a later row can make measured targets of numbers, or names of ids.
+    labels = (
+        None
+        if label is None
+        else read_labels(_column(path, named, label), f"The column {label!r} of {path}")
+    )
+    ids = None if id_column is None else _ids(_column(path, named, id_column), path, id_column)
+    rows = enumerate(_column(path, named, column))
     while some := list(itertools.islice(rows, SHARD_GRAPHS)):
-        graphs, y = [], []
-        for number, row in some:
-            text = row[0]
+        graphs, kept = [], []
+        for row, text in some:
             with rdBase.BlockLogs():  # RDKit would print what the message below says
                 molecule = (
                     Chem.MolFromSmiles(text) if isinstance(text, str) and text.strip() else None
                 )
-            why = "which RDKit cannot read as SMILES"
-            try:
-                graph = None if molecule is None else from_rdmol(molecule)
-            except ValueError:
-                graph, why = (
-                    None,
-                    "with an atom that has no such labels, such as a charge outside -5 to 6",
-                )
-            if graph is None:
-                where = f"Row {number} of {path} (from 1) holds {short_repr(text)}, {why}"
-                if on_invalid is None:
-                    raise InputError(
-                        f"{where}; correct it, or skip such rows with `skip_invalid=True`."
-                    )
-                on_invalid(f"{where}; it is skipped.")
+            reason = "RDKit cannot read it as SMILES"
+            graph = None
+            if molecule is not None:
+                try:
+                    graph = from_rdmol(molecule)
+                except ValueError:
+                    reason = f"it has {_unknown_value(molecule)}, for which there is no label"
+            if graph is not None:
+                graphs.append(graph)
+                kept.append(row)
                 continue
-            graphs.append(graph)
-            y.append(
-                0 if label is None else classes.number(row[1], f"Row {number} of {path} (from 1)")
-            )
+            if on_invalid is None:
+                raise InputError(
+                    f"Row {row} of {path} (from 0) holds {short_repr(text)}, but {reason}; correct it, or leave such "
+                    "rows out with `skip_invalid=True`."
+                )
+            name = row if ids is None else ids[row].item()
+            on_invalid(LeftOut(row, name, "" if text is None else str(text), reason))
         if graphs:
             chunk = to_graph_data(
                 graphs, node_label="x", node_attr=(), edge_label="edge_attr", edge_attr=()
             )
-            yield dataclasses.replace(chunk, y=torch.tensor(y))
+            values: dict[str, Any] = {"ids": np.array(kept) if ids is None else ids[kept]}
+            if labels is not None:
+                values |= {"y": labels.y[kept], "classes": labels.classes}
+            yield dataclasses.replace(chunk, **values)
 
 
-def _rows(path: Path, columns: list[str]) -> Iterator[tuple[Any, ...]]:
+def _unknown_value(molecule: Any) -> str:
+    """Describe the first value of an atom or a bond of an RDKit molecule that PyG's labels do not have."""
+    from torch_geometric.utils.smiles import e_map, x_map
+
+    for atom in molecule.GetAtoms():
+        values = {
+            "chirality": str(atom.GetChiralTag()),
+            "degree": atom.GetTotalDegree(),
+            "formal_charge": atom.GetFormalCharge(),
+            "num_hs": atom.GetTotalNumHs(),
+            "num_radical_electrons": atom.GetNumRadicalElectrons(),
+            "hybridization": str(atom.GetHybridization()),
+        }
+        for name, value in values.items():
+            if value not in x_map[name]:
+                return f"an atom {atom.GetSymbol()} of {name.replace('_', ' ')} {value}"
+    for bond in molecule.GetBonds():
+        for name, value in (("bond_type", bond.GetBondType()), ("stereo", bond.GetStereo())):
+            if str(value) not in e_map[name]:
+                return f"a bond of {name.replace('_', ' ')} {value}"
+    return "an atom or a bond of an unknown kind"
+
+
+def _ids(values: Iterable[Any], path: Path, column: str) -> NDArray[Any]:
+    """Return the ids of all rows: int64 if all are integers, else str."""
+    found: dict[str, int] = {}
+    where = f"The column {column!r} of {path}"
+    for row, value in enumerate(values):
+        text = "" if value is None else str(value).strip()
+        if not text:
+            raise InputError(
+                f"{where} has no id in row {row} (from 0); add it, or leave `id` out to number the rows."
+            )
+        if found.setdefault(text, row) != row:
+            raise InputError(
+                f"{where} has the id {short_repr(text)} in rows {found[text]} and {row} (from 0), must have each id "
+                "once; correct it, or leave `id` out to number the rows."
+            )
+    whole = all(re.fullmatch(r"0|-?[1-9]\d{0,17}", text) for text in found)
+    return np.array(list(found), dtype=np.int64 if whole else str)
+
+
+def _column(path: Path, named: Mapping[str, str], column: str) -> Iterator[Any]:
+    """Yield a column of a table; `named` has all columns that must be there, by the names of their arguments."""
     try:
-        yield from _parquet(path, columns) if path.suffix == ".parquet" else _csv(path, columns)
+        yield from (
+            _parquet(path, named, column)
+            if path.suffix == ".parquet"
+            else _csv(path, named, column)
+        )
     except InputError:
         raise
     except (csv.Error, EOFError, OSError, ValueError, zlib.error) as error:
@@ -154,26 +173,44 @@ def _rows(path: Path, columns: list[str]) -> Iterator[tuple[Any, ...]]:
         ) from error
 
 
-def _csv(path: Path, columns: list[str]) -> Iterator[tuple[Any, ...]]:
-    with (gzip.open if path.suffix == ".gz" else open)(
-        path, "rt", encoding="utf-8-sig", newline=""
-    ) as file:
-        table = csv.reader(
-            file, strict=True
-        )  # otherwise an unclosed quote would swallow all following rows
-        names = next(table, [])
-        _check(path, columns, names)
-        places = [names.index(column) for column in columns]
-        for number, row in enumerate(filter(None, table), 1):
-            if len(row) != len(names):
-                raise InputError(
-                    f"Row {number} of {path} (from 1) has {len(row)} values, must have {len(names)}; correct it, "
-                    "and quote values that contain a comma."
-                )
-            yield tuple(row[place] for place in places)
+SEPARATORS = (",", ";", "\t", "|")
 
 
-def _parquet(path: Path, columns: list[str]) -> Iterator[tuple[Any, ...]]:
+def _csv(path: Path, named: Mapping[str, str], column: str) -> Iterator[Any]:
+    opened = gzip.open if path.suffix == ".gz" else open
+    with opened(path, "rb") as file:
+        start = file.read(2)
+    encoding = "utf-16" if start in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8-sig"
+    with opened(path, "rt", encoding=encoding, newline="") as file:
+        try:
+            yield from _csv_rows(file, path, named, column)
+        except UnicodeDecodeError as error:
+            byte = error.object[error.start]
+            raise InputError(
+                f"{path} has the byte 0x{byte:02x}, which is not text in UTF-8; save the table as UTF-8."
+            ) from error
+
+
+def _csv_rows(file: Any, path: Path, named: Mapping[str, str], column: str) -> Iterator[Any]:
+    header = file.readline()
+    # The separator is the one with which the header has the columns; otherwise the message is about commas.
+    for separator in (*SEPARATORS, ","):
+        names = next(csv.reader([header], delimiter=separator, strict=True), [])
+        if set(named.values()) <= set(names):
+            break
+    _check(path, named, names)
+    place = names.index(column)
+    # Otherwise an unclosed quote would swallow all following rows.
+    for row, values in enumerate(filter(None, csv.reader(file, delimiter=separator, strict=True))):
+        if len(values) != len(names):
+            raise InputError(
+                f"Row {row} of {path} (from 0) has {len(values)} values, must have {len(names)}; correct it, and quote "
+                f"values that contain {separator!r}."
+            )
+        yield values[place]
+
+
+def _parquet(path: Path, named: Mapping[str, str], column: str) -> Iterator[Any]:
     try:
         import pyarrow.parquet as pq
     except ImportError as error:
@@ -181,14 +218,13 @@ def _parquet(path: Path, columns: list[str]) -> Iterator[tuple[Any, ...]]:
             ".parquet files need pyarrow; install graphcl_hard[parquet], or give a .csv."
         ) from error
     with pq.ParquetFile(path) as file:
-        _check(path, columns, file.schema_arrow.names)
-        for batch in file.iter_batches(SHARD_GRAPHS, columns=columns):
-            yield from zip(*(batch.column(column).to_pylist() for column in columns), strict=True)
+        _check(path, named, file.schema_arrow.names)
+        for batch in file.iter_batches(SHARD_GRAPHS, columns=[column]):
+            yield from batch.column(column).to_pylist()
 
 
-def _check(path: Path, columns: list[str], found: list[str]) -> None:
-    for column in columns:
-        flag = "`smiles`" if column == columns[0] else "`label`"
+def _check(path: Path, named: Mapping[str, str], found: list[str]) -> None:
+    for flag, column in named.items():
         if found.count(column) > 1:
             raise InputError(
                 f"{path} has {found.count(column)} columns {column!r}; rename all but one."

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from graphcl_hard.data.adjacency import clean_edges
 from graphcl_hard.data.graph_data import GraphData, renumbered
-from graphcl_hard.data.molecules import ClassLabels
+from graphcl_hard.data.labels import Labels, read_labels, without_labels
 from graphcl_hard.data.shards import SHARD_GRAPHS
 from graphcl_hard.exceptions import InputError, first_line
 
@@ -36,27 +36,26 @@ def ogb_chunks(raw: Path, label: str | None = None) -> Iterator[GraphData]:
     Args:
         raw: the folder with edge.csv.gz, num-node-list.csv.gz, num-edge-list.csv.gz and, optionally, node-feat.csv.gz,
             edge-feat.csv.gz and graph-label.csv.gz.
-        label: number of the column of graph-label.csv.gz with the classes, from 0; None: no classes.
+        label: number of the column of graph-label.csv.gz with the labels, from 0, as in `read_labels`; None: no labels.
 
     Yields:
-        `GraphData` with the classes `y`, or 0 without classes.
+        `GraphData` with the labels, and the numbers of the graphs, from 0, as ids.
 
     Raises:
         InputError: a file is missing, or too short or too long; an edge refers to a node that its graph does not have;
-            a label is not a class; or pandas is not installed.
+            labels are of several kinds; or pandas is not installed.
 
     Source: Hu et al., "Open Graph Benchmark", NeurIPS 2020; the package ogb describes the format in ogb/io.
     """
     counts = {name: _Table(raw, name) for name in COUNTS}
     rows = {name: _Table(raw, name) for name in (EDGES, NODE_FEATURES, EDGE_FEATURES)}
-    labels = _Table(raw, LABELS) if label is not None else None
+    labels = None if label is None else _read_labels(raw, label)
     # Read completely beforehand, so that every chunk has the same columns.
     are_labels = {
         name: _Table(raw, name).is_integer()
         for name in (NODE_FEATURES, EDGE_FEATURES)
         if rows[name].is_there
     }
-    classes = ClassLabels(f"label {label}")
     done = 0
     while True:
         nodes, edges = (
@@ -75,26 +74,41 @@ def ogb_chunks(raw: Path, label: str | None = None) -> Iterator[GraphData]:
             if table.is_there or name == EDGES
         }
         chunk = _chunk(raw, nodes, edges, tables, are_labels, done)
-        y = [0] * len(nodes)
+        y, classes = without_labels(len(nodes))
         if labels is not None:
-            found = labels.read(len(nodes), exactly=True)
-            if not str(label).isdecimal() or int(str(label)) >= found.shape[1]:
+            if len(labels.y) < done + len(nodes):
                 raise InputError(
-                    f"`label` must be the number of a column of {raw / LABELS}.csv.gz, 0 to {found.shape[1] - 1}, got "
-                    f"{label!r}; give one of them."
+                    f"{raw / LABELS}.csv.gz has {len(labels.y)} rows, must have one for each graph; fetch it again."
                 )
-            column = found[:, int(str(label))]
-            y = [
-                classes.number(value, f"Graph {done + place} of {raw}")
-                for place, value in enumerate(column)
-            ]
-        yield GraphData(**chunk, y=torch.tensor(y, dtype=torch.int64))
+            y, classes = labels.y[done : done + len(nodes)], labels.classes
+        ids = np.arange(done, done + len(nodes))
+        yield GraphData(**chunk, y=y, classes=classes, ids=ids)
         done += len(nodes)
-    for name, table in (*rows.items(), *([] if labels is None else [(LABELS, labels)])):
+    for name, table in rows.items():
         if table.is_there and len(table.read(1, exactly=False)):
             raise InputError(
                 f"{raw / name}.csv.gz has more lines than {' and '.join(COUNTS)} count; fetch it again."
             )
+    if labels is not None and len(labels.y) > done:
+        raise InputError(
+            f"{raw / LABELS}.csv.gz has {len(labels.y)} rows, must have {done}, one for each graph; fetch it again."
+        )
+
+
+def _read_labels(raw: Path, label: str) -> Labels:
+    """Return the labels of all graphs from a column of graph-label.csv.gz, given by its number."""
+    table = _Table(raw, LABELS)
+    parts = []
+    while len(part := table.read(AT_A_TIME, exactly=False)):
+        parts.append(part)
+    width = parts[0].shape[1] if parts else 0
+    if not label.isdecimal() or int(label) >= width:
+        raise InputError(
+            f"`label` must be the number of a column of {raw / LABELS}.csv.gz, 0 to {width - 1}, got {label!r}; give "
+            "one of them."
+        )
+    values = (value for part in parts for value in part[:, int(label)].tolist())
+    return read_labels(values, f"Label {label} of {raw}", "graph")
 
 
 def _chunk(

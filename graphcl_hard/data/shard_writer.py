@@ -30,11 +30,11 @@ from graphcl_hard.data.tu.names import is_shards
 from graphcl_hard.exceptions import InputError
 from graphcl_hard.io.atomic_write import PARTIAL, atomic_write
 from graphcl_hard.io.checksum import tensors_checksum, with_checksum, write_checksummed
-from graphcl_hard.io.file_names import LOCK
+from graphcl_hard.io.file_names import LEFT_OUT, LOCK
 from graphcl_hard.io.paths import Pathname, user_path
 
 # Files that an interrupted call may leave in its folder, beside its lock; without an index they are replaced.
-OURS = rf"\d{{6}}\.safetensors|{re.escape(PARTIAL)}\w+\.(safetensors|json)|{re.escape(LOCK)}"
+OURS = rf"\d{{6}}\.safetensors|{re.escape(PARTIAL)}\w+\.(safetensors|json|csv)|{re.escape(LOCK)}|{re.escape(LEFT_OUT)}"
 
 
 def write_shards(

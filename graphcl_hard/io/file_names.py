@@ -1,4 +1,4 @@
-"""Names of the files and folders that a run writes."""
+"""Names of the files and folders that the commands write."""
 
 CONFIG, METRICS, RESULT = "config.yaml", "metrics.csv", "result.json"
 SUMMARY, EMBEDDINGS = "summary.json", "embeddings.npz"
@@ -21,3 +21,5 @@ LOCK, REPLACED = ".graphcl_hard.lock", "replaced-run"
 LOGS, EVENTS = "logs", "events.out.tfevents."  # written by Fabric's loggers, beside a metrics.csv
 MOVING = "replaced-run-moving"
 """Folder of an old run while its files are moved away one by one; a new run writes only after all have been moved."""
+LEFT_OUT = "left-out.csv"
+"""Table, in a folder of shards, of the rows that are not among its graphs."""
