@@ -2,6 +2,7 @@
 
 import csv
 import gzip
+import math
 import re
 import subprocess
 import sys
@@ -11,7 +12,7 @@ import pytest
 import torch
 from torch_geometric.utils import from_smiles
 
-from graphcl_hard import GraphShards, load_graphs
+from graphcl_hard import GraphShards, InputError, load_graphs
 from graphcl_hard import convert as convert_module
 from graphcl_hard.convert import main
 from graphcl_hard.data.collate import to_graph_data
@@ -91,14 +92,19 @@ def test_rows_that_are_no_molecule(tmp_path, capfd):
     path.write_text('smiles\nCCO\nC1CC\n""\nCN\n')
     assert main([str(path), "--out", str(tmp_path / "set")]) == 2
     assert capfd.readouterr().err == (
-        f"error: Row 2 of {path} (from 1) holds 'C1CC', which RDKit cannot read as SMILES; correct it, or skip such "
-        "rows with --skip-invalid.\n"
+        f"error: Row 1 of {path} (from 0) holds 'C1CC', but RDKit cannot read it as SMILES; correct it, or leave such "
+        "rows out with --skip-invalid.\n"
     )
     assert not (tmp_path / "set").exists()
     assert main([str(path), "--skip-invalid", "--out", str(tmp_path / "set")]) == 0
     out, err = capfd.readouterr()
-    assert "2 graphs, 5 nodes, 6 directed edges; 1 classes, so train with --no-evaluate" in out
-    assert err.startswith("warning: 2 rows could not be read; the first: Row 2 of ")
+    assert "2 graphs, 5 nodes, 6 directed edges; no labels, so train with --no-evaluate" in out
+    assert err.startswith("warning: 2 of 4 rows are left out and listed in ")
+    assert "; the first is row 1 (from 0), 'C1CC': RDKit cannot read it as SMILES." in err
+    assert (tmp_path / "set" / "left-out.csv").read_text() == (
+        "row,id,smiles,reason\n1,1,C1CC,RDKit cannot read it as SMILES\n2,2,,RDKit cannot read it as SMILES\n"
+    )
+    assert GraphShards(tmp_path / "set").ids.tolist() == [0, 3]
     path.write_text("smiles\nC1CC\n")
     assert main([str(path), "--skip-invalid", "--out", str(tmp_path / "none")]) == 2
     assert "at least one graph, got none" in capfd.readouterr().err
@@ -112,12 +118,136 @@ def test_a_charge_that_has_no_label_is_an_invalid_row(tmp_path, capsys, suffix):
     assert main([str(path), "--out", str(tmp_path / "set")]) == 2
     found = capsys.readouterr().err
     assert re.search(
-        r"^error: Row 2 of .* holds '\[Mn\+7\]', with an atom that has no such labels, .*\n$", found
+        r"^error: Row 1 of .* holds '\[Mn\+7\]', but it has an atom Mn of formal charge 7, for which there is no label; .*\n$",
+        found,
     ), found
     assert main([str(path), "--skip-invalid", "--out", str(tmp_path / "set")]) == 0
     found = capsys.readouterr()
     assert "1 graphs, 3 nodes" in found.out
-    assert "2 rows could not be read; the first: Row 2 of" in found.err
+    assert "2 of 3 rows are left out" in found.err
+    assert (
+        "the first is row 1 (from 0), '[Mn+7]': it has an atom Mn of formal charge 7" in found.err
+    )
+
+
+def test_an_atom_of_square_planar_geometry_is_named(tmp_path, capsys):
+    path = tmp_path / "platinum.csv"
+    path.write_text("smiles\nN[Pt@SP1](N)(Cl)Cl\n")
+    assert main([str(path), "--out", str(tmp_path / "set")]) == 2
+    assert (
+        "it has an atom Pt of hybridization SP2D, for which there is no label"
+        in capsys.readouterr().err
+    )
+
+
+def converted(tmp_path, text, *words, name="m.csv"):
+    """Convert a table, given as its text or bytes, and return the status and the data set, if there is one."""
+    (tmp_path / name).write_bytes(text if isinstance(text, bytes) else text.encode())
+    out = tmp_path / f"set of {name}"
+    status = main([str(tmp_path / name), *words, "--out", str(out)])
+    return status, GraphShards(out) if status == 0 else None
+
+
+def test_rows_keep_their_ids_where_others_are_left_out(tmp_path):
+    text = "key;smiles\nb7;CCO\nb2;C1CC\nc1;CN\n"
+    words = ["--id", "key", "--skip-invalid"]
+    _, found = converted(tmp_path, text, *words)
+    assert found.ids.tolist() == found.whole().ids.tolist() == ["b7", "c1"]
+    assert found[1].id == "c1"
+    left_out = pd.read_csv(tmp_path / "set of m.csv" / "left-out.csv")
+    assert left_out.values.tolist() == [[1, "b2", "C1CC", "RDKit cannot read it as SMILES"]]
+    _, numbered = converted(
+        tmp_path, text.replace("b", "4").replace("c", "3"), *words, name="n.csv"
+    )
+    assert numbered.ids.tolist() == [47, 31]
+    _, padded = converted(tmp_path, text.replace("b", "0").replace("c", "3"), *words, name="o.csv")
+    assert padded.ids.tolist() == ["07", "31"]
+
+
+@pytest.mark.parametrize(
+    ("ids", "message"),
+    [
+        (("a", ""), "has no id in row 1 \\(from 0\\); add it, or leave --id out"),
+        (("a", "a"), "has the id 'a' in rows 0 and 1 \\(from 0\\), must have each id once"),
+    ],
+)
+def test_ids_that_identify_nothing_are_refused(tmp_path, capsys, ids, message):
+    text = "key,smiles\n" + "".join(f"{one},CC\n" for one in ids)
+    assert converted(tmp_path, text, "--id", "key")[0] == 2
+    assert re.search(message, capsys.readouterr().err)
+
+
+def test_class_names_are_sorted_and_kept(tmp_path, capsys):
+    """Two tables that begin with different classes number them alike, and have their names."""
+    one = converted(tmp_path, "smiles,kind\nCC,b\nCCC,a\n", "--label", "kind")[1]
+    assert "2 classes: a, b" in capsys.readouterr().out
+    other = converted(tmp_path, "smiles,kind\nCN,a\nCCN,b\n", "--label", "kind", name="n.csv")[1]
+    assert (one.classes, one.y.tolist(), one.labels.tolist()) == (("a", "b"), [1, 0], ["b", "a"])
+    assert (other.classes, other.y.tolist()) == (("a", "b"), [0, 1])
+    fewer = converted(tmp_path, "smiles,kind\nCN,b\n", "--label", "kind", name="o.csv")[1].whole()
+    assert fewer.y.tolist() == [0]
+    assert fewer.with_classes(one.classes).y.tolist() == [1]
+    with pytest.raises(
+        InputError, match=r"The classes of m are 'a', 'b', must be among 'b'; correct"
+    ):
+        one.whole().with_classes(fewer.classes)
+
+
+@pytest.mark.parametrize(
+    ("labels", "y", "classes"),
+    [
+        (["0", "", "1"], [0, -1, 1], (0, 1)),
+        (["5", "NA", "-2"], [1, -1, 0], (-2, 5)),
+        (["acid", "nan", "base"], [0, -1, 1], ("acid", "base")),
+        (["2.0", "1", "2"], [1, 0, 1], (1, 2)),
+        (["", "", ""], [-1, -1, -1], ()),
+        (["0.37", "", "2"], [0.37, None, 2.0], ()),
+    ],
+)
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_labels_that_are_missing_stay_missing(tmp_path, labels, y, classes, suffix):
+    path, out = tmp_path / f"m{suffix}", tmp_path / "set"
+    table = pd.DataFrame({"smiles": ["CC", "CCC", "CN"], "label": labels})
+    if suffix == ".csv":
+        table.to_csv(path, index=False)
+    else:
+        table.replace({"label": ["", "NA", "nan"]}, None).to_parquet(path)
+    assert main([str(path), "--label", "label", "--out", str(out)]) == 0
+    found = GraphShards(out)
+    assert [None if math.isnan(one) else one for one in found.y.tolist()] == y
+    assert found.classes == classes
+
+
+def test_missing_and_measured_labels_are_reported(tmp_path, capsys):
+    converted(tmp_path, "smiles,y\nCC,0\nCCC,\nCN,1\n", "--label", "y")
+    assert "; 2 of 3 graphs have one of 2 classes: 0, 1\n" in capsys.readouterr().out
+    converted(tmp_path, "smiles,y\nCC,0.5\nCCC,\nCN,1\n", "--label", "y", name="n.csv")
+    found = capsys.readouterr().out.replace("\n", " ")
+    assert "2 of 3 graphs have measured targets, not classes, so train with --no-evaluate" in found
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("smiles\ty\nCC\t0\nCN\t1\n", "tabs"),
+        ("smiles;y\nCC;0\nCN;1\n", "semicolons"),
+        ("\ufeffsmiles,y\nCC,0\nCN,1\n", "mark"),
+        ("smiles,y\nCC,0\nCN,1\n".encode("utf-16"), "utf-16"),
+        ("smiles,y\r\n\r\nCC,0\r\nCN,1\r\n", "windows"),
+    ],
+)
+def test_separators_and_encodings_are_recognised(tmp_path, text, name):
+    _, found = converted(tmp_path, text, "--label", "y", name=f"{name}.csv")
+    assert found.y.tolist() == [0, 1]
+    assert found.ids.tolist() == [0, 1]
+
+
+def test_text_in_another_encoding_is_named(tmp_path, capsys):
+    text = "smiles,name\nCC,naïve\n".encode("latin-1")
+    assert converted(tmp_path, text)[0] == 2
+    assert "m.csv has the byte 0xef, which is not text in UTF-8; save the table as UTF-8" in (
+        capsys.readouterr().err
+    )
 
 
 def test_a_name_that_no_set_may_have(tmp_path):
@@ -186,7 +316,7 @@ def test_numbers_that_are_not_whole_are_attributes(ogb, tmp_path, monkeypatch, c
     found = GraphShards(tmp_path / "set").whole()
     assert found.columns == {"node_attr"}
     np.testing.assert_allclose(found.node_attr, read(ogb / "node-feat.csv.gz"), rtol=1e-6)
-    assert found.y.tolist() == [0] * 4
+    assert found.y.tolist() == [-1] * 4
 
 
 @pytest.mark.parametrize(
@@ -201,7 +331,12 @@ def test_numbers_that_are_not_whole_are_attributes(ogb, tmp_path, monkeypatch, c
         ("num-node-list", [[3], [1]], [], "2 and 4 lines left in num-node-list and num-edge-list"),
         ("num-edge-list", [[2], [-1], [5], [1]], [], "must contain only integers of at least 0"),
         ("node-feat", [[1]] * 9, [], "node-feat.csv.gz ends 1 rows too early"),
-        ("graph-label", [[1]] * 3, ["--label", "0"], "graph-label.csv.gz ends 1 rows too early"),
+        (
+            "graph-label",
+            [[1]] * 3,
+            ["--label", "0"],
+            "graph-label.csv.gz has 3 rows, must have one for each graph",
+        ),
         (
             "graph-label",
             [[1]] * 4,
@@ -210,28 +345,28 @@ def test_numbers_that_are_not_whole_are_attributes(ogb, tmp_path, monkeypatch, c
         ),
         (
             "graph-label",
-            [[0.5]] * 4,
+            [[1]] * 5,
             ["--label", "0"],
-            "Graph 0 of .* has the label 0 0.5, must be a class",
+            "graph-label.csv.gz has 5 rows, must have 4, one for each graph",
         ),
         (
             "graph-label",
-            [[1], [""], [0], [1]],
+            [[1], ["x"], [0], [1]],
             ["--label", "0"],
-            "Graph 1 of .* has the label 0 nan, must be a class",
+            "Label 0 of .*raw is 'x' in graph 1 and '1' in graph 0, must be a name in every graph or a number",
         ),
         ("num-edge-list", None, [], "num-edge-list.csv.gz is missing"),
         (
             "node-feat",
             [[1, 2]] * 6 + [[8, ""]] + [[1, 2]] * 3,
             [],
-            r"Row 7 of .*node-feat.csv.gz \(from 1\) lacks",
+            r"Row 6 of .*node-feat.csv.gz \(from 0\) lacks",
         ),
         (
             "edge-feat",
             [[0.5, 1]] * 7 + [["1e300", 1]],
             [],
-            r"Row 8 of .*edge-feat.csv.gz \(from 1\) .* not a finite 32-bit",
+            r"Row 7 of .*edge-feat.csv.gz \(from 0\) .* not a finite 32-bit",
         ),
     ],
 )
@@ -270,10 +405,7 @@ def test_a_tu_set(tmp_path):
             "has no column 'smile', it has id, smiles, active, task, pIC50; name one with",
         ),
         (["m.csv", "--label", "act"], "has no column 'act'"),
-        (
-            ["m.csv", "--label", "pIC50"],
-            r"Row 2 of m.csv \(from 1\) has the pIC50 '0.14.*', must be a class",
-        ),
+        (["MUTAG", "--id", "id"], "--id must be left out for MUTAG, whose graphs are numbered"),
         (["m.txt"], "m.txt must end in .csv, .csv.gz, .parquet"),
         (["set"], "set is already a folder of shards"),
         (["MUTAG", "--label", "0"], "--label must be left out for a TU data set"),
@@ -287,11 +419,11 @@ def test_a_tu_set(tmp_path):
         (["quote.csv"], "quote.csv cannot be read: unexpected end of data"),
         (
             ["comma.csv", "--label", "active"],
-            r"Row 2 of comma.csv \(from 1\) has 4 values, must have 3; correct it",
+            r"Row 1 of comma.csv \(from 0\) has 4 values, must have 3; correct it",
         ),
         (
             ["short.csv", "--label", "active"],
-            r"Row 1 of short.csv \(from 1\) has 2 values, must have 3; correct it",
+            r"Row 0 of short.csv \(from 0\) has 2 values, must have 3; correct it",
         ),
         (["twice.csv"], "twice.csv has 2 columns 'smiles'; rename all but one"),
         (["twice.parquet"], "twice.parquet has 2 columns 'smiles'; rename all but one"),

@@ -242,7 +242,7 @@ class _Table:
             bad = np.flatnonzero(~np.isfinite(table.astype(np.float32)).all(axis=1))
         if len(bad):
             raise InputError(
-                f"Row {self._done + bad[0] + 1} of {self._path} (from 1) lacks a value, or has one that is not a "
+                f"Row {self._done + bad[0]} of {self._path} (from 0) lacks a value, or has one that is not a "
                 "finite 32-bit number; correct it."
             )
 

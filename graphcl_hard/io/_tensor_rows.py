@@ -15,6 +15,7 @@ DTYPES: dict[str, np.dtype[Any]] = {
     "I32": np.dtype("<i4"),
     "I64": np.dtype("<i8"),
     "F32": np.dtype("<f4"),
+    "F64": np.dtype("<f8"),
 }
 MAX_HEADER = 2**20
 
