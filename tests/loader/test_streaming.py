@@ -253,7 +253,7 @@ def test_runs_over_the_disk_train_embed_and_evaluate(tmp_path, small_windows, to
     evaluated = ["--folds", "3", "--repeats", "1", "--no-pictures"]
     assert main([*words, *evaluated, "--out", str(tmp_path / "evaluated")]) == 0
     with np.load(tmp_path / "evaluated" / "embeddings.npz") as arrays:
-        assert set(arrays) == {"untrained", "trained", "batch_norm", "y"}
+        assert set(arrays) == {"untrained", "trained", "batch_norm", "y", "id", "data_sha256"}
 
 
 def test_a_set_without_classes_needs_no_evaluation(tmp_path, toy, capsys):
