@@ -21,7 +21,10 @@ import torch
 from tu_files import FILES, zip_bytes
 
 FOLDER = Path(tempfile.mkdtemp())
-PARTS = ("A", "graph_indicator", "graph_labels", "node_labels", "edge_labels", "node_attributes")
+PARTS = (
+    *("A", "graph_indicator", "graph_labels", "node_labels", "edge_labels", "node_attributes"),
+    *("edge_attributes", "graph_attributes"),
+)
 BETWEEN = b"\xff\xfe"  # of a set's files, in one input
 SOUND = {
     "tu": [

@@ -100,9 +100,9 @@ def dataset_in_folder(folder: Path) -> str:
         "a folder in TU format, with one *_graph_indicator.txt, or one that graphcl_hard.convert wrote, or the name of "
         "a data set"
     )
+    if os.path.isfile(folder):
+        raise InputError(f"{str(folder)!r} is a file; give {wanted}.")
     try:
-        if folder.is_file():
-            raise InputError(f"{str(folder)[:200]!r} is a file; give {wanted}.")
         names = [path.name for path in folder.iterdir()]
         inner = [path.name for path in (folder / "raw").glob("*_graph_indicator.txt")]
     except (OSError, ValueError) as error:
