@@ -18,6 +18,7 @@ if __name__ == "__main__":
 import dataclasses
 import json
 import sys
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +26,7 @@ from typing import Annotated, Any
 
 import tyro
 
-from graphcl_hard.config import Config, Probe, Scale, Scope, names_in
+from graphcl_hard.config import Config, Probe, Scale, Scope, names_in, with_flags
 from graphcl_hard.exceptions import InputError
 from graphcl_hard.io.atomic_write import atomic_write
 from graphcl_hard.runs.cli import (
@@ -49,10 +50,12 @@ class Arguments:
 
     Attributes:
         vectors: File of vectors with one row per graph: .npz (all two-dimensional arrays are scored), .npy, .csv with a
-            header, or .parquet (all columns except the labels and y are vectors).
+            header, or .parquet (all columns except id, the labels and y are vectors). Columns of row numbers are left
+            out, with a warning.
         labels: Array or column of the labels, or a file of labels: .npz, .npy, .csv, .parquet, or .txt with one label
-            per line. The default is y, or the only one-dimensional array of an .npz file without y.
-        only: Arrays or columns to use as vectors; the default is all.
+            per line. The default is y, or the only one-dimensional array of an .npz file without y. Graphs without a
+            label (an empty cell, NaN, NA, null) are not scored.
+        only: Arrays or columns to use as vectors; the default is all but row numbers.
         probes: Classifiers that score the vectors; svm has an RBF kernel.
         folds: Number of folds of the stratified cross-validation.
         repeats: Number of times that the cross-validation is repeated with other shuffles.
@@ -61,7 +64,7 @@ class Arguments:
             graphcl_hard.embed --scale log wrote, or where a log scale makes no sense.
         out: JSON file to write the result to, with the scores of every fold.
         overwrite: Replace the file --out.
-        quiet: Print only the file that was written, and errors.
+        quiet: Print only the file that was written, warnings and errors.
     """
 
     vectors: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="VECTORS")]
@@ -77,6 +80,9 @@ class Arguments:
     quiet: bool = False
 
 
+FLAGS = tuple(field.name for field in dataclasses.fields(Arguments))
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status, see `exit_status`."""
     words = list(sys.argv[1:] if argv is None else argv)
@@ -89,21 +95,33 @@ def main(argv: Sequence[str] | None = None) -> int:
             )
         )
 
-    return exit_status(action, [field.name for field in dataclasses.fields(Arguments)])
+    return exit_status(action, FLAGS)
 
 
 def _evaluate(arguments: Arguments) -> None:
     config = _check(arguments)
 
-    from graphcl_hard.evaluation.checks import check_folds
+    from graphcl_hard.evaluation.checks import check_embeddings, check_folds
+    from graphcl_hard.evaluation.labels import known_labels
     from graphcl_hard.io.vectors import read_vectors
     from graphcl_hard.runs.display import Display
     from graphcl_hard.runs.results import evaluate_vectors
 
     handle_signals()
     display = Display(arguments.quiet)
-    vectors, labels = read_vectors(arguments.vectors, arguments.labels, arguments.only)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        vectors, labels = read_vectors(arguments.vectors, arguments.labels, arguments.only)
+    labels, known = known_labels(labels)
+    # Checked before unlabelled rows are left out, so that a message names a row of the file.
+    checked = {name: check_embeddings(name, array, len(known)) for name, array in vectors.items()}
+    vectors = {name: array[known] for name, array in checked.items()}
     y = check_folds(labels, arguments.folds)
+    notes = [with_flags(str(one.message), FLAGS) for one in caught if one.category is UserWarning]
+    if not known.all():
+        notes.append(_unlabelled(len(known), len(y)))
+    for note in notes:
+        display.warn(note)
     scores: dict[str, dict[str, Any]] = {}
     for probe, found in evaluate_vectors(vectors, y, config, display):
         scores[probe] = {name: scored.to_dict() for name, scored in found.items()}
@@ -113,6 +131,8 @@ def _evaluate(arguments: Arguments) -> None:
             "vectors": str(arguments.vectors),
             "labels": arguments.labels,
             "graphs": len(y),
+            "unlabelled": len(known) - len(y),
+            "notes": notes,
             "classes": classes,
             "channels": {name: array.shape[1] for name, array in vectors.items()},
             "config": {name: getattr(arguments, name) for name in SETTINGS},
@@ -137,6 +157,12 @@ def _evaluate(arguments: Arguments) -> None:
         display.say(f"written: {arguments.out}")
         if arguments.quiet:
             print(arguments.out)
+
+
+def _unlabelled(graphs: int, labelled: int) -> str:
+    missing = graphs - labelled
+    have = "has" if missing == 1 else "have"
+    return f"{missing} of {graphs} graphs {have} no label; the scores are those of the other {labelled}."
 
 
 def _check(arguments: Arguments) -> Config:

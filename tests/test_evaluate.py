@@ -172,8 +172,12 @@ def test_quiet_prints_the_file_alone(toy, tmp_path, capsys):
         (["toy.npz", "--out", "scores.csv"], "--out must end in .json, got 'scores.csv'"),
         (["toy.npz", "--out", "there.json"], "The file there.json exists; give --overwrite"),
         (["toy.npz", "--out", "no/s.json"], "The folder no for --out does not exist"),
-        (["nan.npz"], "must be finite, got NaN or infinity in 1 of 40 rows, first in row 3"),
-        (["nan-y.npz"], "labels must be finite, got nan at graph 3; leave unlabelled graphs out."),
+        (
+            ["nan.npz"],
+            "must be finite, got NaN or infinity in 1 of 40 rows, first in row 3, column 0; leave",
+        ),
+        (["measured.npz"], "labels must be classes, got measured values, such as 1.5 for graph 1"),
+        (["toy.npz", "--labels", ""], "--labels must be the path of a file or folder, got ''"),
         (["one.npz"], "labels must contain at least 2 classes, got only 0"),
         (["short.npz"], "have 40 rows for 39 labels; give one row for each label."),
     ],
@@ -185,7 +189,7 @@ def test_bad_input_is_one_sentence_and_nothing_is_written(
     arrays = np.load(toy)
     vectors, y = arrays["vectors"], arrays["y"].astype(float)
     np.savez("nan.npz", vectors=np.where(np.arange(40)[:, None] == 3, np.nan, vectors), y=y)
-    np.savez("nan-y.npz", vectors=vectors, y=np.where(np.arange(40) == 3, np.nan, y))
+    np.savez("measured.npz", vectors=vectors, y=1.5 * y)
     np.savez("one.npz", vectors=vectors, y=0 * y)
     np.savez("short.npz", vectors=vectors, y=y[:-1])
     (tmp_path / "there.json").write_text("mine")
@@ -197,6 +201,73 @@ def test_bad_input_is_one_sentence_and_nothing_is_written(
     assert error.count("\n") == 1
     assert sorted(os.listdir()) == before
     assert (tmp_path / "there.json").read_text() == "mine"
+
+
+def test_graphs_without_a_label_are_left_out_of_the_scores(toy, tmp_path, capsys):
+    arrays = np.load(toy)
+    rows = [f"{a},{b},{c}" for a, b, c in arrays["vectors"].tolist()]
+    labels = [["good", "bad"][y] for y in arrays["y"]]
+    labels[3], labels[8] = "", "NA"
+    path, out = tmp_path / "v.csv", tmp_path / "s.json"
+    path.write_text("\n".join(["a,b,c,y", *map(",".join, zip(rows, labels, strict=True))]))
+    assert main([str(path), *FOLDS, "--out", str(out)]) == 0
+    shown = capsys.readouterr()
+    sentence = "2 of 40 graphs have no label; the scores are those of the other 38."
+    assert shown.err == f"warning: {sentence}\n"
+    assert "v.csv: 38 graphs, 2 classes, seed 0" in shown.out
+    found = load(out)
+    assert (found["graphs"], found["unlabelled"], found["notes"]) == (38, 2, [sentence])
+    known = ~np.isin(np.arange(40), [3, 8])
+    expected = cross_validate(
+        arrays["vectors"][known], arrays["y"][known], folds=3, repeats=2, scale="log"
+    )
+    assert found["scores"]["svm"]["v"]["accuracy"] == expected["embeddings"].accuracy.tolist()
+    path.write_text(path.read_text().replace(",NA\n", ",good\n"))
+    assert main([str(path), *FOLDS, "--quiet"]) == 0
+    assert "1 of 40 graphs has no label; the scores are" in capsys.readouterr().err
+
+
+def test_messages_name_the_rows_of_the_file_beside_unlabelled_ones(toy, tmp_path, capsys):
+    vectors = np.load(toy)["vectors"]
+    vectors[5, 1] = np.inf
+    np.savez(tmp_path / "v.npz", vectors=vectors, y=np.where(np.arange(40) < 3, np.nan, 1.0))
+    assert main([str(tmp_path / "v.npz")]) == 2
+    assert "first in row 5, column 1" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("heading", ["", "index"])
+def test_row_numbers_do_not_give_sorted_labels_away(tmp_path, capsys, heading):
+    noise = np.random.default_rng(0).normal(size=(60, 2))
+    table = np.column_stack([np.arange(60), noise, np.arange(60) // 30])
+    path, out = tmp_path / "v.csv", tmp_path / "s.json"
+    np.savetxt(path, table, delimiter=",", header=f"{heading},a,b,y", comments="")
+    flags = [*FOLDS, "--probes", "knn", "--out", str(out), "--overwrite", "--quiet"]
+
+    def accuracy(*more):
+        assert main([str(path), *flags, *more]) == 0
+        return load(out)["scores"]["knn"]["v"]["summary"]["accuracy"]["mean"]
+
+    assert accuracy() < 0.7
+    (note,) = load(out)["notes"]
+    assert capsys.readouterr().err == f"warning: {note}\n"
+    assert accuracy("--only", heading, "a", "b") > 0.8  # if it is named, it is used
+    assert load(out)["notes"] == []
+
+
+def test_paths_begin_at_home(toy, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    np.save(tmp_path / "l.npy", np.load(toy)["y"])
+    words = ["~/toy.npz", "--labels", "~/l.npy", "--out", "~/s.json", "--quiet"]
+    assert main([*words, *FOLDS, "--only", "vectors"]) == 0
+    assert load(tmp_path / "s.json")["vectors"] == str(toy)
+
+
+def test_one_repeat_has_no_standard_deviation(toy, capsys):
+    assert main([str(toy), "--folds", "3", "--repeats", "1"]) == 0
+    shown = capsys.readouterr().out
+    assert "±" not in shown
+    assert "[95% intervals] are corrected for overlapping training folds" in shown
 
 
 def test_a_file_is_replaced_on_request(toy, tmp_path):

@@ -1,33 +1,34 @@
 """Checks of the evaluation's inputs, and the rescaling of embeddings."""
 
+import warnings
+from numbers import Integral
 from typing import Any, get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from graphcl_hard.config import Scale
-from graphcl_hard.exceptions import InputError, short_repr
+from graphcl_hard.evaluation.labels import as_array, is_missing, known_labels
+from graphcl_hard.exceptions import InputError, first_line, short_repr, user_stacklevel
+from graphcl_hard.io.vectors import IDS, LABELS, table_columns
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 
-def check_folds(labels: npt.ArrayLike, folds: int) -> Ints:
+def check_folds(labels: object, folds: int) -> Ints:
     """Return the labels (G,) as class indices after checking that they can be split into nested folds.
 
     Raises:
-        InputError: there are fewer than 2 classes, a class has fewer than 3 graphs, or there are more folds than graphs
-            in a class.
+        InputError: a label is missing or no class (see `known_labels`); there are fewer than 2 classes, a class has
+            fewer than 3 graphs, or there are more folds than graphs in a class.
     """
-    given = np.asarray(labels)
-    if given.ndim != 1:
+    _check_whole("folds", folds, "10 is usual")
+    given, known = known_labels(labels)
+    if not known.all():
         raise InputError(
-            f"labels must have shape (G,), got {given.shape}; give one class for each graph."
-        )
-    if given.dtype.kind == "f" and not np.isfinite(given).all():
-        row = int(np.isfinite(given).argmin())
-        raise InputError(
-            f"labels must be finite, got {given[row]} at graph {row}; leave unlabelled graphs out."
+            f"labels are missing for {(~known).sum()} of {len(known)} graphs, first for graph {known.argmin()} "
+            "(counted from 0); leave unlabelled graphs out."
         )
     classes, y = np.unique(given, return_inverse=True)
     if len(classes) < 2:
@@ -38,34 +39,37 @@ def check_folds(labels: npt.ArrayLike, folds: int) -> Ints:
     counts = np.bincount(y)
     smallest = int(counts.argmin())
     who, count = f"class {classes[smallest]}", int(counts[smallest])
+    graphs = "1 graph" if count == 1 else f"{count} graphs"
+    if np.median(counts) < 3:  # names, or counts of something
+        raise InputError(
+            f"labels must be classes with several graphs each, got {len(classes)} different values for {len(y)} "
+            f"graphs, such as {classes[smallest]}; group them into classes first."
+        )
     if count < 3:
         raise InputError(
-            f"{who} has {count} graph(s), but nested folds need at least 3 of each; leave that class out."
+            f"{who} has {graphs}, but nested folds need at least 3 of each; leave that class out."
         )
     fewest = (
         2 if count > 3 else 3
     )  # with 2 folds, 3 graphs could leave only 1 for training, but the inner folds need 2
     if not fewest <= folds <= count:
         raise InputError(
-            f"`folds` must lie in [{fewest}, {count}], got {folds}: {who} has {count} graphs and every fold needs one; "
+            f"`folds` must lie in [{fewest}, {count}], got {folds}: {who} has {graphs} and every fold needs one; "
             "change folds or leave that class out."
         )
     return y.astype(np.int64)
 
 
-def check_embeddings(name: str, value: npt.ArrayLike, graphs: int) -> Floats:
+def check_embeddings(name: str, value: Any, graphs: int) -> Floats:
     """Return the embeddings as a (G, D) float64 array after checking that they are finite.
+
+    Of a table of pandas, the columns `id` and `y` and row numbers are left out, as they are of a file of vectors.
 
     Raises:
         InputError: the value is not a finite two-dimensional array of numbers with a row for each graph.
     """
     what = "embeddings" if name == "embeddings" else f"embeddings {name!r}"
-    try:
-        array = np.asarray(value, dtype=np.float64, order="C")
-    except (TypeError, ValueError) as error:
-        raise InputError(
-            f"{what} must be a (G, D) array of numbers, got {type(value).__name__}: {error}."
-        ) from error
+    array = _table(what, value) if hasattr(value, "iloc") else _numbers(what, value)
     if array.ndim != 2 or array.shape[1] == 0:
         raise InputError(
             f"{what} must have shape (G, D) with D >= 1, got {array.shape}; give one row for each graph."
@@ -74,15 +78,59 @@ def check_embeddings(name: str, value: npt.ArrayLike, graphs: int) -> Floats:
         raise InputError(
             f"{what} have {len(array)} rows for {graphs} labels; give one row for each label."
         )
-    bad_rows = np.flatnonzero(~np.isfinite(array).all(axis=1))
-    if len(bad_rows):
-        found = f"NaN or infinity in {len(bad_rows)} of {graphs} rows, first in row {bad_rows[0]}"
-        raise InputError(f"{what} must be finite, got {found}; check whether training diverged.")
+    bad = ~np.isfinite(array)
+    if bad.any():
+        row, column = np.argwhere(bad)[0]
+        raise InputError(
+            f"{what} must be finite, got NaN or infinity in {bad.any(axis=1).sum()} of {graphs} rows, first in row "
+            f"{row}, column {column}; leave such rows out, or check whether training diverged."
+        )
     return array
+
+
+def _numbers(what: str, value: Any) -> Floats:
+    try:
+        if isinstance(value, (list, tuple)):  # of rows, which may be tensors that require gradients
+            value = [as_array(row) if hasattr(row, "detach") else row for row in value]
+        array = as_array(value)
+        if array.dtype.kind == "O":
+            entries = array.ravel().tolist()
+            if any(isinstance(entry, (str, bytes)) for entry in entries):
+                raise TypeError("it holds strings")
+            entries = [np.nan if is_missing(entry) else entry for entry in entries]
+            array = np.array(entries, dtype=np.float64).reshape(array.shape)
+        if array.dtype.kind not in "biuf":
+            raise TypeError(f"it holds {array.dtype}")
+        return np.asarray(array, dtype=np.float64, order="C")
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise InputError(
+            f"{what} must be a (G, D) array of numbers, got {type(value).__name__}: {first_line(error).rstrip('.')}."
+        ) from error
+
+
+def _table(what: str, frame: Any) -> Floats:
+    if frame.ndim != 2:
+        return _numbers(what, frame)
+    names = [str(name) for name in frame.columns]
+    columns = {name: frame.iloc[:, place].to_numpy() for place, name in enumerate(names)}
+    if len(columns) < len(names):
+        raise InputError(f"{what} must have different column names, got {', '.join(names[:6])}.")
+    columns.pop(IDS, None)
+    if columns.pop(LABELS, None) is not None:
+        warnings.warn(
+            f"The column {LABELS!r} of {what} is left out, since files of vectors have the labels there; rename it if "
+            "it is a feature.",
+            stacklevel=user_stacklevel(),
+        )
+    numbers = table_columns(what, columns)
+    return np.column_stack(list(numbers.values())) if numbers else np.empty((len(frame), 0))
 
 
 def check_settings(repeats: int, seed: int, n_jobs: int) -> None:
     """Raise `InputError` if a setting of `cross_validate` is out of range."""
+    _check_whole("repeats", repeats, "5 or 10 are usual")
+    _check_whole("seed", seed, "use a small one")
+    _check_whole("n_jobs", n_jobs, "use -1 for all cores")
     if repeats < 1:
         raise InputError(f"`repeats` must be at least 1, got {repeats}; 5 or 10 are usual.")
     if not 0 <= seed < 2**32:
@@ -95,13 +143,18 @@ def check_settings(repeats: int, seed: int, n_jobs: int) -> None:
         )
 
 
+def _check_whole(name: str, value: object, advice: str) -> None:
+    if not isinstance(value, Integral) or isinstance(value, bool):
+        raise InputError(f"`{name}` must be a whole number, got {short_repr(value)}; {advice}.")
+
+
 def rescale(embedding: npt.NDArray[Any], scale: Scale) -> npt.NDArray[Any]:
     """Return the embedding (G, D) unchanged ("linear"), or sign(x) log(1 + |x|) of it ("log").
 
     Raises:
         InputError: the scale is unknown.
     """
-    if scale not in get_args(Scale):
+    if not isinstance(scale, str) or scale not in get_args(Scale):
         raise InputError(
             f"`scale` must be one of {', '.join(get_args(Scale))}, got {short_repr(scale)}; linear changes nothing."
         )

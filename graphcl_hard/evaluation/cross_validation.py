@@ -31,7 +31,7 @@ from graphcl_hard.evaluation.checks import (
 )
 from graphcl_hard.evaluation.probes import Probe, find_probe
 from graphcl_hard.evaluation.statistics import corrected_interval
-from graphcl_hard.exceptions import InputError
+from graphcl_hard.exceptions import InputError, short_repr
 
 INNER_FOLDS = 5  # fewer if the smallest class of the training part has fewer graphs
 
@@ -88,7 +88,7 @@ class CrossValidation:
         """
         if score not in ("accuracy", "macro_f1"):
             raise InputError(
-                f"score must be 'accuracy' or 'macro_f1', got {score!r}; choose one of them."
+                f"score must be 'accuracy' or 'macro_f1', got {short_repr(score)}; choose one of them."
             )
         values: Floats = getattr(self, score)
         std = float(values.mean(axis=1).std(ddof=1)) if len(values) > 1 else None
@@ -134,8 +134,9 @@ def cross_validate(
 
     Args:
         embeddings: name -> (G, D) array; D may differ between names. A single array is treated as
-            {"embeddings": array}. Everything is computed in float64.
-        labels: (G,), the class of each graph: integers, strings or booleans.
+            {"embeddings": array}. Everything is computed in float64. An array may be a list, a PyTorch tensor, a SciPy
+            matrix or a table of pandas, whose columns `id` and `y` and columns of row numbers are left out.
+        labels: (G,), the class of each graph: integers, strings, booleans or whole floats, none of them missing.
         probe: "svm" (RBF kernel, gamma="scale"), "linear-svm", "logistic" (C from 1e-3 to 1e3) or "knn".
         folds: number of folds, from 2 to the number of graphs in the smallest class.
         repeats: how many times the graphs are shuffled and split into folds, at least 1.
@@ -148,7 +149,10 @@ def cross_validate(
         name -> `CrossValidation`, in the order of `embeddings`.
 
     Raises:
-        InputError: the embeddings, labels or settings are invalid.
+        InputError: the embeddings, labels or settings are invalid; or the labels are measured values.
+
+    Warns:
+        UserWarning: a column of a table, other than `id`, is left out.
 
     Examples:
         >>> import numpy as np
@@ -170,11 +174,15 @@ def cross_validate(
         raise InputError(
             "embeddings is an empty mapping, but needs at least one entry; give name -> (G, D) array."
         )
+    if progress is not None and not callable(progress):
+        raise InputError(
+            f"progress must be a function, got {short_repr(progress)}; omit it to see nothing."
+        )
+    check_settings(repeats, seed, n_jobs)
     y = check_folds(labels, folds)
     arrays = {
         name: rescale(check_embeddings(name, value, len(y)), scale) for name, value in named.items()
     }
-    check_settings(repeats, seed, n_jobs)
 
     outer = RepeatedStratifiedKFold(n_splits=folds, n_repeats=repeats, random_state=seed)
     splits = list(outer.split(np.zeros(len(y)), y))

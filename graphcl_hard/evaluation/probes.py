@@ -11,7 +11,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.svm import SVC, LinearSVC
 
 from graphcl_hard.evaluation.checks import Floats, Ints
-from graphcl_hard.exceptions import InputError
+from graphcl_hard.exceptions import InputError, short_repr, short_str
 
 
 def svm_predictions(
@@ -113,8 +113,10 @@ def find_probe(name: str) -> Probe:
     Raises:
         InputError: the name is unknown.
     """
-    if name not in PROBES:
-        close = difflib.get_close_matches(str(name), PROBES, n=1)
+    if not isinstance(name, str) or name not in PROBES:
+        close = difflib.get_close_matches(short_str(name), PROBES, n=1)
         hint = f"did you mean {close[0]!r}?" if close else "choose one of these."
-        raise InputError(f"probe must be one of {', '.join(PROBES)}, got {name!r}; {hint}")
+        raise InputError(
+            f"probe must be one of {', '.join(PROBES)}, got {short_repr(name)}; {hint}"
+        )
     return PROBES[name]

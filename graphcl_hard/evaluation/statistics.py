@@ -11,13 +11,14 @@ significant differences.
 """
 
 import math
+from numbers import Real
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
-from graphcl_hard.exceptions import InputError
+from graphcl_hard.exceptions import InputError, short_repr
 
 
 class PairedDifference(NamedTuple):
@@ -81,10 +82,10 @@ def paired_difference(
     Raises:
         InputError: the shapes differ, or `corrected_interval` raises it.
     """
-    if np.shape(first) != np.shape(second):
+    shapes = (_numbers("first", first).shape, _numbers("second", second).shape)
+    if shapes[0] != shapes[1]:
         raise InputError(
-            f"first and second must have the same shape, got {np.shape(first)} and {np.shape(second)}; score both on "
-            "the same folds."
+            f"first and second must have the same shape, got {shapes[0]} and {shapes[1]}; score both on the same folds."
         )
     differences = _check_values("first", first, least=2) - _check_values("second", second, least=2)
     error = _corrected_error(differences, test_train_ratio)
@@ -116,6 +117,7 @@ def t_interval(values: npt.ArrayLike, confidence: float = 0.95) -> tuple[float, 
 
 
 def _corrected_error(values: npt.NDArray[np.float64], test_train_ratio: float) -> float:
+    _check_number("test_train_ratio", test_train_ratio, "it is n_test / n_train")
     if not 0 < test_train_ratio < math.inf:
         raise InputError(
             f"test_train_ratio must be above 0 and finite, got {test_train_ratio}; it is n_test / n_train, 1 / (k - 1) "
@@ -132,6 +134,7 @@ def _standard_deviation(values: npt.NDArray[np.float64]) -> float:
 def _around_mean(
     values: npt.NDArray[np.float64], error: float, confidence: float
 ) -> tuple[float, float]:
+    _check_number("confidence", confidence, "0.95 is usual")
     if not 0 < confidence < 1:
         raise InputError(f"confidence must lie in (0, 1), got {confidence}; 0.95 is usual.")
     mean = float(values.mean())
@@ -139,11 +142,29 @@ def _around_mean(
     return mean - half_width, mean + half_width
 
 
-def _check_values(name: str, values: npt.ArrayLike, least: int) -> npt.NDArray[np.float64]:
-    array = np.asarray(values, dtype=np.float64).ravel()
-    if array.size < least:
+def _numbers(name: str, values: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    try:
+        array = np.asarray(values)
+        if array.dtype.kind not in "biuf":
+            raise TypeError
+        return array.astype(np.float64)
+    except (RuntimeError, TypeError, ValueError) as error:
         raise InputError(
-            f"{name} must contain at least {least} number(s), got {array.size}; give the score of every fold."
+            f"{name} must be an array of numbers, got {short_repr(values)}; give the score of every fold."
+        ) from error
+
+
+def _check_number(name: str, value: object, advice: str) -> None:
+    if not isinstance(value, Real) or isinstance(value, bool):
+        raise InputError(f"{name} must be a number, got {short_repr(value)}; {advice}.")
+
+
+def _check_values(name: str, values: npt.ArrayLike, least: int) -> npt.NDArray[np.float64]:
+    array = _numbers(name, values).ravel()
+    if array.size < least:
+        numbers = "number" if least == 1 else "numbers"
+        raise InputError(
+            f"{name} must contain at least {least} {numbers}, got {array.size}; give the score of every fold."
         )
     if not np.isfinite(array).all():
         position = int(np.flatnonzero(~np.isfinite(array))[0])

@@ -4,7 +4,10 @@ import csv
 import difflib
 import itertools
 import lzma
+import math
+import re
 import struct
+import warnings
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -14,13 +17,24 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from graphcl_hard.exceptions import InputError
+from graphcl_hard.exceptions import InputError, user_stacklevel
 from graphcl_hard.io.atomic_write import atomic_write
+from graphcl_hard.io.paths import Pathname, user_path
+from graphcl_hard.io.text_tables import (
+    MISSING,
+    has_decimal_comma,
+    is_number,
+    read_csv,
+    read_lines,
+)
 
 TABLES = (".csv", ".parquet")
 READ = (".npz", ".npy", *TABLES)
 LABELS = "y"
 IDS, CHECKSUM = "id", "data_sha256"
+# What pandas and pyarrow call a column or an index that has no name.
+NAMELESS = re.compile(r"\s*|Unnamed: \d+|__index_level_\d+__")
+NUMBERING = frozenset({"graph", "id", "idx", "index", "level_0", "row", "row_number"})
 
 Array = npt.NDArray[Any]
 # What the readers raise for a damaged file. Encrypted members of a zip file and unknown compressions are RuntimeErrors.
@@ -32,60 +46,155 @@ DAMAGED = (
 
 
 def read_vectors(
-    path: Path, labels: str | None = None, only: Sequence[str] = ()
+    path: Pathname, labels: str | None = None, only: Sequence[str] = ()
 ) -> tuple[dict[str, Array], Array]:
     """Read vectors and a label for each of their rows.
+
+    Ids (`id`) are not vectors. Nor are row numbers, as pandas and R write them: columns without a name, and columns
+    that number the rows (see `numbers_rows`), in files whose rows are sorted by class, would give the labels away.
 
     Args:
         path: a .npz file, whose two-dimensional arrays are vectors; a .npy file with one such array; or a .csv file
             with a header line, or a .parquet file, whose columns other than the labels and `y` form the vectors.
-        labels: name of the array or column with the labels, or a file that contains nothing else (.txt: one label per
-            line). None: "y", or else the only one-dimensional array.
-        only: names of the arrays or columns to read; empty: all of them.
+        labels: name of the array or column with the labels, or a file that contains nothing else but ids (.txt: one
+            label per line). None: "y", or else the only one-dimensional array.
+        only: names of the arrays or columns to read; empty: all of them but row numbers.
 
     Returns:
-        name -> (G, D) array, with the arrays' names, or the file's name for a table; and the labels, (G,).
+        name -> (G, D) array, with the arrays' names, or the file's name for a table; and the labels, (G,), with None
+        or NaN where one is missing.
 
     Raises:
-        InputError: a file is missing, damaged or contains pickled objects; a name is unknown; a column is not numeric;
-            or a label is missing.
+        InputError: a file is missing, damaged or contains pickled objects; a name is unknown; a column is not numeric
+            or not finite; or a file of labels has other ids, or another number of rows.
+
+    Warns:
+        UserWarning: a column is left out because it holds row numbers.
     """
+    path = user_path(path)
     named = _read(path, READ)
     what = "column" if path.suffix in TABLES else "array"
+    file = None
     if labels is not None and labels not in named:
-        file = Path(labels)
+        file = user_path(labels, "`labels`")
         if file.suffix not in (*READ, ".txt"):
             raise InputError(
                 f"{path} has no {what} {labels!r} for the labels; {_nearest(labels, named)}"
             )
-        found = _labels(file, _read(file, (*READ, ".txt")), None)
     else:
-        found = _labels(path, named, labels)
-        named.pop(labels or _label_name(path, named))
-    if IDS not in only:
-        named.pop(IDS, None)
-    if (
-        LABELS not in only
-    ):  # a y beside other labels: as part of the vectors it would leak the labels
-        named.pop(LABELS, None)
+        labels = _label_name(path, named) if labels is None else labels
+        found = _label_values(path, named.pop(labels))
+    ids = named.get(IDS)
+    vectors = _vectors(path, named, only, what)
+    if file is not None:
+        found = _labels_of(path, len(next(iter(vectors.values()))), ids, file)
+    return vectors, found
+
+
+def _vectors(
+    path: Path, named: Mapping[str, Array], only: Sequence[str], what: str
+) -> dict[str, Array]:
     for name in only:
         if name not in named:
             raise InputError(f"{path} has no {what} {name!r} of vectors; {_nearest(name, named)}")
-    chosen = {name: named[name] for name in only} or named
     if what == "column":
-        columns = [_numbers(path, name, column) for name, column in chosen.items()]
-        chosen = {path.stem: np.column_stack(columns)} if columns else {}
-    elif not only:
-        chosen = {
-            name: array
-            for name, array in chosen.items()
-            if array.ndim == 2 and array.dtype.kind in "biuf"
+        columns = {name: named[name] for name in only} or {
+            # A y beside other labels would give them away.
+            name: column
+            for name, column in named.items()
+            if name not in (IDS, LABELS)
         }
-    if not chosen:
+        numbers = table_columns(str(path), columns, keep=bool(only))
+        vectors = {path.stem: np.column_stack(list(numbers.values()))} if numbers else {}
+    elif only:
+        vectors = {name: named[name] for name in only}
+    else:
+        vectors = {
+            name: _without_row_numbers(path, name, array)
+            for name, array in named.items()
+            if array.ndim == 2 and array.dtype.kind in "biufc"
+        }
+    if not vectors:
         raise InputError(
             f"{path} has no vectors besides the labels; give a file with a (G, D) array or columns."
         )
-    return chosen, found
+    return vectors
+
+
+def table_columns(
+    table: str, columns: Mapping[str, Array], keep: bool = False
+) -> dict[str, npt.NDArray[np.float64]]:
+    """Return the columns of a table as numbers, without those of row numbers.
+
+    Args:
+        table: how messages name the table.
+        columns: name -> (G,) numbers, or the texts of numbers.
+        keep: whether to return row numbers, too.
+
+    Raises:
+        InputError: a value is not a finite number.
+
+    Warns:
+        UserWarning: a column is left out.
+    """
+    found = {}
+    for name, column in columns.items():
+        if NAMELESS.fullmatch(name) and not keep:
+            _warn(
+                f"{table} has a column without a name{f' ({name})' if name.strip() else ''}, which is left out, since "
+                "pandas and R write row numbers there; name it to use it as a vector."
+            )
+            continue
+        numbers = _numbers(table, name, column)
+        if not keep and numbers_rows(numbers, name):
+            _warn(
+                f"The column {name!r} of {table} is left out, since it numbers the rows and may give their order away; "
+                "name the columns to use with `only` if it is a feature."
+            )
+            continue
+        found[name] = numbers
+    return found
+
+
+def numbers_rows(column: Array, name: str = "") -> bool:
+    """Return whether a column of at least 10 numbers numbers the rows.
+
+    It does if its numbers are evenly spaced, or are whole and sorted, all different; or if they are n consecutive whole
+    numbers in any order, as in a shuffled table. In a column with a name such as `index`, they need not be consecutive.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        steps = np.diff(column.astype(np.float64))
+    if len(steps) < 9 or not np.isfinite(steps).all() or not steps.any():
+        return False
+    if (np.abs(steps - steps[0]) <= 1e-6 * np.abs(steps[0])).all():
+        return True
+    if (column != np.rint(column)).any():
+        return False
+    if (steps > 0).all() or (steps < 0).all():
+        return True
+    different = np.unique(column)
+    consecutive = different[-1] - different[0] == len(column) - 1
+    return len(different) == len(column) and bool(consecutive or name.lower() in NUMBERING)
+
+
+def _without_row_numbers(path: Path, name: str, array: Array) -> Array:
+    if array.dtype.kind not in "iuf":
+        return array
+    counting = [column for column in range(array.shape[1]) if numbers_rows(array[:, column])]
+    if len(counting) == array.shape[1] > 0:
+        raise InputError(
+            f"{path} has only row numbers in the array {name!r}; name it with `only` if they are features."
+        )
+    for column in counting:
+        _warn(
+            f"Column {column} of the array {name!r} of {path} is left out, since it numbers the rows and may give "
+            f"their order away; name the array with `only` if the column is a feature."
+        )
+    return np.delete(array, counting, axis=1)
+
+
+def _warn(text: str) -> None:
+    warnings.warn(text, UserWarning, stacklevel=user_stacklevel())
 
 
 def _read(path: Path, suffixes: Iterable[str]) -> dict[str, Array]:
@@ -97,9 +206,9 @@ def _read(path: Path, suffixes: Iterable[str]) -> dict[str, Array]:
         raise InputError(f"{path} must end in {', '.join(suffixes)}; save it as one of them.")
     try:
         if path.suffix == ".csv":
-            return _read_csv(path)
+            return {name: np.array(column) for name, column in read_csv(path).items()}
         if path.suffix == ".txt":
-            return {LABELS: np.array(path.read_text(encoding="utf-8").rstrip().splitlines())}
+            return {LABELS: np.array(read_lines(path))}
         return _read_parquet(path) if path.suffix == ".parquet" else _read_numpy(path)
     except InputError:
         raise
@@ -131,36 +240,6 @@ def _read_numpy(path: Path) -> dict[str, Array]:
         ) from error
 
 
-def _read_csv(path: Path) -> dict[str, Array]:
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        lines = csv.reader(file, strict=True)
-        names = next(lines, [])
-        if not names or all(_is_number(name) for name in names):
-            found = ",".join(names[:3])
-            raise InputError(
-                f"{path} must begin with a line of column names, got {found!r}; add such a line."
-            )
-        if len(set(names)) < len(names):
-            twice = next(name for name in names if names.count(name) > 1)
-            raise InputError(f"{path} has more than one column {twice!r}; rename all but one.")
-        rows = []
-        for row in lines:
-            if not row:
-                continue
-            if len(row) != len(names):
-                raise InputError(
-                    f"{path} has {len(row)} values in line {lines.line_num}, must have {len(names)}; correct the line, "
-                    "or create the file again if it is truncated."
-                )
-            rows.append(row)
-    if not rows:
-        raise InputError(f"{path} has a line of names but no values; create the file again.")
-    return {
-        name: np.array(column, dtype=str)
-        for name, column in zip(names, zip(*rows, strict=True), strict=True)
-    }
-
-
 def _read_parquet(path: Path) -> dict[str, Array]:
     try:
         import pandas as pd
@@ -170,13 +249,26 @@ def _read_parquet(path: Path) -> dict[str, Array]:
         raise InputError(
             ".parquet files need pandas and pyarrow; install them, or give .npz or .csv."
         ) from error
+    if not len(frame):
+        raise InputError(f"{path} has columns but no rows; create the file again.")
+    if not isinstance(frame.index, pd.RangeIndex):  # an index is no vector, but may hold the ids
+        levels = range(frame.index.nlevels)
+        names = [
+            IDS if frame.index.names[level] == IDS else f"__index_level_{level}__"
+            for level in levels
+        ]
+        frame = frame.reset_index(names=names)
     return {str(name): frame[name].to_numpy() for name in frame.columns}
 
 
 def _label_name(path: Path, named: Mapping[str, Array]) -> str:
     if LABELS in named:
         return LABELS
-    candidates = [name for name, array in named.items() if array.ndim == 1 and name != IDS]
+    candidates = [
+        name
+        for name, array in named.items()
+        if array.ndim == 1 and name != IDS and not NAMELESS.fullmatch(name)
+    ]
     if len(candidates) != 1:
         raise InputError(
             f"{path} has no labels {LABELS!r}; name them, or a file of them, with `labels`: {_nearest(LABELS, named)}"
@@ -184,47 +276,95 @@ def _label_name(path: Path, named: Mapping[str, Array]) -> str:
     return candidates[0]
 
 
-def _labels(path: Path, named: Mapping[str, Array], name: str | None) -> Array:
-    """Return the labels after checking that none is missing; strings that are all numbers become float64."""
-    array = named[name or _label_name(path, named)]
-    if array.dtype.kind not in "OUST":
-        return array
-    texts = ["" if label is None else str(label).strip() for label in array.ravel().tolist()]
-    missing = next(
-        (row for row, text in enumerate(texts) if text.lower() in ("", "nan", "none", "<na>")), None
-    )
-    if missing is not None:
-        raise InputError(
-            f"{path} has no label for graph {missing} (counted from 0); leave unlabelled graphs out."
-        )
-    if all(map(_is_number, texts)):
-        return np.array(texts, dtype=np.float64).reshape(array.shape)
-    return np.array(texts, dtype=str).reshape(array.shape)
+def _labels_of(path: Path, rows: int, ids: Array | None, file: Path) -> Array:
+    """Return the labels in a file of their own after checking that they belong to the rows of `path`."""
+    named = _read(file, (*READ, ".txt"))
+    labels = named[_label_name(file, named)]
+    hint = "give one for each row"
+    if file.suffix == ".txt":
+        while len(labels) > rows and not labels[-1].strip():  # empty lines at the end
+            labels = labels[:-1]
+        if len(labels) == rows + 1:
+            heading = str(labels[0])
+            if not is_number(heading) and all(
+                is_number(text) or text.strip() in MISSING for text in labels[1:].tolist()
+            ):
+                labels = labels[1:]
+            else:
+                hint = f"remove the first line, {heading[:40]!r}, if it is a heading"
+    elif file.suffix == ".csv" and len(labels) == rows - 1:
+        hint = "begin the file with a line of column names"
+    if labels.ndim == 1 and len(labels) != rows:
+        raise InputError(f"{file} has {len(labels)} labels for {rows} rows of {path}; {hint}.")
+    others = named.get(IDS)
+    if ids is not None and others is not None and ids.shape == others.shape == (rows,):
+        for row, (own, other) in enumerate(zip(ids.tolist(), others.tolist(), strict=True)):
+            if str(own) != str(other):
+                raise InputError(
+                    f"{file} has the id {other!r} at row {row} (counted from 0), where {path} has {own!r}; put both "
+                    "files into the same order."
+                )
+    return _label_values(file, labels)
 
 
-def _numbers(path: Path, name: str, column: Array) -> npt.NDArray[np.float64]:
+def _label_values(path: Path, labels: Array) -> Array:
+    """Return labels with None in place of the texts for missing ones; those of a text file may become numbers."""
+    if labels.dtype.kind not in "OUST" or labels.ndim != 1:
+        return labels
+    values = []
+    for label in labels.tolist():
+        text = label.decode(errors="replace") if isinstance(label, bytes) else label
+        text = text.strip() if isinstance(text, str) else text
+        values.append(None if isinstance(text, str) and text in MISSING else text)
+    known = [value for value in values if value is not None]
+    if path.suffix in (".csv", ".txt") and known:
+        if all(map(has_decimal_comma, known)):
+            raise InputError(
+                f"{path} has labels with a decimal comma, such as {known[0]!r}; write them with a decimal point."
+            )
+        if all(map(is_number, known)):
+            values = [None if value is None else _number(value) for value in values]
+    array = np.empty(len(values), dtype=object)
+    array[:] = values
+    return array
+
+
+def _number(text: str) -> int | float:
+    try:
+        return int(text)
+    except ValueError:
+        return float(text)
+
+
+def _numbers(table: str, name: str, column: Array) -> npt.NDArray[np.float64]:
     try:
         if column.dtype.kind not in "biufOUT":
             raise TypeError
-        if column.dtype.kind in "OUT" and not all(map(_is_number, column.tolist())):
+        if column.dtype.kind in "OUT" and not all(map(is_number, column.tolist())):
             raise ValueError
-        return column.astype(np.float64)
+        numbers = column.astype(np.float64)
+        if not np.isfinite(numbers).all():
+            raise ValueError
+        return numbers
     except (TypeError, ValueError):
-        row = next((row for row, value in enumerate(column.tolist()) if not _is_number(value)), 0)
+        values = column.tolist()
+        row = next((row for row, value in enumerate(values) if not _is_finite(value)), 0)
+        found = str(values[row])
+        what = (
+            "has a decimal comma"
+            if has_decimal_comma(found)
+            else "is not finite"
+            if is_number(values[row])
+            else "is not a number"
+        )
         raise InputError(
-            f"{path} has {str(column[row])[:40]!r} at row {row} (counted from 0) of the column {name!r}, which is not "
-            "a number; correct it, or select the numeric columns with `only`."
+            f"{table} has {found[:40]!r} at row {row} (counted from 0) of the column {name!r}, which {what}; correct "
+            "it, or select the numeric columns with `only`."
         ) from None
 
 
-def _is_number(value: Any) -> bool:
-    try:
-        float(value)
-    except (TypeError, ValueError):
-        return False
-    return not (
-        isinstance(value, str) and "_" in value
-    )  # Python reads 2020_01 as a number, people as a name
+def _is_finite(value: Any) -> bool:
+    return is_number(value) and math.isfinite(float(value))
 
 
 def _nearest(name: str, known: Iterable[str]) -> str:

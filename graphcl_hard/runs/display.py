@@ -228,10 +228,10 @@ def _untrained(result: Mapping[str, Any]) -> str:
 
 
 def _protocol(scored: Mapping[str, Any], corrected: str) -> str:
+    noise = "± is the standard deviation over repeats; " if scored["repeats"] > 1 else ""
     return (
         f"{scored['repeats']} x {scored['folds']}-fold cross-validation, parameters chosen inside the training folds. "
-        f"± is the standard deviation over repeats; {corrected} are corrected for overlapping training folds (Nadeau "
-        "and Bengio)."
+        f"{noise}{corrected} are corrected for overlapping training folds (Nadeau and Bengio)."
     )
 
 

@@ -12,7 +12,7 @@ import pytest
 from helpers.paths import ROOT
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import f1_score
-from sklearn.model_selection import GridSearchCV, RepeatedStratifiedKFold, StratifiedKFold
+from sklearn.model_selection import GridSearchCV, KFold, RepeatedStratifiedKFold, StratifiedKFold
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
@@ -357,7 +357,7 @@ RARE[Y.argsort()[-4:]] = 5
             BAD_ROW,
             Y,
             {},
-            "embeddings must be finite, got NaN or infinity in 2 of 40 rows, first in row 7",
+            "embeddings must be finite, got NaN or infinity in 2 of 40 rows, first in row 7, column 2; leave",
         ),
         (
             {"trained": X, "untrained": BAD_ROW},
@@ -371,7 +371,31 @@ RARE[Y.argsort()[-4:]] = 5
         ([["a"]] * 40, Y, {}, r"embeddings must be a \(G, D\) array of numbers, got list"),
         ({}, Y, {}, "embeddings is an empty mapping"),
         (X, Y[:, None], {}, r"labels must have shape \(G,\), got \(40, 1\)"),
-        (X, np.where(Y == 0, np.nan, 1.0), {}, "labels must be finite, got nan at graph"),
+        (
+            X,
+            np.where(np.arange(40) < 38, Y, np.nan),
+            {},
+            r"labels are missing for 2 of 40 graphs, first for graph 38 \(counted from 0\); leave",
+        ),
+        (X, np.where(Y == 0, np.inf, 1), {}, r"labels must be finite, got inf for graph"),
+        (
+            X,
+            np.where(Y == 0, 5.1, 6),
+            {},
+            r"labels must be classes, got measured values, such as 5.1 for graph \d+; group them",
+        ),
+        (
+            X,
+            np.arange(40) // 2,
+            {},
+            "labels must be classes with several graphs each, got 20 different values for 40 graphs",
+        ),
+        (
+            X,
+            [f"molecule {n}" for n in range(40)],
+            {},
+            "got 40 different values for 40 graphs, such as molecule 0; group them into classes",
+        ),
         (X, np.ones(40, dtype=int), {}, "labels must contain at least 2 classes, got only 1"),
         (X[:0], Y[:0], {}, "labels must contain at least 2 classes, got none"),
         (X, Y, {"folds": 1}, r"`folds` must lie in \[2, 20\], got 1"),
@@ -380,7 +404,7 @@ RARE[Y.argsort()[-4:]] = 5
             X,
             np.array([2, 2, *[1] * 38]),
             {},
-            r"class 2 has 2 graph\(s\), but nested folds need at least 3 of each",
+            r"class 2 has 2 graphs, but nested folds need at least 3 of each",
         ),
         (
             X,
@@ -388,6 +412,29 @@ RARE[Y.argsort()[-4:]] = 5
             {"folds": 2},
             r"`folds` must lie in \[3, 3\], got 2: class 2 has 3 graphs",
         ),
+        (X, [9] + [1] * 39, {}, "class 9 has 1 graph, but nested folds need at least 3 of each"),
+        (X, Y, {"folds": "3"}, "`folds` must be a whole number, got '3'; 10 is usual"),
+        (X, Y, {"folds": 3.0}, "`folds` must be a whole number, got 3.0"),
+        (X, Y, {"folds": True}, "`folds` must be a whole number, got True"),
+        (X, Y, {"folds": KFold(3)}, r"`folds` must be a whole number, got KFold\(n_splits=3"),
+        (X, Y, {"repeats": None}, "`repeats` must be a whole number, got None; 5 or 10 are usual"),
+        (X, Y, {"seed": None}, "`seed` must be a whole number, got None"),
+        (
+            X,
+            Y,
+            {"seed": np.random.RandomState(0)},
+            "`seed` must be a whole number, got RandomState",
+        ),
+        (X, Y, {"n_jobs": "all"}, "`n_jobs` must be a whole number, got 'all'; use -1 for all"),
+        (
+            X,
+            Y,
+            {"probe": ["svm"]},
+            r"probe must be one of svm, .* got \['svm'\]; did you mean 'svm'",
+        ),
+        (X, Y, {"probe": SVC()}, r"probe must be one of svm, .* got SVC\(\); choose one"),
+        (X, Y, {"scale": np.ones(2)}, r"`scale` must be one of linear, log, got array"),
+        (X, Y, {"progress": True}, "progress must be a function, got True"),
         (X, Y, {"repeats": 0}, "`repeats` must be at least 1, got 0"),
         (X, Y, {"seed": -1}, r"`seed` must lie in \[0, 2\*\*32 - 1\], got -1"),
         (X, Y, {"n_jobs": 0}, "`n_jobs` must be at least 1, or negative .* got 0"),

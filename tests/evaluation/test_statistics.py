@@ -106,7 +106,7 @@ def test_t_interval_matches_scipy_and_says_nothing_about_one_value():
         (lambda: paired_difference([1, 2], [1, 2, 3], 0.1), r"same shape, got \(2,\) and \(3,\)"),
         (
             lambda: paired_difference([1], [2], 0.1),
-            r"first must contain at least 2 number\(s\), got 1",
+            r"first must contain at least 2 numbers, got 1",
         ),
         (
             lambda: paired_difference([1, 2], [math.nan, 2], 0.1),
@@ -124,7 +124,19 @@ def test_t_interval_matches_scipy_and_says_nothing_about_one_value():
             lambda: corrected_interval([1, 2], 0.1, confidence=95),
             r"confidence must lie in \(0, 1\), got 95",
         ),
-        (lambda: t_interval([]), r"values must contain at least 1 number\(s\), got 0"),
+        (lambda: corrected_interval([1, 2], "0.1"), "test_train_ratio must be a number, got '0.1'"),
+        (
+            lambda: t_interval([1, 2], confidence=None),
+            "confidence must be a number, got None; 0.95 is usual",
+        ),
+        (lambda: t_interval([1, None]), r"values must be an array of numbers, got \[1, None\]"),
+        (lambda: t_interval(["1", "2"]), "values must be an array of numbers"),
+        (lambda: t_interval([1 + 2j, 2]), "values must be an array of numbers"),
+        (
+            lambda: paired_difference([[1], [1, 2]], [1, 2], 0.1),
+            "first must be an array of numbers",
+        ),
+        (lambda: t_interval([]), r"values must contain at least 1 number, got 0"),
     ],
 )
 def test_bad_input_is_one_clear_sentence(call, message):

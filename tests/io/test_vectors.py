@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from graphcl_hard.exceptions import InputError
-from graphcl_hard.io.vectors import ROWS, read_vectors, write_vectors
+from graphcl_hard.io.vectors import ROWS, numbers_rows, read_vectors, write_vectors
 
 VECTORS = np.random.default_rng(0).normal(size=(12, 3)).astype(np.float32)
 Y = np.arange(12) % 3
@@ -252,16 +252,27 @@ def npz(path, **arrays):
         ("a.csv", "a,y\n1,2\n", "no.txt", "The file no.txt does not exist"),
         (
             "a.csv",
-            "a,y\n1,2\n3,\n",
-            None,
-            "a.csv has no label for graph 1 (counted from 0); leave unlabelled",
-        ),
-        ("a.csv", "a,y\n1,2\n3,nan\n", None, "a.csv has no label for graph 1"),
-        (
-            "a.csv",
             "a,y\n1,2\n,1\n",
             None,
             "has '' at row 1 (counted from 0) of the column 'a', which is not a number",
+        ),
+        (
+            "a.csv",
+            "a,b,y\n1,2,0\n3,nan,1\n",
+            None,
+            "has 'nan' at row 1 (counted from 0) of the column 'b', which is not finite; correct",
+        ),
+        (
+            "a.csv",
+            "a;b;y\n1;2;0\n3;0,5;1\n",
+            None,
+            "has '0,5' at row 1 (counted from 0) of the column 'b', which has a decimal comma",
+        ),
+        (
+            "a.csv",
+            "a;y\n1;1,5\n3;1,7\n",
+            None,
+            "a.csv has labels with a decimal comma, such as '1,5'; write them with a decimal point",
         ),
         (
             "a.csv",
@@ -286,7 +297,12 @@ def npz(path, **arrays):
         ("a.csv", "a,y\n", None, "a.csv has a line of names but no values"),
         ("a.csv", "a,a,y\n1,2,3\n", None, "more than one column 'a'; rename all but one"),
         ("a.csv", "y\n1\n", None, "a.csv has no vectors besides the labels"),
-        ("a.csv", "a\udce9,y\n", None, "a.csv cannot be read: 'utf-8' codec"),
+        (
+            "a.csv",
+            "a\udce9,y\n",
+            None,
+            "a.csv is not text in UTF-8, see line 1; save it in this encoding.",
+        ),
         (
             "a.txt",
             "1\n",
@@ -389,3 +405,178 @@ def test_labels_in_a_file_of_many_columns(tmp_path):
     (tmp_path / "l.csv").write_text("name,kind\na,b\n")
     with pytest.raises(InputError, match=r"l.csv has no labels 'y'; .*it has name, kind\."):
         read_vectors(tmp_path / "v.npy", str(tmp_path / "l.csv"))
+
+
+NOISE = np.random.default_rng(1).normal(size=(30, 2))
+
+
+@pytest.mark.parametrize(
+    ("numbers", "name"),
+    [
+        (np.arange(30), "a"),
+        (np.arange(1, 31), "a"),
+        (100 - 7 * np.arange(30), "a"),
+        (np.linspace(0, 1, 30), "a"),
+        (np.cumsum(1 + np.arange(30) % 4), "a"),  # a table from which rows were left out
+        (np.random.default_rng(0).permutation(30) + 5, "a"),  # a shuffled table
+        (np.random.default_rng(0).permutation(90)[:30], "index"),  # part of a shuffled table
+        (np.random.default_rng(0).permutation(90)[:30], "ID"),
+    ],
+)
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_a_column_that_numbers_the_rows_is_left_out_and_named(tmp_path, numbers, name, suffix):
+    path = tmp_path / f"t{suffix}"
+    frame = pd.DataFrame({name: numbers, "b": NOISE[:, 0], "y": np.arange(30) // 15})
+    frame.to_csv(path, index=False) if suffix == ".csv" else frame.to_parquet(path)
+    with pytest.warns(
+        UserWarning, match=rf"The column '{name}' of .*t\{suffix} is left out, .*with `only` if it"
+    ):
+        vectors, _ = read_vectors(path)
+    np.testing.assert_allclose(vectors["t"], NOISE[:, :1])
+    vectors, _ = read_vectors(path, only=[name, "b"])
+    np.testing.assert_allclose(vectors["t"], np.column_stack([numbers, NOISE[:, 0]]))
+
+
+@pytest.mark.parametrize(
+    "numbers",
+    [
+        np.full(30, 7),
+        np.arange(30) // 2,  # sorted, not all different
+        np.sort(NOISE[:, 0]),
+        np.random.default_rng(0).permutation(90)[:30],
+        np.random.default_rng(0).poisson(4, 30),
+        2.0 ** np.arange(30) + 0.5,
+    ],
+)
+def test_other_columns_are_features(numbers):
+    assert not numbers_rows(numbers, "graph_size")
+
+
+def test_a_short_column_is_a_feature():
+    assert numbers_rows(np.arange(10))
+    assert not numbers_rows(np.arange(9))
+
+
+@pytest.mark.parametrize("heading", ["", '""', "Unnamed: 0", " ", "__index_level_0__"])
+def test_a_column_without_a_name_is_left_out_and_named(tmp_path, heading):
+    path = tmp_path / "t.csv"
+    path.write_text(f"{heading},a,y\n5,0.5,0\n3,0.25,1\n")
+    with pytest.warns(UserWarning, match=r"t.csv has a column without a name.*, which is left out"):
+        vectors, _ = read_vectors(path)
+    assert vectors["t"].tolist() == [[0.5], [0.25]]
+
+
+@pytest.mark.parametrize("index", [None, "molecule", "id"])
+def test_an_index_of_pandas_is_left_out(tmp_path, recwarn, index):
+    rows = pd.Index([5, 3, 9], name=index)
+    frame = pd.DataFrame({"a": [0.5, 0.25, 0.75], "y": [0, 1, 1]}, index=rows)
+    frame.to_parquet(tmp_path / "t.parquet")
+    vectors, _ = read_vectors(tmp_path / "t.parquet")
+    assert vectors["t"].tolist() == [[0.5], [0.25], [0.75]]
+    assert len(recwarn) == (index != "id")
+    assert all("has a column without a name" in str(warning.message) for warning in recwarn)
+    recwarn.clear()
+
+
+def test_a_column_of_an_array_that_numbers_the_rows_is_left_out_and_named(tmp_path):
+    path = npz(tmp_path / "a.npz", both=np.c_[np.arange(30), NOISE], y=np.arange(30) // 15)
+    with pytest.warns(UserWarning, match=r"Column 0 of the array 'both' of .* is left out"):
+        vectors, _ = read_vectors(path)
+    assert np.array_equal(vectors["both"], NOISE)
+    assert read_vectors(path, only=["both"])[0]["both"].shape == (30, 3)
+    path = npz(tmp_path / "b.npz", rows=np.arange(60).reshape(30, 2), y=np.arange(30))
+    with pytest.raises(InputError, match=r"b.npz has only row numbers in the array 'rows'"):
+        read_vectors(path)
+
+
+@pytest.mark.parametrize("missing", ["", "NA", "NaN", "nan", "<NA>", "None", "null", "NULL", "n/a"])
+def test_missing_labels_of_a_text_file(tmp_path, missing):
+    (tmp_path / "t.csv").write_text(f"a,y\n0.5,2\n0.7,{missing}\n0.1,10\n")
+    assert read_vectors(tmp_path / "t.csv")[1].tolist() == [2, None, 10]
+    (tmp_path / "l.txt").write_text(f"good\n{missing}\nnone\n")
+    labels = read_vectors(tmp_path / "t.csv", str(tmp_path / "l.txt"))[1]
+    assert labels.tolist() == ["good", None, "none"]  # "none" may be a class
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        pd.array([2, None, 10], dtype="Int64"),
+        pd.array([2.0, None, 10.0], dtype="Float64"),
+        pd.array(["2", None, "10"], dtype="string"),
+        pd.Categorical(["2", None, "10"]),
+        pd.array([True, None, False], dtype="boolean"),
+        [2, np.nan, 10],
+        ["2", "", "10"],
+    ],
+)
+def test_missing_labels_of_parquet(tmp_path, labels):
+    frame = pd.DataFrame({"a": [0.5, 0.7, 0.1], "y": labels})
+    frame.to_parquet(tmp_path / "t.parquet")
+    found = read_vectors(tmp_path / "t.parquet")[1]
+    assert pd.isna(found).tolist() == [False, True, False]
+    assert found[2] == labels[2]
+
+
+def test_labels_that_are_large_integers_stay_different(tmp_path):
+    (tmp_path / "t.csv").write_text(f"a,y\n0.5,{2**60}\n0.7,{2**60 + 1}\n")
+    assert read_vectors(tmp_path / "t.csv")[1].tolist() == [2**60, 2**60 + 1]
+
+
+def test_labels_with_a_heading_or_empty_lines(tmp_path):
+    np.save(tmp_path / "v.npy", VECTORS)
+    path = tmp_path / "l.txt"
+    for text in (
+        "label\n" + "\n".join(map(str, Y)),
+        "\ufefflabel\n" + "\n".join(map(str, Y)) + "\n\n",
+        "\r\n".join(map(str, Y)) + "\r\n \r\n",
+    ):
+        path.write_text(text, encoding="utf-8", newline="")
+        assert read_vectors(tmp_path / "v.npy", str(path))[1].tolist() == Y.tolist()
+    path.write_text("\n".join(["0"] * 11) + "\n\n")  # the last label is missing
+    assert read_vectors(tmp_path / "v.npy", str(path))[1].tolist() == [0] * 11 + [None]
+
+
+@pytest.mark.parametrize(
+    ("name", "lines", "hint"),
+    [
+        ("l.txt", ["class", *"abcabcabcabc"], "remove the first line, 'class', if it is a heading"),
+        ("l.csv", list("abcabcabcabc"), "begin the file with a line of column names"),
+        ("l.csv", ["class", *"abc"], "give one for each row"),
+    ],
+)
+def test_labels_for_another_number_of_rows(tmp_path, name, lines, hint):
+    np.save(tmp_path / "v.npy", VECTORS)
+    (tmp_path / name).write_text("\n".join(lines))
+    with pytest.raises(InputError, match=rf"has \d+ labels for 12 rows of .*v.npy; {hint}"):
+        read_vectors(tmp_path / "v.npy", str(tmp_path / name))
+
+
+def test_labels_of_other_graphs_are_refused(tmp_path):
+    write_vectors(tmp_path / "v.parquet", [VECTORS], ids=IDS)
+    labels = pd.DataFrame({"id": IDS, "class": Y})
+    for ids, refused in ((IDS, False), (IDS[::-1], True)):
+        labels.assign(id=ids).to_csv(tmp_path / "l.csv", index=False)
+        if refused:
+            with pytest.raises(
+                InputError,
+                match=r"l.csv has the id '111' at row 0 .*, where .*v.parquet has 100; put both",
+            ):
+                read_vectors(tmp_path / "v.parquet", str(tmp_path / "l.csv"))
+        else:
+            read_vectors(tmp_path / "v.parquet", str(tmp_path / "l.csv"))
+
+
+def test_paths_begin_at_home(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    np.save(tmp_path / "v ü.npy", VECTORS)
+    np.save(tmp_path / "l.npy", Y)
+    vectors, labels = read_vectors("~/v ü.npy", "~/l.npy")
+    assert np.array_equal(vectors["v ü"], VECTORS)
+    assert np.array_equal(labels, Y)
+
+
+def test_complex_vectors_are_not_overlooked(tmp_path):
+    path = npz(tmp_path / "a.npz", vectors=VECTORS, other=1j * VECTORS, y=Y)
+    assert list(read_vectors(path)[0]) == ["vectors", "other"]

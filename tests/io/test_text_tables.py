@@ -1,0 +1,67 @@
+"""Text files are read in the encodings and with the separators that programs write."""
+
+import pytest
+
+from graphcl_hard.exceptions import InputError
+from graphcl_hard.io.text_tables import has_decimal_comma, read_csv, read_lines, separator
+
+COLUMNS = {"a": ["1", "3"], "b, c": ["ä", ""]}
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("comma", [",", ";", "\t"])
+def test_tables_of_all_programs_are_read(tmp_path, encoding, newline, comma):
+    text = '"a",\'"b, c"\n1,\'ä\n3,\'\n'.replace(",'", comma).replace("\n", newline)
+    (tmp_path / "t.csv").write_bytes(text.encode(encoding))
+    assert read_csv(tmp_path / "t.csv") == COLUMNS
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_lines_have_no_mark(tmp_path, encoding):
+    (tmp_path / "l.txt").write_bytes("ä\r\n\r\nb\x0bc\n".encode(encoding))
+    assert read_lines(tmp_path / "l.txt") == ["ä", "", "b\x0bc"]
+
+
+@pytest.mark.parametrize(
+    ("content", "line"),
+    [
+        ("a,y\n1,ä\n".encode("latin-1"), 2),
+        ("a,y\n1,2\n".encode("utf-16-le"), 1),
+        ("a,y\n1,2\n".encode("utf-32"), 1),
+        (b"PK\x03\x04\0\0", 1),
+        ("a,y\n1,2\n".encode("utf-16")[:-1], 2),
+    ],
+)
+def test_other_encodings_are_named(tmp_path, content, line):
+    (tmp_path / "t.csv").write_bytes(content)
+    with pytest.raises(InputError, match=rf"t.csv is not text in UTF-8, see line {line}; save it"):
+        read_csv(tmp_path / "t.csv")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a,b\n1,2\n", ","),
+        ("a;b\n1,5;2\n", ";"),
+        ("a\tb\n1;2\t3\n", "\t"),
+        ("a\n1\n", ","),
+        ("a;b\n", ";"),
+        ("a,b,c\n1,2\n", ","),  # cut short
+        ("", ","),
+    ],
+)
+def test_the_separator(text, expected):
+    assert separator(text) == expected
+
+
+def test_an_empty_line_of_a_single_column_is_a_missing_value(tmp_path):
+    (tmp_path / "t.csv").write_text("a\n1\n\n2\n")
+    assert read_csv(tmp_path / "t.csv") == {"a": ["1", "", "2"]}
+    (tmp_path / "t.csv").write_text("a,b\n1,2\n\n3,4\n")
+    assert read_csv(tmp_path / "t.csv") == {"a": ["1", "3"], "b": ["2", "4"]}
+
+
+def test_decimal_commas():
+    assert all(map(has_decimal_comma, ("0,1", "-12,50", " ,5", "1,5e-3")))
+    assert not any(map(has_decimal_comma, ("1", "1.5", "a,b", "1,2,3", "1,", "")))
