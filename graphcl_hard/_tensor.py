@@ -1,8 +1,58 @@
-"""Small tensor operations shared by several packages."""
+"""Small tensor operations, and the state of PyTorch in which the package works, shared by several packages."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+
+@contextmanager
+def initial_state() -> Iterator[None]:
+    """Run a block, or as a decorator a function, in the state in which PyTorch starts; then restore the caller's.
+
+    The default device is the CPU and the default dtype float32, gradients are recorded, and autocast is off, whatever
+    the caller has set, so that results do not depend on it. What the caller asks of all operations stays: deterministic
+    algorithms, anomaly detection, the number of threads. Iterables of the caller are read outside of such a block, and
+    generators must not yield inside it.
+    """
+    with ExitStack() as stack:
+        if torch.empty(0).device.type != "cpu":
+            stack.enter_context(torch.device("cpu"))
+        stack.enter_context(torch.inference_mode(False))  # this also records gradients
+        for kind in ("cpu", "cuda"):
+            if torch.is_autocast_enabled(kind):
+                # The cache of the outermost autocast would keep copies of weights from before a step.
+                stack.enter_context(torch.autocast(kind, enabled=False, cache_enabled=False))
+        stack.enter_context(_float32)
+        yield
+
+
+class _Float32:
+    """Makes float32 the default; all threads share it, so the last one to leave restores what the first one found."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._found = torch.float32
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if not self._inside:
+                self._found = torch.get_default_dtype()
+                torch.set_default_dtype(torch.float32)
+            self._inside += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if not self._inside:
+                torch.set_default_dtype(self._found)
+
+
+_float32 = _Float32()
 
 
 def refuse_second_derivatives(what: str) -> None:

@@ -1,5 +1,6 @@
 """The exceptions for invalid input and to stop a training, how messages show values, and where warnings point."""
 
+import contextlib
 import importlib.util
 import os
 import reprlib
@@ -75,7 +76,13 @@ def _folder(package: str) -> str:
 
 
 # What the argument skip_file_prefixes of warnings.warn does from Python 3.12 on.
-_SKIPPED = (os.path.join(os.path.dirname(__file__), ""), _folder("sklearn"), _folder("joblib"))
+# Functions that `contextlib` decorates have a frame of it.
+_SKIPPED = (
+    os.path.join(os.path.dirname(__file__), ""),
+    _folder("sklearn"),
+    _folder("joblib"),
+    contextlib.__file__,
+)
 
 
 def user_stacklevel() -> int:

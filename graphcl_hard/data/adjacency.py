@@ -103,7 +103,7 @@ def _stable_order(row: Tensor, num_rows: int) -> Tensor:
     if row.device.type != "cpu" or row.numel() < MANY_EDGES:
         return row.argsort(stable=True)
     if bool((row[1:] >= row[:-1]).all()):  # as the edges of a data set are, by source
-        return torch.arange(row.numel())
+        return torch.arange(row.numel(), device="cpu")
     # SciPy uses a counting sort; the sort of PyTorch takes four times as long on the CPU.
     entries = np.ones(row.numel(), dtype=np.int8), (row.numpy(), np.arange(row.numel()))
     return torch.from_numpy(

@@ -44,10 +44,10 @@ def sample_nodes(
     Source: Madow and Madow, "On the theory of systematic sampling, I", Annals of Mathematical Statistics, 1944.
     """
     taken = num_nodes.clamp(max=nodes_per_graph)  # (G,)
-    graph = torch.arange(num_nodes.numel()).repeat_interleave(taken)  # (M,)
-    position = torch.arange(graph.numel()) - (taken.cumsum(0) - taken)[graph]  # j
+    graph = torch.arange(num_nodes.numel(), device="cpu").repeat_interleave(taken)  # (M,)
+    position = torch.arange(graph.numel(), device="cpu") - (taken.cumsum(0) - taken)[graph]  # j
     stride = num_nodes.double()[graph] / taken[graph]
-    offset = torch.rand(num_nodes.numel(), dtype=torch.float64, generator=generator)
+    offset = torch.rand(num_nodes.numel(), dtype=torch.float64, device="cpu", generator=generator)
     # u + j may round up to the next integer, which for the last j would be a node of the next graph.
     node = ((offset[graph] + position) * stride).long().minimum(num_nodes[graph] - 1)
     index = (num_nodes.cumsum(0) - num_nodes)[graph] + node

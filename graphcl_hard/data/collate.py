@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch_geometric.data import Batch, Data
 
+from graphcl_hard._tensor import initial_state
 from graphcl_hard.data.adjacency import clean_edges
 from graphcl_hard.data.graph_data import GraphData, GraphSource, Names
 from graphcl_hard.data.labels import read_labels
@@ -152,6 +153,7 @@ class _Reader:
         """The index of the first graph of each kind."""
         self._done = 0
 
+    @initial_state()
     def read(self, given: Sequence[Any]) -> GraphData:
         """Return the next graphs in flat tensors."""
         done = self._done

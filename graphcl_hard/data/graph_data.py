@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch_geometric.data import Data
 
-from graphcl_hard._tensor import offsets
+from graphcl_hard._tensor import initial_state, offsets
 from graphcl_hard.data.labels import Class, Labels, number_integers, own_labels, with_classes
 from graphcl_hard.exceptions import InputError, short_repr
 from graphcl_hard.io.checksum import tensors_checksum
@@ -223,6 +223,7 @@ class GraphData:
     ids: NDArray[Any] = field(default_factory=lambda: np.empty(0, dtype=np.int64))
     names: Names = STANDARD_NAMES
 
+    @initial_state()
     def __post_init__(self) -> None:
         if not self.classes and not self.y.is_floating_point():
             self._set(**number_integers(self.y)._asdict())
@@ -262,6 +263,7 @@ class GraphData:
     def __getitem__(self, index: int) -> Data: ...
     @overload
     def __getitem__(self, index: Index) -> "GraphData": ...
+    @initial_state()
     def __getitem__(self, index: int | Index) -> "Data | GraphData":
         """Return a graph as `Data`, see `to_pyg`; or the graphs of a slice or of an array of positions or bools.
 
@@ -289,6 +291,7 @@ class GraphData:
         """
         return list(self)
 
+    @initial_state()
     def _data(self, graph: int) -> Data:
         nodes, edges = (
             slice(int(ptr[graph]), int(ptr[graph + 1])) for ptr in (self.node_ptr, self.edge_ptr)
@@ -351,6 +354,7 @@ class GraphData:
         """
         return own_labels(self.y, self.classes)
 
+    @initial_state()
     def with_classes(self, classes: Sequence[Class]) -> "GraphData":
         """Return the same data set with its classes numbered as in another one, whose `classes` these are.
 

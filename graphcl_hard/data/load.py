@@ -13,6 +13,7 @@ import numpy as np
 from torch.utils.data import Subset
 from torch_geometric.data import InMemoryDataset
 
+from graphcl_hard._tensor import initial_state
 from graphcl_hard.data.collate import (
     attribute_names,
     iterate_graphs,
@@ -43,6 +44,7 @@ from graphcl_hard.exceptions import InputError
 from graphcl_hard.io.paths import Pathname, user_path
 
 
+@initial_state()
 def load_graphs(
     name_or_path: Pathname, *, data_dir: Pathname | None = None, progress: Progress | None = None
 ) -> GraphData:
@@ -103,6 +105,7 @@ def load_graphs(
         return graph_data(name, read_cached(base / "raw", name, base / "processed"))
 
 
+@initial_state()
 def open_dataset(
     name_or_path: Pathname, *, data_dir: Pathname | None = None, progress: Progress | None = None
 ) -> GraphSource:

@@ -14,6 +14,7 @@ import torch
 from filelock import FileLock, Timeout
 from torch import Tensor
 
+from graphcl_hard._tensor import initial_state
 from graphcl_hard.data.collate import iterate_graphs, to_chunks
 from graphcl_hard.data.graph_data import GraphData, Names
 from graphcl_hard.data.shards import (
@@ -186,6 +187,7 @@ class _Known:
     has_measured: bool = False
 
 
+@initial_state()
 def _shard(chunk: GraphData, known: _Known) -> dict[str, Tensor]:
     """Return the tensors of a chunk for its file; adds what is new in it to `known`."""
     where = f"graphs {known.graphs} to {known.graphs + chunk.num_graphs - 1}"

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch_geometric.data import Data
 
-from graphcl_hard._tensor import offsets
+from graphcl_hard._tensor import initial_state, offsets
 from graphcl_hard.data.graph_data import (
     STANDARD_NAMES,
     GraphData,
@@ -75,6 +75,7 @@ class GraphShards:
         (188, 20)
     """
 
+    @initial_state()
     def __init__(self, path: Pathname) -> None:
         self.path = user_path(path)
         try:
@@ -218,6 +219,7 @@ class GraphShards:
         other.columns = self.columns - set(columns)
         return other
 
+    @initial_state()
     def read(self, ranges: Iterable[tuple[int, int]]) -> GraphData:
         """Read the graphs in the ranges [start, stop), one range after the other, into memory.
 

@@ -51,7 +51,8 @@ def svm_predictions(
     for value in grid:
         # The kernel is known to be finite; checking it again for every C would slow short fits down.
         with config_context(assume_finite=True, skip_parameter_validation=True):
-            predicted = SVC(C=value, kernel="precomputed").fit(kernel, labels).predict(cross_kernel)
+            model = SVC(C=value, kernel="precomputed", random_state=0)
+            predicted = model.fit(kernel, labels).predict(cross_kernel)
         yield predicted
 
 
@@ -92,14 +93,19 @@ class Probe(NamedTuple):
     predictor: Predictor
 
 
+# No result depends on a `random_state`, but without one some draw from NumPy's random numbers of the whole process.
 # LinearSVC solves the primal; many iterations are allowed so that C=1e3 converges without a warning.
 PROBES: dict[str, Probe] = {
     "svm": Probe("C", C_GRID, svm_predictions),
     "linear-svm": Probe(
-        "C", C_GRID, _one_by_one(lambda c: LinearSVC(C=c, dual=False, max_iter=100_000))
+        "C",
+        C_GRID,
+        _one_by_one(lambda c: LinearSVC(C=c, dual=False, max_iter=100_000, random_state=0)),
     ),
     "logistic": Probe(
-        "C", C_GRID, _one_by_one(lambda c: LogisticRegression(C=c, max_iter=100_000))
+        "C",
+        C_GRID,
+        _one_by_one(lambda c: LogisticRegression(C=c, max_iter=100_000, random_state=0)),
     ),
     "knn": Probe(
         "n_neighbors", NEIGHBOURS_GRID, _one_by_one(lambda k: KNeighborsClassifier(int(k)))

@@ -87,7 +87,9 @@ def augment(
         return batch
     chosen: str = view
     if view in POOLS:
-        chosen = POOLS[view][int(torch.randint(len(POOLS[view]), (1,), generator=generator))]
+        chosen = POOLS[view][
+            int(torch.randint(len(POOLS[view]), (1,), device="cpu", generator=generator))
+        ]
     return AUGMENTATIONS[chosen](batch, strength, generator)
 
 
@@ -172,7 +174,7 @@ def subgraph(batch: GraphBatch, strength: float, generator: torch.Generator | No
     ptr = _node_ptr(batch)
     wanted = ptr.diff() - _num_dropped(ptr.diff(), strength, generator)
     visit = first_visits(batch.adjacency, batch.batch, ptr, wanted, generator)
-    ties = torch.randint(2**32, visit.shape, generator=generator).to(visit.device)
+    ties = torch.randint(2**32, visit.shape, device="cpu", generator=generator).to(visit.device)
     order = (((batch.batch * (NEVER + 1) + visit) << 32) + ties).argsort(stable=True)
     return _keep(batch, _first(order, batch.batch, ptr, wanted) & (visit < NEVER))
 
@@ -258,7 +260,7 @@ def _node_ptr(batch: GraphBatch) -> Tensor:
 
 def _share(size: Tensor, strength: float, generator: torch.Generator | None) -> Tensor:
     """Return (G,), a share of each size, rounded up or down at random so that the expected value is exact."""
-    uniform = torch.rand(size.numel(), generator=generator, dtype=torch.float64)
+    uniform = torch.rand(size.numel(), dtype=torch.float64, device="cpu", generator=generator)
     return (strength * size + uniform.to(size.device)).long().minimum(size)
 
 
@@ -274,7 +276,7 @@ def _choose(group: Tensor, ptr: Tensor, count: Tensor, generator: torch.Generato
 
 def _shuffled(group: Tensor, generator: torch.Generator | None) -> Tensor:
     """Return (M,), the positions of all members, group after group, in random order within each group."""
-    noise = torch.randint(2**32, group.shape, generator=generator).to(group.device)
+    noise = torch.randint(2**32, group.shape, device="cpu", generator=generator).to(group.device)
     return ((group << 32) + noise).argsort(stable=True)
 
 
@@ -303,7 +305,7 @@ def _spread_draws(
 
 def _below(size: Tensor, generator: torch.Generator | None) -> Tensor:
     """Draw a random integer in [0, size) for each size; the result for size 0 is not used."""
-    uniform = torch.rand(size.numel(), generator=generator, dtype=torch.float64)
+    uniform = torch.rand(size.numel(), dtype=torch.float64, device="cpu", generator=generator)
     return (uniform.to(size.device) * size).long().minimum(size - 1)  # the product may round up
 
 

@@ -77,7 +77,7 @@ class GraphBatches:
         receives = sends = offsets(self._degree[rows]), self._source[edge_rows] + shift
         if not self._symmetric:
             sends = offsets(self._transposed_degree[rows]), self._target[edge_rows] + shift
-        batch = nodes.spread(torch.arange(graph_ids.numel()))
+        batch = nodes.spread(torch.arange(graph_ids.numel(), device="cpu"))
         sample = None
         if nodes_per_graph:
             sample = sample_nodes(nodes.length, nodes_per_graph, generator, self.x.device)
@@ -104,7 +104,9 @@ class GraphBatches:
             InputError: the data set has a single graph.
         """
         check_enough(self.num_graphs)
-        chunks = list(torch.randperm(self.num_graphs, generator=generator).split(batch_size))
+        chunks = list(
+            torch.randperm(self.num_graphs, device="cpu", generator=generator).split(batch_size)
+        )
         if chunks[-1].numel() == 1:
             last = chunks.pop()
             chunks[-1] = torch.cat([chunks[-1], last])
@@ -113,7 +115,7 @@ class GraphBatches:
 
     def in_order(self, batch_size: int) -> Iterator[GraphBatch]:
         """Yield all graphs once, in the order of the data set, in batches of `batch_size`; the last may be smaller."""
-        for chunk in torch.arange(self.num_graphs).split(batch_size):
+        for chunk in torch.arange(self.num_graphs, device="cpu").split(batch_size):
             yield self.select(chunk)
 
 

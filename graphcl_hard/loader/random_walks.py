@@ -86,7 +86,7 @@ def first_visits(
 
 def _draw(shape: tuple[int, ...], generator: torch.Generator | None, like: Tensor) -> Tensor:
     """Return random 30-bit integers."""
-    return torch.randint(2**30, shape, generator=generator).to(like.device)
+    return torch.randint(2**30, shape, device="cpu", generator=generator).to(like.device)
 
 
 def _below(size: Tensor, draw: Tensor) -> Tensor:

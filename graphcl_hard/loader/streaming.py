@@ -90,7 +90,7 @@ class StreamedBatches:
 
     def degree_histogram(self) -> Tensor:
         """Return (largest degree + 1,) int64, the number of nodes of each in-degree."""
-        counts = torch.zeros(1, dtype=torch.int64)
+        counts = torch.zeros(1, dtype=torch.int64, device="cpu")
         for chunk in self._shards.chunks():
             found = torch.bincount(torch.bincount(chunk.edge_index[1], minlength=chunk.num_nodes))
             longer, shorter = (counts, found) if counts.numel() > found.numel() else (found, counts)
@@ -107,8 +107,8 @@ class StreamedBatches:
             InputError: the data set has a single graph, or one of its files cannot be read.
         """
         check_enough(self.num_graphs)
-        starts = torch.arange(0, self.num_graphs, BLOCK)
-        starts = starts[torch.randperm(starts.numel(), generator=generator)]
+        starts = torch.arange(0, self.num_graphs, BLOCK, device="cpu")
+        starts = starts[torch.randperm(starts.numel(), device="cpu", generator=generator)]
         blocks = torch.stack([starts, (starts + BLOCK).clamp(max=self.num_graphs)], dim=1)
         for window, graph_ids in self._windows(blocks.tolist(), batch_size):
             for batch in window.shuffled(batch_size, generator, nodes_per_graph):
@@ -141,7 +141,9 @@ class StreamedBatches:
                     coming = reader.submit(self._load, windows[number + 1])
                 yield (
                     window,
-                    torch.cat([torch.arange(start, stop) for start, stop in windows[number]]),
+                    torch.cat(
+                        [torch.arange(start, stop, device="cpu") for start, stop in windows[number]]
+                    ),
                 )
                 del window  # so that two windows are in memory, not three
 

@@ -26,7 +26,7 @@ aten = torch.ops.aten
 # On a CPU PyTorch computes exp and log with Intel's MKL, which is initialised at the first call of a process. Two
 # threads that make this call at the same time may get results that are off in the sixth digit, so one thread makes it
 # here.
-torch.ones(1).exp()
+torch.ones(1, dtype=torch.float32, device="cpu").exp()
 
 
 class AnchorLoss(NamedTuple):

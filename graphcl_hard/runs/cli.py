@@ -7,7 +7,7 @@ import re
 import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 from graphcl_hard.config import with_flags
@@ -32,7 +32,8 @@ def exit_status(action: Callable[[], None], flags: Iterable[str] = ()) -> int:
     with the results so far.
     """
     try:
-        action()
+        with _initial_state():
+            action()
         sys.stdout.flush()
     except InputError as error:
         return _fail(with_flags(str(error), flags))
@@ -61,6 +62,15 @@ def exit_status(action: Callable[[], None], flags: Iterable[str] = ()) -> int:
         print(f"{'stopped by SIGTERM' if terminated else 'interrupted'}: {what}.", file=sys.stderr)
         return TERMINATED if terminated else INTERRUPTED
     return 0
+
+
+def _initial_state() -> AbstractContextManager[None]:
+    """Return the state of PyTorch in which the package works; a process that has not loaded it has no other."""
+    if "torch" not in sys.modules:
+        return nullcontext()
+    from graphcl_hard._tensor import initial_state
+
+    return initial_state()
 
 
 def one_sentence(prefix: str, parser: Callable[[], Arguments]) -> Arguments:

@@ -44,7 +44,7 @@ def build_model(
     }
     # The seed is only set inside this block, so that a caller's random numbers continue as they were.
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(config.seed)
+        torch.default_generator.manual_seed(config.seed)
         encoder = encoder or _build_encoder(config, in_channels, batches)
         pairs = {**options, "critic": config.resolved_critic, "score_scale": config.score_scale}
         if config.objective == "jsd":

@@ -29,7 +29,10 @@ def training_device(config: Config, together: bool = False) -> Iterator[Fabric]:
             f"`accelerator={config.accelerator}` needs such a device, but PyTorch finds none; give cpu or auto, "
             "or install a PyTorch build for the device."
         )
-    before = torch.are_deterministic_algorithms_enabled()
+    before = (
+        torch.are_deterministic_algorithms_enabled(),
+        torch.is_deterministic_algorithms_warn_only_enabled(),
+    )
     if config.deterministic:
         os.environ.setdefault(
             "CUBLAS_WORKSPACE_CONFIG", ":4096:8"
@@ -52,7 +55,7 @@ def training_device(config: Config, together: bool = False) -> Iterator[Fabric]:
                 )
         yield fabric
     finally:
-        torch.use_deterministic_algorithms(before)
+        torch.use_deterministic_algorithms(before[0], warn_only=before[1])
 
 
 def place(fabric: Fabric, config: Config) -> tuple[torch.device, torch.dtype]:

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from graphcl_hard._tensor import initial_state
 from graphcl_hard.config import RULES, Config, Scope, names_in, without_removed
 from graphcl_hard.data.graph_data import GraphSource
 from graphcl_hard.data.shards import PER_EDGE
@@ -59,6 +60,7 @@ class Fitted:
         self.history = history
 
     @classmethod
+    @initial_state()
     def start(cls, data: GraphSource, config: Config) -> "Fitted":
         """Build a model with initial weights, and fit the features of a data set.
 
@@ -96,6 +98,7 @@ class Fitted:
         assert isinstance(self.state.model.encoder, GraphEncoder)
         return self.state.model.encoder
 
+    @initial_state()
     def train(
         self, data: GraphSource, config: Config, epochs: int, on_epoch: Callable[[Epoch], object]
     ) -> None:
@@ -141,12 +144,14 @@ class Fitted:
             self.history[:] = history
             raise
 
+    @initial_state()
     def embed(self, data: GraphSource, batch_size: int) -> npt.NDArray[np.floating]:
         """Return the graph embeddings of a data set, (G, L*H)."""
         parameter = next(self.encoder.parameters())
         batches = make_batches(data, self.features, parameter.device, parameter.dtype)
         return embed(self.encoder, batches, batch_size)
 
+    @initial_state()
     def save(self, path: Path, params: Mapping[str, Any]) -> None:
         """Write everything, with the parameters of the estimator, into one file, atomically.
 
@@ -168,6 +173,7 @@ class Fitted:
         write_checksummed(path, self.state.to_tensors(), "estimator", json.dumps(content))
 
     @classmethod
+    @initial_state()
     def load(cls, path: Path) -> tuple["Fitted", dict[str, Any]]:
         """Load from a file of `save`, on the CPU; return the parameters of the estimator too."""
         tensors, text = read_checksummed(path, "estimator")
@@ -180,7 +186,7 @@ class Fitted:
         def make() -> Model:
             return build_model(config, features.channels, encoder=make_encoder(content["encoder"]))
 
-        with _one_at_a_time:
+        with _one_at_a_time, torch.random.fork_rng(devices=[]):
             with torch.device("meta"):  # so that sizes in a damaged file ask for no memory
                 wanted = {
                     f"model.{name}": tensor.shape for name, tensor in make().state_dict().items()

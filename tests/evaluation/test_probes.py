@@ -53,9 +53,7 @@ def test_predictions_are_svcs(name):
 
 def test_a_caller_can_stop_between_two_fits(monkeypatch):
     fits = []
-    monkeypatch.setattr(
-        kernel_svm, "SVC", lambda C, kernel: fits.append(C) or SVC(C=C, kernel=kernel)
-    )
+    monkeypatch.setattr(kernel_svm, "SVC", lambda C, **more: fits.append(C) or SVC(C=C, **more))
     x, y = SETS["overlapping"]
     answers = kernel_svm.svm_predictions(x, y, x, C_GRID)
     next(answers)

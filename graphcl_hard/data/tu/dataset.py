@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch_geometric.data import Data, InMemoryDataset
 
+from graphcl_hard._tensor import initial_state
 from graphcl_hard.data.graph_data import GraphData, renumbered
 from graphcl_hard.data.labels import Labels, without_labels
 from graphcl_hard.data.tu.cache import read_cached
@@ -105,6 +106,7 @@ class TUDataset(torch_geometric.datasets.TUDataset):
         self.process()
 
 
+@initial_state()
 def _pyg_data(name: str, arrays: TuArrays) -> tuple[Data, dict[str, Tensor], dict[str, int]]:
     """Return what PyG's ``read_tu_data`` returns: one `Data` of all graphs, with nodes numbered within each graph."""
     graphs = graph_data(name, arrays)

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import BatchNorm1d, Linear, Module, ModuleList
 from torch_geometric.nn import AttentionalAggregation
 
-from graphcl_hard._tensor import full_precision
+from graphcl_hard._tensor import full_precision, initial_state
 from graphcl_hard.data.adjacency import Adjacency
 from graphcl_hard.exceptions import InputError, first_line, short_repr
 from graphcl_hard.io.atomic_write import atomic_write
@@ -269,6 +269,7 @@ class GraphEncoder(Module):
                 f"encoder {name} reads, got {kind}; give the features of the edges."
             )
 
+    @initial_state()
     def save_pretrained(self, folder: Pathname, sync: bool = True) -> None:
         """Write the weights (safetensors, with a checksum) and the arguments (JSON) into an existing folder.
 
@@ -288,6 +289,7 @@ class GraphEncoder(Module):
         write_checksummed(folder / WEIGHTS_FILE, state, sync=sync)
 
     @classmethod
+    @initial_state()
     def from_pretrained(cls: type[T], folder: Pathname) -> T:
         """Load the encoder that a run, or `save_pretrained`, wrote to a folder; in evaluation mode, on the CPU.
 
