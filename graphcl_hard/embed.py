@@ -26,7 +26,6 @@ import tyro
 from graphcl_hard.config import Scale
 from graphcl_hard.data.tu.names import check_name, check_spelling, is_path
 from graphcl_hard.exceptions import InputError
-from graphcl_hard.io.file_names import FEATURES
 from graphcl_hard.runs.cli import (
     as_called,
     check_new_file,
@@ -38,7 +37,6 @@ from graphcl_hard.runs.cli import (
 
 if TYPE_CHECKING:
     from graphcl_hard.data.graph_data import GraphSource
-    from graphcl_hard.loader.features import FeatureMap
     from graphcl_hard.runs.display import Display
 
 PROG = "python -m graphcl_hard.embed"
@@ -50,7 +48,7 @@ class Arguments:
     """The arguments of the command.
 
     Attributes:
-        run: Folder of a run of graphcl_hard.run.
+        run: Folder of a run of graphcl_hard.run, or one that `save_pretrained` of a `HardInfoGraph` wrote.
         data: Name of a TU data set, or path of a folder in TU format or of a folder that graphcl_hard.convert made.
         data_dir: Folder that holds data sets and receives downloads, as in graphcl_hard.run.
         out: File to write: .npz (arrays vectors, G x D, id and y), .csv or .parquet (columns id, v0, v1, ... and y). y
@@ -86,39 +84,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     return exit_status(action, [field.name for field in dataclasses.fields(Arguments)])
 
 
-def read_features(folder: Path) -> "FeatureMap":
-    """Return the map from nodes and edges to inputs in the folder of a run.
-
-    Raises:
-        InputError: there is none, or it is damaged.
-    """
-    import json
-
-    from graphcl_hard.io.checksum import verify_checksum
-    from graphcl_hard.loader.features import FeatureMap
-
-    path = folder / FEATURES
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        verify_checksum(content)
-        return FeatureMap.from_dict(content)
-    except (
-        OSError,
-        ArithmeticError,
-        AttributeError,
-        LookupError,
-        RecursionError,
-        TypeError,
-        ValueError,
-    ) as error:
-        reason = (
-            error.strerror if isinstance(error, OSError) else f"{type(error).__name__}: {error}"
-        )
-        raise InputError(
-            f"{path} cannot be read ({reason}); give the folder of a run that this version made."
-        ) from error
-
-
 def _embed(arguments: Arguments) -> None:
     _check(arguments)
     if not is_path(arguments.data):
@@ -128,24 +93,20 @@ def _embed(arguments: Arguments) -> None:
     from graphcl_hard.evaluation.checks import rescale
     from graphcl_hard.io.vectors import write_vectors
     from graphcl_hard.loader.streaming import make_batches
-    from graphcl_hard.nn.encoders.pretrained import load_encoder
+    from graphcl_hard.nn.encoders.pretrained import load_pretrained
     from graphcl_hard.runs.display import Display
     from graphcl_hard.training.loop import embeddings
 
     handle_signals()
     display = Display(arguments.quiet)
-    encoder = load_encoder(arguments.run)
-    features = read_features(arguments.run)
-    if encoder.edge_channels is not None and features.edges is None:
-        raise InputError(
-            f"{arguments.run} has the encoder gine but no map of the edge features, which an earlier version did not "
-            "keep; run it again with its config.yaml."
-        )
+    encoder, features = load_pretrained(arguments.run)
     with display.download(arguments.data) as progress:
         graphs = open_dataset(arguments.data, data_dir=arguments.data_dir, progress=progress)
     _compare_with_run(arguments, graphs, display)
+    # The attributes of nodes are only read on request.
+    read = graphs if features.has_node_attr else graphs.without("node_attr")
     with display.warnings():
-        batches = make_batches(graphs, features, dtype=next(encoder.parameters()).dtype)
+        batches = make_batches(read, features, dtype=next(encoder.parameters()).dtype)
     with display.bar("embedding", graphs.num_graphs) as show:
         parts = embeddings(encoder, batches, arguments.batch_size, show)
         width = write_vectors(

@@ -19,13 +19,15 @@ from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from graphcl_hard.config import Config, Scale, Scope, View, names_in
-from graphcl_hard.data.graph_data import GraphSource
+from graphcl_hard.data.graph_data import GraphData, GraphSource, Names
 from graphcl_hard.data.load import Graphs, open_graphs
+from graphcl_hard.data.shards import GraphShards
 from graphcl_hard.evaluation.checks import rescale
 from graphcl_hard.exceptions import InputError, first_line, short_repr, user_stacklevel
 from graphcl_hard.io.paths import Pathname, user_path
 from graphcl_hard.loader.features import FeatureMap
 from graphcl_hard.nn.encoders.base import GraphEncoder
+from graphcl_hard.nn.encoders.pretrained import load_pretrained
 from graphcl_hard.training.fitted import DAMAGED, Fitted
 from graphcl_hard.training.state import Epoch
 from graphcl_hard.training.warnings import caution
@@ -161,8 +163,9 @@ class HardInfoGraph(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
     The input features of a node are its attributes, standardised over the graphs of `fit` (columns of only 0 and 1 stay
     as they are), and its one-hot labels; nodes that have neither get one-hot degrees. In `transform`, a label that
     `fit` has not seen has no column and causes a warning, and a degree above the largest one seen counts as the
-    largest. Messages flow along directed edges. Self-loops and parallel edges are dropped. A graph without nodes has a
-    vector of zeros.
+    largest. Labels or attributes that the graphs of `fit` did not have are refused, unless `()` leaves them out.
+    Messages flow along directed edges. Self-loops and parallel edges are dropped. A graph without nodes has a vector of
+    zeros.
 
     With `encoder="gine"`, edges have features in the same way: the `edge_attr` of `Data`, what `edge_label` and
     `edge_attr` name in networkx graphs, and the edge labels and attributes of a data set from `load_graphs`. An entry
@@ -345,7 +348,8 @@ class HardInfoGraph(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
             TrainingDiverged: the loss or a weight is no longer finite.
         """
         config = self._config(draw=True)
-        self._fit(self._read(X, config.encoder), config)
+        warm = self.warm_start and self.__sklearn_is_fitted__()
+        self._fit(self._read(X, config.encoder, self.features_ if warm else None), config)
         return self
 
     def partial_fit(self, X: Graphs, y: object = None) -> "HardInfoGraph":
@@ -360,24 +364,29 @@ class HardInfoGraph(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
             raise InputError(
                 f"partial_fit needs `beta_schedule=constant`, got {config.beta_schedule!r}; set it."
             )
-        data = self._read(X, config.encoder)
-        self._train(self._fitted if fitted else Fitted.start(data, config), data, config, 1)
+        data = self._read(X, config.encoder, self.features_ if fitted else None)
+        self._train(self._fitted if fitted else self._start(data, config), data, config, 1)
         return self
 
     def transform(self, X: Graphs) -> npt.NDArray[np.floating]:
         """Return the vectors of the graphs `X`, (G, L*H) float32, or float64 with `precision="64-true"`, on `scale`.
+
+        Labels and attributes that no parameter names are looked for under the names that they have in the graphs of
+        `fit`.
 
         Raises:
             InputError: the graphs cannot be used, or their attributes differ from those of `fit`.
             sklearn.exceptions.NotFittedError: before `fit`.
         """
         check_is_fitted(self)
-        return self._transform(self._read(X, self._fitted.config.encoder), self._config())
+        data = self._read(X, self._fitted.config.encoder, self.features_)
+        return self._transform(data, self._config())
 
     def fit_transform(self, X: Graphs, y: object = None) -> npt.NDArray[np.floating]:
         """Call `fit`, then `transform` on the same graphs, which are read only once."""
         config = self._config(draw=True)
-        data = self._read(X, config.encoder)
+        warm = self.warm_start and self.__sklearn_is_fitted__()
+        data = self._read(X, config.encoder, self.features_ if warm else None)
         self._fit(data, config)
         return self._transform(data, self._config())
 
@@ -419,6 +428,59 @@ class HardInfoGraph(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
             ) from why
         return estimator
 
+    def save_pretrained(self, folder: Pathname) -> None:
+        """Write the encoder, and how nodes and edges become its inputs, into a folder, which is made if necessary.
+
+        `from_pretrained` and `python -m graphcl_hard.embed` read it. Unlike `save`, this keeps neither the parameters
+        nor the state of the training.
+
+        Raises:
+            InputError: a label of the graphs is neither a string nor a number.
+            OSError: the folder cannot be written.
+            sklearn.exceptions.NotFittedError: before `fit`.
+        """
+        check_is_fitted(self)
+        path = user_path(folder, "folder")
+        path.mkdir(parents=True, exist_ok=True)
+        self.encoder_.save_pretrained(path, self.features_)
+
+    @classmethod
+    def from_pretrained(cls, folder: Pathname, **params: Any) -> "HardInfoGraph":
+        """Return a fitted estimator with the encoder of a folder of `save_pretrained` or of a run, on the CPU.
+
+        Nothing is unpickled. `history_` is empty; `partial_fit` continues with initial weights of all but the encoder.
+
+        Args:
+            folder: the folder.
+            params: parameters of the estimator, such as `scale`, except those of the encoder.
+
+        Raises:
+            InputError: a file is missing, damaged, or does not fit the others.
+
+        Examples:
+            >>> import tempfile
+            >>> from graphcl_hard import HardInfoGraph, load_graphs
+            >>> graphs = load_graphs("MUTAG")
+            >>> model = HardInfoGraph(epochs=1, random_state=0).fit(graphs)
+            >>> with tempfile.TemporaryDirectory() as folder:
+            ...     model.save_pretrained(folder)
+            ...     other = HardInfoGraph.from_pretrained(folder)
+            >>> bool((other.transform(graphs) == model.transform(graphs)).all())
+            True
+        """
+        encoder, features = load_pretrained(folder)
+        is_double = next(encoder.parameters()).dtype == torch.float64
+        built = {
+            "encoder": encoder.arguments["encoder"],
+            "hidden_channels": encoder.hidden_channels,
+            "num_layers": encoder.num_layers,
+            "readout": encoder.readout,
+            "precision": "64-true" if is_double else "32-true",
+        }
+        estimator = cls(**{**built, **params})
+        estimator._hold(Fitted.resume(encoder, features, estimator._config()))
+        return estimator
+
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "encoder_")
 
@@ -445,11 +507,28 @@ class HardInfoGraph(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         # Not get_params: a subclass need not have all of these as parameters.
         return to_config({name: getattr(self, name) for name in (*OWN, *SETTINGS)}, draw)
 
-    def _read(self, graphs: Graphs, encoder: str) -> GraphSource:
-        # Edge features that the encoder does not read are not checked.
-        named = {"edge_label": self.edge_label, "edge_attr": self.edge_attr}
-        edges: dict[str, Any] = named if encoder == "gine" else {"edge_attr": ()}
-        return open_graphs(graphs, node_label=self.node_label, node_attr=self.node_attr, **edges)
+    def _read(
+        self, graphs: Graphs, encoder: str, features: FeatureMap | None = None
+    ) -> GraphSource:
+        """Read graphs; what the parameters do not name has the names of `features`, if it is given."""
+        names = {column: getattr(self, column) for column in Names._fields}
+        if features is not None and features.names is not None:
+            known = features.names
+            if isinstance(graphs, (GraphData, GraphShards)):  # their columns need no names
+                wanted = features.has_node_attr and "node_attr" in graphs.columns
+                node_attr = ("node_attr",) if wanted else None
+                known = Names(None, node_attr, None, () if known.edge_attr == () else None)
+            names = {
+                column: getattr(known, column) if name is None else name
+                for column, name in names.items()
+            }
+        if encoder != "gine":  # edge features that the encoder does not read are not checked
+            names |= {"edge_label": None, "edge_attr": ()}
+        return open_graphs(graphs, **names)
+
+    def _start(self, data: GraphSource, config: Config) -> Fitted:
+        left_out = [name for name in ("node_attr", "edge_attr") if getattr(self, name) in ((), [])]
+        return Fitted.start(data, config, left_out)
 
     def _fit(self, data: GraphSource, config: Config) -> None:
         warm = self.warm_start and self.__sklearn_is_fitted__()
@@ -458,7 +537,7 @@ class HardInfoGraph(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
                 f"A warm start needs `beta_schedule=constant`, got {config.beta_schedule!r}; set it."
             )
         self._train(
-            self._fitted if warm else Fitted.start(data, config), data, config, config.epochs
+            self._fitted if warm else self._start(data, config), data, config, config.epochs
         )
 
     def _transform(self, data: GraphSource, config: Config) -> npt.NDArray[np.floating]:

@@ -11,11 +11,11 @@ import pytest
 from helpers.paths import MUTAG
 
 from graphcl_hard.data.load import load_graphs
-from graphcl_hard.embed import main, read_features
+from graphcl_hard.embed import main
 from graphcl_hard.evaluation.checks import rescale
 from graphcl_hard.exceptions import InputError
 from graphcl_hard.io.checksum import with_checksum
-from graphcl_hard.loader.features import node_features
+from graphcl_hard.loader.features import node_features, read_features
 from graphcl_hard.run import main as run
 
 

@@ -1,5 +1,6 @@
 """The estimator's contract: scikit-learn's conventions, for graphs in place of arrays."""
 
+import dataclasses
 import json
 import linecache
 import logging
@@ -24,14 +25,17 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 from torch_geometric.data import Data
+from torch_geometric.utils import from_smiles
 
-from graphcl_hard import HardInfoGraph, InputError, StopTraining, load_graphs
+from graphcl_hard import GraphShards, HardInfoGraph, InputError, StopTraining, load_graphs
 from graphcl_hard.config import Config, Scope, names_in
+from graphcl_hard.convert import main as convert
 from graphcl_hard.data.tu.dataset import TUDataset
+from graphcl_hard.embed import main as embed
 from graphcl_hard.estimator import OWN
 from graphcl_hard.evaluation.checks import rescale
 from graphcl_hard.io.checksum import read_checksummed, write_checksummed
-from graphcl_hard.run import main
+from graphcl_hard.run import main as run
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +90,7 @@ def test_an_int_gives_what_a_run_gives(mutag, tmp_path):
         "--scale",
         "linear",
     ]
-    assert main([*flags, "--no-pictures", "--quiet", "--out", str(out)]) == 0
+    assert run([*flags, "--no-pictures", "--quiet", "--out", str(out)]) == 0
     expected = np.load(out / "embeddings.npz")["trained"]
     settings = {"random_state": 4, "epochs": 2, "scale": "linear"}
     assert np.array_equal(HardInfoGraph(**settings).fit_transform(mutag), expected)
@@ -216,6 +220,58 @@ def test_a_file_of_forged_sizes_asks_for_no_memory(fitted, tmp_path):
         )  # KiB; the sizes ask for gigabytes
 
 
+@pytest.mark.parametrize("settings", [{"scale": "linear"}, {"precision": "64-true"}, {"gine": 1}])
+def test_a_pretrained_encoder_embeds_as_the_estimator_that_saved_it(bonded, tmp_path, settings):
+    scale = {"scale": settings["scale"]} if "scale" in settings else {}
+    model = (gine() if "gine" in settings else estimator(**settings)).fit(bonded)
+    vectors = model.transform(bonded)
+    model.save_pretrained(tmp_path / "new" / "folder")
+    assert {path.name for path in (tmp_path / "new" / "folder").iterdir()} == {
+        "encoder.json", "encoder.safetensors", "features.json",
+    }  # fmt: skip
+    loaded = HardInfoGraph.from_pretrained(tmp_path / "new" / "folder", **scale)
+    assert np.array_equal(loaded.transform(bonded), vectors)
+    assert loaded.features_ == model.features_
+    assert loaded.history_ == []
+    assert np.array_equal(pickle.loads(pickle.dumps(loaded)).transform(bonded), vectors)
+    loaded.save(tmp_path / "saved")
+    assert np.array_equal(HardInfoGraph.load(tmp_path / "saved").transform(bonded), vectors)
+    assert [epoch.epoch for epoch in loaded.partial_fit(bonded).history_] == [1]
+    assert not np.array_equal(loaded.transform(bonded), vectors)
+
+
+def test_a_runs_folder_is_a_pretrained_encoder(mutag, tmp_path):
+    words = "--dataset MUTAG --seed 4 --epochs 1 --folds 2 --repeats 1 --no-pictures --quiet"
+    assert run([*words.split(), "--out", str(tmp_path / "run")]) == 0
+    expected = np.load(tmp_path / "run" / "embeddings.npz")["trained"]
+    loaded = HardInfoGraph.from_pretrained(tmp_path / "run", scale="linear")
+    assert np.array_equal(loaded.transform(mutag), expected)
+    assert np.array_equal(loaded.transform(mutag.to_pyg()), expected)
+    with pytest.raises(NotFittedError):
+        HardInfoGraph().save_pretrained(tmp_path)
+    loaded.fit(mutag[:20]).save_pretrained(tmp_path)
+    words = [str(tmp_path), "--data", "MUTAG", "--out", str(tmp_path / "vectors.npz"), "--quiet"]
+    assert embed(words) == 0
+    vectors = np.load(tmp_path / "vectors.npz")["vectors"]
+    assert np.array_equal(vectors, loaded.transform(mutag))
+    assert not np.array_equal(vectors, expected)
+
+
+def test_the_files_of_an_encoder_fit_each_other(fitted, graphs, tmp_path):
+    fitted.save_pretrained(tmp_path)
+    fewer = estimator(node_label=None, epochs=0).fit(graphs)
+    with pytest.raises(
+        InputError, match=r"features must be those of the encoder, .* got \(8, None\)"
+    ):
+        fitted.encoder_.save_pretrained(tmp_path, fewer.features_)
+    fewer.encoder_.save_pretrained(tmp_path)
+    with pytest.raises(InputError, match=r"it makes 3 features of a node, and the encoder reads 8"):
+        HardInfoGraph.from_pretrained(tmp_path)
+    (tmp_path / "features.json").unlink()
+    with pytest.raises(InputError, match=r"features.json cannot be read"):
+        HardInfoGraph.from_pretrained(tmp_path)
+
+
 @pytest.mark.parametrize("encoder", ["gcn", "pna"])
 def test_other_encoders(graphs, tmp_path, encoder):
     model = estimator(encoder=encoder, readout="attention", epochs=1)
@@ -244,7 +300,7 @@ def gine(**settings):
 @pytest.mark.parametrize("method", ["infograph", "graphcl"])
 def test_gine_gives_what_a_run_gives(mutag, tmp_path, method):
     words = f"--dataset MUTAG --seed 4 --epochs 2 --folds 2 --repeats 1 --scale linear --encoder gine --method {method}"
-    assert main([*words.split(), "--no-pictures", "--quiet", "--out", str(tmp_path / "run")]) == 0
+    assert run([*words.split(), "--no-pictures", "--quiet", "--out", str(tmp_path / "run")]) == 0
     expected = np.load(tmp_path / "run" / "embeddings.npz")["trained"]
     settings = {
         "random_state": 4,
@@ -377,6 +433,141 @@ def test_unseen_graphs(fitted, graphs):
     numeric = HardInfoGraph(epochs=1, random_state=0).fit(wide)
     with pytest.raises(InputError, match="graphs has 3 node attributes, but must have 2"):
         numeric.transform([Data(x=torch.rand(4, 3))])
+
+
+def numbered(x=None, **values):
+    """Return a path of three nodes with these attributes."""
+    edge_index = torch.tensor([[0, 1, 1, 2], [1, 0, 2, 1]])
+    return Data(x=x, edge_index=edge_index, num_nodes=3, **values)
+
+
+@pytest.mark.parametrize(
+    ("settings", "fit_on", "refused", "message"),
+    [
+        ({}, {}, {"x": torch.rand(3, 2)}, "graphs has node attributes, but must have none like"),
+        ({}, {}, {"x": torch.ones(3, 1, dtype=torch.int64)}, "has node labels, but must have none"),
+        ({}, {}, {"node_label": torch.tensor([1, 0, 1])}, "has node labels, but must have none"),
+        (
+            {"node_label": "kind"},
+            {"kind": torch.tensor([1, 0, 1])},
+            {"kind": torch.tensor([1, 0, 1]), "x": torch.rand(3, 2)},
+            "graphs has node attributes, but must have none like",
+        ),
+        (
+            {"node_attr": "size"},
+            {"size": torch.rand(3)},
+            {"size": torch.rand(3), "kind": torch.tensor([1, 0, 1])},
+            None,  # what neither fit nor transform names
+        ),
+        (
+            {"node_attr": ()},
+            {"x": torch.rand(3, 2)},
+            {"x": torch.rand(3, 4)},
+            None,
+        ),
+        (
+            {"node_attr": "size", "node_label": "kind"},
+            {"size": torch.rand(3), "kind": torch.tensor([1, 0, 1])},
+            {"size": torch.rand(3)},
+            "Graph 0 has no 'kind', which node_label names",
+        ),
+        (
+            {"encoder": "gine"},
+            {"edge_attr": torch.rand(4, 2)},
+            {"edge_attr": torch.ones(4, 2, dtype=torch.int64), "edge_label": torch.ones(4).long()},
+            None,  # integers are numbers where fit has read numbers, under the same name
+        ),
+        (
+            {"encoder": "gine", "edge_label": "bond"},
+            {"bond": torch.tensor([0, 1, 1, 0])},
+            {"bond": torch.tensor([0, 1, 1, 0]), "edge_attr": torch.rand(4, 1)},
+            "graphs has 1 edge attributes, but must have none like",
+        ),
+    ],
+)
+@pytest.mark.parametrize("how", ["itself", "pretrained"])
+def test_what_is_transformed_has_the_columns_that_were_fitted(
+    tmp_path, settings, fit_on, refused, message, how
+):
+    model = HardInfoGraph(epochs=0, random_state=0, **settings).fit([numbered(**fit_on)] * 2)
+    vectors = model.transform([numbered(**fit_on)])
+    if how == "pretrained":  # has no names of its own
+        model.save_pretrained(tmp_path)
+        model = HardInfoGraph.from_pretrained(tmp_path)
+    assert np.array_equal(model.transform([numbered(**fit_on)]), vectors)
+    if message is None:
+        assert model.transform([numbered(**refused)]).shape == (1, 96)
+        return
+    with pytest.raises(InputError, match=message):
+        model.transform([numbered(**refused)])
+
+
+def test_graphs_and_flat_tensors_of_the_same_set_have_the_same_vectors(mutag, tmp_path):
+    some, flat = mutag.to_pyg(), mutag
+    settings = {"epochs": 1, "random_state": 0, "encoder": "gine"}
+    on_list, on_flat = (HardInfoGraph(**settings).fit(graphs) for graphs in (some, flat))
+    expected = on_flat.transform(flat)
+    for model in (on_list, on_flat):
+        model.save(tmp_path / "saved")
+        for one in (model, HardInfoGraph.load(tmp_path / "saved")):
+            assert np.array_equal(one.transform(some), expected)
+            assert np.array_equal(one.transform(flat), expected)
+    attributes = dataclasses.replace(flat, node_attr=torch.rand(flat.num_nodes, 2))
+    model = HardInfoGraph(epochs=1, random_state=0, node_attr="node_attr").fit(attributes)
+    expected = model.transform(attributes)
+    model.save_pretrained(tmp_path)
+    loaded = HardInfoGraph.from_pretrained(tmp_path)
+    assert np.array_equal(loaded.transform(attributes), expected)
+    assert np.array_equal(loaded.transform(attributes.to_pyg()), expected)
+    with pytest.raises(InputError, match="MUTAG has no node attributes, but must have 2 like"):
+        loaded.transform(flat)
+
+
+def test_molecules_are_read_alike_from_a_list_and_from_a_converted_table(tmp_path):
+    smiles = ["CCO", "c1ccccc1", "CC(=O)O", "CN", "C#N", "O=C=O", "C1CC1", "CCl"] * 3
+    molecules = [from_smiles(one) for one in smiles]
+    (tmp_path / "table.csv").write_text("smiles\n" + "\n".join(smiles) + "\n")
+    assert convert([str(tmp_path / "table.csv"), "--out", str(tmp_path / "set")]) == 0
+    for encoder, edges in (("gin", None), ("gine", (3, 0))):
+        settings = {"epochs": 1, "random_state": 0, "encoder": encoder}
+        shards = GraphShards(tmp_path / "set")
+        model = HardInfoGraph(**settings).fit(molecules)
+        expected = model.transform(molecules)
+        assert len(model.features_.label_values) == 9
+        assert not model.features_.mean
+        if edges:
+            found = model.features_.edges
+            assert (len(found.label_values), len(found.mean)) == edges
+        model.save(tmp_path / "saved")
+        model.save_pretrained(tmp_path)
+        of_shards = HardInfoGraph(**settings).fit(shards)
+        for one in (
+            model,
+            HardInfoGraph.load(tmp_path / "saved"),
+            HardInfoGraph.from_pretrained(tmp_path),
+            of_shards,
+        ):
+            assert np.array_equal(one.transform(shards), expected)
+            assert np.array_equal(one.transform(molecules), expected)
+
+
+def test_an_attribute_that_is_named_as_a_label_is_not_read_as_numbers_too():
+    graphs = [numbered(torch.tensor([[1], [0], [one]])) for one in range(3)]
+    for settings in ({"node_label": "x"}, {}):
+        model = HardInfoGraph(epochs=0, **settings).fit(graphs)
+        assert model.features_.description == "3 node labels, one-hot"
+    model = HardInfoGraph(epochs=0, node_attr="x").fit(graphs)
+    assert model.features_.description == "1 node attributes, standardised"
+
+
+def test_an_estimator_of_an_earlier_version_has_no_names(fitted, graphs, tmp_path):
+    fitted.save(tmp_path / "saved")
+    tensors, text = read_checksummed(tmp_path / "saved", "estimator")
+    content = json.loads(text)
+    assert content["features"].pop("names")["node_label"] == "element"
+    write_checksummed(tmp_path / "older", tensors, "estimator", json.dumps(content))
+    loaded = HardInfoGraph.load(tmp_path / "older")
+    assert np.array_equal(loaded.transform(graphs), fitted.transform(graphs))
 
 
 def test_direction_counts():

@@ -261,15 +261,25 @@ def unused_columns(graphs: GraphSource, names: Names) -> list[str]:
     Raises:
         InputError: a requested name is none that such a data set can have.
     """
-    for what in ("node", "edge"):
-        label, attributes = getattr(names, f"{what}_label"), getattr(names, f"{what}_attr")
-        if label is not None or attributes not in (None, (), (f"{what}_attr",)):
+    for column, given in names._asdict().items():
+        is_there = column in graphs.columns
+        held = getattr(graphs.names, column) if is_there else None
+        accepted = [held, (column,)] if is_there and column.endswith("attr") else [held]
+        if given not in (None, (), *accepted):
+            named = "".join(
+                f" or {name!r}" for name in dict.fromkeys(map(_short, accepted)) if name is not None
+            )
             raise InputError(
-                f"{what}_label must be None and {what}_attr None or '{what}_attr' for {graphs.name}, a data set in "
-                f"flat tensors, got {label!r} and {attributes!r}; leave them out, as its labels are always used."
+                f"{column} must be None{named} for {graphs.name}, a data set in flat tensors"
+                f"{'' if is_there else f' without {column}'}, got {_short(given)!r}; leave it out."
             )
     nodes = [] if names.node_attr else ["node_attr"]
     return [*nodes, *(["edge_attr"] if names.edge_attr == () else [])]
+
+
+def _short(names: Any) -> Any:
+    """Return the name alone, if there is only one."""
+    return names[0] if isinstance(names, tuple) and len(names) == 1 else names
 
 
 def iterate_graphs(graphs: Iterable[Any] | GraphSource) -> Iterator[Any]:

@@ -1,16 +1,21 @@
 """Node and edge features: labels, attributes and degrees as inputs of the encoder."""
 
 import dataclasses
-from collections.abc import Mapping
+import json
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from graphcl_hard._tensor import one_hot
-from graphcl_hard.data.graph_data import GraphData, GraphSource
+from graphcl_hard.data.graph_data import STANDARD_NAMES, GraphData, GraphSource, Names
 from graphcl_hard.exceptions import InputError
+from graphcl_hard.io.atomic_write import atomic_write
+from graphcl_hard.io.checksum import verify_checksum, with_checksum
+from graphcl_hard.io.file_names import FEATURES
 from graphcl_hard.loader.columns import (
     Values,
     check_attributes,
@@ -133,6 +138,8 @@ class FeatureMap:
         largest_degree: degrees from 0 to this one are one-hot; None if degrees are not used.
         standardised_degree: whether the standardised degree is the only input.
         edges: the map of the edges; None for encoders that do not use edge features.
+        names: the names by which single graphs hold what is read: None for what the graphs did not have, `()` for what
+            was left out. As a whole None in files of earlier versions.
     """
 
     label_values: Values = ()
@@ -141,6 +148,7 @@ class FeatureMap:
     largest_degree: int | None = None
     standardised_degree: bool = False
     edges: EdgeFeatureMap | None = None
+    names: Names | None = None
 
     @classmethod
     def fit(
@@ -149,18 +157,33 @@ class FeatureMap:
         use_node_attr: bool = False,
         keep_binary: bool = False,
         with_edges: bool = False,
+        left_out: Collection[str] = ("node_attr",),
     ) -> "FeatureMap":
         """Return the map of a data set's labels, with `use_node_attr` also its attributes, or else its degrees.
 
         Degrees are one-hot up to the largest of the data set; if that is 1000 or more, one standardised column is used.
         Attributes are standardised over the data set, column by column, since their units differ. With `keep_binary`,
-        columns that contain only 0 and 1 stay unchanged. `with_edges` also fits `edges`.
+        columns that contain only 0 and 1 stay unchanged. `with_edges` also fits `edges`. What is neither used nor in
+        `left_out` must be missing in all other graphs too.
 
         Raises:
             InputError: attributes are requested but the data set has none, an attribute is not finite, or
                 `EdgeFeatureMap.fit` fails.
         """
         edges = EdgeFeatureMap.fit(graphs, keep_binary) if with_edges else None
+        used = {"node_label"} | ({"node_attr"} if use_node_attr else set())
+        used |= {"edge_label", "edge_attr"} if with_edges else set()
+        names: dict[str, Any] = {
+            column: (getattr(graphs.names, column) or getattr(STANDARD_NAMES, column))
+            if column in used & graphs.columns
+            else (() if column in left_out else None)
+            for column in Names._fields
+        }
+        nodes = cls._of_nodes(graphs, use_node_attr, keep_binary)
+        return dataclasses.replace(nodes, edges=edges, names=Names(**names))
+
+    @classmethod
+    def _of_nodes(cls, graphs: GraphSource, use_node_attr: bool, keep_binary: bool) -> "FeatureMap":
         if use_node_attr:
             if "node_attr" not in graphs.columns:
                 raise InputError(
@@ -169,28 +192,16 @@ class FeatureMap:
             mean, std = moments(
                 (finite_attributes(chunk, "node") for chunk in graphs.chunks()), keep_binary
             )
-            return cls(
-                label_values_of(graphs, "node"),
-                tuple(mean.tolist()),
-                tuple(std.tolist()),
-                edges=edges,
-            )
+            return cls(label_values_of(graphs, "node"), tuple(mean.tolist()), tuple(std.tolist()))
         if "node_label" in graphs.columns:
-            return cls(label_values_of(graphs, "node"), edges=edges)
+            return cls(label_values_of(graphs, "node"))
         largest = max(
             (int(_degree(chunk).max()) for chunk in graphs.chunks() if chunk.num_nodes), default=0
         )
         if largest < MAX_ONE_HOT_DEGREE:
-            return cls(largest_degree=largest, edges=edges)
+            return cls(largest_degree=largest)
         mean, std = moments(_degree(chunk).double() for chunk in graphs.chunks())
-        return cls(
-            (),
-            tuple(mean.tolist()),
-            tuple(std.tolist()),
-            largest,
-            standardised_degree=True,
-            edges=edges,
-        )
+        return cls((), tuple(mean.tolist()), tuple(std.tolist()), largest, standardised_degree=True)
 
     @property
     def channels(self) -> int:
@@ -219,6 +230,7 @@ class FeatureMap:
         """
         if graphs.num_nodes == 0:  # no attributes to compare either
             return torch.zeros(0, self.channels)
+        self._check_columns(graphs)
         if self.largest_degree is not None:
             degree = _degree(graphs)
             if self.standardised_degree:
@@ -236,6 +248,29 @@ class FeatureMap:
         # Attributes come first, so the label columns start after them.
         dense = one_hot(labels, self.channels)[:, len(self.mean) :]
         return torch.cat([standardise(attributes, self.mean, self.std), dense], dim=1)
+
+    def _check_columns(self, graphs: GraphData) -> None:
+        """Raise `InputError` if a data set has labels or attributes of nodes that the graphs of the map lacked."""
+        for column, what in (("node_label", "labels"), ("node_attr", "attributes")):
+            if (
+                self.names is not None
+                and getattr(self.names, column) is None
+                and getattr(graphs, column) is not None
+            ):
+                raise InputError(
+                    f"{graphs.name} has node {what}, but must have none like the graphs that the features were fitted "
+                    "on; leave them out, or fit again with them."
+                )
+
+    @property
+    def widths(self) -> tuple[int, int | None]:
+        """`in_channels` and `edge_channels` of the encoder."""
+        return self.channels, None if self.edges is None else self.edges.channels
+
+    @property
+    def has_node_attr(self) -> bool:
+        """Whether the attributes of nodes are read."""
+        return bool(self.mean) and not self.standardised_degree
 
     def apply_edges(self, graphs: GraphData, warn: bool = True) -> Tensor | None:
         """Return the encoder's input for the edges, see `EdgeFeatureMap.apply`; None without a map of the edges."""
@@ -262,11 +297,11 @@ class FeatureMap:
         check_serialisable(self.label_values, "node")
         if self.edges is not None:
             self.edges.check_serialisable()
-        return dataclasses.asdict(self)
+        return dataclasses.asdict(self) | {"names": self.names and self.names._asdict()}
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> "FeatureMap":
-        """Return the map from a dictionary of `to_dict`, also one of an earlier version, which had no edges.
+        """Return the map from a dictionary of `to_dict`, also one of an earlier version, without edges or names.
 
         Raises:
             ValueError: the values are not those of a map.
@@ -283,7 +318,64 @@ class FeatureMap:
         if not isinstance(standardised, bool) or not (by_degree or by_content):
             raise ValueError("it must map either degrees, or labels and attributes")
         edges = None if plain.get("edges") is None else EdgeFeatureMap.from_dict(plain["edges"])
-        return cls(tuple(map(tuple, values)), tuple(mean), tuple(std), largest, standardised, edges)
+        names = None if plain.get("names") is None else _loaded_names(plain["names"])
+        return cls(
+            tuple(map(tuple, values)), tuple(mean), tuple(std), largest, standardised, edges, names
+        )
+
+
+def write_features(folder: Path, features: FeatureMap, sync: bool = True) -> None:
+    """Write a map, with its checksum, into a folder; `sync` as in `atomic_write`.
+
+    Raises:
+        InputError: a label is neither a string nor a number.
+    """
+    content = with_checksum(features.to_dict())
+    with atomic_write(folder / FEATURES, sync) as partial:
+        partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
+def read_features(folder: Path) -> FeatureMap:
+    """Return the map that a run or `write_features` wrote into a folder.
+
+    Raises:
+        InputError: there is none, or it is damaged.
+    """
+    path = folder / FEATURES
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        verify_checksum(content)
+        return FeatureMap.from_dict(content)
+    except (
+        OSError,
+        ArithmeticError,
+        AttributeError,
+        LookupError,
+        RecursionError,
+        TypeError,
+        ValueError,
+    ) as error:
+        reason = (
+            error.strerror if isinstance(error, OSError) else f"{type(error).__name__}: {error}"
+        )
+        raise InputError(
+            f"{path} cannot be read ({reason}); give the folder of a run that this version made."
+        ) from error
+
+
+def _loaded_names(plain: Mapping[str, Any]) -> Names:
+    """Return the names from a dictionary that was read from a file, or raise `ValueError`."""
+    names: dict[str, Any] = {
+        name: tuple(held) if isinstance(held, list) else held for name, held in plain.items()
+    }
+    for column, held in names.items():
+        every = held if isinstance(held, tuple) else () if held is None else (held,)
+        is_label = column.endswith("label")
+        if isinstance(held, tuple) == is_label and held is not None and held != ():
+            raise ValueError("a column of labels has one name, one of attributes a list of names")
+        if not all(isinstance(name, str) for name in every):
+            raise ValueError("names must be strings")
+    return Names(**names)
 
 
 def node_features(graphs: GraphData, use_node_attr: bool = False) -> NodeFeatures:

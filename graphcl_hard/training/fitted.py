@@ -4,7 +4,7 @@ import copy
 import dataclasses
 import json
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -61,8 +61,13 @@ class Fitted:
 
     @classmethod
     @initial_state()
-    def start(cls, data: GraphSource, config: Config) -> "Fitted":
+    def start(cls, data: GraphSource, config: Config, left_out: Collection[str] = ()) -> "Fitted":
         """Build a model with initial weights, and fit the features of a data set.
+
+        Args:
+            data: the data set.
+            config: the settings.
+            left_out: columns that other graphs may have, although these graphs have been read without them.
 
         Raises:
             InputError: there are fewer than 2 graphs, or no inputs.
@@ -78,7 +83,11 @@ class Fitted:
                 "name them by `edge_label` or `edge_attr`, or take another encoder, such as gin."
             )
         features = FeatureMap.fit(
-            data, "node_attr" in data.columns, keep_binary=True, with_edges=with_edges
+            data,
+            "node_attr" in data.columns,
+            keep_binary=True,
+            with_edges=with_edges,
+            left_out=left_out,
         )
         if features.channels == 0:
             raise InputError(
@@ -91,6 +100,16 @@ class Fitted:
                 build_model(config, features.channels, batches).to(device, dtype), config
             )
         return cls(config, features, state, [])
+
+    @classmethod
+    @initial_state()
+    def resume(cls, encoder: GraphEncoder, features: FeatureMap, config: Config) -> "Fitted":
+        """Continue with a trained encoder; the rest of the model has initial weights."""
+        weights, dtype = copy.deepcopy(encoder.state_dict()), next(encoder.parameters()).dtype
+        with _one_at_a_time:
+            model = build_model(config, features.channels, encoder=encoder).to(dtype)
+        encoder.load_state_dict(weights)  # a new model draws initial weights for its encoder
+        return cls(config, features, TrainingState(model, config), [])
 
     @property
     def encoder(self) -> GraphEncoder:

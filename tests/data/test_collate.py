@@ -235,18 +235,18 @@ def test_a_whole_set_has_its_attributes_on_request(toy):
         is to_graph_data(toy, node_attr=["node_attr"])
         is toy
     )
-    for wrong in ({"node_attr": "x"}, {"node_label": "label"}):
+    for column, wrong in (("node_attr", "x"), ("node_label", "label")):
         with pytest.raises(
-            InputError, match="node_label must be None and node_attr None or 'node_attr'"
+            InputError,
+            match=f"{column} must be None or '{column}' for .*, got '{wrong}'; leave it out",
         ):
-            to_graph_data(toy, **wrong)
+            to_graph_data(toy, **{column: wrong})
     toy = dataclasses.replace(toy, edge_attr=torch.rand(toy.num_edges, 2))
     assert to_graph_data(toy, node_attr="node_attr", edge_attr="edge_attr") is toy
     assert to_graph_data(toy).edge_attr is toy.edge_attr
     assert to_graph_data(toy, edge_attr=()).edge_attr is None
     with pytest.raises(
-        InputError,
-        match=r"edge_label must be None and edge_attr None or 'edge_attr' for .*, got 'bond'",
+        InputError, match=r"edge_label must be None for .* without edge_label, got 'bond'"
     ):
         to_graph_data(toy, edge_label="bond")
 

@@ -19,11 +19,10 @@ from hypothesis import strategies as st
 from graphcl_hard import GINEncoder, HardInfoGraph, load_encoder
 from graphcl_hard.config import Config
 from graphcl_hard.data.tu.archive import extract
-from graphcl_hard.embed import read_features
 from graphcl_hard.io.checksum import read_checksummed, with_checksum, write_checksummed
 from graphcl_hard.io.file_names import CHECKPOINTS
 from graphcl_hard.io.vectors import read_vectors, write_vectors
-from graphcl_hard.loader.features import FeatureMap
+from graphcl_hard.loader.features import FeatureMap, read_features
 from graphcl_hard.nn.encoders.message_passing import MessagePassingEncoder
 from graphcl_hard.run import parse
 from graphcl_hard.runs.config_file import read_yaml

@@ -328,11 +328,17 @@ def test_labels_that_fit_has_not_seen_are_told_once_and_at_the_users_line(both):
     assert [warning.filename for warning in caught] == [__file__]
 
 
-def test_names_of_columns_are_not_for_a_set_on_the_disk(both):
+def test_a_set_on_the_disk_has_the_names_that_its_graphs_had(both):
+    HardInfoGraph(node_label="number", **SETTINGS).fit(both[0])
     with pytest.raises(
-        InputError, match=r"node_label must be None .* for numbers, a data set in flat tensors"
+        InputError,
+        match=r"node_label must be None or 'number' for numbers, a data set in flat tensors, got 'other'",
     ):
-        HardInfoGraph(node_label="number").fit(both[0])
+        HardInfoGraph(node_label="other").fit(both[0])
+    with pytest.raises(
+        InputError, match=r"edge_attr must be None for numbers, .* without edge_attr, got 'weight'"
+    ):
+        HardInfoGraph(encoder="gine", edge_attr="weight").fit(both[0])
 
 
 def test_a_dataset_of_pyg_that_is_not_in_memory(tmp_path, small_windows, temporary):

@@ -18,6 +18,7 @@ from graphcl_hard.io.atomic_write import atomic_write
 from graphcl_hard.io.checksum import read_checksummed, write_checksummed
 from graphcl_hard.io.file_names import ENCODER
 from graphcl_hard.io.paths import Pathname, user_path
+from graphcl_hard.loader.features import FeatureMap, write_features
 from graphcl_hard.nn.functional import relu_batch_norm
 from graphcl_hard.nn.readout import scatter
 
@@ -270,17 +271,29 @@ class GraphEncoder(Module):
             )
 
     @initial_state()
-    def save_pretrained(self, folder: Pathname, sync: bool = True) -> None:
+    def save_pretrained(
+        self, folder: Pathname, features: FeatureMap | None = None, *, sync: bool = True
+    ) -> None:
         """Write the weights (safetensors, with a checksum) and the arguments (JSON) into an existing folder.
 
         Args:
             folder: an existing folder.
+            features: how nodes and edges become inputs, also to be written (features.json). With it, `python -m
+                graphcl_hard.embed` and `HardInfoGraph.from_pretrained` can embed other graphs.
             sync: whether to wait, for milliseconds, until the files are on the disk.
 
         Raises:
+            InputError: the features are of another encoder, or a label among them is neither a string nor a number.
             OSError: the folder is missing or cannot be written.
         """
         folder = user_path(folder, "folder")
+        if features is not None:
+            if features.widths != (self.in_channels, self.edge_channels):
+                raise InputError(
+                    f"features must be those of the encoder, with (in_channels, edge_channels) "
+                    f"{(self.in_channels, self.edge_channels)}, got {features.widths}; give the map of its training."
+                )
+            write_features(folder, features, sync)
         state = {
             name: tensor.detach().cpu().contiguous() for name, tensor in self.state_dict().items()
         }

@@ -3,7 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
+from graphcl_hard.exceptions import InputError
+from graphcl_hard.io.file_names import FEATURES
 from graphcl_hard.io.paths import Pathname, user_path
+from graphcl_hard.loader.features import FeatureMap, read_features
 from graphcl_hard.nn.encoders.base import GraphEncoder, saved_arguments
 from graphcl_hard.nn.encoders.gin import GINEncoder
 from graphcl_hard.nn.encoders.message_passing import MessagePassingEncoder
@@ -32,6 +35,27 @@ def load_encoder(folder: Pathname) -> GraphEncoder:
     """
     path = user_path(folder, "folder")
     return _class_of(saved_arguments(path)["encoder"]).from_pretrained(path)
+
+
+def load_pretrained(folder: Pathname) -> tuple[GraphEncoder, FeatureMap]:
+    """Load an encoder, and how nodes and edges become its inputs, from the folder of a run or of `save_pretrained`.
+
+    Raises:
+        InputError: as in `load_encoder`; or there is no features.json that fits the encoder.
+    """
+    path = user_path(folder, "folder")
+    encoder, features = load_encoder(path), read_features(path)
+    if encoder.edge_channels is not None and features.edges is None:
+        raise InputError(
+            f"{path} has the encoder gine but no map of the edge features, which an earlier version did not keep; run "
+            "it again with its config.yaml."
+        )
+    if features.widths != (encoder.in_channels, encoder.edge_channels):
+        raise InputError(
+            f"{path / FEATURES} is of another encoder: it makes {features.channels} features of a node, and the "
+            f"encoder reads {encoder.in_channels}; save both again."
+        )
+    return encoder, features
 
 
 def make_encoder(arguments: Mapping[str, Any]) -> GraphEncoder:
