@@ -79,14 +79,13 @@ def _folder(package: str) -> str:
 # Functions that `contextlib` decorates have a frame of it.
 _SKIPPED = (
     os.path.join(os.path.dirname(__file__), ""),
-    _folder("sklearn"),
-    _folder("joblib"),
+    *(_folder(package) for package in ("sklearn", "joblib", "torch_geometric")),
     contextlib.__file__,
 )
 
 
 def user_stacklevel() -> int:
-    """Return the stacklevel at which `warnings.warn` points outside this package, scikit-learn and joblib.
+    """Return the stacklevel at which `warnings.warn` points outside this package and those that call it.
 
     A warning from `fit` then points at the user's own line, even if a Pipeline or a wrapper of scikit-learn called it.
     """

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from platformdirs import user_cache_path
 
-from graphcl_hard.exceptions import InputError, first_line
+from graphcl_hard.exceptions import InputError, first_line, short_repr
 from graphcl_hard.io.paths import Pathname
 
 SHARDS_INDEX = "graphs.json"
@@ -35,9 +35,10 @@ def check_name(name: str) -> str:
     Raises:
         InputError: it is not.
     """
-    if not _NAME.fullmatch(name):
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        shown = repr(name[:100]) if isinstance(name, str) else short_repr(name)
         raise InputError(
-            f"The data set name {name[:100]!r} must be 1 to 100 letters, digits, '.', '_' and '-', beginning with a "
+            f"The data set name {shown} must be 1 to 100 letters, digits, '.', '_' and '-', beginning with a "
             "letter or digit and not ending with '.'; rename the data set, or, for a folder, give a path that contains "
             "a '/'."
         )

@@ -110,6 +110,8 @@ def test_what_cannot_be_a_path_is_refused(given):
     with pytest.raises(InputError, match=r"name_or_path must be a string or a pathlib\.Path"):
         load_graphs(given)
     if given is not None:
+        with pytest.raises(InputError, match=r"The data set name .* must be 1 to 100 letters"):
+            TUDataset(".", given)
         with pytest.raises(InputError, match=r"data_dir must be a string or a pathlib\.Path"):
             load_graphs("TINY", data_dir=given)
 

@@ -366,6 +366,15 @@ def test_graph_attributes_that_are_not_targets_are_warned_of(tmp_path):
         assert read_tu_folder(write(tmp_path / "s", both), "DS").classes.tolist() == [-1, 1]
 
 
+def test_a_warning_of_the_pyg_class_points_at_the_user(tmp_path):
+    write(tmp_path / "DS", {**UNLABELLED, "graph_attributes": "1, 2.5\nnan, 3\n"})
+    with pytest.warns(UserWarning, match="has 2 columns") as caught:
+        dataset = TUDataset(tmp_path, "DS")
+    assert caught[0].filename == __file__
+    assert dataset[0].y.tolist() == [[1, 2.5]]  # as PyG's own
+    assert to_graph_data(dataset).labels is None
+
+
 def test_a_few_labels_that_are_not_integers_are_warned_of(tmp_path):
     files = {
         "A": "1, 2\n2, 1\n",
