@@ -1,5 +1,6 @@
 """Small tensor operations, and the state of PyTorch in which the package works, shared by several packages."""
 
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -9,14 +10,34 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
+class _Thread(threading.local):
+    """What is known of the OpenMP threads that PyTorch has started for a thread."""
+
+    started = False
+    """Whether there may be some."""
+    lost = False
+    """Whether this process is a fork, without them: OpenMP would wait for ever for their share of the work."""
+
+
+_thread = _Thread()
+
+
+def _note_fork() -> None:
+    _thread.lost = _thread.started
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_note_fork)
+
+
 @contextmanager
 def initial_state() -> Iterator[None]:
     """Run a block, or as a decorator a function, in the state in which PyTorch starts; then restore the caller's.
 
     The default device is the CPU and the default dtype float32, gradients are recorded, and autocast is off, whatever
     the caller has set, so that results do not depend on it. What the caller asks of all operations stays: deterministic
-    algorithms, anomaly detection, the number of threads. Iterables of the caller are read outside of such a block, and
-    generators must not yield inside it.
+    algorithms, anomaly detection, the number of threads; but in a process that was forked after work of more than one
+    thread, this is 1. Iterables of the caller are read outside of such a block, and generators must not yield inside.
     """
     with ExitStack() as stack:
         if torch.empty(0).device.type != "cpu":
@@ -27,6 +48,11 @@ def initial_state() -> Iterator[None]:
                 # The cache of the outermost autocast would keep copies of weights from before a step.
                 stack.enter_context(torch.autocast(kind, enabled=False, cache_enabled=False))
         stack.enter_context(_float32)
+        threads = torch.get_num_threads()
+        if _thread.lost:
+            stack.callback(torch.set_num_threads, threads)
+            torch.set_num_threads(1)
+        _thread.started |= threads > 1
         yield
 
 

@@ -187,6 +187,7 @@ class HardInfoGraph(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         edge_attr: name or names of the edges' numeric attributes; only for gine. None: the `edge_attr` of `Data`,
             unless `edge_label` names it.
         n_jobs: number of PyTorch threads while this estimator works. -1: one for each core; None: as PyTorch is set.
+            It is 1 in a process that was forked after work of several threads.
         random_state: int, `RandomState` or None, for the initial weights and the order of batches. An int gives the
             same result as `python -m graphcl_hard.run --seed`.
         warm_start: whether another `fit` continues from the present weights for `epochs` more epochs, with the features
