@@ -101,6 +101,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _evaluate(arguments: Arguments) -> None:
     config = _check(arguments)
 
+    import numpy as np
+
     from graphcl_hard.evaluation.checks import check_embeddings, check_folds
     from graphcl_hard.evaluation.labels import known_labels
     from graphcl_hard.io.vectors import read_vectors
@@ -134,6 +136,7 @@ def _evaluate(arguments: Arguments) -> None:
             "unlabelled": len(known) - len(y),
             "notes": notes,
             "classes": classes,
+            "class_names": np.unique(labels).tolist(),
             "channels": {name: array.shape[1] for name, array in vectors.items()},
             "config": {name: getattr(arguments, name) for name in SETTINGS},
             "scores": scores,

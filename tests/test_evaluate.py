@@ -179,7 +179,7 @@ def test_quiet_prints_the_file_alone(toy, tmp_path, capsys):
         (["measured.npz"], "labels must be classes, got measured values, such as 1.5 for graph 1"),
         (["toy.npz", "--labels", ""], "--labels must be the path of a file or folder, got ''"),
         (["one.npz"], "labels must contain at least 2 classes, got only 0"),
-        (["short.npz"], "have 40 rows for 39 labels; give one row for each label."),
+        (["short.npz"], "must have one row for each label, got 40 for 39; add or"),
     ],
 )
 def test_bad_input_is_one_sentence_and_nothing_is_written(
@@ -217,6 +217,7 @@ def test_graphs_without_a_label_are_left_out_of_the_scores(toy, tmp_path, capsys
     assert "v.csv: 38 graphs, 2 classes, seed 0" in shown.out
     found = load(out)
     assert (found["graphs"], found["unlabelled"], found["notes"]) == (38, 2, [sentence])
+    assert (found["classes"], found["class_names"]) == (2, ["bad", "good"])
     known = ~np.isin(np.arange(40), [3, 8])
     expected = cross_validate(
         arrays["vectors"][known], arrays["y"][known], folds=3, repeats=2, scale="log"

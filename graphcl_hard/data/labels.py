@@ -11,10 +11,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from graphcl_hard.exceptions import InputError, short_repr
+from graphcl_hard.io.text_tables import is_missing
 
 Class = int | str
-MISSING = ("", "na", "n/a", "nan", "null", "none", "<na>", "#n/a")
-"""The texts, in any case, that stand for a missing label; pandas reads them so too."""
 _INTEGER = re.compile(r"[+-]?\d{1,18}(\.0*)?")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?|[+-]?inf(inity)?", re.IGNORECASE)
 
@@ -37,7 +36,7 @@ def read_labels(values: Iterable[Any], what: str, row: str = "row", first: int =
     """Return labels, given one by one, as classes or as measured targets.
 
     Labels that are all integers, also if written as ``1.0``, are classes, and so are names. Numbers of which one is no
-    integer are measured targets. None, NaN and the texts of `MISSING` are missing.
+    integer are measured targets. None, NaN and the texts of `is_missing` are missing.
 
     Args:
         values: the label of each graph: a number, a string, a bool or None.
@@ -87,7 +86,7 @@ def _text(value: Any, where: str) -> str | None:
     if not isinstance(value, (str, int, float)):
         raise InputError(f"{where}, must be a number or a name; convert it.")
     text = repr(value) if isinstance(value, float) else str(value).strip()
-    return None if text.lower() in MISSING else text
+    return None if is_missing(text) else text
 
 
 def _number(found: Sequence[Class | None]) -> Labels:

@@ -76,7 +76,7 @@ def check_embeddings(name: str, value: Any, graphs: int) -> Floats:
         )
     if len(array) != graphs:
         raise InputError(
-            f"{what} have {len(array)} rows for {graphs} labels; give one row for each label."
+            f"{what} must have one row for each label, got {len(array)} for {graphs}; add or remove some."
         )
     bad = ~np.isfinite(array)
     if bad.any():

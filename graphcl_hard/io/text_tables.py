@@ -10,8 +10,8 @@ from pathlib import Path
 from graphcl_hard.exceptions import InputError
 
 SEPARATORS = (",", ";", "\t")
-MISSING = frozenset({"", "#N/A", "<NA>", "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null"})
-"""The texts that stand for a missing value; pandas reads them as such, too."""
+MISSING = ("", "na", "n/a", "nan", "null", "none", "<na>", "#n/a")
+"""The texts, in any case, that stand for a missing value."""
 
 
 def read_text(path: Path) -> str:
@@ -50,6 +50,11 @@ def read_lines(path: Path) -> list[str]:
     return lines[:-1] if lines[-1] == "" else lines
 
 
+def is_missing(text: str) -> bool:
+    """Return whether a text stands for a missing value."""
+    return text.strip().lower() in MISSING
+
+
 def has_decimal_comma(text: str) -> bool:
     """Return whether a text is a number with a decimal comma."""
     return re.fullmatch(r"\s*[+-]?\d*,\d+([eE][+-]?\d+)?\s*", text) is not None
@@ -82,8 +87,8 @@ def read_csv(path: Path) -> dict[str, list[str]]:
         row = cells or [""] * (len(names) == 1)
         if row and len(row) != len(names):
             raise InputError(
-                f"{path} has {len(row)} values in line {lines.line_num}, must have {len(names)}; correct the line, or "
-                "create the file again if it is truncated."
+                f"Line {lines.line_num} of {path} must have as many values as there are names, got {len(row)} for "
+                f"{len(names)}; correct it, or create the file again if it is truncated."
             )
         if row:
             rows.append(row)

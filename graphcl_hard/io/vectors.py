@@ -21,8 +21,8 @@ from graphcl_hard.exceptions import InputError, user_stacklevel
 from graphcl_hard.io.atomic_write import atomic_write
 from graphcl_hard.io.paths import Pathname, user_path
 from graphcl_hard.io.text_tables import (
-    MISSING,
     has_decimal_comma,
+    is_missing,
     is_number,
     read_csv,
     read_lines,
@@ -69,7 +69,7 @@ def read_vectors(
             or not finite; or a file of labels has other ids, or another number of rows.
 
     Warns:
-        UserWarning: a column is left out because it holds row numbers.
+        UserWarning: a column is left out because it holds row numbers, or has one value for each class.
     """
     path = user_path(path)
     named = _read(path, READ)
@@ -88,6 +88,17 @@ def read_vectors(
     vectors = _vectors(path, named, only, what)
     if file is not None:
         found = _labels_of(path, len(next(iter(vectors.values()))), ids, file)
+    if not only:
+        tabular = {
+            f"The column {name!r} of {path}": column
+            for name, column in named.items()
+            if what == "column" and name not in (IDS, LABELS) and not NAMELESS.fullmatch(name)
+        }
+        for column in _holding_labels(tabular or _columns_of(path, vectors), found):
+            _warn(
+                f"{column} has one value for each class, as labels have; name the others with `only` if it is no "
+                "feature."
+            )
     return vectors, found
 
 
@@ -177,6 +188,31 @@ def numbers_rows(column: Array, name: str = "") -> bool:
     return len(different) == len(column) and bool(consecutive or name.lower() in NUMBERING)
 
 
+def _columns_of(path: Path, arrays: Mapping[str, Array]) -> dict[str, Array]:
+    return {
+        f"Column {place} of the array {name!r} of {path}": array[:, place]
+        for name, array in arrays.items()
+        for place in range(array.shape[1])
+    }
+
+
+def _holding_labels(columns: Mapping[str, Array], labels: Array) -> Iterator[str]:
+    """Yield the names of columns that have equal values where, and only where, the labels are equal."""
+    if labels.ndim != 1:
+        return
+    known = [label is not None and label == label for label in labels.tolist()]  # noqa: PLR0124
+    found = labels[known].tolist()
+    classes = len(set(found))
+    if len(found) < 10 or not 1 < classes < len(found):
+        return
+    for name, column in columns.items():
+        if len(column) != len(known) or len(set(column[:100].tolist())) > classes:
+            continue  # in most arrays, the first rows suffice
+        values = column[known].tolist()
+        if len(set(values)) == len(set(zip(values, found, strict=True))) == classes:
+            yield name
+
+
 def _without_row_numbers(path: Path, name: str, array: Array) -> Array:
     if array.dtype.kind not in "iuf":
         return array
@@ -190,7 +226,7 @@ def _without_row_numbers(path: Path, name: str, array: Array) -> Array:
             f"Column {column} of the array {name!r} of {path} is left out, since it numbers the rows and may give "
             f"their order away; name the array with `only` if the column is a feature."
         )
-    return np.delete(array, counting, axis=1)
+    return np.delete(array, counting, axis=1) if counting else array
 
 
 def _warn(text: str) -> None:
@@ -280,14 +316,14 @@ def _labels_of(path: Path, rows: int, ids: Array | None, file: Path) -> Array:
     """Return the labels in a file of their own after checking that they belong to the rows of `path`."""
     named = _read(file, (*READ, ".txt"))
     labels = named[_label_name(file, named)]
-    hint = "give one for each row"
+    hint = "add or remove some"
     if file.suffix == ".txt":
         while len(labels) > rows and not labels[-1].strip():  # empty lines at the end
             labels = labels[:-1]
         if len(labels) == rows + 1:
             heading = str(labels[0])
             if not is_number(heading) and all(
-                is_number(text) or text.strip() in MISSING for text in labels[1:].tolist()
+                is_number(text) or is_missing(text) for text in labels[1:].tolist()
             ):
                 labels = labels[1:]
             else:
@@ -295,7 +331,9 @@ def _labels_of(path: Path, rows: int, ids: Array | None, file: Path) -> Array:
     elif file.suffix == ".csv" and len(labels) == rows - 1:
         hint = "begin the file with a line of column names"
     if labels.ndim == 1 and len(labels) != rows:
-        raise InputError(f"{file} has {len(labels)} labels for {rows} rows of {path}; {hint}.")
+        raise InputError(
+            f"{file} must have one label for each row of {path}, got {len(labels)} for {rows}; {hint}."
+        )
     others = named.get(IDS)
     if ids is not None and others is not None and ids.shape == others.shape == (rows,):
         for row, (own, other) in enumerate(zip(ids.tolist(), others.tolist(), strict=True)):
@@ -315,7 +353,8 @@ def _label_values(path: Path, labels: Array) -> Array:
     for label in labels.tolist():
         text = label.decode(errors="replace") if isinstance(label, bytes) else label
         text = text.strip() if isinstance(text, str) else text
-        values.append(None if isinstance(text, str) and text in MISSING else text)
+        missing = is_missing(text) if isinstance(text, str) else type(text).__name__ == "NAType"
+        values.append(None if missing else text)
     known = [value for value in values if value is not None]
     if path.suffix in (".csv", ".txt") and known:
         if all(map(has_decimal_comma, known)):

@@ -365,7 +365,7 @@ RARE[Y.argsort()[-4:]] = 5
             {},
             "embeddings 'untrained' must be finite, got NaN or infinity",
         ),
-        (X[:39], Y, {}, "embeddings have 39 rows for 40 labels"),
+        (X[:39], Y, {}, "embeddings must have one row for each label, got 39 for 40"),
         (X[:, 0], Y, {}, r"embeddings must have shape \(G, D\) with D >= 1, got \(40,\)"),
         (X[:, :0], Y, {}, r"with D >= 1, got \(40, 0\)"),
         ([["a"]] * 40, Y, {}, r"embeddings must be a \(G, D\) array of numbers, got list"),

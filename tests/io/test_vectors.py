@@ -284,7 +284,7 @@ def npz(path, **arrays):
             "a.csv",
             "a,b,y\n1,2,0\n3,4",
             None,
-            "a.csv has 2 values in line 3, must have 3; correct the line, or create",
+            "a.csv must have as many values as there are names, got 2 for 3; correct it, or create",
         ),
         (
             "a.csv",
@@ -489,13 +489,15 @@ def test_a_column_of_an_array_that_numbers_the_rows_is_left_out_and_named(tmp_pa
         read_vectors(path)
 
 
-@pytest.mark.parametrize("missing", ["", "NA", "NaN", "nan", "<NA>", "None", "null", "NULL", "n/a"])
+@pytest.mark.parametrize(
+    "missing", ["", "NA", "NaN", "nan", "<NA>", "None", "null", "NULL", "n/a", " "]
+)
 def test_missing_labels_of_a_text_file(tmp_path, missing):
     (tmp_path / "t.csv").write_text(f"a,y\n0.5,2\n0.7,{missing}\n0.1,10\n")
     assert read_vectors(tmp_path / "t.csv")[1].tolist() == [2, None, 10]
-    (tmp_path / "l.txt").write_text(f"good\n{missing}\nnone\n")
+    (tmp_path / "l.txt").write_text(f"good\n{missing}\nNone of them\n")
     labels = read_vectors(tmp_path / "t.csv", str(tmp_path / "l.txt"))[1]
-    assert labels.tolist() == ["good", None, "none"]  # "none" may be a class
+    assert labels.tolist() == ["good", None, "None of them"]
 
 
 @pytest.mark.parametrize(
@@ -516,6 +518,29 @@ def test_missing_labels_of_parquet(tmp_path, labels):
     found = read_vectors(tmp_path / "t.parquet")[1]
     assert pd.isna(found).tolist() == [False, True, False]
     assert found[2] == labels[2]
+
+
+CODES = ["7", "3", "5"]
+
+
+def test_a_column_that_holds_the_labels_is_named(tmp_path, recwarn):
+    codes, names = np.array(CODES)[Y], np.array(["b", "c", "a"])[Y]
+    pd.DataFrame({"a": VECTORS[:, 0], "code": codes, "y": names}).to_csv(tmp_path / "t.csv")
+    with pytest.warns(UserWarning, match="without a name") as caught:
+        vectors, _ = read_vectors(tmp_path / "t.csv")
+    assert vectors["t"].shape == (12, 2)
+    sentence = "The column 'code' of {} has one value for each class, as labels have; name the others with `only` "
+    assert str(caught[-1].message).startswith(sentence.format(tmp_path / "t.csv"))
+    read_vectors(tmp_path / "t.csv", only=["code", "a"])  # somebody wants it
+    both = np.column_stack([VECTORS, codes.astype(float)])
+    path = npz(tmp_path / "a.npz", both=both, y=np.where(np.arange(12) < 11, names, ""))
+    with pytest.warns(UserWarning, match=r"Column 3 of the array 'both' of .*a.npz has one value"):
+        assert read_vectors(path)[0]["both"].shape == (12, 4)
+    both[4, 3] += 1  # no longer one value for each class
+    path = npz(tmp_path / "b.npz", both=both, y=names)
+    recwarn.clear()
+    read_vectors(path)
+    assert not recwarn
 
 
 def test_labels_that_are_large_integers_stay_different(tmp_path):
@@ -542,13 +567,15 @@ def test_labels_with_a_heading_or_empty_lines(tmp_path):
     [
         ("l.txt", ["class", *"abcabcabcabc"], "remove the first line, 'class', if it is a heading"),
         ("l.csv", list("abcabcabcabc"), "begin the file with a line of column names"),
-        ("l.csv", ["class", *"abc"], "give one for each row"),
+        ("l.csv", ["class", *"abc"], "add or remove some"),
     ],
 )
 def test_labels_for_another_number_of_rows(tmp_path, name, lines, hint):
     np.save(tmp_path / "v.npy", VECTORS)
     (tmp_path / name).write_text("\n".join(lines))
-    with pytest.raises(InputError, match=rf"has \d+ labels for 12 rows of .*v.npy; {hint}"):
+    with pytest.raises(
+        InputError, match=rf"one label for each row of .*v.npy, got \d+ for 12; {hint}"
+    ):
         read_vectors(tmp_path / "v.npy", str(tmp_path / name))
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from graphcl_hard.data.labels import MISSING
 from graphcl_hard.exceptions import InputError
+from graphcl_hard.io.text_tables import is_missing
 
 _INTEGER = re.compile(r"[+-]?[0-9]+")
 _INT64 = np.iinfo(np.int64)
@@ -192,7 +192,7 @@ def _read_lines(
 
 
 def _number(token: str, number_type: Any, place: str, column: int, missing: bool) -> float:
-    if token.lower() in MISSING:
+    if is_missing(token):
         if missing:
             return float("nan")
         raise _missing(place, column, token)
