@@ -7,6 +7,8 @@ Source of the format: Morris et al., "TUDataset: A collection of benchmark datas
 https://arxiv.org/abs/2007.08663.
 """
 
+import difflib
+import glob
 import hashlib
 import os
 import warnings
@@ -104,6 +106,7 @@ def _read(folder: Path, prefix: str) -> TuArrays:
 
     edges = read_table(a_path, np.int64, columns=2, may_be_empty=True)
     check_edges(edges, node_graph, a_path, indicator_path)
+    notes += _note_names(folder, prefix)
     notes += note_graphs(edges, node_graph, num_graphs, prefix)
 
     node_label = _read_optional(folder, prefix, "node_labels", np.int64, num_nodes, indicator_path)
@@ -152,7 +155,7 @@ def _read_targets(
     num_graphs = None
     for path in (labels_path, attr_path):
         table = None
-        if path.is_file():
+        if os.path.lexists(path):
             table = read_targets(path, int(indicator.max()), single=path == labels_path)
             if num_graphs is not None and len(table) != num_graphs:
                 raise InputError(
@@ -214,15 +217,29 @@ def tu_file(folder: Path, prefix: str, kind: str) -> Path:
 
 
 def tu_digest(folder: Path, prefix: str) -> str:
-    """Return the SHA-256, in hexadecimal, of the names and contents of the files that `read_tu_folder` reads."""
+    """Return the SHA-256, in hexadecimal, of what the result of `read_tu_folder` depends on: files and their names."""
     digest = hashlib.sha256()
     for kind in KINDS:
         path = tu_file(folder, prefix, kind)
-        if path.is_file():
+        if os.path.lexists(path):
             content = read_bytes(path)
             digest.update(f"{kind} {len(content)}\n".encode())
             digest.update(content)
+    digest.update("\n".join(_note_names(folder, prefix)).encode())
     return digest.hexdigest()
+
+
+def _note_names(folder: Path, prefix: str) -> list[str]:
+    """Return notes on files that are not read because their names are nearly, but not quite, those that are."""
+    notes = []
+    for path in sorted(folder.glob(f"{glob.escape(prefix)}_*")):
+        kind = path.name.removeprefix(f"{prefix}_").partition(".")[0].lower()
+        likely = next(iter(difflib.get_close_matches(kind, KINDS, n=1, cutoff=0.7)), None)
+        if likely is not None and not os.path.lexists(tu_file(folder, prefix, likely)):
+            notes.append(
+                f"{path.name} is not read; name it {prefix}_{likely}.txt if it belongs to the data set."
+            )
+    return notes
 
 
 def one_hot_columns(labels: NDArray[np.int64], source: Path | str) -> NDArray[np.float32]:
@@ -258,7 +275,7 @@ def _read_optional(
 ) -> NDArray[Any] | None:
     """Read an optional file, which must have as many lines as ``reference`` if it exists."""
     path = tu_file(folder, prefix, kind)
-    if not path.is_file():
+    if not os.path.lexists(path):
         return None
     table = read_table(path, dtype, may_be_empty=num_lines == 0)
     if len(table) != num_lines:

@@ -366,6 +366,30 @@ def test_graph_attributes_that_are_not_targets_are_warned_of(tmp_path):
         assert read_tu_folder(write(tmp_path / "s", both), "DS").classes.tolist() == [-1, 1]
 
 
+@pytest.mark.parametrize("name", ["graph_label.txt", "graph_labels.csv", "graphlabels"])
+def test_a_file_with_nearly_the_right_name_is_warned_of_also_from_a_cache(tmp_path, name):
+    folder = write(tmp_path / "raw", UNLABELLED)
+    read_cached(folder, "DS", tmp_path / "processed")
+    (folder / f"DS_{name}").write_text("1\n0\n")
+    (folder / "DS_label_readme.txt").write_text("about the labels")
+    for _ in range(2):
+        with pytest.warns(
+            UserWarning, match=rf"raw.DS_{name} is not read; name it DS_\w+\.txt"
+        ) as caught:
+            read_cached(folder, "DS", tmp_path / "processed")
+        assert len(caught) == 1
+    write(folder, SMALL)
+    (folder / f"DS_{name}").write_text("1\n0\n")
+    read_cached(folder, "DS", tmp_path / "processed")  # the file with the right name is read
+
+
+def test_an_optional_file_that_is_a_link_to_nowhere_is_refused(tmp_path):
+    folder = write(tmp_path / "s", UNLABELLED)
+    (folder / "DS_graph_labels.txt").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(InputError, match=r"DS_graph_labels\.txt is missing"):
+        read_tu_folder(folder, "DS")
+
+
 def test_a_warning_of_the_pyg_class_points_at_the_user(tmp_path):
     write(tmp_path / "DS", {**UNLABELLED, "graph_attributes": "1, 2.5\nnan, 3\n"})
     with pytest.warns(UserWarning, match="has 2 columns") as caught:
