@@ -278,7 +278,7 @@ def unused_columns(graphs: GraphSource, names: Names) -> list[str]:
 
 
 def _short(names: Any) -> Any:
-    """Return the name alone, if there is only one."""
+    """Return the name itself if there is only one."""
     return names[0] if isinstance(names, tuple) and len(names) == 1 else names
 
 
