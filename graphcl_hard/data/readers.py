@@ -265,7 +265,8 @@ def _label(value: Any, where: str, index: int) -> Hashable:
     """Return a networkx label, with NumPy scalars converted to Python's, which are equal and can be saved."""
     value = value.item() if isinstance(value, np.generic) else value
     if (
-        not isinstance(value, Hashable)
+        value is None
+        or not isinstance(value, Hashable)
         or isinstance(value, Tensor)
         or (isinstance(value, float) and math.isnan(value))
     ):

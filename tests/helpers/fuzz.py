@@ -30,6 +30,11 @@ CASES = {
     "vectors": 300,
     "vectors, damaged": 900,
     "shards, damaged": 300,
+    "identity, tables": 60,
+    "identity, TU folders": 60,
+    "identity, PyG graphs": 60,
+    "identity, networkx graphs": 60,
+    "identity, SciPy graphs": 60,
 }
 CHANCE = st.randoms(use_true_random=False)
 
