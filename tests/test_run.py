@@ -514,7 +514,9 @@ def test_bad_input_is_one_sentence_status_2_and_nothing_written(
 def test_a_gpu_that_is_not_there_is_refused(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert main(["--accelerator", "cuda"]) == 2
-    assert "--accelerator cuda needs such a device" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert "--accelerator cuda needs such a device" in error
+    assert "give --accelerator auto, which then takes the CPU, or " in error
     assert os.listdir(tmp_path) == []
 
 

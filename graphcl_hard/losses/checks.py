@@ -8,7 +8,7 @@ from torch import Tensor
 
 from graphcl_hard._tensor import full_precision
 from graphcl_hard.exceptions import InputError, short_repr
-from graphcl_hard.losses.weights import check_beta
+from graphcl_hard.losses.weights import check_beta, check_floating, is_number
 
 Critic = Literal["dot", "cosine"]
 ScoreScale = Literal["max", "none"]
@@ -27,17 +27,30 @@ def check_pairs(
 
     Unless `whole`, the nodes are one part of a batch, and may be none; the summaries are those of all parts.
     """
+    check_floating(local=local, summary=summary)
     if local.dim() != 2 or summary.dim() != 2 or local.size(1) != summary.size(1):
         raise InputError(
             f"local must be (N, D) and summary (G, D) with one D, got {tuple(local.shape)} and {tuple(summary.shape)}."
         )
-    if batch.shape != local.shape[:1] or batch.dtype != torch.int64:
+    single = torch.float32  # in which half precision is computed
+    if torch.promote_types(local.dtype, single) != torch.promote_types(summary.dtype, single):
         raise InputError(
-            f"batch must be ({local.size(0)},) int64, the graph of each node, got {tuple(batch.shape)} {batch.dtype}."
+            f"local and summary must have one dtype, got {local.dtype} and {summary.dtype}; convert one."
         )
-    if not (local.is_floating_point() and summary.is_floating_point()):
+    if (
+        not isinstance(batch, Tensor)
+        or batch.shape != local.shape[:1]
+        or batch.dtype != torch.int64
+        or batch.device != local.device
+    ):
+        found = (
+            f"{tuple(batch.shape)} {batch.dtype} on {batch.device}"
+            if isinstance(batch, Tensor)
+            else f"a {type(batch).__name__}"
+        )
         raise InputError(
-            f"local and summary must be floating-point, got {local.dtype} and {summary.dtype}."
+            f"batch must be ({local.size(0)},) int64 on {local.device}, the graph of each node, got {found}; convert "
+            "it."
         )
     if summary.size(0) < 2:
         raise InputError(
@@ -80,6 +93,7 @@ def check_pairs(
 
 def check_views(view1: Tensor, view2: Tensor) -> None:
     """Raise `InputError` unless both tensors are views of the same items, with rows of unit length."""
+    check_floating(view1=view1, view2=view2)
     if view1.dim() != 2 or view1.shape != view2.shape:
         raise InputError(
             f"view1 and view2 must both be (B, D), got {tuple(view1.shape)} and {tuple(view2.shape)}."
@@ -88,19 +102,25 @@ def check_views(view1: Tensor, view2: Tensor) -> None:
         raise InputError(
             f"nt_xent needs at least 2 items, got {view1.size(0)}: the other items are the negatives."
         )
-    for view in (view1, view2):
-        _check_unit(view)
+    _check_unit("view1", view1)
+    _check_unit("view2", view2)
 
 
-def _check_unit(rows: Tensor) -> None:
+def _check_unit(name: str, rows: Tensor) -> None:
     if (
         rows.device.type == "cpu" and not torch.compiler.is_compiling()
     ):  # it would synchronise the GPU
-        worst = (full_precision(rows.detach()).norm(dim=1) - 1).abs().max().item()
-        if not worst < 0.02:  # rows rounded to bfloat16 pass
+        lengths = full_precision(rows.detach()).norm(dim=1)
+        row = int((lengths - 1).abs().argmax())  # nan counts as the largest
+        length = lengths[row].item()
+        if not abs(length - 1) < 0.02:  # rows rounded to bfloat16 pass
+            remedy = "normalise them with torch.nn.functional.normalize first"
+            if length == 0:
+                remedy = "zeros have no direction, so normalising keeps them; leave the item out or check its embedding"
+            elif not math.isfinite(length):
+                remedy = "its embedding has a number that is not finite; check it"
             raise InputError(
-                f"The rows must have length 1, got one that is off by {worst:.3g}; normalise them with "
-                "torch.nn.functional.normalize first."
+                f"The rows of {name} must have length 1, got length {length:.3g} of row {row}; {remedy}."
             )
 
 
@@ -114,7 +134,7 @@ def check_queue(queue: Tensor | None, candidates: Tensor, unit: bool = False) ->
             f"{tuple(queue.shape)} {queue.dtype}; use earlier rows of the same model."
         )
     if unit and queue.numel():
-        _check_unit(queue)
+        _check_unit("queue", queue)
 
 
 def check_released(critic: str, queue: Tensor | None) -> None:
@@ -133,12 +153,14 @@ def check_released(critic: str, queue: Tensor | None) -> None:
 def check_range(beta: float, tau_plus: float, temperature: float) -> None:
     """Raise `InputError` if a number is outside its range."""
     check_beta(beta)
-    if not 0 <= tau_plus < 1:
+    if not is_number(tau_plus) or not 0 <= tau_plus < 1:
         raise InputError(
-            f"tau_plus must lie in [0, 1), got {tau_plus}; 0 switches the correction off."
+            f"tau_plus must lie in [0, 1), got {short_repr(tau_plus)}; 0 switches the correction off."
         )
-    if not 1e-6 <= temperature <= 1e6:
-        raise InputError(f"temperature must lie in [1e-6, 1e6], got {temperature}; 0.5 is usual.")
+    if not is_number(temperature) or not 1e-6 <= temperature <= 1e6:
+        raise InputError(
+            f"temperature must lie in [1e-6, 1e6], got {short_repr(temperature)}; 0.5 is usual."
+        )
 
 
 def check_choices(**choices: tuple[str, object]) -> None:

@@ -5,13 +5,14 @@ Sampling", 1965 (the effective number).
 """
 
 import math
+from numbers import Real
 from typing import Literal, NamedTuple, get_args
 
 import torch
 from torch import Tensor
 
 from graphcl_hard._tensor import full_precision
-from graphcl_hard.exceptions import InputError
+from graphcl_hard.exceptions import InputError, short_repr
 
 MAX_BETA = 1e6
 BetaSchedule = Literal["constant", "linear-up", "linear-down", "cosine-up", "cosine-down"]
@@ -19,11 +20,50 @@ BetaSchedule = Literal["constant", "linear-up", "linear-down", "cosine-up", "cos
 
 def check_beta(beta: float) -> None:
     """Raise `InputError` unless `beta` lies in [0, 1e6]; above, scores in float32 could overflow."""
-    if not 0 <= beta <= MAX_BETA:
+    if not is_number(beta) or not 0 <= beta <= MAX_BETA:
         raise InputError(
-            f"beta must lie in [0, {MAX_BETA:g}] (0 weights all negatives alike), got {beta}; "
+            f"beta must lie in [0, {MAX_BETA:g}] (0 weights all negatives alike), got {short_repr(beta)}; "
             "values between 0.5 and 10 are usual."
         )
+
+
+def is_number(value: object) -> bool:
+    """Return whether a value is a real number, of Python, NumPy or PyTorch."""
+    return isinstance(value, (Real, Tensor))
+
+
+def check_floating(**tensors: object) -> None:
+    """Raise `InputError` unless all values are floating-point tensors on one device; the keywords are their names."""
+    for name, tensor in tensors.items():
+        if not isinstance(tensor, Tensor) or not tensor.is_floating_point():
+            found = tensor.dtype if isinstance(tensor, Tensor) else f"a {type(tensor).__name__}"
+            raise InputError(
+                f"{name} must be a floating-point tensor, got {found}; convert it by torch.as_tensor and float()."
+            )
+    devices = {
+        name: tensor.device for name, tensor in tensors.items() if isinstance(tensor, Tensor)
+    }
+    if len(set(devices.values())) > 1:
+        found = " and ".join(str(device) for device in devices.values())
+        raise InputError(f"{' and '.join(devices)} must be on one device, got {found}; move one.")
+
+
+def _check_matrix(name: str, matrix: Tensor, mask: Tensor | None) -> None:
+    """Raise `InputError` unless a matrix is (N, G) floating-point, with a mask that fits."""
+    check_floating(**{name: matrix})
+    if matrix.dim() != 2:
+        raise InputError(
+            f"{name} must be (N, G), a row for each anchor, got {tuple(matrix.shape)}; for one anchor give "
+            f"{name}.unsqueeze(0)."
+        )
+    if mask is not None and (
+        not isinstance(mask, Tensor) or mask.shape != matrix.shape or mask.dtype != torch.bool
+    ):
+        shape = tuple(matrix.shape)
+        found = (
+            f"{tuple(mask.shape)} {mask.dtype}" if isinstance(mask, Tensor) else short_repr(mask)
+        )
+        raise InputError(f"mask must be {shape} bool, like {name}, got {found}; convert it.")
 
 
 def hard_negative_weights(scores: Tensor, beta: float, mask: Tensor | None = None) -> Tensor:
@@ -44,7 +84,7 @@ def hard_negative_weights(scores: Tensor, beta: float, mask: Tensor | None = Non
         result to use it as an importance weight.
 
     Raises:
-        InputError: `beta` is outside its range.
+        InputError: `beta` is outside its range, or the tensors do not fit together.
 
     Source: Robinson et al. (ICLR 2021), section 3: negatives are drawn from
     :math:`q_\beta(x^-) \propto e^{\beta f(x)^\top f(x^-)} p(x^-)`.
@@ -59,6 +99,7 @@ def hard_negative_weights(scores: Tensor, beta: float, mask: Tensor | None = Non
         tensor([[0.2701, 0.7342, 1.9957]])
     """
     check_beta(beta)
+    _check_matrix("scores", scores, mask)
     scores = full_precision(scores)
     exponent = torch.where(torch.isneginf(scores), scores, scores * beta)  # 0 * -inf would be nan
     if mask is None:
@@ -82,6 +123,9 @@ def effective_negatives(weights: Tensor, mask: Tensor | None = None) -> Tensor:
         (N,) numbers between 1 (one negative has all the weight) and the number of negatives of the row (all weights are
         equal); 0 for a row whose weights are all 0.
 
+    Raises:
+        InputError: the tensors do not fit together.
+
     Source: Kish, "Survey Sampling", 1965, section 11.7.
 
     Examples:
@@ -90,6 +134,7 @@ def effective_negatives(weights: Tensor, mask: Tensor | None = None) -> Tensor:
         >>> effective_negatives(torch.tensor([[1.0, 1.0, 1.0, 1.0], [4.0, 0.0, 0.0, 0.0], [2.0, 1.0, 1.0, 0.0]]))
         tensor([4.0000, 1.0000, 2.6667])
     """
+    _check_matrix("weights", weights, mask)
     if mask is not None:
         weights = weights.masked_fill(~mask, 0.0)
     # Dividing by the maximum of a row keeps the squares of very small weights from vanishing.
@@ -125,9 +170,9 @@ def beta_schedule(step: int, total: int, beta: float, kind: BetaSchedule = "cons
         raise InputError(
             f"Unknown beta schedule {kind!r}; choose one of {', '.join(get_args(BetaSchedule))}."
         )
-    if not 0 <= step < total:
+    if not (is_number(step) and is_number(total)) or not 0 <= step < total:
         raise InputError(
-            f"step must lie in [0, total - 1] with total = {total}, got {step}; count steps from 0."
+            f"step must lie in [0, total - 1] with total = {total}, got {short_repr(step)}; count steps from 0."
         )
     if kind == "constant" or total == 1:
         return beta

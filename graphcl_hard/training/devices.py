@@ -26,8 +26,8 @@ def training_device(config: Config, together: bool = False) -> Iterator[Fabric]:
     available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if not available.get(config.accelerator, True):
         raise InputError(
-            f"`accelerator={config.accelerator}` needs such a device, but PyTorch finds none; give cpu or auto, "
-            "or install a PyTorch build for the device."
+            f"`accelerator={config.accelerator}` needs such a device, but PyTorch finds none; give `accelerator=auto`, "
+            f"which then takes the CPU, or {_remedy(config.accelerator)}."
         )
     before = (
         torch.are_deterministic_algorithms_enabled(),
@@ -56,6 +56,15 @@ def training_device(config: Config, together: bool = False) -> Iterator[Fabric]:
         yield fabric
     finally:
         torch.use_deterministic_algorithms(before[0], warn_only=before[1])
+
+
+def _remedy(accelerator: str) -> str:
+    """Return what makes PyTorch find a device."""
+    if accelerator == "mps":
+        return "use a Mac that has it, and a PyTorch for its processor"
+    if torch.version.cuda is None and torch.version.hip is None:
+        return "install a PyTorch for CUDA, as this one is for the CPU only"
+    return "check the driver with nvidia-smi, and the variable CUDA_VISIBLE_DEVICES"
 
 
 def place(fabric: Fabric, config: Config) -> tuple[torch.device, torch.dtype]:

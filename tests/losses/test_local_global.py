@@ -372,7 +372,7 @@ def test_tensors_that_do_not_fit_are_refused():
     for wrong in (batch - 1, batch + 1):
         with pytest.raises(InputError, match=r"batch must lie in \[0, 4\]"):
             local_global_jsd(local, summary, wrong)
-    with pytest.raises(InputError, match="must be floating-point"):
+    with pytest.raises(InputError, match="must be a floating-point tensor"):
         local_global_jsd(local.long(), summary, batch)
     with pytest.raises(InputError, match="with one D"):
         local_global_jsd(local[:, :2], summary, batch)

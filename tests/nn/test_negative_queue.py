@@ -180,7 +180,7 @@ def test_a_queue_that_does_not_fit_is_refused():
         local_global_jsd(
             local, summary, batch, mode="released", _context=Context(queue=queue_of(3, 4))
         )
-    with pytest.raises(InputError, match="rows must have length 1"):
+    with pytest.raises(InputError, match="rows of queue must have length 1"):
         nt_xent(view1, view2, _context=Context(queue=2 * F.normalize(queue_of(3, 5), dim=1)))
     for size, channels in ((0, 3), (3, 0)):
         with pytest.raises(InputError, match="of a queue must be at least 1, got 0"):

@@ -277,6 +277,20 @@ def test_an_accelerator_that_is_not_there_is_refused():
         pass
 
 
+@pytest.mark.skipif(torch.cuda.is_available(), reason="a CUDA device is there")
+@pytest.mark.parametrize(
+    ("built", "remedy"), [(None, "install a PyTorch for CUDA"), ("12.8", "check the driver")]
+)
+def test_the_remedy_depends_on_the_build(monkeypatch, built, remedy):
+    monkeypatch.setattr("torch.version.cuda", built)
+    monkeypatch.setattr("torch.version.hip", None)
+    with (
+        pytest.raises(InputError, match=remedy),
+        training_device(dataclasses.replace(SMALL, accelerator="cuda")),
+    ):
+        pass
+
+
 def test_embedding_leaves_the_model_in_its_mode(toy):
     features = node_features(toy)
     encoder = build_model(SMALL, features.channels).encoder
