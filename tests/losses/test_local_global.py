@@ -381,7 +381,7 @@ def test_tensors_that_do_not_fit_are_refused():
         nt_xent(view1[:1], view2[:1])
     with pytest.raises(InputError, match="must both be"):
         nt_xent(view1, view2[:3])
-    with pytest.raises(InputError, match="rows must have length 1"):
+    with pytest.raises(InputError, match="rows of view1 must have length 1"):
         nt_xent(view1 * 2, view2)
 
 
