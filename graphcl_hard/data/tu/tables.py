@@ -46,7 +46,7 @@ def read_table(
     number_type = np.int64 if dtype is np.int64 else np.float64
     table = _fast_table(path, body, number_type)
     if table is None:
-        table = _read_lines(path, re.split(r"\r\n|\r|\n", body), number_type)
+        table = _read_lines(path, re.split(r"\r\n|\r|\n", body), number_type, columns)
     if columns is not None and table.shape[1] != columns:
         raise InputError(
             f"{path}, line 1: {table.shape[1]} comma-separated values, must be {columns}; correct the file."
@@ -98,7 +98,7 @@ def read_targets(path: Path, num_graphs: int, single: bool) -> NDArray[Any]:
         filled = next(line for line in lines if line.strip())
         blank = "," * filled.count(",")  # a blank line: all of its values are missing
         lines = [line if line.strip() else blank for line in lines]
-        table = _read_lines(path, lines, np.float64, missing=True)
+        table = _read_lines(path, lines, np.float64, 1 if single else None, missing=True)
     if (table == np.rint(table)).all() and (np.abs(table) <= MAX_EXACT).all():
         table = table.astype(np.int64)
     if single and table.shape[1] != 1:
@@ -140,8 +140,10 @@ def _read_text(path: Path) -> str:
     if not body.isascii():
         start = next(index for index, byte in enumerate(body) if byte > 127)
         line = body.count(b"\n", 0, start) + 1
+        character = body[start : start + 4].decode("utf-8", errors="replace")[0]
+        what = f"byte 0x{body[start]:02x}" if character == "\ufffd" else repr(character)
         raise InputError(
-            f"{path}, line {line}: byte 0x{body[start]:02x} is not ASCII text; save the file as plain ASCII."
+            f"{path}, line {line}: {what} is not ASCII text; replace it, or save the file as plain ASCII."
         )
     return body.decode("ascii")
 
@@ -169,7 +171,11 @@ def _fast_table(path: Path, body: str, number_type: Any) -> NDArray[Any] | None:
 
 
 def _read_lines(
-    path: Path, lines: list[str], number_type: Any, missing: bool = False
+    path: Path,
+    lines: list[str],
+    number_type: Any,
+    columns: int | None = None,
+    missing: bool = False,
 ) -> NDArray[Any]:
     """Read the numbers one line at a time, which is slow but gives the line of an error."""
     rows: list[list[float]] = []
@@ -178,56 +184,64 @@ def _read_lines(
         if not line.strip() and not missing:
             raise InputError(f"{place} is blank, must contain numbers; remove it or fill it in.")
         tokens = [token.strip() for token in line.split(",")]
-        rows.append(
-            [
-                _number(token, number_type, place, column, missing)
-                for column, token in enumerate(tokens)
-            ]
-        )
-        if len(tokens) != len(rows[0]):
+        expected = len(rows[0]) if rows else columns or len(tokens)
+        if len(tokens) != expected:
+            for token in tokens:
+                _check_separator(token, place)
+            also = " as in line 1" if rows else ""
+            remedy = "remove the comma at its end" if tokens[-1] == "" else "correct the line"
             raise InputError(
-                f"{place}: {len(tokens)} comma-separated values, must be {len(rows[0])} as in line 1; correct the line."
+                f"{place}: {len(tokens)} comma-separated values, must be {expected}{also}; {remedy}."
             )
+        row = []
+        for column, token in enumerate(tokens):
+            if is_missing(token) and not missing:
+                raise _missing(place, column, token)
+            value = float("nan") if is_missing(token) else _number(token, number_type)
+            if value is None:
+                raise _unreadable(token, number_type, path, number)
+            row.append(value)
+        rows.append(row)
     return np.array(rows, dtype=number_type)
 
 
-def _number(token: str, number_type: Any, place: str, column: int, missing: bool) -> float:
-    if is_missing(token):
-        if missing:
-            return float("nan")
-        raise _missing(place, column, token)
-    if (
-        number_type is np.int64
-        and _INTEGER.fullmatch(token)
-        and len(token) <= 25
-        and _INT64.min <= int(token) <= _INT64.max
-    ):
-        return int(token)
-    value = _real(token)
-    if value is not None and number_type is np.float64:
+def _number(token: str, number_type: Any) -> float | None:
+    """Return the number that a token is, or None."""
+    if number_type is np.int64 and _INTEGER.fullmatch(token) and len(token) <= 25:
+        return int(token) if _INT64.min <= int(token) <= _INT64.max else None
+    try:
+        value = None if "_" in token else float(token)  # _ is Python's digit separator
+    except ValueError:
+        return None
+    if number_type is np.float64 or value is None:
         return value
-    if value is not None and value == round(value, 0) and abs(value) <= MAX_EXACT:
-        return int(value)  # an id or a label that a program wrote as 1.0
+    # An id or a label may be written as 1.0.
+    return int(value) if value == round(value, 0) and abs(value) <= MAX_EXACT else None
+
+
+def _unreadable(token: str, number_type: Any, path: Path, number: int) -> InputError:
+    """Return the error for a token that is no number of this type, in this line of a file."""
+    place = f"{path}, line {number}"
+    _check_separator(token, place)
+    kind = "an integer of at most 64 bits" if number_type is np.int64 else "a number"
+    remedy = "correct the line"
+    if _number(token, np.float64) is not None and path.stem.endswith("_labels"):
+        remedy = f"write measured numbers to {path.name.replace('_labels', '_attributes')}"
+    elif re.search("[A-Za-z]", token):
+        remedy = "write numbers instead of names"
+        if number == 1:
+            remedy = f"remove the line if it is a header, or {remedy}"
+    return InputError(f"{place}: {token[:40]!r} is not {kind}; {remedy}.")
+
+
+def _check_separator(token: str, place: str) -> None:
     for separator, plural in _SEPARATORS.items():
-        parts = token.split(separator)
-        if len(parts) > 1 and all(_real(part.strip()) is not None for part in parts):
+        parts = [part for part in token.split(separator) if part.strip()]
+        if separator in token and all(_number(part, np.float64) is not None for part in parts):
             raise InputError(
                 f"{place}: the values in {token[:40]!r} are separated by {plural}, must be separated by commas; "
                 f"replace the {plural} in the file."
             )
-    kind = "an integer of at most 64 bits" if number_type is np.int64 else "a number"
-    remedy = "write a number instead" if re.search("[A-Za-z]", token) else "correct the line"
-    if place.endswith(", line 1"):
-        remedy = f"remove the line if it is a header, or {remedy.replace('the line', 'it')}"
-    raise InputError(f"{place}: {token[:40]!r} is not {kind}; {remedy}.")
-
-
-def _real(token: str) -> float | None:
-    """Return the number that a token is, or None."""
-    try:
-        return None if "_" in token else float(token)  # _ is Python's digit separator
-    except ValueError:
-        return None
 
 
 def _missing(place: str, column: int, token: str) -> InputError:

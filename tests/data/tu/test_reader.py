@@ -180,6 +180,23 @@ def test_self_loops_go_and_duplicates_merge_with_summed_attributes(tmp_path):
         ("A", b"1, 2\n2, \xe9\n", r"DS_A\.txt, line 2: byte 0xe9"),
         (
             "A",
+            "1, 2\n2, \N{MINUS SIGN}1\n",
+            r"DS_A\.txt, line 2: '\N{MINUS SIGN}' is not ASCII text",
+        ),
+        (
+            "A",
+            "1, 2,\n2, 1,\n",
+            r"line 1: 3 comma-separated values, must be 2; remove the comma at its",
+        ),
+        ("node_labels", "C\nC\nO\nC\nC\nC\n", r"line 1: 'C' is not an integer .* instead of names"),
+        (
+            "node_labels",
+            "0\n1\n1.5\n2\n0\n1\n",
+            r"line 3: '1.5' .* measured numbers to DS_node_attr",
+        ),
+        ("edge_labels", "0\n1\n\n2\n0\n1\n", r"DS_edge_labels\.txt, line 3 is blank"),
+        (
+            "A",
             "1, 2\n2, 99999999999999999999\n",
             r"DS_A\.txt, line 2: '99999999999999999999' is not an integer",
         ),
