@@ -155,7 +155,7 @@ class HardInfoGraph(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
     """Graph embeddings learnt without labels, as a scikit-learn transformer.
 
     It trains an encoder by InfoGraph (or GraphCL) with hard, debiased negatives. Graphs are a list, or any iterable, of
-    PyTorch Geometric `Data`, networkx graphs, or SciPy sparse adjacency matrices, all of one kind;
+    PyTorch Geometric `Data`, networkx graphs, or adjacency matrices (SciPy, NumPy or PyTorch), all of one kind;
     `data.collate.to_graph_data` describes what is read of each. A data set from `load_graphs` or `write_shards` works
     too: its node labels are used, and its node attributes with `node_attr="node_attr"`. The graphs may need more memory
     than there is, see `data.load.open_graphs`.
@@ -169,7 +169,7 @@ class HardInfoGraph(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
 
     With `encoder="gine"`, edges have features in the same way: the `edge_attr` of `Data`, what `edge_label` and
     `edge_attr` name in networkx graphs, and the edge labels and attributes of a data set from `load_graphs`. An entry
-    of a SciPy matrix is an attribute with `edge_attr="weight"`, and never a label. Other encoders ignore edge features.
+    of a matrix is an attribute with `edge_attr="weight"`, and never a label. Other encoders ignore edge features.
 
     A subclass with a constructor of its own has the parameters that the constructor names. If the constructor passes
     **settings on to this class, the subclass has all other parameters too. Settings that it fixes are not parameters.

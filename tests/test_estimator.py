@@ -20,14 +20,28 @@ from joblib import Parallel, delayed
 from sklearn.base import clone
 from sklearn.compose import ColumnTransformer
 from sklearn.exceptions import NotFittedError
-from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.model_selection import (
+    GridSearchCV,
+    KFold,
+    cross_val_predict,
+    cross_val_score,
+    learning_curve,
+    train_test_split,
+)
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 from torch_geometric.data import Data
 from torch_geometric.utils import from_smiles
 
-from graphcl_hard import GraphShards, HardInfoGraph, InputError, StopTraining, load_graphs
+from graphcl_hard import (
+    GraphShards,
+    HardInfoGraph,
+    InputError,
+    StopTraining,
+    load_graphs,
+    write_shards,
+)
 from graphcl_hard.config import Config, Scope, names_in
 from graphcl_hard.convert import main as convert
 from graphcl_hard.data.tu.dataset import TUDataset
@@ -422,6 +436,33 @@ def test_a_pipeline_under_a_grid_search_over_beta(tmp_path):
     assert scores.mean() == pytest.approx(search.best_score_)
 
 
+@pytest.fixture(scope="module")
+def on_disk(mutag, tmp_path_factory):
+    return write_shards(tmp_path_factory.mktemp("sets") / "mutag", mutag)
+
+
+@pytest.mark.parametrize("kind", ["mutag", "on_disk"])
+def test_scikit_learn_splits_a_data_set_in_flat_tensors(kind, request):
+    graphs = request.getfixturevalue(kind)
+    y, options = graphs.labels, {"cv": 3, "error_score": "raise"}
+    pipeline = make_pipeline(HardInfoGraph(epochs=1, random_state=0, hidden_channels=8), SVC(C=10))
+    scores = cross_val_score(pipeline, graphs, y, **options)
+    assert scores.mean() > 0.75  # the majority class has 66%
+    search = GridSearchCV(pipeline, {"svc__C": [10]}, **options).fit(graphs, y)
+    assert search.best_score_ == pytest.approx(scores.mean())
+    predicted = cross_val_predict(pipeline, graphs, y, cv=3)
+    assert set(predicted) == {-1, 1}
+    assert np.mean(predicted == y) == pytest.approx(scores.mean(), abs=0.01)
+    sizes = learning_curve(pipeline, graphs, y, train_sizes=[0.5, 1.0], shuffle=True, **options)[0]
+    assert sizes.tolist() == [62, 125]
+    train, test, of_train, of_test = train_test_split(graphs, y, test_size=47, random_state=0)
+    assert (len(train), len(test)) == (141, 47)
+    assert np.array_equal(train.labels, of_train)
+    assert np.array_equal(test.labels, of_test)
+    assert set(train.ids) | set(test.ids) == set(graphs.ids)
+    assert [len(test) for _, test in KFold(3).split(graphs)] == [63, 63, 62]
+
+
 def test_unseen_graphs(fitted, graphs):
     strange = nx.path_graph(3)
     nx.set_node_attributes(strange, "Xe", "element")
@@ -715,6 +756,8 @@ def test_columns_of_graphs(graphs):
     )
     frame = columns.fit_transform(pd.DataFrame({"graph": graphs}))
     assert frame.columns[0] == "graph__hardinfograph0"
+    again = ColumnTransformer([("graph", estimator(epochs=1), ["graph"])])
+    assert np.array_equal(again.fit_transform(pd.DataFrame({"graph": graphs})), frame.to_numpy())
 
 
 @pytest.mark.parametrize("changes", [{"warm_start": False}, {"warm_start": True}])

@@ -3,7 +3,7 @@
 import contextlib
 import dataclasses
 import itertools
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import networkx as nx
@@ -12,7 +12,8 @@ import scipy.sparse
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch_geometric.data import Batch, Data
+from torch_geometric.data import Batch, Data, HeteroData
+from torch_geometric.data.data import BaseData
 
 from graphcl_hard._tensor import initial_state
 from graphcl_hard.data.adjacency import clean_edges
@@ -32,7 +33,7 @@ from graphcl_hard.data.readers import (
 from graphcl_hard.data.shards import SHARD_GRAPHS, GraphShards
 from graphcl_hard.exceptions import InputError, short_repr
 
-KINDS = "torch_geometric.data.Data, networkx graphs or square SciPy sparse matrices"
+KINDS = "torch_geometric.data.Data, networkx graphs or square adjacency matrices"
 READERS: dict[str, Callable[..., OneGraph]] = {
     "PyTorch Geometric": read_data,
     "networkx": read_networkx,
@@ -56,15 +57,17 @@ def to_graph_data(
       attributes; if they are integers, as PyG's `from_smiles` makes them, as labels.
     - networkx graphs: nodes keep the order of the graph. Undirected edges are read in both directions, directed edges
       in their own.
-    - SciPy sparse matrices and arrays: each nonzero entry (i, j) is an edge from i to j. Its value is read only with
-      `edge_attr="weight"`, the name that networkx gives it, as the only attribute of the edge.
+    - square adjacency matrices: SciPy's sparse ones, NumPy arrays or PyTorch tensors. Each nonzero entry (i, j) is an
+      edge from i to j. Its value is read only with `edge_attr="weight"`, the name that networkx gives it, as the only
+      attribute of the edge.
 
     Messages flow along the edges. Self-loops are dropped, as GIN adds a node to its neighbours anyway. Parallel edges
     are merged, as in TU data sets: their attributes are summed, and the labels of the first one are kept. A graph may
     have no edges or no nodes.
 
     Args:
-        graphs: the graphs, in a list, a dataset or any iterable. `GraphData` and `GraphShards` keep everything except
+        graphs: the graphs, in a list, a dataset or any iterable, such as a `Batch` of PyG, a column of a table, or a
+            stack of adjacency matrices (G, n, n). `GraphData` and `GraphShards` keep everything except
             node attributes, which they keep only with `node_attr="node_attr"`.
         node_label: name of the categorical attribute of the nodes: any hashable value in networkx, an integer tensor
             (n,) or (n, K) in `Data`. None: no labels.
@@ -289,6 +292,18 @@ def iterate_graphs(graphs: Iterable[Any] | GraphSource) -> Iterator[Any]:
         InputError: `graphs` is not iterable, or is a single graph.
     """
     given: Any = graphs
+    if isinstance(given, Batch):
+        try:
+            return iter(given.to_data_list())
+        except (AttributeError, RuntimeError, ValueError):
+            raise InputError(
+                "graphs is a Batch that was not made by `Batch.from_data_list`, so that its graphs cannot be "
+                "separated; give them in a list."
+            ) from None
+    if hasattr(given, "columns") and hasattr(given, "to_numpy"):  # a DataFrame
+        given = given.to_numpy()
+    if isinstance(given, (np.ndarray, Tensor)):
+        return _rows(given)
     if (
         hasattr(given, "__len__")
         and hasattr(given, "__getitem__")
@@ -300,7 +315,17 @@ def iterate_graphs(graphs: Iterable[Any] | GraphSource) -> Iterator[Any]:
         raise InputError(
             f"graphs must be a list of graphs, got a single {type(graphs).__name__}; put it in a list."
         )
+    if isinstance(graphs, Mapping):
+        raise InputError(
+            f"graphs must be a list of graphs, got a {type(graphs).__name__}; give list(graphs.values())."
+        )
+    if isinstance(graphs, str):
+        raise InputError(
+            f"graphs must be a list of graphs, got {short_repr(graphs)}; load a data set with load_graphs."
+        )
     try:
+        if isinstance(graphs, BaseData):  # iterates over its attributes
+            raise TypeError
         return iter(graphs)
     except TypeError:
         raise InputError(
@@ -308,15 +333,28 @@ def iterate_graphs(graphs: Iterable[Any] | GraphSource) -> Iterator[Any]:
         ) from None
 
 
+def _rows(array: Any) -> Iterator[Any]:
+    """Return an iterator over the graphs in an array: objects (G,) or (G, 1), or adjacency matrices (G, n, n)."""
+    if array.dtype != object:
+        if array.ndim == 3 or array.shape[:1] == (0,):
+            return iter(array)
+    elif array.ndim == 1 or array.shape[1:] == (1,):
+        return iter(array.reshape(-1).tolist())
+    raise InputError(
+        "graphs must be one column of graphs, or adjacency matrices (G, n, n), got an array of the shape "
+        f"{tuple(array.shape)}; select a column, or put a single matrix in a list."
+    )
+
+
 def _check_matrix_names(names: Names) -> None:
     if names.node_label is not None or names.node_attr or names.edge_label is not None:
         raise InputError(
-            "node_label, node_attr and edge_label must be None for SciPy matrices, which have only numeric edges, got "
+            "node_label, node_attr and edge_label must be None for matrices, which have only numeric edges, got "
             f"{names.node_label!r}, {names.node_attr!r} and {names.edge_label!r}; give networkx graphs instead."
         )
     if names.edge_attr not in (None, (), (WEIGHT,)):
         raise InputError(
-            f"edge_attr must be None or {WEIGHT!r} for SciPy matrices, the value of an entry, got {names.edge_attr!r}; "
+            f"edge_attr must be None or {WEIGHT!r} for matrices, the value of an entry, got {names.edge_attr!r}; "
             "give networkx graphs instead."
         )
 
@@ -324,7 +362,8 @@ def _check_matrix_names(names: Names) -> None:
 def _kind(graph: Any, index: int) -> str:
     if isinstance(graph, Batch):
         raise InputError(
-            f"Graph {index} is a Batch of {graph.num_graphs} graphs; give its to_data_list() instead."
+            f"Graph {index} is a Batch, which has graphs of its own; pass it instead of a list, or put the graphs of "
+            "its to_data_list() into the list."
         )
     if isinstance(graph, GraphData):
         raise InputError(
@@ -335,11 +374,18 @@ def _kind(graph: Any, index: int) -> str:
         return "PyTorch Geometric"
     if isinstance(graph, nx.Graph):
         return "networkx"
-    if scipy.sparse.issparse(graph):
+    if scipy.sparse.issparse(graph) or isinstance(graph, (np.ndarray, Tensor)):
         return "SciPy"
-    raise InputError(
-        f"Graph {index} must be one of {KINDS}, got {type(graph).__name__}; convert it."
-    )
+    remedy = "convert it"
+    if graph is None:
+        remedy = "leave it out"
+    elif isinstance(graph, (HeteroData, list, tuple)):
+        remedy = (
+            "give its to_homogeneous()"
+            if isinstance(graph, HeteroData)
+            else "give one flat list of graphs"
+        )
+    raise InputError(f"Graph {index} must be one of {KINDS}, got {type(graph).__name__}; {remedy}.")
 
 
 def _stack(

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import networkx as nx
 import numpy as np
+import scipy.sparse
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -128,6 +129,8 @@ def read_data(data: Data, index: int, names: Names) -> OneGraph:
         raise InputError(
             f"Graph {index} has an edge_index that is sparse or on the meta device; convert it."
         )
+    if edge_index.shape == (2, 0):  # torch.tensor([[], []]) has floats
+        edge_index = edge_index.long()
     if edge_index.dim() != 2 or edge_index.size(0) != 2 or edge_index.dtype not in INTEGERS:
         raise InputError(
             f"Graph {index} has an edge_index {tuple(edge_index.shape)} of {edge_index.dtype}, must be (2, E) int64; "
@@ -278,12 +281,27 @@ def _label(value: Any, where: str, index: int) -> Hashable:
 
 
 def read_matrix(matrix: Any, index: int, names: Names) -> OneGraph:
-    """Read a SciPy sparse matrix; `index` is its index, for error messages."""
+    """Read an adjacency matrix, of SciPy, NumPy or PyTorch; `index` is its index, for error messages."""
+    if isinstance(matrix, Tensor):
+        matrix = _of_tensor(matrix, index)
+    elif isinstance(matrix, np.ma.MaskedArray):
+        matrix = matrix.filled(0)  # no edge, as in SciPy's csgraph
     if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
         raise InputError(
             f"Graph {index} is a matrix {matrix.shape}, must be square; give an adjacency matrix."
         )
-    entries = matrix.tocoo()
+    if matrix.dtype.kind not in "biufc":
+        raise InputError(
+            f"Graph {index} is a matrix of {matrix.dtype}, must be of numbers; convert it."
+        )
+    entries = scipy.sparse.coo_array(matrix)
+    bad = ~np.isfinite(entries.data)
+    if bad.any():
+        row, column = (int(places[bad][0]) for places in (entries.row, entries.col))
+        raise InputError(
+            f"Graph {index} is a matrix with a value that is not finite in row {row} and column {column} (counted from "
+            "0); replace it, by 0 if there is no edge."
+        )
     there = entries.data != 0
     edge_index = np.stack([entries.row[there], entries.col[there]]).astype(np.int64)
     if not names.edge_attr:
@@ -296,6 +314,23 @@ def read_matrix(matrix: Any, index: int, names: Names) -> OneGraph:
         matrix.shape[0],
         edge_index,
         edges=Rows(attributes=entries.data[there].astype(np.float32).reshape(-1, 1)),
+    )
+
+
+def _of_tensor(matrix: Tensor, index: int) -> Any:
+    """Return a tensor as a matrix of NumPy, or of SciPy if it is sparse."""
+    if matrix.device.type == "meta":
+        raise InputError(f"Graph {index} is a tensor on the meta device, which has no values.")
+    matrix = matrix.detach().cpu()
+    if matrix.dtype == torch.bfloat16:
+        matrix = matrix.float()
+    if matrix.layout is torch.strided:
+        return matrix.numpy()
+    found = matrix.to_sparse_coo().coalesce()
+    if found.dense_dim() or found.dim() != 2:
+        return np.empty(tuple(found.shape))  # whose shape is refused
+    return scipy.sparse.coo_array(
+        (found.values().numpy(), tuple(found.indices().numpy())), shape=tuple(found.shape)
     )
 
 

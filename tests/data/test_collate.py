@@ -4,17 +4,79 @@ import dataclasses
 
 import networkx as nx
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.sparse
 import torch
 from helpers.graphs import with_attributes
-from torch_geometric.data import Batch, Data
+from torch_geometric.data import Batch, Data, HeteroData
 from torch_geometric.utils import from_networkx
 
 from graphcl_hard.data.collate import to_graph_data
 from graphcl_hard.data.load import load_graphs
 from graphcl_hard.data.tu.dataset import TUDataset
 from graphcl_hard.exceptions import InputError
+
+MATRIX = np.array([[0, 2, 0], [2, 0, -1], [0, 3, 0]], dtype=np.float32)
+TENSOR = torch.from_numpy(MATRIX)
+MATRICES = {
+    "NumPy": lambda: MATRIX,
+    "integers": lambda: MATRIX.astype(int),
+    "masked": lambda: np.ma.masked_equal(MATRIX + 7 * np.eye(3, k=2), 7),
+    "tensor": lambda: TENSOR.clone().requires_grad_(),
+    "bfloat16": TENSOR.bfloat16,
+    "COO": TENSOR.to_sparse,
+    "CSR": TENSOR.to_sparse_csr,
+    "LIL": lambda: scipy.sparse.lil_array(MATRIX),
+}
+
+
+@pytest.mark.filterwarnings("ignore:Sparse CSR tensor support is in beta:UserWarning")
+@pytest.mark.parametrize("kind", MATRICES)
+def test_any_square_matrix_is_a_graph(kind):
+    expected = to_graph_data([scipy.sparse.csr_array(MATRIX)], edge_attr="weight")
+    assert expected.edge_index.tolist() == [[0, 1, 1, 2], [1, 0, 2, 1]]
+    assert expected.edge_attr.ravel().tolist() == [2, 2, -1, 3]
+    assert_same(to_graph_data([MATRICES[kind]()], edge_attr="weight"), expected)
+
+
+def test_a_matrix_that_is_not_finite_is_refused_with_its_place():
+    bad = MATRIX.copy()
+    bad[1, 2] = np.nan
+    for matrix in (bad, scipy.sparse.csr_array(bad), torch.from_numpy(bad).to_sparse()):
+        for options in ({}, {"edge_attr": "weight"}):
+            with pytest.raises(
+                InputError, match="Graph 1 is a matrix with a value that is not finite in row 1 and"
+            ):
+                to_graph_data([np.eye(3), matrix], **options)
+
+
+def test_graphs_may_be_in_a_batch_a_table_or_a_stack():
+    graphs = [
+        Data(x=torch.full((2, 1), float(one)), edge_index=torch.tensor([[0], [1]]))
+        for one in range(3)
+    ]
+    column = np.empty(3, dtype=object)
+    column[:] = graphs
+    expected = to_graph_data(graphs)
+    for given in (
+        Batch.from_data_list(graphs),
+        pd.DataFrame({"graph": graphs}),
+        pd.Series(graphs, index=list("abc")),
+        column,
+        column.reshape(3, 1),  # as scikit-learn's ColumnTransformer selects it
+        (graph for graph in graphs),
+    ):
+        assert_same(to_graph_data(given), expected)
+    stack = np.stack([MATRIX, MATRIX.T])
+    expected = to_graph_data(list(stack), edge_attr="weight")
+    for given in (stack, torch.from_numpy(stack)):
+        assert_same(to_graph_data(given, edge_attr="weight"), expected)
+
+
+def test_a_graph_may_have_an_empty_list_of_edges():
+    graphs = [Data(num_nodes=2, edge_index=torch.tensor([[], []]))]
+    assert to_graph_data(graphs).num_edges == 0
 
 
 def some_graphs():
@@ -176,12 +238,12 @@ def test_the_values_of_a_matrix_are_an_attribute_on_request():
     for wrong in ({"edge_label": "weight"}, {"node_attr": "weight"}):
         with pytest.raises(
             InputError,
-            match="edge_label must be None for SciPy matrices, which have only numeric edges",
+            match="edge_label must be None for matrices, which have only numeric edges",
         ):
             to_graph_data(matrices, **wrong)
     with pytest.raises(
         InputError,
-        match=r"edge_attr must be None or 'weight' for SciPy matrices, .* got \('bond',\)",
+        match=r"edge_attr must be None or 'weight' for matrices, .* got \('bond',\)",
     ):
         to_graph_data(matrices, edge_attr="bond")
     with pytest.raises(InputError, match="Graph 0 is a matrix of complex128, must be real"):
@@ -267,7 +329,28 @@ def bond(value):
         (Data(), {}, "got a single Data"),
         (7, {}, "graphs must be a list of .*, got int"),
         ([], {}, "at least one graph, got none"),
-        ([PATH, None], {}, "Graph 1 must be one of .*, got NoneType"),
+        (np.array([]), {}, "at least one graph, got none"),
+        ([PATH, None], {}, "Graph 1 must be one of .*, got NoneType; leave it out"),
+        ([[PATH], [PATH]], {}, "Graph 0 must be one of .*, got list; give one flat list"),
+        ("MUTAG", {}, "must be a list of graphs, got 'MUTAG'; load a data set with load_graphs"),
+        (["CCO"], {}, "Graph 0 must be one of .*, got str; convert it"),
+        ({"a": PATH}, {}, r"got a dict; give list\(graphs.values\(\)\)"),
+        (HeteroData(), {}, "graphs must be a list of .*, got HeteroData"),
+        ([HeteroData()], {}, r"Graph 0 must be .*, got HeteroData; give its to_homogeneous\(\)"),
+        (
+            Batch(edge_index=EDGES, num_nodes=2),
+            {},
+            "a Batch that was not made by `Batch.from_data_",
+        ),
+        (
+            pd.DataFrame({"one": [PATH], "other": [PATH]}),
+            {},
+            r"must be one column of graphs, .* got an array of the shape \(1, 2\); select a column",
+        ),
+        (np.eye(3), {}, r"an array of the shape \(3, 3\); .* put a single matrix in a list"),
+        ([np.eye(3)[0]], {}, r"Graph 0 is a matrix \(3,\), must be square"),
+        ([np.full((2, 2), "a")], {}, "Graph 0 is a matrix of <U1, must be of numbers"),
+        ([torch.eye(2, device="meta")], {}, "Graph 0 is a tensor on the meta device"),
         (
             [PATH, PATH, Data(num_nodes=1)],
             {},
@@ -276,7 +359,7 @@ def bond(value):
         (
             [scipy.sparse.csr_array(np.eye(3))],
             {"node_label": "a"},
-            "must be None for SciPy matrices",
+            "must be None for matrices",
         ),
         (
             [scipy.sparse.coo_array(np.ones((2, 3)))],
@@ -309,7 +392,7 @@ def bond(value):
         (
             [Batch.from_data_list([Data(num_nodes=1)] * 2)],
             {},
-            r"Graph 0 is a Batch of 2 graphs; give its to_data_list",
+            r"Graph 0 is a Batch, which has graphs of its own; pass it instead of a list, or put the graphs of its",
         ),
         ([Data(adj_t=EDGES, num_nodes=2)], {}, "Graph 0 has adj_t instead of edge_index"),
         (
