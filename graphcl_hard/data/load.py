@@ -55,6 +55,8 @@ def load_graphs(
     official address. Downloaded files are kept in ``data_dir``, by default ``datasets/`` of a checkout, or else the
     user's cache folder; if that is not writable, they are not kept.
 
+    What may be wrong with the files, such as edges in one direction only, is warned of by file and line.
+
     Args:
         name_or_path: name of a TU data set; or path, a string with a ``/`` or a `pathlib.Path`, of a folder that
             contains one ``*_graph_indicator.txt``, or that `write_shards` wrote, which must fit into memory here.
