@@ -115,6 +115,8 @@ def _evaluate(arguments: Arguments) -> None:
         warnings.simplefilter("always")
         vectors, labels = read_vectors(arguments.vectors, arguments.labels, arguments.only)
     labels, known = known_labels(labels)
+    if not known.any():
+        raise InputError(f"{arguments.vectors} has no graph with a label; give them with --labels.")
     # Checked before unlabelled rows are left out, so that a message names a row of the file.
     checked = {name: check_embeddings(name, array, len(known)) for name, array in vectors.items()}
     vectors = {name: array[known] for name, array in checked.items()}

@@ -176,6 +176,7 @@ def test_quiet_prints_the_file_alone(toy, tmp_path, capsys):
             ["nan.npz"],
             "must be finite, got NaN or infinity in 1 of 40 rows, first in row 3, column 0; leave",
         ),
+        (["no-y.npz"], "no-y.npz has no graph with a label; give them with --labels."),
         (["measured.npz"], "labels must be classes, got measured values, such as 1.5 for graph 1"),
         (["toy.npz", "--labels", ""], "--labels must be the path of a file or folder, got ''"),
         (["one.npz"], "labels must contain at least 2 classes, got only 0"),
@@ -189,6 +190,7 @@ def test_bad_input_is_one_sentence_and_nothing_is_written(
     arrays = np.load(toy)
     vectors, y = arrays["vectors"], arrays["y"].astype(float)
     np.savez("nan.npz", vectors=np.where(np.arange(40)[:, None] == 3, np.nan, vectors), y=y)
+    np.savez("no-y.npz", vectors=vectors, y=np.full(40, np.nan))
     np.savez("measured.npz", vectors=vectors, y=1.5 * y)
     np.savez("one.npz", vectors=vectors, y=0 * y)
     np.savez("short.npz", vectors=vectors, y=y[:-1])

@@ -122,7 +122,7 @@ def _table(what: str, frame: Any) -> Floats:
             "it is a feature.",
             stacklevel=user_stacklevel(),
         )
-    numbers = table_columns(what, columns)
+    numbers = table_columns(what, columns, remedy="give the array of the columns to use")
     return np.column_stack(list(numbers.values())) if numbers else np.empty((len(frame), 0))
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from graphcl_hard.exceptions import InputError
 
-SEPARATORS = (",", ";", "\t")
+SEPARATORS = (",", ";", "\t", "|")
 MISSING = ("", "na", "n/a", "nan", "null", "none", "<na>", "#n/a")
 """The texts, in any case, that stand for a missing value."""
 
@@ -35,7 +35,7 @@ def read_text(path: Path) -> str:
 
 
 def separator(text: str) -> str:
-    """Return what separates the columns of a table, by its first two lines: a comma, a semicolon or a tab."""
+    """Return what separates the columns of a table, by its first two lines: a comma, semicolon, tab or vertical bar."""
     for found in SEPARATORS:
         lines = itertools.islice(csv.reader(io.StringIO(text, newline=""), delimiter=found), 2)
         lengths = {len(line) for line in lines}
@@ -71,9 +71,9 @@ def read_csv(path: Path) -> dict[str, list[str]]:
         OSError: it cannot be read.
         csv.Error: a quotation mark is missing or misplaced.
     """
-    text = read_text(path)
+    text = re.sub(r"\Asep=.\s*\n", "", read_text(path))  # Excel's own first line
     lines = csv.reader(io.StringIO(text, newline=""), delimiter=separator(text), strict=True)
-    names = next(lines, [])
+    names = [name.strip() for name in next(lines, [])]
     if not names or all(map(is_number, names)):
         found = ",".join(names[:3])
         raise InputError(

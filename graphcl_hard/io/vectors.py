@@ -36,6 +36,8 @@ IDS, CHECKSUM = "id", "data_sha256"
 NAMELESS = re.compile(r"\s*|Unnamed: \d+|__index_level_\d+__")
 NUMBERING = frozenset({"graph", "id", "idx", "index", "level_0", "row", "row_number"})
 
+WITH_ONLY = "name the columns to use with `only`"
+
 Array = npt.NDArray[Any]
 # What the readers raise for a damaged file. Encrypted members of a zip file and unknown compressions are RuntimeErrors.
 DAMAGED = (
@@ -127,13 +129,14 @@ def _vectors(
         }
     if not vectors:
         raise InputError(
-            f"{path} has no vectors besides the labels; give a file with a (G, D) array or columns."
+            f"{path} has no vectors besides the labels; give a file with a (G, D) array, or a table whose columns are "
+            "separated by commas, semicolons or tabs."
         )
     return vectors
 
 
 def table_columns(
-    table: str, columns: Mapping[str, Array], keep: bool = False
+    table: str, columns: Mapping[str, Array], keep: bool = False, remedy: str = WITH_ONLY
 ) -> dict[str, npt.NDArray[np.float64]]:
     """Return the columns of a table as numbers, without those of row numbers.
 
@@ -141,6 +144,7 @@ def table_columns(
         table: how messages name the table.
         columns: name -> (G,) numbers, or the texts of numbers.
         keep: whether to return row numbers, too.
+        remedy: how messages say that other columns are chosen.
 
     Raises:
         InputError: a value is not a finite number.
@@ -156,11 +160,11 @@ def table_columns(
                 "pandas and R write row numbers there; name it to use it as a vector."
             )
             continue
-        numbers = _numbers(table, name, column)
+        numbers = _numbers(table, name, column, remedy)
         if not keep and numbers_rows(numbers, name):
             _warn(
                 f"The column {name!r} of {table} is left out, since it numbers the rows and may give their order away; "
-                "name the columns to use with `only` if it is a feature."
+                f"{remedy} if it is a feature."
             )
             continue
         found[name] = numbers
@@ -375,7 +379,7 @@ def _number(text: str) -> int | float:
         return float(text)
 
 
-def _numbers(table: str, name: str, column: Array) -> npt.NDArray[np.float64]:
+def _numbers(table: str, name: str, column: Array, remedy: str) -> npt.NDArray[np.float64]:
     try:
         if column.dtype.kind not in "biufOUT":
             raise TypeError
@@ -398,7 +402,7 @@ def _numbers(table: str, name: str, column: Array) -> npt.NDArray[np.float64]:
         )
         raise InputError(
             f"{table} has {found[:40]!r} at row {row} (counted from 0) of the column {name!r}, which {what}; correct "
-            "it, or select the numeric columns with `only`."
+            f"it, or {remedy}."
         ) from None
 
 

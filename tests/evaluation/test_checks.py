@@ -89,3 +89,4 @@ def test_labels_and_row_numbers_of_a_table_are_left_out():
     assert "The column 'y' of embeddings 'trained' is left out" in told[0]
     assert "embeddings 'trained' has a column without a name (Unnamed: 0)" in told[1]
     assert "The column 'row' of embeddings 'trained' is left out" in told[2]
+    assert told[2].endswith("; give the array of the columns to use if it is a feature.")

@@ -17,6 +17,11 @@ def test_tables_of_all_programs_are_read(tmp_path, encoding, newline, comma):
     assert read_csv(tmp_path / "t.csv") == COLUMNS
 
 
+def test_names_are_read_as_people_mean_them(tmp_path):
+    (tmp_path / "t.csv").write_text("sep=;\na; b\n1;2\n")
+    assert read_csv(tmp_path / "t.csv") == {"a": ["1"], "b": ["2"]}
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
 def test_lines_have_no_mark(tmp_path, encoding):
     (tmp_path / "l.txt").write_bytes("ä\r\n\r\nb\x0bc\n".encode(encoding))
@@ -47,6 +52,7 @@ def test_other_encodings_are_named(tmp_path, content, line):
         ("a\tb\n1;2\t3\n", "\t"),
         ("a\n1\n", ","),
         ("a;b\n", ";"),
+        ("a|b\n1|2\n", "|"),
         ("a,b,c\n1,2\n", ","),  # cut short
         ("", ","),
     ],
