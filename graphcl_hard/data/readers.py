@@ -14,7 +14,7 @@ from torch import Tensor
 from torch_geometric.data import Data
 
 from graphcl_hard.data.graph_data import Names
-from graphcl_hard.exceptions import InputError, short_repr
+from graphcl_hard.exceptions import InputError, first_line, short_repr
 
 INTEGERS = (torch.int8, torch.uint8, torch.int16, torch.int32, torch.int64)
 WEIGHT = "weight"
@@ -259,7 +259,7 @@ def _values(
     except (ArithmeticError, RuntimeError, TypeError, ValueError, Warning) as error:
         raise InputError(
             f"Graph {index} has attributes {', '.join(attributes)} that are not numbers, or not the same number of "
-            f"them at each {what} ({error}); name categories with {what}_label instead."
+            f"them at each {what} ({first_line(error)}); name categories with {what}_label instead."
         ) from error
     return Rows(labels, stacked)
 

@@ -372,7 +372,7 @@ def test_scipy_graphs(chance):
         matrices[-1] = np.hstack([bad, bad])
     elif fault == "complex":
         matrices[-1] = bad.astype(complex)
-    refused = fault in ("nan", "oblong") or (fault != "none" and weigh)
+    refused = fault in ("nan", "infinite", "oblong") or (fault != "none" and weigh)
     form = chance.choice(
         [scipy.sparse.csr_matrix, scipy.sparse.coo_array, scipy.sparse.lil_matrix, np.asarray]
     )
