@@ -607,3 +607,9 @@ def test_paths_begin_at_home(tmp_path, monkeypatch):
 def test_complex_vectors_are_not_overlooked(tmp_path):
     path = npz(tmp_path / "a.npz", vectors=VECTORS, other=1j * VECTORS, y=Y)
     assert list(read_vectors(path)[0]) == ["vectors", "other"]
+
+
+def test_a_parquet_file_without_rows(tmp_path):
+    pd.DataFrame({"a": [], "y": []}).to_parquet(tmp_path / "t.parquet")
+    with pytest.raises(InputError, match=r"t.parquet has columns but no rows; create the file"):
+        read_vectors(tmp_path / "t.parquet")
