@@ -5,8 +5,8 @@ writes a folder with config.yaml (run it again with --config), metrics.csv, resu
 embeddings.npz and two pictures. graphcl_hard.embed embeds other graphs with its encoder.
 
 Exit status: 0 done; 2 bad input, or a file that cannot be read or written; 130 Ctrl-C; 141 the reader of the output is
-gone; 143 SIGTERM, which a scheduler sends before it kills: the last complete epoch is saved first, and the same command
-with --out and --resume continues.
+gone; 143 SIGTERM, which a scheduler sends before it kills. After Ctrl-C or SIGTERM the last complete epoch is saved
+first, and the same command with --out and --resume continues; a second Ctrl-C ends at once.
 
 Examples:
   python -m graphcl_hard.run --dataset MUTAG
@@ -185,13 +185,19 @@ def _run(config: Config) -> None:
         return
     out = config.out or default_folder(config.dataset, datetime.now())
     try:
-        run_seeds(dataclasses.replace(config, out=out), graphs, features, display, processes)
+        config = dataclasses.replace(config, out=out)
+        is_new = run_seeds(config, graphs, features, display, processes)
     except KeyboardInterrupt as interrupt:
         raise type(interrupt)(out) from None
     if processes is not None:
         processes.tell(None)
         processes.leave()
-    display.say(f"written: {out}")
+    if is_new:
+        display.say(f"written: {out}")
+    else:
+        display.say(
+            f"nothing to do: the run in {out} was already finished; --overwrite runs it again"
+        )
     if config.quiet:
         print(out)
 

@@ -123,35 +123,47 @@ def handle_signals() -> bool:
 
 
 @contextmanager
-def termination_waits(saved: Callable[[], bool]) -> Iterator[Callable[[], bool]]:
-    """Let SIGTERM, if its handler is `terminate_once`, end the block at once only if everything is saved.
+def signals_wait(
+    saved: Callable[[], bool],
+) -> Iterator[Callable[[], type[KeyboardInterrupt] | None]]:
+    """Let Ctrl-C and SIGTERM, if the command handles them, end the block at once only if everything is saved.
+
+    A second Ctrl-C ends it at once in any case.
 
     Args:
         saved: function that returns whether everything is saved at the moment.
 
     Yields:
-        A function that returns whether a SIGTERM is pending; the block then saves and raises `Terminated`.
+        A function that returns the exception of a pending signal, or None; the block then saves and raises it.
     """
-    waits = False
+    pending: type[KeyboardInterrupt] | None = None
 
-    def handler(number: int, frame: object) -> None:
-        nonlocal waits
+    def handler(number: int, _: object) -> None:
+        nonlocal pending
         if saved():
-            terminate_once()
-        waits = True
+            ends[number]()
+        pending = pending or (Terminated if number == signal.SIGTERM else KeyboardInterrupt)
+        if number == signal.SIGINT:
+            signal.signal(signal.SIGINT, interrupt_once)
+            os.write(
+                2,
+                b"interrupted: this epoch is finished and saved first; Ctrl-C again ends at once.\n",
+            )
 
-    ours = (
-        signal.getsignal(signal.SIGTERM) is terminate_once
-    )  # so this is the process's main thread
-    if ours:
-        signal.signal(signal.SIGTERM, handler)
+    ends: dict[int, Callable[..., None]]
+    ends = {signal.SIGINT: interrupt_once, signal.SIGTERM: terminate_once}
+    # A command handles them in its main thread.
+    ours = [number for number, end in ends.items() if signal.getsignal(number) is end]
+    for number in ours:
+        signal.signal(number, handler)
     try:
-        yield lambda: waits
+        yield lambda: pending
     finally:
-        if ours:
-            signal.signal(signal.SIGTERM, terminate_once)
-    if waits:
-        terminate_once()
+        for number in ours:
+            # Nothing interrupts the clean-up after one of them.
+            signal.signal(number, ends[number] if pending is None else signal.SIG_IGN)
+    if pending is not None:
+        raise pending
 
 
 def as_called(prog: str) -> str:

@@ -25,7 +25,7 @@ from graphcl_hard.loader.features import FeatureMap
 from graphcl_hard.loader.streaming import Batches
 from graphcl_hard.nn.encoders.base import GraphEncoder
 from graphcl_hard.runs import plots
-from graphcl_hard.runs.cli import Terminated, termination_waits
+from graphcl_hard.runs.cli import signals_wait
 from graphcl_hard.runs.display import Display
 from graphcl_hard.runs.environment import environment
 from graphcl_hard.runs.folder import RunFolder
@@ -61,8 +61,10 @@ def run_seeds(
     display: Display,
     processes: Processes | None = None,
     on_epoch: Callable[[Epoch], object] | None = None,
-) -> None:
+) -> bool:
     """Run all seeds of the settings; show the results and write them into the folder `config.out`.
+
+    Returns whether there was something to run: with `config.resume`, all seeds may be finished already.
 
     The files of a single seed lie in the folder itself. Several seeds have a subfolder each, beside a summary. If
     several processes train together, the first one calls this, and the others call `training.loop.follow`.
@@ -74,24 +76,24 @@ def run_seeds(
     assert config.out is not None
     with RunFolder(config.out, config.overwrite, config.resume) as folder:
         if config.seeds == 1:
-            display.result(
-                SeedRun(config, graphs, features, folder, display, processes, on_epoch).run()
-            )
-            return
+            run = SeedRun(config, graphs, features, folder, display, processes, on_epoch)
+            display.result(run.run())
+            return not run.was_finished
         if config.resume:
             check_same_settings(config)
         folder.write_text(file_names.CONFIG, config.to_yaml())
-        results = []
+        results, was_finished = [], True
         for seed in range(config.seed, config.seed + config.seeds):
             one = dataclasses.replace(config, seed=seed, seeds=1, out=config.out / f"seed-{seed}")
             with RunFolder(config.out / f"seed-{seed}", resume=config.resume) as inner:
-                results.append(
-                    SeedRun(one, graphs, features, inner, display, processes, on_epoch).run()
-                )
+                run = SeedRun(one, graphs, features, inner, display, processes, on_epoch)
+                results.append(run.run())
+                was_finished &= run.was_finished
             display.result(results[-1])
         summary = summarise(results)
         folder.write_json(file_names.SUMMARY, summary)
         display.summary(summary)
+    return not was_finished
 
 
 class SeedRun:
@@ -135,6 +137,8 @@ class SeedRun:
         """The embedding of the control in which only batch norm moves, (G, L*H)."""
         self.result: dict[str, Any] = {}
         """The content of result.json."""
+        self.was_finished = False
+        """Whether the run was finished before, so that nothing was done."""
         self.seconds: dict[str, float] = {}
         self.log = EpochLog(config.logger, folder.path)
 
@@ -154,6 +158,7 @@ class SeedRun:
                 remove_checkpoints(
                     self.folder.path
                 )  # the process may have been killed before it did
+                self.was_finished = True
                 return finished
         self._begin()
         try:
@@ -232,14 +237,14 @@ class SeedRun:
             self.processes.tell((self.config.seed, self.state.epoch, tensors))
 
     def _train(self) -> None:
-        """Train to the last epoch, with a checkpoint now and then, and before the process ends on SIGTERM."""
+        """Train to the last epoch, with a checkpoint now and then, and before the process ends on a signal."""
         config, state = self.config, self.state
         last_checkpoint, saved_epoch = (
             time.monotonic(),
             state.epoch,
         )  # a clock that cannot be set back
-        waiting = termination_waits(lambda: saved_epoch == state.epoch)
-        with self.display.bar("training", config.epochs) as show, waiting as must_end:
+        waiting = signals_wait(lambda: saved_epoch == state.epoch)
+        with self.display.bar("training", config.epochs) as show, waiting as pending:
 
             def on_epoch(epoch: Epoch) -> None:
                 nonlocal last_checkpoint, saved_epoch
@@ -247,14 +252,15 @@ class SeedRun:
                 stops = self._stops(epoch)
                 due = (
                     stops
-                    or must_end()
+                    or pending() is not None
                     or time.monotonic() - last_checkpoint >= config.checkpoint_seconds
                 )
                 if due or epoch.epoch == config.epochs:
                     write_checkpoint(self.folder.path, state, self.progress)
                     last_checkpoint, saved_epoch = time.monotonic(), epoch.epoch
-                if must_end() and saved_epoch == epoch.epoch:
-                    raise Terminated
+                ended_by = pending()
+                if ended_by is not None and saved_epoch == epoch.epoch:
+                    raise ended_by
                 show(
                     epoch.epoch,
                     f"loss {epoch.loss:.4g}  effective negatives {100 * epoch.effective_negatives:.0f}%",

@@ -22,7 +22,7 @@ from graphcl_hard.io import atomic_write as atomic_write_module
 from graphcl_hard.io.file_names import CHECKPOINTS
 from graphcl_hard.run import main
 from graphcl_hard.runs import experiment
-from graphcl_hard.runs.cli import Terminated, terminate_once, termination_waits
+from graphcl_hard.runs.cli import Terminated, interrupt_once, signals_wait, terminate_once
 
 SMALL = [
     "--folds",
@@ -383,18 +383,25 @@ def rows(out):
     return len(path.read_text().splitlines()) - 1 if path.exists() else 0
 
 
+WAITS = "interrupted: this epoch is finished and saved first; Ctrl-C again ends at once.\n"
+
+
 @pytest.mark.slow
-def test_sigterm_saves_the_last_whole_epoch_and_ends_with_143(tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
+def test_a_signal_saves_the_last_whole_epoch(tmp_path, number):
     more = ["--epochs", "60", "--checkpoint-seconds", "1000"]
     assert main(words(tmp_path / "whole", *more)) == 0
     out = tmp_path / "run"
     process = run(words(out, *more))
     wait_for(process, lambda: rows(out) >= 5)
-    for _ in range(2):  # the second signal must not interrupt saving
-        process.send_signal(signal.SIGTERM)
+    # A second SIGTERM must not interrupt saving; a second Ctrl-C asks for it.
+    for _ in range(1 if number == signal.SIGINT else 2):
+        process.send_signal(number)
     _, error = process.communicate(timeout=300)
-    assert process.returncode == 143
-    assert error == f"stopped by SIGTERM: {out} has the results so far.\n"
+    assert process.returncode == 128 + number
+    says = "interrupted" if number == signal.SIGINT else "stopped by SIGTERM"
+    before = WAITS if number == signal.SIGINT else ""
+    assert error == f"{before}{says}: {out} has the results so far.\n"
     done = rows(out)
     assert 5 <= done < 60
     result = json.loads((out / "result.json").read_text())
@@ -457,35 +464,59 @@ def test_a_signal_while_modules_load_is_one_sentence(tmp_path, command, number):
     assert not (tmp_path / "out").exists()
 
 
+ENDS = {signal.SIGINT: interrupt_once, signal.SIGTERM: terminate_once}
+RAISES = {signal.SIGINT: KeyboardInterrupt, signal.SIGTERM: Terminated}
+
+
 @pytest.fixture
 def handled():
-    before = signal.signal(signal.SIGTERM, terminate_once)
+    before = {number: signal.signal(number, end) for number, end in ENDS.items()}
     yield
-    signal.signal(signal.SIGTERM, before)
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
-def terminated(saved):
-    """Return whether a SIGTERM is pending before and after one is raised; after it, only if the block continued."""
+def interrupted(saved, *numbers):
+    """Raise signals in a block; return what is pending before each, and after the last, and what the block raises."""
     seen = []
 
     def block():
-        with termination_waits(lambda: saved) as waits:
-            seen.append(waits())
-            signal.raise_signal(signal.SIGTERM)
-            seen.append(waits())
+        with signals_wait(lambda: saved) as pending:
+            seen.append(pending())
+            for number in numbers:
+                signal.raise_signal(number)
+                seen.append(pending())
 
-    with pytest.raises(Terminated):
+    with pytest.raises(KeyboardInterrupt) as raised:
         block()
-    return seen
+    return seen, raised.type
 
 
 @pytest.mark.usefixtures("handled")
-@pytest.mark.parametrize(("saved", "seen"), [(True, [False]), (False, [False, True])])
-def test_sigterm_waits_only_while_something_is_not_saved(saved, seen):
-    assert terminated(saved) == seen
+@pytest.mark.parametrize("number", ENDS, ids=lambda number: number.name)
+def test_a_signal_waits_only_while_something_is_not_saved(number, capfd):
+    raises = RAISES[number]
+    assert interrupted(True, number) == ([None], raises)
+    signal.signal(number, ENDS[number])
+    assert interrupted(False, number) == ([None, raises], raises)
+    assert capfd.readouterr().err == (WAITS if number == signal.SIGINT else "")
+    assert signal.getsignal(number) == signal.SIG_IGN  # during the clean-up
 
 
-def test_a_handler_of_sigterm_that_is_not_the_commands_is_left_alone():
-    before = signal.getsignal(signal.SIGTERM)
-    with termination_waits(lambda: False):
-        assert signal.getsignal(signal.SIGTERM) is before
+@pytest.mark.usefixtures("handled")
+def test_a_second_ctrl_c_ends_at_once():
+    twice = interrupted(False, signal.SIGINT, signal.SIGINT)
+    assert twice == ([None, KeyboardInterrupt], KeyboardInterrupt)
+
+
+@pytest.mark.usefixtures("handled")
+def test_after_the_block_signals_end_at_once_again():
+    with signals_wait(lambda: False):
+        pass
+    assert {number: signal.getsignal(number) for number in ENDS} == ENDS
+
+
+def test_handlers_that_are_not_the_commands_are_left_as_they_are():
+    before = {number: signal.getsignal(number) for number in ENDS}
+    with signals_wait(lambda: False):
+        assert {number: signal.getsignal(number) for number in ENDS} == before

@@ -192,7 +192,10 @@ def test_a_finished_run_is_left_alone_and_other_settings_are_refused(tmp_path, c
     before = {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in out.iterdir()}
     capsys.readouterr()
     assert main(words) == 0
-    assert "trained, epoch 2" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "trained, epoch 2" in shown
+    assert f"nothing to do: the run in {out} was already finished" in shown.replace("\n", " ")
+    assert "written" not in shown
     assert main([*words, "--beta", "3"]) == 2
     assert "has --beta 10.0, got --beta 3.0; give --config" in capsys.readouterr().err
     assert {
