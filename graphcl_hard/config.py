@@ -3,8 +3,7 @@
 import dataclasses
 import difflib
 import enum
-import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from numbers import Integral, Real
 from pathlib import Path
@@ -487,30 +486,6 @@ def without_removed(settings: Mapping[str, Any]) -> dict[str, Any]:
 def names_in(scope: Scope) -> tuple[str, ...]:
     """Return the names of the settings of a scope, in the order of the flags."""
     return tuple(name for name, rule in RULES.items() if scope in rule.scope)
-
-
-def flag(name: str) -> str:
-    """Return the command line's flag for a setting."""
-    return "--" + name.replace("_", "-")
-
-
-def with_flags(text: str, more: Iterable[str] = ()) -> str:
-    """Return an error message with flags in place of the settings that it names in backticks.
-
-    A command passes the names of `more` flags that it has.
-
-    `beta` becomes --beta, `mode=released` --mode released, `resume=True` --resume and `evaluate=False` --no-evaluate.
-    """
-
-    def spelled(match: re.Match[str]) -> str:
-        name, value = match[1], match[2]
-        if name not in {*RULES, *more}:
-            return match[0]
-        if value == "False":
-            return flag("no_" + name)
-        return flag(name) if value in (None, "True") else f"{flag(name)} {value}"
-
-    return re.sub(r"`([a-z_]+)(?:=([^`]*))?`", spelled, text)
 
 
 def _is_tuple_of(kind: Any, value: Any) -> bool:

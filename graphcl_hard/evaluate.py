@@ -26,7 +26,7 @@ from typing import Annotated, Any
 
 import tyro
 
-from graphcl_hard.config import Config, Probe, Scale, Scope, names_in, with_flags
+from graphcl_hard.config import Config, Probe, Scale, Scope, names_in
 from graphcl_hard.exceptions import InputError
 from graphcl_hard.io.atomic_write import atomic_write
 from graphcl_hard.runs.cli import (
@@ -38,6 +38,7 @@ from graphcl_hard.runs.cli import (
     prepare_stdout,
 )
 from graphcl_hard.runs.environment import environment
+from graphcl_hard.runs.flags import with_flags
 
 PROG = "python -m graphcl_hard.evaluate"
 SETTINGS = names_in(Scope.EVALUATION)

@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
-from graphcl_hard.config import with_flags
 from graphcl_hard.exceptions import InputError
 from graphcl_hard.io.paths import Arguments, expand_paths
 from graphcl_hard.runs.display import silence_stdout
 from graphcl_hard.runs.early_signals import end_process
+from graphcl_hard.runs.flags import with_flags
 
 # For a process that a signal ends, a shell reports 128 plus the number of the signal; schedulers look for these.
 BAD_INPUT, INTERRUPTED, NOBODY_READS, TERMINATED = 2, 130, 141, 143

@@ -8,8 +8,9 @@ from typing import Any, get_type_hints
 
 import yaml
 
-from graphcl_hard.config import EARLIER, RULES, Config, flag, without_removed
+from graphcl_hard.config import EARLIER, RULES, Config, without_removed
 from graphcl_hard.exceptions import InputError, short_repr
+from graphcl_hard.runs.flags import flag
 
 # Exceptions that PyYAML raises: a date such as 2001-99-99 is a ValueError, `!!bool x` a KeyError.
 _NOT_YAML = (yaml.YAMLError, AttributeError, LookupError, RecursionError, TypeError, ValueError)

@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from graphcl_hard.config import with_flags
+from graphcl_hard.runs.flags import with_flags
 
 PROBE_NAMES = {
     "svm": "SVM (RBF)",

@@ -15,7 +15,8 @@ from typing import Any, get_args, get_origin
 
 import graphcl_hard
 from graphcl_hard import convert, embed, evaluate, run
-from graphcl_hard.config import Config, flag
+from graphcl_hard.config import Config
+from graphcl_hard.runs.flags import flag
 
 SNAPSHOT = Path(__file__).with_name("public_api.txt")
 MARKS = {
