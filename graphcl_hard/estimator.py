@@ -43,6 +43,8 @@ OWN = (
     "on_epoch",
 )
 SETTINGS = names_in(Scope.ESTIMATOR)
+ENCODERS = ("encoder", "hidden_channels", "num_layers", "readout", "precision")
+"""What a trained encoder determines."""
 
 
 def to_config(params: Mapping[str, Any], draw: bool = False) -> Config:
@@ -182,10 +184,11 @@ class HardInfoGraph(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
 
     Args:
         node_label: name of the nodes' categorical attribute, or None.
-        node_attr: name or names of the nodes' numeric attributes. None: the `x` of `Data`.
+        node_attr: name or names of the nodes' numeric attributes. None: the `x` of `Data`, but as labels if it holds
+            integers. `()`: none.
         edge_label: name of the edges' categorical attribute, or None; only for gine.
-        edge_attr: name or names of the edges' numeric attributes; only for gine. None: the `edge_attr` of `Data`,
-            unless `edge_label` names it.
+        edge_attr: name or names of the edges' numeric attributes; only for gine. None: the `edge_attr` of `Data`, but
+            as labels if it holds integers. `()`: none.
         n_jobs: number of PyTorch threads while this estimator works. -1: one for each core; None: as PyTorch is set.
             It is 1 in a process that was forked after work of several threads.
         random_state: int, `RandomState` or None, for the initial weights and the order of batches. An int gives the
@@ -456,7 +459,7 @@ class HardInfoGraph(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
             params: parameters of the estimator, such as `scale`, except those of the encoder.
 
         Raises:
-            InputError: a file is missing, damaged, or does not fit the others.
+            InputError: a file is missing, damaged, or does not fit the others; or a parameter is one of the encoder.
 
         Examples:
             >>> import tempfile
@@ -469,16 +472,18 @@ class HardInfoGraph(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
             >>> bool((other.transform(graphs) == model.transform(graphs)).all())
             True
         """
+        fixed = [name for name in ENCODERS if name in params]
+        if fixed:
+            raise InputError(
+                f"{', '.join(fixed)} must be left out of `from_pretrained`, as the encoder of the folder has them; "
+                "fit another estimator for other ones."
+            )
         encoder, features = load_pretrained(folder)
         is_double = next(encoder.parameters()).dtype == torch.float64
-        built = {
-            "encoder": encoder.arguments["encoder"],
-            "hidden_channels": encoder.hidden_channels,
-            "num_layers": encoder.num_layers,
-            "readout": encoder.readout,
-            "precision": "64-true" if is_double else "32-true",
-        }
-        estimator = cls(**{**built, **params})
+        kind, precision = encoder.arguments["encoder"], "64-true" if is_double else "32-true"
+        sizes = encoder.hidden_channels, encoder.num_layers, encoder.readout
+        built: dict[str, Any] = dict(zip(ENCODERS, (kind, *sizes, precision), strict=True))
+        estimator = cls(**built, **params)
         estimator._hold(Fitted.resume(encoder, features, estimator._config()))
         return estimator
 
@@ -513,8 +518,8 @@ class HardInfoGraph(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
     ) -> GraphSource:
         """Read graphs; what the parameters do not name has the names of `features`, if it is given."""
         names = {column: getattr(self, column) for column in Names._fields}
-        if features is not None and features.names is not None:
-            known = features.names
+        if features is not None:
+            known = features.names or Names()
             if isinstance(graphs, (GraphData, GraphShards)):  # their columns need no names
                 wanted = features.has_node_attr and "node_attr" in graphs.columns
                 node_attr = ("node_attr",) if wanted else None

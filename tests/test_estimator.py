@@ -48,7 +48,7 @@ from graphcl_hard.data.tu.dataset import TUDataset
 from graphcl_hard.embed import main as embed
 from graphcl_hard.estimator import OWN
 from graphcl_hard.evaluation.checks import rescale
-from graphcl_hard.io.checksum import read_checksummed, write_checksummed
+from graphcl_hard.io.checksum import read_checksummed, with_checksum, write_checksummed
 from graphcl_hard.run import main as run
 
 
@@ -281,6 +281,8 @@ def test_the_files_of_an_encoder_fit_each_other(fitted, graphs, tmp_path):
     fewer.encoder_.save_pretrained(tmp_path)
     with pytest.raises(InputError, match=r"it makes 3 features of a node, and the encoder reads 8"):
         HardInfoGraph.from_pretrained(tmp_path)
+    with pytest.raises(InputError, match="num_layers must be left out of `from_pretrained`"):
+        HardInfoGraph.from_pretrained(tmp_path, num_layers=2)
     (tmp_path / "features.json").unlink()
     with pytest.raises(InputError, match=r"features.json cannot be read"):
         HardInfoGraph.from_pretrained(tmp_path)
@@ -609,6 +611,22 @@ def test_an_estimator_of_an_earlier_version_has_no_names(fitted, graphs, tmp_pat
     write_checksummed(tmp_path / "older", tensors, "estimator", json.dumps(content))
     loaded = HardInfoGraph.load(tmp_path / "older")
     assert np.array_equal(loaded.transform(graphs), fitted.transform(graphs))
+    nameless = dataclasses.replace(fitted.features_, names=None)
+    fitted.encoder_.save_pretrained(tmp_path, nameless)
+    loaded = HardInfoGraph.from_pretrained(tmp_path, node_label="element")
+    assert loaded.features_ == nameless
+    assert np.array_equal(loaded.transform(graphs), fitted.transform(graphs))
+
+
+@pytest.mark.parametrize(
+    "names", [5, {"node_label": 5}, {"node_label": ["a"]}, {"node_attr": "a"}, {"size": "a"}]
+)
+def test_damaged_names_are_refused(fitted, tmp_path, names):
+    content = fitted.features_.to_dict() | {"names": names}
+    fitted.save_pretrained(tmp_path)
+    (tmp_path / "features.json").write_text(json.dumps(with_checksum(content)))
+    with pytest.raises(InputError, match=r"features.json cannot be read"):
+        HardInfoGraph.from_pretrained(tmp_path)
 
 
 def test_direction_counts():

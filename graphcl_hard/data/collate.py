@@ -255,6 +255,10 @@ def _names(given: Any, what: str) -> tuple[str, ...] | None:
         raise InputError(
             f"{what} must be a name, a tuple of names or None, got {short_repr(given)}; pass one."
         )
+    if len(set(names)) < len(names):
+        raise InputError(
+            f"{what} must have each name once, got {short_repr(given)}; leave the repeated one out."
+        )
     return tuple(names)
 
 
@@ -367,8 +371,8 @@ def _kind(graph: Any, index: int) -> str:
         )
     if isinstance(graph, GraphData):
         raise InputError(
-            f"Graph {index} is a GraphData, which is a data set of its own; pass it instead of a list, or take the "
-            "graphs of data.tu.dataset.TUDataset."
+            f"Graph {index} is a GraphData, which is a data set of its own; pass it instead of a list, or put the "
+            "graphs of its to_pyg() into the list."
         )
     if isinstance(graph, Data):
         return "PyTorch Geometric"

@@ -369,12 +369,11 @@ def _loaded_names(plain: Mapping[str, Any]) -> Names:
         name: tuple(held) if isinstance(held, list) else held for name, held in plain.items()
     }
     for column, held in names.items():
-        every = held if isinstance(held, tuple) else () if held is None else (held,)
-        is_label = column.endswith("label")
-        if isinstance(held, tuple) == is_label and held is not None and held != ():
-            raise ValueError("a column of labels has one name, one of attributes a list of names")
-        if not all(isinstance(name, str) for name in every):
-            raise ValueError("names must be strings")
+        every = (held,) if column.endswith("label") else held
+        if held is not None and not (
+            isinstance(every, tuple) and all(isinstance(name, str) for name in every)
+        ):
+            raise ValueError("labels must have a name, and attributes a list of names")
     return Names(**names)
 
 

@@ -317,6 +317,10 @@ PATH = nx.path_graph(3)
 EDGES = torch.tensor([[0], [1]])
 
 
+def some_set():
+    return to_graph_data([nx.path_graph(2)])
+
+
 def bond(value):
     """Return a graph of two nodes joined by an edge with this value."""
     return nx.Graph([(0, 1, {"bond": value})])
@@ -402,6 +406,8 @@ def bond(value):
         ),
         ([Data(edge_index=EDGES.bool(), num_nodes=2)], {}, r"an edge_index \(2, 1\) of torch.bool"),
         ([PATH], {"node_attr": 3}, "node_attr must be a name, a tuple of names or None, got 3"),
+        ([PATH], {"node_attr": ("a", "b", "a")}, "node_attr must have each name once, got"),
+        ([some_set()], {}, r"Graph 0 is a GraphData, .* put the graphs of its to_pyg\(\) into"),
         ([PATH], {"edge_attr": 3}, "edge_attr must be a name, a tuple of names or None, got 3"),
         (
             [PATH],

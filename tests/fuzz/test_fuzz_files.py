@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from graphcl_hard import GINEncoder, HardInfoGraph, load_encoder
 from graphcl_hard.config import Config
+from graphcl_hard.data.graph_data import Names
 from graphcl_hard.data.tu.archive import extract
 from graphcl_hard.io.checksum import read_checksummed, with_checksum, write_checksummed
 from graphcl_hard.io.file_names import CHECKPOINTS
@@ -304,6 +305,7 @@ def test_an_encoders_weights_are_read_as_they_were_or_refused(tmp_path, encoder,
 MAPS = [
     FeatureMap((("a", "b"), (1, 2, 3)), (0.5,), (2.0,)),
     FeatureMap(largest_degree=4),
+    FeatureMap((("a",),), names=Names("kind", (), None, ("size", "charge"))),
     FeatureMap((), (2.0,), (1.5,), 2000, True),
 ]
 
