@@ -48,7 +48,11 @@ def pytest_terminal_summary(terminalreporter, exitstatus, config):
         "tests": {
             report.nodeid: [kind, round(seconds[report.nodeid], 1)] for kind, report in found
         },
-        "counts": {name: value for _, report in found for name, value in report.user_properties},
+        "counts": {
+            name: value
+            for _, report in found
+            for name, value in getattr(report, "user_properties", ())
+        },
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_write(path) as partial:
