@@ -150,6 +150,15 @@ def to_json_value(name: str, value: Any) -> Any:
     return plain
 
 
+def _name(column: str, given: Any, known: Any) -> Any:
+    """Return the name of a column in graphs to transform: the parameter, or the name that it had in `fit`."""
+    if given is None:
+        return known
+    # node_attr="node_attr" selects the attributes of flat tensors, whatever their graphs call them.
+    selects = isinstance(given, (str, tuple, list)) and given in (column, (column,), [column])
+    return known if selects and known else given
+
+
 logger = logging.getLogger("graphcl_hard")
 
 
@@ -525,7 +534,7 @@ class HardInfoGraph(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
                 node_attr = ("node_attr",) if wanted else None
                 known = Names(None, node_attr, None, () if known.edge_attr == () else None)
             names = {
-                column: getattr(known, column) if name is None else name
+                column: _name(column, name, getattr(known, column))
                 for column, name in names.items()
             }
         if encoder != "gine":  # edge features that the encoder does not read are not checked

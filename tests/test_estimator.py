@@ -566,6 +566,20 @@ def test_graphs_and_flat_tensors_of_the_same_set_have_the_same_vectors(mutag, tm
         loaded.transform(flat)
 
 
+def test_attributes_of_flat_tensors_keep_the_names_of_their_graphs(tmp_path):
+    graphs = [numbered(torch.rand(3, 1), place=torch.rand(3, 2)) for _ in range(6)]
+    names = ("x", "place")
+    shards = write_shards(tmp_path / "set", graphs, node_attr=names)
+    settings = {"epochs": 0, "random_state": 0}
+    on_list = HardInfoGraph(node_attr=names, **settings).fit(graphs)
+    on_shards = HardInfoGraph(node_attr="node_attr", **settings).fit(shards)
+    expected = on_list.transform(graphs)
+    for model in (on_list, on_shards):
+        assert model.features_.names.node_attr == names
+        assert np.array_equal(model.transform(graphs), expected)
+        assert np.array_equal(model.transform(shards), expected)
+
+
 def test_molecules_are_read_alike_from_a_list_and_from_a_converted_table(tmp_path):
     smiles = ["CCO", "c1ccccc1", "CC(=O)O", "CN", "C#N", "O=C=O", "C1CC1", "CCl"] * 3
     molecules = [from_smiles(one) for one in smiles]

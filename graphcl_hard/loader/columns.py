@@ -58,8 +58,10 @@ def standardise(columns: Tensor, mean: Sequence[float], std: Sequence[float]) ->
 
 def label_values(label: Tensor | None, values: Values | None) -> Values:
     """Return the values of label columns (N, K); without `values`, the labels are the values themselves."""
-    if label is None or values is not None:
-        return values or ()
+    if label is None:
+        return ()
+    if values is not None:
+        return values
     return tuple(tuple(range(largest + 1)) for largest in label.amax(dim=0).tolist())
 
 

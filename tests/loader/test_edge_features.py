@@ -102,6 +102,9 @@ def test_attributes_are_standardised_by_the_set_of_the_map(toy):
 def test_other_features_than_those_of_the_map_are_refused(both):
     features = EdgeFeatureMap.fit(both)
     labels = EdgeFeatureMap.fit(dataclasses.replace(both, edge_attr=None))
+    assert EdgeFeatureMap.fit(both.without("edge_label")).label_values == ()
+    with pytest.raises(InputError, match="has no edge label columns, but must have 2"):
+        labels.apply(both.without("edge_label", "edge_attr"))
     cases = [
         (
             features,
