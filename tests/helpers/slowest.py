@@ -42,6 +42,8 @@ REASONS = {
     "test_a_killed_run_ends_as_if_nothing_had_happened": KILLED,
     "test_a_killed_run_has_every_epoch_once": KILLED,
     "test_sigterm_saves_the_last_whole_epoch_and_ends_with_143": KILLED,
+    "test_a_signal_saves_the_last_whole_epoch": KILLED,
+    "test_a_fork_after_fit_does_not_hang": NEW_PROCESSES,
     "test_sigterm_while_it_evaluates_ends_at_once_with_143": NEW_PROCESSES,
     "test_sigterm_while_starting_up_ends_with_143": NEW_PROCESSES,
     "test_ctrl_c_while_starting_up_ends_with_130": NEW_PROCESSES,
