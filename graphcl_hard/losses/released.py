@@ -59,7 +59,7 @@ def released_jsd(
 
     largest = masked.sum()  # (), 0 where a part is empty
     if masked.numel():
-        low, high = masked.aminmax()
+        low, high = masked.amin(), masked.amax()  # PyTorch 2.11 cannot differentiate aminmax
         largest = torch.where(
             high >= -low, high, -low
         )  # as in max(max, |min|), the first takes the gradient of a tie

@@ -29,6 +29,10 @@ def training_device(config: Config, together: bool = False) -> Iterator[Fabric]:
             f"`accelerator={config.accelerator}` needs such a device, but PyTorch finds none; give `accelerator=auto`, "
             f"which then takes the CPU, or {_remedy(config.accelerator)}."
         )
+    # Fabric reports every process that it starts, and gives advice on the precision of a GPU.
+    fabric_log = logging.getLogger("lightning_fabric")
+    level = fabric_log.level
+    fabric_log.setLevel(logging.WARNING)
     before = (
         torch.are_deterministic_algorithms_enabled(),
         torch.is_deterministic_algorithms_warn_only_enabled(),
@@ -56,6 +60,7 @@ def training_device(config: Config, together: bool = False) -> Iterator[Fabric]:
         yield fabric
     finally:
         torch.use_deterministic_algorithms(before[0], warn_only=before[1])
+        fabric_log.setLevel(level)
 
 
 def _remedy(accelerator: str) -> str:
@@ -88,9 +93,6 @@ def _join(config: Config) -> Fabric:
             f"torchrun must start the same number of processes on each machine, got {size} in total and {on_machine} "
             "on one; give the same --nproc-per-node everywhere."
         )
-    logging.getLogger("lightning_fabric").setLevel(
-        logging.WARNING
-    )  # it reports every process that it starts
     fabric = Fabric(
         accelerator=accelerator,
         strategy="ddp",
