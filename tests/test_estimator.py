@@ -512,7 +512,7 @@ def numbered(x=None, **values):
             {"node_attr": "size", "node_label": "kind"},
             {"size": torch.rand(3), "kind": torch.tensor([1, 0, 1])},
             {"size": torch.rand(3)},
-            "Graph 0 has no 'kind', which node_label names",
+            "Graph 0 has no 'kind', which is to be read as node_label",
         ),
         (
             {"encoder": "gine"},

@@ -185,7 +185,8 @@ def _check_named(data: Data, index: int, what: str, names: Iterable[str]) -> Non
     for name in names:
         if name not in data:
             raise InputError(
-                f"Graph {index} has no {name!r}, which {what} names; it has {', '.join(sorted(data.keys()))}."
+                f"Graph {index} has no {name!r}, which is to be read as {what}; it has "
+                f"{', '.join(sorted(data.keys()))}."
             )
 
 

@@ -380,7 +380,7 @@ def bond(value):
         (
             [Data(num_nodes=2)],
             {"node_label": "kind"},
-            "has no 'kind', which node_label names; it has num_nodes",
+            "has no 'kind', which is to be read as node_label; it has num_nodes",
         ),
         (
             [Data(kind=torch.ones(2))],
@@ -450,7 +450,7 @@ def bond(value):
         (
             [Data(edge_index=EDGES, num_nodes=2)],
             {"edge_attr": "heavy"},
-            "Graph 0 has no 'heavy', which edge_attr names; it has edge_index, num_nodes",
+            "Graph 0 has no 'heavy', which is to be read as edge_attr; it has edge_index, num_nodes",
         ),
         (
             [Data(edge_index=EDGES, num_nodes=2, bond=torch.ones(1))],

@@ -10,6 +10,7 @@ from helpers.graphs import graph_data
 
 from graphcl_hard._tensor import one_hot
 from graphcl_hard.data.collate import to_graph_data
+from graphcl_hard.data.graph_data import Names
 from graphcl_hard.data.load import load_graphs
 from graphcl_hard.exceptions import InputError
 from graphcl_hard.loader.features import EdgeFeatureMap, FeatureMap, node_features
@@ -115,6 +116,21 @@ def test_a_map_gives_another_sets_labels_the_columns_of_its_own():
         features.apply(to_graph_data([nx.path_graph(2)]))
 
 
+def test_a_map_of_what_graphs_lack_refuses_graphs_that_have_it(toy):
+    degrees = FeatureMap.fit(to_graph_data([nx.star_graph(3)]))
+    with pytest.raises(InputError, match="graphs has node labels, but must have none like the"):
+        degrees.apply(labelled("a", "b"))
+    sized = dataclasses.replace(toy, node_attr=torch.rand(toy.num_nodes, 2))
+    with pytest.raises(InputError, match="TOY has node attributes, but must have none like the"):
+        FeatureMap.fit(toy, left_out=()).apply(sized)
+    # Of what was left out, or is not known to have been missing, others may have some.
+    for features in (FeatureMap.fit(toy), dataclasses.replace(FeatureMap.fit(toy), names=None)):
+        assert torch.equal(features.apply(sized), features.apply(toy))
+    assert FeatureMap.fit(sized).names == Names("node_label", (), None, None)
+    both = FeatureMap.fit(dataclasses.replace(sized, names=Names("kind", ("x", "pos"))), True)
+    assert both.names == Names("kind", ("x", "pos"), None, None)
+
+
 def test_a_map_clips_degrees_at_the_largest_it_knows():
     features = FeatureMap.fit(to_graph_data([nx.star_graph(3)]))
     assert features.apply(to_graph_data([nx.star_graph(5)])).tolist() == [
@@ -168,8 +184,12 @@ def test_a_map_survives_json(toy):
     ):
         features = FeatureMap.fit(graphs, use_node_attr)
         assert FeatureMap.from_dict(json.loads(json.dumps(features.to_dict()))) == features
-        earlier = {name: value for name, value in features.to_dict().items() if name != "edges"}
-        assert FeatureMap.from_dict(earlier) == features
+        earlier = {
+            name: value
+            for name, value in features.to_dict().items()
+            if name not in ("edges", "names")
+        }
+        assert FeatureMap.from_dict(earlier) == dataclasses.replace(features, names=None)
     with pytest.raises(
         InputError, match=r"Node labels must be strings or numbers to be saved, got \(1, 2\)"
     ):
