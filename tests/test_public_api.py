@@ -9,8 +9,9 @@ import pytest
 from helpers import public_api
 
 import graphcl_hard
-from graphcl_hard import embed, evaluate, run
+from graphcl_hard import data, embed, evaluate, run
 from graphcl_hard.config import Config
+from graphcl_hard.data.tu.dataset import TUDataset
 
 
 def test_the_interface_is_the_committed_one():
@@ -79,3 +80,8 @@ def test_every_flag_is_in_the_commands_docstring():
 def test_every_public_name_has_an_example(name):
     """The docs tests run it."""
     assert ">>> " in inspect.getdoc(getattr(graphcl_hard, name))
+
+
+def test_tu_sets_are_imported_from_the_package_of_data():
+    assert data.TUDataset is TUDataset
+    assert not hasattr(data, "TUDatasets")

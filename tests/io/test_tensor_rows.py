@@ -12,6 +12,7 @@ TENSORS = {
     "int": torch.arange(5, dtype=torch.int32) * 10**8,
     "long": torch.arange(4).reshape(2, 2, 1) * -(10**12),
     "float": torch.linspace(0, 1, 9).reshape(3, 3),
+    "double": torch.linspace(0, 1, 4, dtype=torch.float64),
     "none": torch.zeros(0, 4),
 }
 
