@@ -166,7 +166,7 @@ def _run(config: Config) -> None:
 
     if handle_signals():
         keep_freed_memory()
-    display = Display(config.quiet)
+    display = Display(config.quiet, silent=rank > 0)
     check_logger(config.logger)
     with training_device(config, together=size > 1):
         processes = Processes() if size > 1 else None

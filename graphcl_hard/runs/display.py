@@ -49,9 +49,11 @@ class Display:
 
     Args:
         quiet: show only warnings.
+        silent: show no warnings either, as another process does.
     """
 
-    def __init__(self, quiet: bool = False) -> None:
+    def __init__(self, quiet: bool = False, silent: bool = False) -> None:
+        self._silent = silent
         # A pipe has no width; 100 columns fit the tables.
         width = None if sys.stdout.isatty() else 100
         self.console = _Console(quiet=quiet, highlight=False, width=width)
@@ -64,7 +66,7 @@ class Display:
     def warn(self, text: str) -> None:
         """Print a warning on stderr, also when quiet; each text is printed only once."""
         text = with_flags(text)
-        if text not in self._warned:
+        if text not in self._warned and not self._silent:
             self._warned.add(text)
             with suppress(OSError):
                 print(f"warning: {text}", file=sys.stderr)
@@ -105,10 +107,12 @@ class Display:
         """Show the warnings for users that the block causes."""
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            yield
-        for warning in caught:
-            if issubclass(warning.category, UserWarning):
-                self.warn(str(warning.message))
+            try:
+                yield
+            finally:  # also before an error, which they may explain
+                for warning in caught:
+                    if issubclass(warning.category, UserWarning):
+                        self.warn(str(warning.message))
 
     @contextmanager
     def download(self, name: str) -> Iterator[Callable[[int, int | None], None]]:

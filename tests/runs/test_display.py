@@ -1,10 +1,12 @@
 """The terminal output: numbers in their rows, warnings, and progress bars only on a terminal."""
 
 import io
+import warnings
 
 import pytest
 from rich.console import Console
 
+from graphcl_hard.exceptions import InputError
 from graphcl_hard.runs.display import Display
 
 
@@ -160,3 +162,15 @@ def test_a_terminal_that_fails_does_not_end_the_run(capsys):
     display.say("written: here")
     display.result(RESULT)
     assert "The table cannot be shown: No space left on device" in capsys.readouterr().err
+
+
+def test_warnings_of_a_block_are_shown_also_before_its_error(capsys):
+    """Each once, without those for developers; a process beside the first one shows none."""
+    for silent, shown in ((False, "warning: look here\n"), (True, "")):
+        display = Display(silent=silent)
+        with pytest.raises(InputError), display.warnings():
+            for _ in range(2):
+                warnings.warn("look here", stacklevel=1)
+            warnings.warn("old", DeprecationWarning, stacklevel=1)
+            raise InputError("wrong")
+        assert capsys.readouterr().err == shown
