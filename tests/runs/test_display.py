@@ -166,11 +166,15 @@ def test_a_terminal_that_fails_does_not_end_the_run(capsys):
 
 def test_warnings_of_a_block_are_shown_also_before_its_error(capsys):
     """Each once, without those for developers; a process beside the first one shows none."""
+
+    def fail():
+        for _ in range(2):
+            warnings.warn("look here", stacklevel=1)
+        warnings.warn("old", DeprecationWarning, stacklevel=1)
+        raise InputError("wrong")
+
     for silent, shown in ((False, "warning: look here\n"), (True, "")):
         display = Display(silent=silent)
         with pytest.raises(InputError), display.warnings():
-            for _ in range(2):
-                warnings.warn("look here", stacklevel=1)
-            warnings.warn("old", DeprecationWarning, stacklevel=1)
-            raise InputError("wrong")
+            fail()
         assert capsys.readouterr().err == shown
