@@ -528,7 +528,7 @@ class HardInfoGraph(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         """Read graphs; what the parameters do not name has the names of `features`, if it is given."""
         names = {column: getattr(self, column) for column in Names._fields}
         if features is not None:
-            known = features.names or Names()
+            known = features.names or self._earlier_names(features)
             if isinstance(graphs, (GraphData, GraphShards)):  # their columns need no names
                 wanted = features.has_node_attr and "node_attr" in graphs.columns
                 node_attr = ("node_attr",) if wanted else None
@@ -540,6 +540,16 @@ class HardInfoGraph(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         if encoder != "gine":  # edge features that the encoder does not read are not checked
             names |= {"edge_label": None, "edge_attr": ()}
         return open_graphs(graphs, **names)
+
+    def _earlier_names(self, features: FeatureMap) -> Names:
+        """Return what earlier versions, which kept no names, read of `Data`: also integers as attributes."""
+        with_edges = features.edges is not None and features.edges.mean
+        return Names(
+            None,
+            ("x",) if features.has_node_attr and self.node_attr is None else None,
+            None,
+            ("edge_attr",) if with_edges and self.edge_attr is None else None,
+        )
 
     def _start(self, data: GraphSource, config: Config) -> Fitted:
         left_out = [name for name in ("node_attr", "edge_attr") if getattr(self, name) in ((), [])]

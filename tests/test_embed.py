@@ -64,7 +64,7 @@ def test_a_new_folder_with_a_label_that_the_run_lacks(finished, tmp_path, capsys
     out = tmp_path / "vectors.npz"
     assert main([str(finished), "--data", str(folder), "--out", str(out)]) == 0
     assert (
-        "warning: NEW has 1 node labels that the features were not fitted on (99)"
+        "warning: The data set 'NEW' has 1 node labels that the features were not fitted on (99)"
         in capsys.readouterr().err
     )
     vectors, kept = np.load(out)["vectors"], np.load(finished / "embeddings.npz")["trained"]
@@ -93,7 +93,7 @@ def test_a_gine_reads_the_edges_as_its_run_did(gine, tmp_path, capsys):
     labels.write_text("\n".join(["99", *lines[1:]]) + "\n")
     assert main([str(gine), "--data", str(folder), "--out", str(tmp_path / "w.npz")]) == 0
     assert (
-        "warning: NEW has 1 edge labels that the features were not fitted on (99)"
+        "warning: The data set 'NEW' has 1 edge labels that the features were not fitted on (99)"
         in capsys.readouterr().err
     )
     vectors = np.load(tmp_path / "w.npz")["vectors"]
@@ -102,7 +102,7 @@ def test_a_gine_reads_the_edges_as_its_run_did(gine, tmp_path, capsys):
     labels.unlink()
     assert main([str(gine), "--data", str(folder), "--out", str(tmp_path / "x.npz")]) == 2
     assert (
-        "NEW has no edge label columns, but must have 1 like the graphs that the features"
+        "The data set 'NEW' has no edge label columns, but must have 1 like the graphs that the features"
         in capsys.readouterr().err
     )
     assert not (tmp_path / "x.npz").exists()

@@ -385,7 +385,7 @@ def test_unseen_edges(bonded):
         model.transform([bonded[0], strange])
     with pytest.raises(
         InputError,
-        match="graphs has 2 edge attributes, but must have 1 like the graphs that the features",
+        match="The data set 'graphs' has 2 edge attributes, but must have 1 like the graphs that the features",
     ):
         model.transform([strange])
     bare = nx.create_empty_copy(bonded[0])
@@ -474,7 +474,9 @@ def test_unseen_graphs(fitted, graphs):
     assert (fitted.transform([nx.empty_graph(0)]) == np.zeros((1, 96))).all()
     wide = [Data(x=torch.rand(4, 2), edge_index=torch.tensor([[0, 1], [1, 0]])) for _ in range(20)]
     numeric = HardInfoGraph(epochs=1, random_state=0).fit(wide)
-    with pytest.raises(InputError, match="graphs has 3 node attributes, but must have 2"):
+    with pytest.raises(
+        InputError, match="The data set 'graphs' has 3 node attributes, but must have 2"
+    ):
         numeric.transform([Data(x=torch.rand(4, 3))])
 
 
@@ -487,14 +489,19 @@ def numbered(x=None, **values):
 @pytest.mark.parametrize(
     ("settings", "fit_on", "refused", "message"),
     [
-        ({}, {}, {"x": torch.rand(3, 2)}, "graphs has node attributes, but must have none like"),
+        (
+            {},
+            {},
+            {"x": torch.rand(3, 2)},
+            "The data set 'graphs' has node attributes, but must have none like",
+        ),
         ({}, {}, {"x": torch.ones(3, 1, dtype=torch.int64)}, "has node labels, but must have none"),
         ({}, {}, {"node_label": torch.tensor([1, 0, 1])}, "has node labels, but must have none"),
         (
             {"node_label": "kind"},
             {"kind": torch.tensor([1, 0, 1])},
             {"kind": torch.tensor([1, 0, 1]), "x": torch.rand(3, 2)},
-            "graphs has node attributes, but must have none like",
+            "The data set 'graphs' has node attributes, but must have none like",
         ),
         (
             {"node_attr": "size"},
@@ -524,7 +531,7 @@ def numbered(x=None, **values):
             {"encoder": "gine", "edge_label": "bond"},
             {"bond": torch.tensor([0, 1, 1, 0])},
             {"bond": torch.tensor([0, 1, 1, 0]), "edge_attr": torch.rand(4, 1)},
-            "graphs has 1 edge attributes, but must have none like",
+            "The data set 'graphs' has 1 edge attributes, but must have none like",
         ),
     ],
 )
@@ -562,7 +569,9 @@ def test_graphs_and_flat_tensors_of_the_same_set_have_the_same_vectors(mutag, tm
     loaded = HardInfoGraph.from_pretrained(tmp_path)
     assert np.array_equal(loaded.transform(attributes), expected)
     assert np.array_equal(loaded.transform(attributes.to_pyg()), expected)
-    with pytest.raises(InputError, match="MUTAG has no node attributes, but must have 2 like"):
+    with pytest.raises(
+        InputError, match="The data set 'MUTAG' has no node attributes, but must have 2 like"
+    ):
         loaded.transform(flat)
 
 
@@ -615,6 +624,27 @@ def test_an_attribute_that_is_named_as_a_label_is_not_read_as_numbers_too():
         assert model.features_.description == "3 node labels, one-hot"
     model = HardInfoGraph(epochs=0, node_attr="x").fit(graphs)
     assert model.features_.description == "1 node attributes, standardised"
+
+
+def test_an_estimator_of_an_earlier_version_reads_integers_as_attributes(tmp_path):
+    """That version kept no names, and standardised the integers in `x` and `edge_attr` of `Data`."""
+    graphs = [
+        numbered(torch.tensor([[1], [6], [one]]), edge_attr=torch.tensor([[2], [0], [1], [one]]))
+        for one in range(3)
+    ]
+    model = HardInfoGraph(
+        epochs=0, random_state=0, encoder="gine", node_attr="x", edge_attr="edge_attr"
+    ).fit(graphs)
+    model.set_params(node_attr=None, edge_attr=None).save(tmp_path / "saved")
+    tensors, text = read_checksummed(tmp_path / "saved", "estimator")
+    content = json.loads(text)
+    del content["features"]["names"]
+    write_checksummed(tmp_path / "older", tensors, "estimator", json.dumps(content))
+    loaded = HardInfoGraph.load(tmp_path / "older")
+    assert np.array_equal(loaded.transform(graphs), model.transform(graphs))
+    loaded.set_params(node_attr="other")  # a name of the caller's own comes first
+    with pytest.raises(InputError, match="has no 'other', which is to be read as node_attr"):
+        loaded.transform(graphs)
 
 
 def test_an_estimator_of_an_earlier_version_has_no_names(fitted, graphs, tmp_path):

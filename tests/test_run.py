@@ -476,7 +476,7 @@ BAD = [
     ),
     (["--mode", "released", "--objective", "info-nce"], "--mode released is the authors' code"),
     (["--probes", "svm", "svm"], "each once, got 'svm svm'"),
-    (["--use-node-attr"], "MUTAG has no node attributes; leave --use-node-attr out"),
+    (["--use-node-attr"], "The data set 'MUTAG' has no node attributes; leave --use-node-attr out"),
     (["--dataset", "MUTAGG"], "did you mean MUTAG"),
     (["--dataset", "imdb_binary"], "did you mean IMDB-BINARY"),
     (["--dataset", "./nowhere"], "nowhere"),
@@ -704,7 +704,7 @@ def test_gine_is_refused_before_a_folder_is_made_where_edges_have_no_labels(tmp_
     ]
     assert main(words) == 2
     assert (
-        "error: OWN has no edge labels or attributes, but the encoder gine needs them"
+        "error: The data set 'OWN' has no edge labels or attributes, but the encoder gine needs them"
         in capsys.readouterr().err
     )
     assert not (tmp_path / "run").exists()

@@ -136,7 +136,8 @@ def cross_validate(
         embeddings: name -> (G, D) array; D may differ between names. A single array is treated as
             {"embeddings": array}. Everything is computed in float64. An array may be a list, a PyTorch tensor, a SciPy
             matrix or a table of pandas, whose columns `id` and `y` and columns of row numbers are left out.
-        labels: (G,), the class of each graph: integers, strings, booleans or whole floats, none of them missing.
+        labels: (G,), the class of each graph: integers, strings, booleans or whole floats, none of them missing. Give
+            the `labels` of a data set, not its `y`: the -1 there, for a missing label, would count as a class.
         probe: "svm" (RBF kernel, gamma="scale"), "linear-svm", "logistic" (C from 1e-3 to 1e3) or "knn".
         folds: number of folds, from 2 to the number of graphs in the smallest class.
         repeats: how many times the graphs are shuffled and split into folds, at least 1.

@@ -10,8 +10,6 @@ import numpy.typing as npt
 from graphcl_hard.exceptions import InputError, short_repr
 
 Array = npt.NDArray[Any]
-MISSING = frozenset({"", "<NA>", "None", "nan"})
-"""What NumPy and pandas make of a missing label in an array of strings."""
 
 
 def as_array(value: Any) -> Array:
@@ -31,9 +29,12 @@ def as_array(value: Any) -> Array:
 
 
 def is_missing(value: object) -> bool:
-    """Return whether a value is None, NaN, pandas' NA or NaT, or a string that stands for them."""
+    """Return whether a value is None, NaN, pandas' NA or NaT, or the empty string.
+
+    Other strings are names, also "None" and "nan"; only in files they are not, see `io.text_tables.is_missing`.
+    """
     if isinstance(value, str):
-        return value in MISSING
+        return not value
     if value is None or type(value).__name__ in ("NAType", "NaTType"):
         return True
     return isinstance(value, (Real, Decimal)) and value != value  # noqa: PLR0124
@@ -44,7 +45,7 @@ def known_labels(labels: object) -> tuple[Array, npt.NDArray[np.bool_]]:
 
     Args:
         labels: (G,) integers, strings, booleans or whole floats in any form that `as_array` reads. A label is missing
-            that is None, NaN, pandas' NA, masked, or a string that NumPy or pandas writes for these.
+            that is None, NaN, pandas' NA, masked, or the empty string.
 
     Returns:
         (K,) array of the known labels, with integers for whole floats; and (G,) bool, where they are known.

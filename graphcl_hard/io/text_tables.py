@@ -10,8 +10,8 @@ from pathlib import Path
 from graphcl_hard.exceptions import InputError
 
 SEPARATORS = (",", ";", "\t", "|")
-MISSING = ("", "na", "n/a", "nan", "null", "none", "<na>", "#n/a")
-"""The texts, in any case, that stand for a missing value."""
+MISSING = frozenset({"", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "None", "<NA>", "#N/A"})
+"""The texts that stand for a missing value in a file; others, such as Na or none, are names."""
 
 
 def read_text(path: Path) -> str:
@@ -51,8 +51,22 @@ def read_lines(path: Path) -> list[str]:
 
 
 def is_missing(text: str) -> bool:
-    """Return whether a text stands for a missing value."""
-    return text.strip().lower() in MISSING
+    """Return whether a text of a file stands for a missing value, by its exact spelling in `MISSING`."""
+    return text.strip() in MISSING
+
+
+def is_code(text: str) -> bool:
+    """Return whether a text has the form of a number, but is a name, which a number would not keep.
+
+    It is if it has a leading zero, as 007 does, or is an integer beyond 2**53, which floating point does not hold.
+    """
+    digits = text.strip().lstrip("+-")
+    if re.match(r"0\d", digits):
+        return True
+    return (
+        re.fullmatch(r"\d{16,}(\.0*)?", digits) is not None
+        and int(digits.partition(".")[0]) > 2**53
+    )
 
 
 def has_decimal_comma(text: str) -> bool:

@@ -22,6 +22,7 @@ from graphcl_hard.io.atomic_write import atomic_write
 from graphcl_hard.io.paths import Pathname, user_path
 from graphcl_hard.io.text_tables import (
     has_decimal_comma,
+    is_code,
     is_missing,
     is_number,
     read_csv,
@@ -350,7 +351,10 @@ def _labels_of(path: Path, rows: int, ids: Array | None, file: Path) -> Array:
 
 
 def _label_values(path: Path, labels: Array) -> Array:
-    """Return labels with None in place of the texts for missing ones; those of a text file may become numbers."""
+    """Return labels with None in place of the texts for missing ones.
+
+    Those of a text file become numbers if all of them are, and none is a code (see `is_code`), such as 007.
+    """
     if labels.dtype.kind not in "OUST" or labels.ndim != 1:
         return labels
     values = []
@@ -365,7 +369,7 @@ def _label_values(path: Path, labels: Array) -> Array:
             raise InputError(
                 f"{path} has labels with a decimal comma, such as {known[0]!r}; write them with a decimal point."
             )
-        if all(map(is_number, known)):
+        if all(map(is_number, known)) and not any(map(is_code, known)):
             values = [None if value is None else _number(value) for value in values]
     array = np.empty(len(values), dtype=object)
     array[:] = values

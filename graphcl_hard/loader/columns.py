@@ -98,8 +98,8 @@ def label_columns(
     found = label_values(label, given)
     if len(found) != len(known) or label is None:
         raise InputError(
-            f"{graphs.name} has {len(found) or 'no'} {what} label columns, but must have {len(known) or 'none'} like "
-            "the graphs that the features were fitted on; give the same labels."
+            f"The data set {graphs.name!r} has {len(found) or 'no'} {what} label columns, but must have "
+            f"{len(known) or 'none'} like the graphs that the features were fitted on; give the same labels."
         )
     columns, unknown = [], set()
     for wanted, values, number in zip(known, found, label.unbind(dim=1), strict=True):
@@ -110,8 +110,8 @@ def label_columns(
     if unknown and warn:
         shown = ", ".join(sorted(map(repr, unknown))[:5])
         warnings.warn(
-            f"{graphs.name} has {len(unknown)} {what} labels that the features were not fitted on ({shown}); {what}s "
-            "with these labels get zeros instead of a one-hot encoding.",
+            f"The data set {graphs.name!r} has {len(unknown)} {what} labels that the features were not fitted on "
+            f"({shown}); {what}s with these labels get zeros instead of a one-hot encoding.",
             stacklevel=user_stacklevel(),
         )
     return torch.stack(columns, dim=1)
@@ -127,8 +127,8 @@ def check_attributes(graphs: GraphData, what: str, width: int) -> Tensor:
     found = 0 if attributes is None else attributes.size(1)
     if attributes is None or found != width:
         raise InputError(
-            f"{graphs.name} has {found or 'no'} {what} attributes, but must have {width or 'none'} like the graphs "
-            "that the features were fitted on; give the same attributes."
+            f"The data set {graphs.name!r} has {found or 'no'} {what} attributes, but must have {width or 'none'} like "
+            "the graphs that the features were fitted on; give the same attributes."
         )
     check_finite(graphs, attributes, what)
     return attributes
@@ -154,8 +154,8 @@ def check_finite(graphs: GraphData, attributes: Tensor, what: str = "node") -> N
         row, ptr = int(bad[0]), graphs.node_ptr if what == "node" else graphs.edge_ptr
         graph = int(torch.searchsorted(ptr, row, right=True)) - 1
         raise InputError(
-            f"{graphs.name} has an attribute that is not finite at {what} {row - int(ptr[graph])} of graph {graph} "
-            "(counted from 0); fix the value or leave the graph out."
+            f"The data set {graphs.name!r} has an attribute that is not finite at {what} {row - int(ptr[graph])} of "
+            f"graph {graph} (counted from 0); fix the value or leave the graph out."
         )
 
 

@@ -62,8 +62,8 @@ class EdgeFeatureMap:
         labels = label_values_of(graphs, "edge")
         if not labels and not mean.numel():
             raise InputError(
-                f"{graphs.name} has no edge labels or attributes, but the encoder gine needs them; choose another, "
-                "such as gin."
+                f"The data set {graphs.name!r} has no edge labels or attributes, but the encoder gine needs them; "
+                "choose another, such as gin."
             )
         return cls(labels, tuple(mean.tolist()), tuple(std.tolist()))
 
@@ -187,7 +187,7 @@ class FeatureMap:
         if use_node_attr:
             if "node_attr" not in graphs.columns:
                 raise InputError(
-                    f"{graphs.name} has no node attributes; leave `use_node_attr=True` out."
+                    f"The data set {graphs.name!r} has no node attributes; leave `use_node_attr=True` out."
                 )
             mean, std = moments(
                 (finite_attributes(chunk, "node") for chunk in graphs.chunks()), keep_binary
@@ -258,8 +258,8 @@ class FeatureMap:
                 and getattr(graphs, column) is not None
             ):
                 raise InputError(
-                    f"{graphs.name} has node {what}, but must have none like the graphs that the features were fitted "
-                    "on; leave them out, or fit again with them."
+                    f"The data set {graphs.name!r} has node {what}, but must have none like the graphs that the "
+                    "features were fitted on; leave them out, or fit again with them."
                 )
 
     @property

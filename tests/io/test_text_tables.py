@@ -3,7 +3,14 @@
 import pytest
 
 from graphcl_hard.exceptions import InputError
-from graphcl_hard.io.text_tables import has_decimal_comma, read_csv, read_lines, separator
+from graphcl_hard.io.text_tables import (
+    has_decimal_comma,
+    is_code,
+    is_missing,
+    read_csv,
+    read_lines,
+    separator,
+)
 
 COLUMNS = {"a": ["1", "3"], "b, c": ["ä", ""]}
 
@@ -71,3 +78,14 @@ def test_an_empty_line_of_a_single_column_is_a_missing_value(tmp_path):
 def test_decimal_commas():
     assert all(map(has_decimal_comma, ("0,1", "-12,50", " ,5", "1,5e-3")))
     assert not any(map(has_decimal_comma, ("1", "1.5", "a,b", "1,2,3", "1,", "")))
+
+
+def test_names_that_look_like_missing_values_are_names():
+    missing = ("", " ", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "None", "<NA>", "#N/A")
+    assert all(map(is_missing, missing))
+    assert not any(map(is_missing, ("Na", "na", "none", "NONE", "Null", "Nan", "0")))
+
+
+def test_codes_are_no_numbers():
+    assert all(map(is_code, ("007", "00", "-01", " 01.5", str(2**53 + 1), f"-{2**53 + 1}.0")))
+    assert not any(map(is_code, ("0", "0.5", "-0", "10", "1e3", str(2**53), "a07", "")))

@@ -207,6 +207,22 @@ def test_labels_of_numbers_in_a_table_are_numbers(tmp_path):
     assert read_vectors(tmp_path / "t.csv")[1].tolist() == ["2020_01", "202001"]
 
 
+@pytest.mark.parametrize("codes", [["007", "7", "07"], ["00", "0"]])
+@pytest.mark.parametrize("suffix", [".csv", ".txt"])
+def test_codes_as_labels_stay_distinct(tmp_path, codes, suffix):
+    """Whether they are in the table or in a file of their own."""
+    rows = "".join(f"0.{row}5,{code}\n" for row, code in enumerate(codes, 1))
+    (tmp_path / "t.csv").write_text("a,y\n" + rows)
+    (tmp_path / "l.txt").write_text("\n".join(codes) + "\n")
+    labels = str(tmp_path / "l.txt") if suffix == ".txt" else None
+    assert read_vectors(tmp_path / "t.csv", labels, ["a"])[1].tolist() == codes
+
+
+def test_names_that_look_like_missing_values_are_labels(tmp_path):
+    (tmp_path / "t.csv").write_text("a,y\n0.5,Na\n0.7,none\n0.1,NA\n")
+    assert read_vectors(tmp_path / "t.csv")[1].tolist() == ["Na", "none", None]
+
+
 def test_labels_from_a_file_of_their_own(tmp_path):
     np.save(tmp_path / "v.npy", VECTORS)
     np.save(tmp_path / "l.npy", Y)
@@ -545,7 +561,7 @@ def test_a_column_that_holds_the_labels_is_named(tmp_path, recwarn):
 
 def test_labels_that_are_large_integers_stay_different(tmp_path):
     (tmp_path / "t.csv").write_text(f"a,y\n0.5,{2**60}\n0.7,{2**60 + 1}\n")
-    assert read_vectors(tmp_path / "t.csv")[1].tolist() == [2**60, 2**60 + 1]
+    assert read_vectors(tmp_path / "t.csv")[1].tolist() == [str(2**60), str(2**60 + 1)]
 
 
 def test_labels_with_a_heading_or_empty_lines(tmp_path):

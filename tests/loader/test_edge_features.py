@@ -57,7 +57,7 @@ def test_mutag_has_four_labels_of_edges():
 
 
 def test_edges_without_features_and_bad_ones_are_refused(toy):
-    message = "TOY has no edge labels or attributes, but the encoder gine needs them; choose another, such as gin"
+    message = "TOY' has no edge labels or attributes, but the encoder gine needs them; choose another, such as gin"
     no_edges = graph_data([nx.empty_graph(2)], [0], name="TOY")
     for graphs in (toy, dataclasses.replace(no_edges, edge_label=torch.zeros(0, 1).long())):
         with pytest.raises(InputError, match=message):
@@ -109,19 +109,27 @@ def test_other_features_than_those_of_the_map_are_refused(both):
         (
             features,
             {"edge_attr": both.edge_attr.repeat(1, 2)},
-            "TOY has 2 edge attributes, but must have 1",
+            "The data set 'TOY' has 2 edge attributes, but must have 1",
         ),
-        (features, {"edge_attr": None}, "TOY has no edge attributes, but must have 1"),
-        (features, {"edge_label": None}, "TOY has no edge label columns, but must have 2 like"),
+        (
+            features,
+            {"edge_attr": None},
+            "The data set 'TOY' has no edge attributes, but must have 1",
+        ),
+        (
+            features,
+            {"edge_label": None},
+            "The data set 'TOY' has no edge label columns, but must have 2 like",
+        ),
         (
             features,
             {"edge_label": both.edge_label[:, :1]},
-            "TOY has 1 edge label columns, but must have 2 like",
+            "The data set 'TOY' has 1 edge label columns, but must have 2 like",
         ),
         (
             labels,
             {},
-            "TOY has 1 edge attributes, but must have none like the graphs that the features were fitted on",
+            "TOY' has 1 edge attributes, but must have none like the graphs that the features were fitted on",
         ),
     ]
     for features_, change, message in cases:

@@ -83,7 +83,8 @@ def test_attributes_on_request_are_standardised_and_stand_first(toy):
 
 def test_bad_attributes_are_refused(toy):
     with pytest.raises(
-        InputError, match="TOY has no node attributes; leave `use_node_attr=True` out"
+        InputError,
+        match="The data set 'TOY' has no node attributes; leave `use_node_attr=True` out",
     ):
         node_features(toy, use_node_attr=True)
     attributes = torch.zeros(toy.num_nodes, 1)
@@ -118,10 +119,14 @@ def test_a_map_gives_another_sets_labels_the_columns_of_its_own():
 
 def test_a_map_of_what_graphs_lack_refuses_graphs_that_have_it(toy):
     degrees = FeatureMap.fit(to_graph_data([nx.star_graph(3)]))
-    with pytest.raises(InputError, match="graphs has node labels, but must have none like the"):
+    with pytest.raises(
+        InputError, match="The data set 'graphs' has node labels, but must have none like the"
+    ):
         degrees.apply(labelled("a", "b"))
     sized = dataclasses.replace(toy, node_attr=torch.rand(toy.num_nodes, 2))
-    with pytest.raises(InputError, match="TOY has node attributes, but must have none like the"):
+    with pytest.raises(
+        InputError, match="The data set 'TOY' has node attributes, but must have none like the"
+    ):
         FeatureMap.fit(toy, left_out=()).apply(sized)
     # Of what was left out, or is not known to have been missing, others may have some.
     for features in (FeatureMap.fit(toy), dataclasses.replace(FeatureMap.fit(toy), names=None)):

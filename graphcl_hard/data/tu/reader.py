@@ -80,7 +80,8 @@ def read_tu_folder(folder: Path, prefix: str) -> TuArrays:
     and takes a graph id that ``graph_indicator`` skips for a graph without nodes.
 
     The targets are the classes in ``graph_labels``, or measured targets if the numbers there are not integers, or else
-    ``graph_attributes`` of one column. A blank line, or one with nan or NA, is a missing target.
+    ``graph_attributes`` of one column, which are read in the same way. A blank line, or one with nan or NA, is a
+    missing target.
 
     Raises:
         InputError: a file is missing, unreadable, malformed or inconsistent with another one; the message gives the
@@ -182,7 +183,7 @@ def _read_targets(
     if labels is not None:
         y, classes = _classes(labels[:, 0], labels_path, notes)
     elif graph_attr is not None and graph_attr.shape[1] == 1:
-        y = graph_attr[:, 0].copy()
+        y, classes = _classes(graph_attr[:, 0], attr_path, [])
     return num_graphs or int(indicator[-1]), y, classes, graph_attr, notes
 
 

@@ -367,9 +367,17 @@ def test_graph_attributes_of_one_column_are_targets(tmp_path):
     arrays = read_tu_folder(write(tmp_path / "s", files), "DS")
     np.testing.assert_array_equal(arrays.y, [2.0, 0.1])
     assert (arrays.y.dtype, arrays.classes) == (np.float64, None)
-    arrays = read_tu_folder(write(tmp_path / "s", {**files, "graph_attributes": "2\n1\n"}), "DS")
-    np.testing.assert_array_equal(arrays.y, [2.0, 1.0])  # measured, although they are integers
-    assert (arrays.y.dtype, arrays.classes) == (np.float64, None)
+
+
+@pytest.mark.parametrize(
+    ("text", "y", "classes"),
+    [("2\n1\n", [1, 0], [1, 2]), ("2.0\nnan\n", [0, -1], [2]), ("\nNA\n", None, None)],
+)
+def test_whole_graph_attributes_are_classes_as_graph_labels_are(tmp_path, text, y, classes):
+    for kind in ("graph_attributes", "graph_labels"):
+        arrays = read_tu_folder(write(tmp_path / kind, {**UNLABELLED, kind: text}), "DS")
+        found = (arrays.y, arrays.classes)
+        assert [None if part is None else part.tolist() for part in found] == [y, classes], kind
 
 
 def test_graph_attributes_that_are_not_targets_are_warned_of(tmp_path):

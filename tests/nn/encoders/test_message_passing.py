@@ -381,7 +381,7 @@ def test_edges_reach_gine_and_it_needs_them(bonds):
     assert not np.allclose(trained(bonds, config), trained(others, config), rtol=1e-2)
     with pytest.raises(
         InputError,
-        match="TOY has no edge labels or attributes, but the encoder gine needs them; choo",
+        match="The data set 'TOY' has no edge labels or attributes, but the encoder gine needs them; choo",
     ):
         prepared(dataclasses.replace(bonds, edge_label=None), config)
 
