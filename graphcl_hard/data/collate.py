@@ -18,17 +18,17 @@ from torch_geometric.data.data import BaseData
 from graphcl_hard._tensor import initial_state
 from graphcl_hard.data.adjacency import clean_edges
 from graphcl_hard.data.graph_data import GraphData, GraphSource, Names
-from graphcl_hard.data.labels import read_labels
+from graphcl_hard.data.labels import without_labels
 from graphcl_hard.data.readers import (
     WEIGHT,
     OneGraph,
     check_graph,
     ids_of,
+    labels_of,
     names_in,
     read_data,
     read_matrix,
     read_networkx,
-    value_of,
 )
 from graphcl_hard.data.shards import SHARD_GRAPHS, GraphShards
 from graphcl_hard.exceptions import InputError, short_repr
@@ -97,10 +97,15 @@ def to_graph_data(
     names = attribute_names(node_label, node_attr, edge_label, edge_attr)
     if isinstance(graphs, (GraphData, GraphShards)):
         return graphs.without(*unused_columns(graphs, names)).whole()
+    return collate(graphs, names)
+
+
+def collate(graphs: Iterable[Any], names: Names, identified: bool = True) -> GraphData:
+    """Collate single graphs as `to_graph_data` does, without labels and ids unless `identified`."""
     given = list(iterate_graphs(graphs))
     if not given:
         raise InputError("graphs must have at least one graph, got none; give a list of graphs.")
-    return _Reader(names).read(given)
+    return _Reader(names, identified).read(given)
 
 
 def to_chunks(
@@ -138,8 +143,15 @@ def to_chunks(
         [2, 2, 1]
     """
     names = attribute_names(node_label, node_attr, edge_label, edge_attr)
-    each, reader = iterate_graphs(graphs), _Reader(names)
-    while given := list(itertools.islice(each, size)):
+    return collate_chunks(iterate_graphs(graphs), names, size)
+
+
+def collate_chunks(
+    graphs: Iterator[Any], names: Names, size: int = SHARD_GRAPHS, identified: bool = True
+) -> Iterator[GraphData]:
+    """Yield single graphs as `to_chunks` does, without labels and ids unless `identified`."""
+    reader = _Reader(names, identified)
+    while given := list(itertools.islice(graphs, size)):
         yield reader.read(given)
 
 
@@ -148,10 +160,12 @@ class _Reader:
 
     Args:
         names: the names of labels and attributes that the caller gave.
+        identified: whether to read the labels and ids of the graphs.
     """
 
-    def __init__(self, names: Names) -> None:
-        self._names = names
+    def __init__(self, names: Names, identified: bool) -> None:
+        self._names, self._identified = names, identified
+        self._with_ids: bool | None = None
         self._kinds: dict[str, int] = {}
         """The index of the first graph of each kind."""
         self._done = 0
@@ -184,8 +198,14 @@ class _Reader:
             part = READERS[kind](graph, index, self._names)
             check_graph(part, index)
             parts.append(part)
-        labels = read_labels([value_of(graph, "y") for graph in given], "The y", "graph", done)
-        ids = ids_of(given)
+        labels = labels_of(given, done) if self._identified else without_labels(len(given))
+        ids = ids_of(given, done) if self._identified else None
+        if self._with_ids not in (None, ids is not None):
+            raise InputError(
+                f"Graph {done} has {'no id, while' if ids is None else 'an id, but'} those before it have "
+                f"{'one' if ids is None else 'none'}; give each graph an id, or none."
+            )
+        self._with_ids = ids is not None
         self._done += len(given)
         return dataclasses.replace(
             _concatenate(parts, done),

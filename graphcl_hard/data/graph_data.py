@@ -3,7 +3,7 @@
 import dataclasses
 import json
 import math
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple, Protocol, overload
@@ -128,6 +128,10 @@ class GraphSource(Protocol):
 STANDARD_NAMES = Names("node_label", ("node_attr",), "edge_label", ("edge_attr",))
 
 
+RESERVED = ("edge_index", "graph_label", "id", "num_nodes", "y")
+"""What the `Data` of a data set have beside its columns."""
+
+
 def positions(index: Any, size: int) -> Tensor:
     """Return the positions, (n,) int64 from 0, that an index of a data set of `size` graphs selects.
 
@@ -225,6 +229,15 @@ class GraphData:
 
     @initial_state()
     def __post_init__(self) -> None:
+        if self.y.numel() != self.num_graphs or len(self.ids) not in (0, self.num_graphs):
+            raise InputError(
+                f"y and ids must have one entry for each of {self.num_graphs} graphs, got {self.y.numel()} and "
+                f"{len(self.ids)}; give as many."
+            )
+        if len(set(self.classes)) < len(self.classes):
+            raise InputError(
+                f"classes must be different, got {short_repr(self.classes)}; give each once."
+            )
         if not self.classes and not self.y.is_floating_point():
             self._set(**number_integers(self.y)._asdict())
         elif not self.y.is_floating_point() and self.y.numel():
@@ -236,6 +249,9 @@ class GraphData:
                 )
         if not len(self.ids):
             self._set(ids=np.arange(self.num_graphs))
+        elif self.ids.dtype != np.int64 and self.ids.dtype.kind != "U":
+            whole = self.ids.dtype.kind in "iu" and int(self.ids.max()) < 2**63
+            self._set(ids=self.ids.astype(np.int64 if whole else str))
 
     def _set(self, **values: Any) -> None:
         for name, value in values.items():
@@ -286,8 +302,9 @@ class GraphData:
 
         They have `edge_index`, `num_nodes`, `id`, and, if the data set does, `y` and the columns under their `names`:
         by default node_label, (n, K) int64, node_attr, (n, A) float32, edge_label, (e, K) int64, and edge_attr, (e, A)
-        float32. Labels are the values of the file if these are integers, else their numbers. `y` is the number of the
-        class, or NaN if it is missing.
+        float32; also where one of the `names` stands for something else already. Labels are the values of the file if
+        these are integers, else their numbers. `y` is the number of the class, or NaN if it is missing, and
+        `graph_label` the class itself.
         """
         return list(self)
 
@@ -299,15 +316,24 @@ class GraphData:
         values: dict[str, Any] = {"num_nodes": nodes.stop - nodes.start}
         for what, rows in (("node", nodes), ("edge", edges)):
             label, attr = getattr(self, f"{what}_label"), getattr(self, f"{what}_attr")
+            names = self.names.node_label, self.names.node_attr
+            if what == "edge":
+                names = self.names.edge_label, self.names.edge_attr
             if label is not None:
-                name = getattr(self.names, f"{what}_label") or f"{what}_label"
+                name = _free(names[0], values, f"{what}_label")
                 values[name] = _restored(label[rows], getattr(self, f"{what}_label_values"))
             if attr is not None:
-                held: tuple[str, ...] = getattr(self.names, f"{what}_attr") or ()
-                values[held[0] if len(held) == 1 else f"{what}_attr"] = attr[rows]
+                held = names[1] or ()
+                values[_free(held[0] if len(held) == 1 else None, values, f"{what}_attr")] = attr[
+                    rows
+                ]
         y = self.y[graph : graph + 1]
-        if y.is_floating_point() or self.classes:
-            values["y"] = y if y.is_floating_point() or int(y) >= 0 else torch.tensor([math.nan])
+        if y.is_floating_point():
+            values["y"] = y
+        elif self.classes:
+            is_known = int(y) >= 0
+            values["y"] = y if is_known else torch.tensor([math.nan])
+            values["graph_label"] = self.classes[int(y)] if is_known else None
         edge_index = self.edge_index[:, edges] - nodes.start
         return Data(edge_index=edge_index, id=self.ids[graph].item(), **values)
 
@@ -416,6 +442,11 @@ def _selected(ptr: Tensor, graphs: Tensor) -> tuple[Tensor, Tensor]:
     new = offsets(ptr.diff()[graphs])
     moved = (ptr[graphs] - new[:-1]).repeat_interleave(new.diff())
     return new, torch.arange(int(new[-1])) + moved
+
+
+def _free(name: str | None, values: Mapping[str, Any], standard: str) -> str:
+    """Return a name for a column of `Data`, or the standard one if the name stands for something else there."""
+    return standard if name is None or name in values or name in RESERVED else name
 
 
 def _restored(labels: Tensor, values: Values | None) -> Tensor:

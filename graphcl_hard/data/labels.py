@@ -14,8 +14,10 @@ from graphcl_hard.exceptions import InputError, short_repr
 from graphcl_hard.io.text_tables import is_missing
 
 Class = int | str
-_INTEGER = re.compile(r"[+-]?\d{1,18}(\.0*)?")
+LARGEST = 2**53
+"""Up to here every integer is a float64; larger ones are names, or two of them could become one class."""
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?|[+-]?inf(inity)?", re.IGNORECASE)
+_CODE = re.compile(r"[+-]?0\d+")
 
 
 class Labels(NamedTuple):
@@ -32,17 +34,22 @@ def without_labels(graphs: int) -> Labels:
     return Labels(torch.full((graphs,), -1))
 
 
-def read_labels(values: Iterable[Any], what: str, row: str = "row", first: int = 0) -> Labels:
+def read_labels(
+    values: Iterable[Any], what: str, row: str = "row", first: int = 0, from_file: bool = False
+) -> Labels:
     """Return labels, given one by one, as classes or as measured targets.
 
     Labels that are all integers, also if written as ``1.0``, are classes, and so are names. Numbers of which one is no
-    integer are measured targets. None, NaN and the texts of `is_missing` are missing.
+    integer are measured targets. Codes with leading zeros, such as ``007``, and integers beyond 2**53 are names, and
+    all other labels beside them too.
 
     Args:
-        values: the label of each graph: a number, a string, a bool or None.
+        values: the label of each graph: a number, a string, a bool, or None, NaN or an empty string where it is
+            missing.
         what: name of the labels in an error message.
         row: name of a row in an error message.
         first: number of the first row.
+        from_file: whether texts such as ``NA`` stand for a missing label, as in `is_missing`.
 
     Raises:
         InputError: some labels are names and others numbers, or a label is infinite or no plain value.
@@ -53,40 +60,65 @@ def read_labels(values: Iterable[Any], what: str, row: str = "row", first: int =
         >>> labels.y.tolist(), labels.classes
         ([1, -1, 0], ('harmless', 'toxic'))
     """
-    texts = [
-        _text(value, f"{what} is {short_repr(value)} in {row} {number}")
-        for number, value in enumerate(values, first)
-    ]
-    numeric = [None if text is None else _NUMBER.fullmatch(text) is not None for text in texts]
-    if True in numeric and False in numeric:
-        name, number = numeric.index(False), numeric.index(True)
+    texts: list[str | None] = []
+    for number, value in enumerate(values, first):
+        text = _text(value)
+        if text is None and not _is_missing(value):
+            raise InputError(
+                f"{what} is {short_repr(value)} in {row} {number}, must be a number or a name; convert it."
+            )
+        texts.append(None if text is not None and from_file and is_missing(text) else text)
+    known = [text for text in texts if text is not None]
+    if any(map(_is_code, known)):
+        return _number(texts)
+    numbers = sum(_NUMBER.fullmatch(text) is not None for text in known)
+    if 0 < numbers < len(known):
+        is_name = [text is not None and not _NUMBER.fullmatch(text) for text in texts]
+        is_number = [
+            text is not None and not name for text, name in zip(texts, is_name, strict=True)
+        ]
+        name, number = is_name.index(True), is_number.index(True)
         raise InputError(
             f"{what} is {short_repr(texts[name])} in {row} {first + name} and {short_repr(texts[number])} in {row} "
             f"{first + number}, must be a name in every {row} or a number in every {row}; correct one of them."
         )
-    if False in numeric:
+    if numbers < len(known):
         return _number(texts)
-    whole = [text is None or _INTEGER.fullmatch(text) is not None for text in texts]
-    if all(whole):
-        return _number([None if text is None else int(text.partition(".")[0]) for text in texts])
     targets = [math.nan if text is None else float(text) for text in texts]
     infinite = next((place for place, target in enumerate(targets) if math.isinf(target)), None)
     if infinite is not None:
         raise InputError(
             f"{what} is {texts[infinite]} in {row} {first + infinite}, must be finite; correct it or leave it empty."
         )
+    if all(target.is_integer() or math.isnan(target) for target in targets):
+        return _number([None if math.isnan(target) else int(target) for target in targets])
     return Labels(torch.tensor(targets, dtype=torch.float64))
 
 
-def _text(value: Any, where: str) -> str | None:
-    """Return a label as a stripped text, or None if it is missing."""
+def _is_missing(value: Any) -> bool:
+    return (
+        value is None
+        or type(value).__name__ in ("NAType", "NaTType")
+        or (isinstance(value, float) and math.isnan(value))
+        or (isinstance(value, str) and not value.strip())
+    )
+
+
+def _is_code(text: str) -> bool:
+    """Return whether a text looks like a number and would lose digits as one."""
+    if _CODE.fullmatch(text):
+        return True
+    return text.lstrip("+-").isdecimal() and abs(int(text[:25])) > LARGEST
+
+
+def _text(value: Any) -> str | None:
+    """Return a label as a stripped text; None if it is missing or no plain value."""
     value = value.item() if isinstance(value, (np.generic, Tensor)) else value
-    if value is None or type(value).__name__ in ("NAType", "NaTType"):
+    if _is_missing(value) or not isinstance(value, (str, int, float)):
         return None
-    if not isinstance(value, (str, int, float)):
-        raise InputError(f"{where}, must be a number or a name; convert it.")
-    text = repr(value) if isinstance(value, float) else str(value).strip()
-    return None if is_missing(text) else text
+    if isinstance(value, float):
+        return repr(int(value)) if value.is_integer() and abs(value) <= LARGEST else repr(value)
+    return str(value).strip()
 
 
 def _number(found: Sequence[Class | None]) -> Labels:
@@ -98,6 +130,7 @@ def _number(found: Sequence[Class | None]) -> Labels:
 
 def number_integers(y: Tensor) -> Labels:
     """Return (G,) integer classes as labels whose names are these integers; negative ones are missing."""
+    y = y.long()
     classes = y[y >= 0].unique()
     return Labels(torch.searchsorted(classes, y).where(y >= 0, -1), tuple(classes.tolist()))
 

@@ -16,8 +16,9 @@ from torch_geometric.data import InMemoryDataset
 from graphcl_hard._tensor import initial_state
 from graphcl_hard.data.collate import (
     attribute_names,
+    collate,
+    collate_chunks,
     iterate_graphs,
-    to_chunks,
     to_graph_data,
     unused_columns,
 )
@@ -129,6 +130,8 @@ def open_graphs(graphs: Graphs, **names: Any) -> GraphSource:
     are read once; if there are more than 16,384 graphs, they are written to a temporary folder, which is removed when
     the result is garbage collected.
 
+    Labels and ids of single graphs are not read: nothing that embeds graphs needs them.
+
     Args:
         graphs: the graphs.
         names: node_label, node_attr, edge_label and edge_attr, as in `to_graph_data`.
@@ -146,15 +149,19 @@ def open_graphs(graphs: Graphs, **names: Any) -> GraphSource:
     while isinstance(held, Subset):
         held = held.dataset
     in_memory = isinstance(held, (list, tuple, np.ndarray, InMemoryDataset))
-    if isinstance(graphs, (GraphData, GraphShards)) or in_memory:
+    if isinstance(graphs, (GraphData, GraphShards)):
         return to_graph_data(graphs, **names)
+    named = attribute_names(**names)
+    if in_memory:
+        return collate(graphs, named, identified=False)
     each = iterate_graphs(graphs)
     first = deque(itertools.islice(each, WINDOW + 1))
     if len(first) <= WINDOW:
-        return to_graph_data(first, **names)
+        return collate(first, named, identified=False)
     folder = Path(tempfile.mkdtemp(prefix="graphcl_hard-"))
     try:
-        shards = write_shards(folder, to_chunks(itertools.chain(_emptied(first), each), **names))
+        each = itertools.chain(_emptied(first), each)
+        shards = write_shards(folder, collate_chunks(each, named, identified=False))
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise

@@ -75,7 +75,9 @@ def smiles_chunks(
     labels = (
         None
         if label is None
-        else read_labels(_column(path, named, label), f"The column {label!r} of {path}")
+        else read_labels(
+            _column(path, named, label), f"The column {label!r} of {path}", from_file=True
+        )
     )
     ids = None if id_column is None else _ids(_column(path, named, id_column), path, id_column)
     rows = enumerate(_column(path, named, column))

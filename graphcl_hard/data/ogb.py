@@ -108,7 +108,7 @@ def _read_labels(raw: Path, label: str) -> Labels:
             "one of them."
         )
     values = (value for part in parts for value in part[:, int(label)].tolist())
-    return read_labels(values, f"Label {label} of {raw}", "graph")
+    return read_labels(values, f"Label {label} of {raw}", "graph", from_file=True)
 
 
 def _chunk(

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch_geometric.data import Data
 
 from graphcl_hard.data.graph_data import Names
+from graphcl_hard.data.labels import Labels, read_labels, without_labels
 from graphcl_hard.exceptions import InputError, first_line, short_repr
 
 INTEGERS = (torch.int8, torch.uint8, torch.int16, torch.int32, torch.int64)
@@ -64,6 +65,9 @@ def names_in(graphs: Sequence[Data], first: int, names: Names) -> Names:
                 isinstance(graph.edge_index, Tensor) and graph.edge_index.numel()
             ):
                 _check_named(graph, index, f"{what}_attr", attributes or ())
+        if what == "edge" and label is not None and label == found["node_label"]:
+            # One `Data` cannot have both under one name, so those of a data set have edge_label.
+            label = "edge_label" if any("edge_label" in graph for graph in graphs) else label
         if attributes is None:
             is_label = None if label == default else _is_integer(graphs, first, default)
             if is_label is None:
@@ -354,27 +358,68 @@ def check_graph(graph: OneGraph, index: int) -> None:
                 )
 
 
-def value_of(graph: Any, name: str) -> Any:
-    """Return the single value that a graph has under a name; None if it has none, or one of another kind."""
+def labels_of(graphs: Sequence[Any], first: int) -> Labels:
+    """Return the labels of graphs: `graph_label`, which the `Data` of a data set have, or else `y`.
+
+    Args:
+        graphs: the graphs.
+        first: index of the first one, for error messages.
+
+    Raises:
+        InputError: some graphs have a single number or name as their label and others something else; or as in
+            `read_labels`.
+    """
+    name = "graph_label" if any(_value(one, "graph_label") is not None for one in graphs) else "y"
+    values = [_value(graph, name) for graph in graphs]
+    others = [index for index, value in enumerate(values) if not _is_plain(value)]
+    if others and len(others) < len(values):
+        found = short_repr(values[others[0]])
+        raise InputError(
+            f"Graph {first + others[0]} has the {name} {found}, must be a single number or a name as in the other "
+            "graphs; convert it, or set it to None."
+        )
+    if others:  # several labels for each graph, or labels of nodes, are not read
+        return without_labels(len(values))
+    return read_labels(values, f"The {name}", "graph", first)
+
+
+def ids_of(graphs: Sequence[Any], first: int) -> NDArray[Any] | None:
+    """Return the ids of graphs, (G,) int64 or str; None if no graph has an int or a string as its id.
+
+    Raises:
+        InputError: some graphs have an id and others none, or one of another kind.
+    """
+    ids = [_value(graph, "id") for graph in graphs]
+    kinds = [type(one) if type(one) in (int, str) else None for one in ids]
+    if not any(kinds):
+        return None
+    other = next((place for place, kind in enumerate(kinds) if kind is not kinds[0]), None)
+    if other is not None:
+        raise InputError(
+            f"Graph {first} has the id {short_repr(ids[0])}, and graph {first + other} {short_repr(ids[other])}; give "
+            "each graph an int, or each a string, or none an id."
+        )
+    # Integers beyond 64 bits keep their digits as strings.
+    large = kinds[0] is int and not all(-(2**63) <= one < 2**63 for one in ids)
+    return np.array([str(one) for one in ids] if large else ids)
+
+
+def _value(graph: Any, name: str) -> Any:
+    """Return what a graph has under a name, as a Python value if it is a single number; None if it has nothing."""
     if isinstance(graph, Data):
         value = graph.get(name)
     else:
         value = graph.graph.get(name) if isinstance(graph, nx.Graph) else None
-    if isinstance(value, Tensor):
-        if value.numel() != 1 or not is_dense(value) or value.is_complex():
-            return None
-        value = value.item()
-    value = value.item() if isinstance(value, np.generic) else value
-    return value if isinstance(value, (str, int, float)) else None
+    if isinstance(value, Tensor) and (not is_dense(value) or value.is_complex()):
+        return value
+    if isinstance(value, (Tensor, np.ndarray, np.generic)):
+        size = value.numel() if isinstance(value, Tensor) else value.size
+        return value.item() if size == 1 else value
+    return value
 
 
-def ids_of(graphs: Sequence[Any]) -> NDArray[Any] | None:
-    """Return the ids of graphs, (G,) int64 or str; None unless all have one of the same kind."""
-    ids = [value_of(graph, "id") for graph in graphs]
-    for kind in (int, str):
-        if all(type(found) is kind for found in ids):
-            return np.array(ids)
-    return None
+def _is_plain(value: Any) -> bool:
+    return value is None or isinstance(value, (str, int, float))
 
 
 def is_dense(value: Tensor) -> bool:

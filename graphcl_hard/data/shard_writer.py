@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 from filelock import FileLock, Timeout
+from numpy.typing import NDArray
 from torch import Tensor
 
 from graphcl_hard._tensor import initial_state
@@ -59,7 +60,7 @@ def write_shards(
         The data set on disk.
 
     Raises:
-        InputError: the folder is not empty; there are no graphs; a part has other columns than another; a label is
+        InputError: the folder is not empty; there are no graphs; an id is there twice; a part has other columns than another; a label is
             neither a string nor a number; or an attribute is not a finite 32-bit number.
         OSError: the folder cannot be written.
 
@@ -144,15 +145,17 @@ def _write(
         raise InputError(
             f"A data set must have at least one graph, got none for {path}; give graphs."
         )
+    hashes = np.sort(np.concatenate(known.hashes))
+    if (hashes[1:] == hashes[:-1]).any():
+        raise InputError(
+            f"The ids of the graphs for {path} must be different, got one of them twice; give each graph its own."
+        )
     values = {
         column: [sorted(values, key=_order) for values in known.numbers[column]]
         for column in (*LABELS, CLASSES)
     }
     places = {
-        column: [
-            [{value: place for place, value in enumerate(ordered)}[value] for value in found]
-            for found, ordered in zip(known.numbers[column], values[column], strict=True)
-        ]
+        column: [_places(*pair) for pair in zip(known.numbers[column], values[column], strict=True)]
         for column in (*LABELS, CLASSES)
     }
     index = {
@@ -172,6 +175,12 @@ def _write(
     return GraphShards(path)
 
 
+def _places(found: Iterable[Hashable], ordered: Sequence[Hashable]) -> list[int]:
+    """Return the position of each value among the ordered ones."""
+    place = {value: number for number, value in enumerate(ordered)}
+    return [place[value] for value in found]
+
+
 @dataclass
 class _Known:
     """What the shards so far have in common."""
@@ -183,6 +192,8 @@ class _Known:
     )
     """For each column of labels, and for the classes, the number of each value in the order of appearance."""
     ids: str | None = None
+    hashes: list[NDArray[np.int64]] = field(default_factory=list)
+    """The ids so far, as their hashes, which need less memory."""
     names: Names | None = None
     has_measured: bool = False
 
@@ -242,15 +253,19 @@ def _labels(chunk: GraphData, known: _Known, where: str) -> Tensor:
 
 def _ids(chunk: GraphData, known: _Known, where: str) -> dict[str, Tensor]:
     """Return the ids of a chunk: integers, or strings as their bytes and the number of bytes of each."""
-    kind = "str" if chunk.ids.dtype.kind == "U" else "int"
+    ids = chunk.ids
+    if known.graphs and np.array_equal(ids, np.arange(len(ids))):
+        ids = ids + known.graphs  # positions in the part, and not in the data set
+    kind = "str" if ids.dtype.kind == "U" else "int"
     known.ids = known.ids or kind
     if kind != known.ids:
         raise InputError(
             f"All ids must be strings or all be integers, got another kind for {where}; convert them."
         )
+    known.hashes.append(np.array([hash(one) for one in ids.tolist()], dtype=np.int64))
     if kind == "int":
-        return {"ids": torch.from_numpy(chunk.ids.astype(np.int64))}
-    texts = [text.encode() for text in chunk.ids.tolist()]
+        return {"ids": torch.from_numpy(ids)}
+    texts = [text.encode() for text in ids.tolist()]
     joined = np.frombuffer(b"".join(texts), dtype=np.uint8).copy()
     return {"ids": torch.from_numpy(joined), "id_lengths": torch.tensor([*map(len, texts)])}
 

@@ -6,7 +6,7 @@ folder that was not completed is never read as a data set.
 
 import copy
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, overload
@@ -26,11 +26,11 @@ from graphcl_hard.data.graph_data import (
     is_single,
     positions,
 )
-from graphcl_hard.data.labels import Class, number_integers, own_labels
+from graphcl_hard.data.labels import Class, Labels, number_integers, own_labels, with_classes
 from graphcl_hard.data.tu.names import SHARDS_INDEX as INDEX
 from graphcl_hard.exceptions import InputError, first_line, short_repr
 from graphcl_hard.io._tensor_rows import TensorRows
-from graphcl_hard.io.checksum import read_checksummed, verify_checksum
+from graphcl_hard.io.checksum import read_checksummed, verify_checksum, with_checksum
 from graphcl_hard.io.paths import Pathname, user_path
 
 FORMAT = 2
@@ -46,7 +46,7 @@ REMEDY = "write the data set again, with graphcl_hard.convert or write_shards"
 class GraphShards:
     """A data set of G graphs on disk, in a folder that `write_shards` wrote.
 
-    Only 24 bytes per graph are in memory: its class and the offsets of its nodes and edges. The index contains the
+    Only 24 bytes per graph are in memory: its label and the offsets of its nodes and edges. The index contains the
     checksums of itself and of every shard; a shard is verified when it is first read.
 
     Args:
@@ -87,7 +87,8 @@ class GraphShards:
                 )
             verify_checksum(index)
             self.name = str(index["name"])
-            self.checksum = str(index["sum"])
+            # The name does not count, as in `GraphData`.
+            self.checksum = str(with_checksum({**index, "name": ""})["sum"])
             self._shards = [(str(shard), str(digest)) for shard, digest in index["shards"]]
             self._values = {
                 name: [tuple(values) for values in index["values"][name]] for name in LABELS
@@ -142,20 +143,23 @@ class GraphShards:
 
     @cached_property
     def ids(self) -> NDArray[Any]:
-        """(G,) int64 or str, the identity of each graph, as in `GraphData`; read when it is first needed."""
+        """(G,) int64 or str, the identity of each graph, as in `GraphData`; read when they are first needed."""
+        each = enumerate(self._first.diff().tolist())
+        return np.concatenate([self._ids_of(shard, 0, graphs) for shard, graphs in each])
+
+    def _ids_of(self, shard: int, start: int, stop: int) -> NDArray[Any]:
+        """Return the ids of some graphs of a shard, given by their positions in it."""
+        first = int(self._first[shard])
         if self._ids is None:
-            return np.arange(self.num_graphs)
-        wanted = dict.fromkeys(("ids", "id_lengths") if self._ids == "str" else ("ids",))
-        found: list[NDArray[Any]] = []
-        for number in range(len(self._shards)):
-            part = self._rows(number, wanted, check=False)
-            ids: NDArray[Any] = part["ids"].long().numpy()
-            if self._ids == "str":  # their UTF-8 bytes
-                ends = part["id_lengths"].long().cumsum(0)[:-1].tolist()
-                texts = np.split(part["ids"].numpy(), ends)
-                ids = np.array([text.tobytes().decode() for text in texts], dtype=str)
-            found.append(ids)
-        return np.concatenate(found)
+            return np.arange(first + start, first + stop)
+        if self._ids == "int":
+            return self._rows(shard, {"ids": (start, stop)}, check=False)["ids"].long().numpy()
+        # The UTF-8 bytes of all ids, one after another.
+        lengths = self._rows(shard, {"id_lengths": None}, check=False)["id_lengths"].long()
+        ends = offsets(lengths)[start : stop + 1].tolist()
+        content = self._rows(shard, {"ids": (ends[0], ends[-1])}, check=False)["ids"].numpy()
+        texts = np.split(content, [end - ends[0] for end in ends[1:-1]])
+        return np.array([text.tobytes().decode() for text in texts], dtype=str)
 
     @property
     def labels(self) -> NDArray[Any] | None:
@@ -197,6 +201,8 @@ class GraphShards:
     def __getitem__(self, index: int | Index) -> Data | GraphData:
         """Read a graph, as `Data`, or the graphs of a slice or array into memory; see `GraphData.__getitem__`."""
         graphs = positions(index, self.num_graphs)
+        if not len(graphs):
+            return self.read([(0, 1)])[:0]  # with the columns of the others
         each, places = graphs.unique(return_inverse=True)
         # Runs of consecutive graphs are read at once.
         starts = each[each.diff(prepend=each.new_full((1,), -2)) != 1]
@@ -212,6 +218,12 @@ class GraphShards:
     def to_pyg(self) -> list[Data]:
         """Return all graphs as `torch_geometric.data.Data`, see `GraphData.to_pyg`; iterating needs less memory."""
         return list(self)
+
+    def with_classes(self, classes: Sequence[Class]) -> "GraphShards":
+        """Return the same data set with its classes numbered as in another one, see `GraphData.with_classes`."""
+        other = copy.copy(self)
+        other.y, other.classes = with_classes(Labels(self.y, self.classes), classes, self.name)
+        return other
 
     def without(self, *columns: str) -> "GraphShards":
         """Return the same data set without these columns, which are then not read."""
@@ -235,7 +247,10 @@ class GraphShards:
             name: [] for name in ("source", "target", *sorted(self.columns))
         }
         done = 0
+        ids: list[NDArray[Any]] = []
         for start, stop, shard in parts:
+            first = int(self._first[shard])
+            ids.append(self._ids_of(shard, start - first, stop - first))
             tensors = self._read_part(shard, start, stop)
             shift = done - int(self.node_ptr[start] - self.node_ptr[self._first[shard]])
             for name, tensor in tensors.items():
@@ -262,7 +277,7 @@ class GraphShards:
             self.y[graphs],
             **columns,
             classes=self.classes,
-            ids=self.ids[graphs.numpy()],
+            ids=np.concatenate(ids) if ids else np.empty(0, dtype=np.int64),
             names=self.names,
         )
 
