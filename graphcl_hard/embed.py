@@ -26,6 +26,7 @@ import tyro
 from graphcl_hard.config import Scale
 from graphcl_hard.data.tu.names import check_name, check_spelling, is_path
 from graphcl_hard.exceptions import InputError
+from graphcl_hard.io.paths import user_path
 from graphcl_hard.runs.cli import (
     as_called,
     check_new_file,
@@ -51,8 +52,9 @@ class Arguments:
         run: Folder of a run of graphcl_hard.run, or one that `save_pretrained` of a `HardInfoGraph` wrote.
         data: Name of a TU data set, or path of a folder in TU format or of a folder that graphcl_hard.convert made.
         data_dir: Folder that holds data sets and receives downloads, as in graphcl_hard.run.
-        out: File to write: .npz (arrays vectors, G x D, id and y), .csv or .parquet (columns id, v0, v1, ... and y). y
-            is the class of each graph, 0, 1, ..., which graphcl_hard.evaluate reads.
+        out: File to write: .npz (arrays vectors, G x D, id and y), .csv or .parquet (columns id, v0, v1, ... and y).
+            id is the identity of each graph: the row of a table, or the number in a TU folder. y is its label as the
+            data have it, which graphcl_hard.evaluate reads; there is none without labels.
         scale: linear: the embedding itself; log: sign(x) log(1 + |x|) of it, the input of a run's probes.
         batch_size: Number of graphs in a batch; it changes the memory, and not the vectors.
         overwrite: Replace the file --out.
@@ -136,9 +138,17 @@ def _compare_with_run(arguments: Arguments, graphs: "GraphSource", display: "Dis
         dataset, own = result["dataset"], result["config"]["dataset"]
     except (OSError, LookupError, RecursionError, TypeError, ValueError):
         return  # an encoder that was not trained by a run, or by an earlier version
-    data = str(Path(arguments.data).resolve()) if is_path(arguments.data) else arguments.data
+    if result.get("status") != "finished":
+        epochs = f"{result.get('epoch')} of {result['config'].get('epochs')} epochs"
+        display.warn(
+            f"The run in {arguments.run} has not finished; its encoder is that of {epochs}."
+        )
+    data = arguments.data
+    if is_path(data):
+        data = str(user_path(data, "--data").resolve())
     if data == own:
-        check_same_data(arguments.run, dataset.get("sha256"), graphs)
+        remedy = "restore it, or copy the new data to another folder"
+        check_same_data(arguments.run, dataset.get("sha256"), graphs, remedy)
     known = dataset.get("class_names", [])
     if known and not set(graphs.classes) <= set(known):
         display.warn(
@@ -146,6 +156,7 @@ def _compare_with_run(arguments: Arguments, graphs: "GraphSource", display: "Dis
             "keeps the names of the file."
         )
     now = {**environment(), "device": "cpu", "threads": torch.get_num_threads()}
+    now["processes"] = result.get("processes", 1)  # which embedding does not depend on
     change = environment_change(result, now)
     if change is not None:
         display.warn(change)

@@ -436,8 +436,11 @@ class HardInfoGraph(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
             estimator = cls(**params)
             estimator._hold(fitted)
         except DAMAGED as why:
+            reason = first_line(why)[:500]
+            where = "" if str(file) in reason else f" from {file}"
             raise InputError(
-                f"No estimator can be loaded: {first_line(why)[:500]}; give a file that `save` wrote."
+                f"No estimator can be loaded{where}: {reason}; give a file that `save` wrote, or load a folder of "
+                "`save_pretrained` by `from_pretrained`."
             ) from why
         return estimator
 

@@ -210,12 +210,19 @@ def _check_evaluation(config: Config, graphs: "GraphSource", display: "Display")
             f"The labels of {graphs.name} are measured values, not classes, which is all that is evaluated; give "
             "--no-evaluate to only train."
         )
-    if graphs.num_classes < 2:
+    if graphs.num_classes == 1:
+        raise InputError(
+            f"All labelled graphs of {graphs.name} have the class {graphs.classes[0]}, but an evaluation needs 2 "
+            "classes; give --no-evaluate to only train."
+        )
+    if not graphs.classes:
         raise InputError(
             f"{graphs.name} has no classes to evaluate with; give --no-evaluate to only train."
         )
     labelled = graphs.y >= 0
-    check_folds(graphs.y[labelled], config.folds)
+    labels = graphs.labels
+    assert labels is not None
+    check_folds(labels[labelled.numpy()], config.folds)
     missing = graphs.num_graphs - int(labelled.sum())
     if missing:
         display.warn(

@@ -418,7 +418,7 @@ BAD = [
     (["--seed", "-3"], "--seed must lie in [0, 4.29497e+09], got -3"),
     (["--seed", "4294967295", "--seeds", "2"], "must stay below 2**32 together"),
     (["--folds", "1"], "--folds must lie in [2, 1000], got 1"),
-    (["--folds", "64"], "class 0 has 63 graphs"),
+    (["--folds", "64"], "class -1 has 63 graphs"),
     (["--repeats", "0"], "--repeats must lie in [1, 1000], got 0"),
     (
         ["--method", "graphcl", "--view-strength", "1"],

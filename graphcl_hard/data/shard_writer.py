@@ -60,8 +60,8 @@ def write_shards(
         The data set on disk.
 
     Raises:
-        InputError: the folder is not empty; there are no graphs; an id is there twice; a part has other columns than another; a label is
-            neither a string nor a number; or an attribute is not a finite 32-bit number.
+        InputError: the folder is not empty; there are no graphs; an id is there twice; a part has other columns than
+            another; a label is neither a string nor a number; or an attribute is not a finite 32-bit number.
         OSError: the folder cannot be written.
 
     Examples:
@@ -237,7 +237,8 @@ def _labels(chunk: GraphData, known: _Known, where: str) -> Tensor:
     """Return the measured targets of a chunk, or its classes as numbers in the order of appearance."""
     (numbers,) = known.numbers[CLASSES]
     known.has_measured |= chunk.y.is_floating_point()
-    for name in chunk.classes:
+    used = [] if chunk.y.is_floating_point() else chunk.y[chunk.y >= 0].unique().tolist()
+    for name in [chunk.classes[place] for place in used]:
         numbers.setdefault(name, len(numbers))
     names = [name for name in numbers if isinstance(name, str)]
     if names and (known.has_measured or len(names) < len(numbers)):
@@ -248,7 +249,7 @@ def _labels(chunk: GraphData, known: _Known, where: str) -> Tensor:
         )
     if chunk.y.is_floating_point():
         return chunk.y.contiguous()
-    return _small(torch.tensor([*(numbers[name] for name in chunk.classes), -1])[chunk.y])
+    return _small(torch.tensor([*(numbers.get(name, -1) for name in chunk.classes), -1])[chunk.y])
 
 
 def _ids(chunk: GraphData, known: _Known, where: str) -> dict[str, Tensor]:

@@ -191,6 +191,10 @@ class GraphShards:
         """(G,), by which scikit-learn recognises what it may index with arrays."""
         return (self.num_graphs,)
 
+    def __repr__(self) -> str:
+        graphs, nodes = f"{self.num_graphs} graphs", f"{self.num_nodes} nodes"
+        return f"GraphShards({self.name!r}, {graphs}, {nodes}, {self.num_edges} directed edges)"
+
     def __len__(self) -> int:
         return self.num_graphs
 
@@ -201,8 +205,6 @@ class GraphShards:
     def __getitem__(self, index: int | Index) -> Data | GraphData:
         """Read a graph, as `Data`, or the graphs of a slice or array into memory; see `GraphData.__getitem__`."""
         graphs = positions(index, self.num_graphs)
-        if not len(graphs):
-            return self.read([(0, 1)])[:0]  # with the columns of the others
         each, places = graphs.unique(return_inverse=True)
         # Runs of consecutive graphs are read at once.
         starts = each[each.diff(prepend=each.new_full((1,), -2)) != 1]

@@ -54,7 +54,7 @@ def exit_status(action: Callable[[], None], flags: Iterable[str] = ()) -> int:
         )
     except KeyboardInterrupt as interrupt:
         what = (
-            f"{interrupt.args[0]} has the results so far"
+            f"{interrupt.args[0]} has the results so far; the same command with --out and --resume continues"
             if interrupt.args
             else "nothing was written"
         )

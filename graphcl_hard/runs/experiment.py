@@ -41,6 +41,7 @@ from graphcl_hard.training.build import build_model, prepare
 from graphcl_hard.training.checkpoint import (
     Progress,
     read_checkpoint,
+    read_data_checksum,
     remove_checkpoints,
     write_checkpoint,
 )
@@ -51,6 +52,7 @@ from graphcl_hard.training.state import Epoch, TrainingState
 from graphcl_hard.training.warnings import caution
 
 Array = npt.NDArray[np.floating]
+CHANGED = "restore it, or start a new run in another `out`"
 STOPPED = "stopped_after_epoch"
 
 
@@ -152,7 +154,8 @@ class SeedRun:
             check_same_settings(self.config)
             self.earlier = self.folder.read_json(file_names.RESULT) or {}
             held = self.earlier.get("dataset", {}).get("sha256")
-            check_same_data(self.folder.path, held, self.graphs)
+            for checksum in (held, read_data_checksum(self.folder.path)):
+                check_same_data(self.folder.path, checksum, self.graphs, CHANGED)
             finished = read_finished(self.folder, self.config.evaluate, self.display)
             if finished is not None:
                 remove_checkpoints(
@@ -214,7 +217,6 @@ class SeedRun:
         """Go to the last checkpoint if there is one to continue from, and else embed with the untrained encoder."""
         progress = read_checkpoint(self.folder.path, self.state) if self.config.resume else None
         if progress is not None:
-            check_same_data(self.folder.path, progress.data, self.graphs)
             progress.data = self.graphs.checksum
             self.progress = progress
             change = environment_change(self.earlier, self.result)
@@ -431,13 +433,14 @@ def identity(graphs: GraphSource) -> dict[str, Any]:
 
 def describe(graphs: GraphSource, features: FeatureMap) -> dict[str, Any]:
     """Return the description of a data set for result.json."""
+    is_measured = graphs.y.is_floating_point()
     edges = {} if features.edges is None else {"edge_features": features.edges.description}
     return {
         "name": graphs.name,
         "graphs": graphs.num_graphs,
         "classes": graphs.num_classes,
         "class_names": list(graphs.classes),
-        "unlabelled": int((~(graphs.y >= 0)).sum()) if graphs.classes else graphs.num_graphs,
+        "unlabelled": int((graphs.y.isnan() if is_measured else graphs.y < 0).sum()),
         "sha256": graphs.checksum,
         "nodes": graphs.num_nodes,
         "directed_edges": graphs.num_edges,

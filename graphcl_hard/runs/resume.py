@@ -43,18 +43,19 @@ def check_same_settings(config: Config) -> None:
             )
 
 
-def check_same_data(path: Path, held: str | None, graphs: "GraphSource") -> None:
+def check_same_data(path: Path, held: str | None, graphs: "GraphSource", remedy: str) -> None:
     """Raise `InputError` if a run or file is of another data set than `graphs`, by its checksum.
 
     Args:
         path: what holds the checksum, for the error message.
         held: the checksum that it holds; None, as in runs of earlier versions, is not compared.
         graphs: the data set.
+        remedy: what to do, for the error message.
     """
     if held is not None and held != graphs.checksum:
         raise InputError(
-            f"The data set {graphs.name} has changed since {path} was written (its checksum is {graphs.checksum[:12]}, "
-            f"must be {held[:12]}); restore it, or start a new run in another `out`."
+            f"The data set {graphs.name} has changed since {path} was written (checksum {graphs.checksum[:12]}, "
+            f"expected {held[:12]}); {remedy}."
         )
 
 
@@ -66,7 +67,11 @@ def environment_change(before: Mapping[str, Any], now: Mapping[str, Any]) -> str
         now: the result of the run that continues it, or what is known of it.
     """
     old, new = (
-        {**result.get("versions", {}), **{key: result.get(key) for key in ("device", "threads")}}
+        {
+            **result.get("versions", {}),
+            **{key: result.get(key) for key in ("device", "threads")},
+            "processes": result.get("processes", 1),
+        }
         for result in (before, now)
     )
     changed = [

@@ -79,6 +79,17 @@ def read_checkpoint(folder: Path, state: TrainingState) -> Progress | None:
     return None
 
 
+def read_data_checksum(folder: Path) -> str | None:
+    """Return the checksum of the data set in the folder's last complete checkpoint; None if there is none."""
+    for path in (folder / name for name in CHECKPOINTS):
+        try:
+            content = json.loads(read_checksummed(path, "epochs")[1])
+        except (InputError, ValueError):
+            continue
+        return content["data"] if isinstance(content, dict) else None
+    return None
+
+
 def remove_checkpoints(folder: Path) -> None:
     """Remove the checkpoints, which a finished run does not need."""
     for name in CHECKPOINTS:

@@ -12,8 +12,9 @@ from helpers.graphs import with_attributes
 from torch_geometric.data import Batch, Data, HeteroData
 from torch_geometric.utils import from_networkx
 
+from graphcl_hard import to_chunks, write_shards
 from graphcl_hard.data.collate import to_graph_data
-from graphcl_hard.data.load import load_graphs
+from graphcl_hard.data.load import load_graphs, open_graphs
 from graphcl_hard.data.tu.dataset import TUDataset
 from graphcl_hard.exceptions import InputError
 
@@ -597,3 +598,67 @@ def test_a_data_set_has_a_short_repr(toy):
         repr(toy)
         == f"GraphData('TOY', 24 graphs, {toy.num_nodes} nodes, {toy.num_edges} directed edges)"
     )
+
+
+def identified(values, name="id"):
+    """Return graphs of two nodes, each with a value under a name unless it is None."""
+    graphs = [Data(edge_index=EDGES, num_nodes=2) for _ in values]
+    for graph, value in zip(graphs, values, strict=True):
+        if value is not None:
+            graph[name] = value
+    return graphs
+
+
+@pytest.mark.parametrize(
+    ("ids", "found"),
+    [
+        ([3, 1], [3, 1]),
+        ([torch.tensor([3]), np.int64(1)], [3, 1]),
+        (["b", ""], ["b", ""]),
+        ([2**63, 1], [str(2**63), "1"]),
+        ([None, None], [0, 1]),
+        ([torch.arange(2), torch.arange(2)], [0, 1]),  # ids of nodes
+    ],
+)
+def test_ids_of_graphs(ids, found):
+    assert to_graph_data(identified(ids)).ids.tolist() == found
+
+
+@pytest.mark.parametrize("ids", [["a", None], [1, "a"], [1, torch.arange(2)], [None, 4]])
+def test_ids_of_some_graphs_are_refused_but_not_where_nothing_needs_them(ids, tmp_path):
+    with pytest.raises(
+        InputError, match="Graph 0 has the id .*; give each graph an int, or each a"
+    ):
+        to_graph_data(identified(ids))
+    with pytest.raises(InputError, match="Graph 1 has|same kind|All ids must be strings"):
+        write_shards(tmp_path / "set", to_chunks(identified(ids), size=1))
+    assert open_graphs(identified(ids)).ids.tolist() == [0, 1]
+
+
+def test_labels_that_are_no_single_value_are_not_taken_for_missing():
+    assert to_graph_data(identified([np.array([2]), torch.tensor([[1]])], "y")).classes == (1, 2)
+    assert to_graph_data(identified([torch.arange(2), torch.arange(2)], "y")).classes == ()
+    with pytest.raises(InputError, match=r"Graph 1 has the y tensor\(\[0, 1\]\), must be a single"):
+        to_graph_data(identified([1, torch.arange(2)], "y"))
+    assert open_graphs(identified([1, float("inf")], "y")).num_graphs == 2
+
+
+def test_columns_of_nodes_and_edges_with_one_name_survive_the_way_to_pyg():
+    graphs = bonded()
+    for graph in graphs:
+        nx.set_node_attributes(graph, {node: 7 + node % 2 for node in graph}, "label")
+        nx.set_edge_attributes(graph, {edge: sum(edge) % 3 for edge in graph.edges}, "label")
+    whole = to_graph_data(graphs, node_label="label", edge_label="label")
+    assert whole[0].label.shape == (4, 1)
+    again = to_graph_data(whole.to_pyg(), node_label="label", edge_label="label")
+    assert torch.equal(again.node_label, whole.node_label)
+    assert torch.equal(again.edge_label, whole.edge_label)
+    reserved = dataclasses.replace(whole, names=whole.names._replace(node_label="y"))
+    assert reserved[0].node_label.shape == (4, 1)
+
+
+def test_class_names_survive_a_list_of_data(toy):
+    named = dataclasses.replace(toy, classes=("cat", "dog"))
+    assert to_graph_data(list(named)).labels.tolist() == named.labels.tolist()
+    only = [graph for graph in named if graph.graph_label == "dog"]
+    assert to_graph_data(only).classes == ("dog",)

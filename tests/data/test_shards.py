@@ -155,6 +155,50 @@ def test_data_of_a_set_are_read_back_as_the_set(tmp_path):
     same(*(dataclasses.replace(one, y=torch.arange(40)) for one in (whole, again)))
 
 
+def test_parts_with_the_same_positions_count_on_and_other_repeated_ids_are_refused(tmp_path):
+    parts = [to_graph_data(named_graphs(5), **NAMES) for _ in range(2)]
+    assert write_shards(tmp_path / "set", parts).ids.tolist() == list(range(10))
+    mutag = load_graphs("MUTAG")
+    with pytest.raises(InputError, match="ids of the graphs for .* must be different"):
+        write_shards(tmp_path / "twice", [mutag[:5], mutag[3:9]])
+    assert not (tmp_path / "twice").exists()
+
+
+def test_ids_of_any_length_are_read_by_range(tmp_path):
+    ids = ["é" * number + str(number) for number in range(24)]
+    graphs = named_graphs(24)
+    for graph, one in zip(graphs, ids, strict=True):
+        graph.graph["id"] = one
+    shards = write_shards(tmp_path / "set", to_chunks(graphs, size=7, **NAMES))
+    assert shards.ids.tolist() == ids
+    assert shards.read([(3, 9), (20, 24)]).ids.tolist() == [*ids[3:9], *ids[20:24]]
+    assert repr(shards).startswith("GraphShards('graphs', 24 graphs, ")
+
+
+def test_classes_are_numbered_as_in_another_set(tmp_path, toy):
+    shards = write_shards(tmp_path / "set", dataclasses.replace(toy, classes=("a", "c")))
+    for source in (shards, shards.whole()):
+        other = source.with_classes(("a", "b", "c"))
+        assert other.y.tolist() == (2 * toy.y).tolist()
+        assert other[:3].labels.tolist() == shards.labels[:3].tolist()
+        with pytest.raises(InputError, match="are 'a', 'c', must be among 'a', 'b'"):
+            source.with_classes(("a", "b"))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"ids": np.arange(3)}, "one entry for each of 24 graphs, got 24 and 3"),
+        ({"y": torch.zeros(3, dtype=torch.int64)}, "one entry for each of 24 graphs, got 3 and 24"),
+        ({"classes": ("a", "a")}, "classes must be different"),
+        ({"y": torch.full((24,), 2)}, r"y must lie in \[-1, 1\]"),
+    ],
+)
+def test_flat_tensors_that_do_not_fit_together_are_refused(toy, change, message):
+    with pytest.raises(InputError, match=message):
+        dataclasses.replace(toy, **change)
+
+
 def test_columns_can_be_left_unread(tmp_path):
     shards = write_shards(tmp_path / "set", to_chunks(named_graphs(), size=9, **NAMES))
     found = shards.without("node_attr", "edge_label").read([(3, 30)])

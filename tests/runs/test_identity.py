@@ -162,6 +162,29 @@ def test_sets_without_classes_train_and_are_not_evaluated(tmp_path, capsys, labe
         assert table["y"].tolist() == [0.5, 1.5, -2.0] * 8
 
 
+def test_measured_targets_are_no_missing_labels(tmp_path):
+    written(tmp_path / "set", rings(labels=(0.5, None, -2.0)))
+    words = ["--dataset", str(tmp_path / "set"), *SMALL, "--no-evaluate"]
+    assert run([*words, "--out", str(tmp_path / "run")]) == 0
+    result = json.loads((tmp_path / "run" / "result.json").read_text())
+    assert result["dataset"]["unlabelled"] == 8
+
+
+def test_a_single_class_is_named(tmp_path, capsys):
+    written(tmp_path / "set", rings(labels=("b",)))
+    assert run(["--dataset", str(tmp_path / "set"), *SMALL, "--out", str(tmp_path / "run")]) == 2
+    assert "All labelled graphs of graphs have the class b" in capsys.readouterr().err
+
+
+def test_a_class_that_is_too_small_is_named_as_in_the_data(tmp_path, capsys):
+    graphs = rings()
+    for number in (3, 8):
+        graphs[number].graph["y"] = "rare"
+    written(tmp_path / "set", graphs)
+    assert run(["--dataset", str(tmp_path / "set"), *SMALL, "--out", str(tmp_path / "run")]) == 2
+    assert "class rare has 2 graphs" in capsys.readouterr().err
+
+
 @pytest.fixture
 def stopped(tmp_path, monkeypatch):
     """Return a folder with a run that was stopped after its first epoch, and the words that continue it."""
@@ -232,8 +255,13 @@ def test_a_checkpoint_of_other_data_is_refused_where_the_result_is_lost(stopped,
     folder, words = stopped
     (folder / "run" / "result.json").unlink()
     rewritten(folder / "set", changed("an edge"))
-    assert run(words) == 2
-    assert "has changed since" in capsys.readouterr().err
+    before = (folder / "run" / "features.json").read_bytes()
+    for _ in range(2):  # the refusal itself changes nothing
+        assert run(words) == 2
+        assert "has changed since" in capsys.readouterr().err
+    assert (folder / "run" / "features.json").read_bytes() == before
+    rewritten(folder / "set", rings())
+    assert run(words) == 0
 
 
 def test_the_runs_own_data_must_not_have_changed_for_embed(stopped, capsys):
@@ -250,6 +278,17 @@ def test_the_runs_own_data_must_not_have_changed_for_embed(stopped, capsys):
     assert embed([str(folder / "run"), *flags]) == 0
 
 
+def test_the_runs_own_data_are_recognised_by_a_path_with_a_tilde(stopped, capsys, monkeypatch):
+    folder = stopped[0]
+    monkeypatch.setenv("HOME", str(folder))
+    rewritten(folder / "set", changed("an edge"))
+    assert embed([str(folder / "run"), "--data", "~/set", "--out", str(folder / "v.csv")]) == 2
+    found = " ".join(capsys.readouterr().err.split())
+    assert "has not finished; its encoder is that of 1 of 3 epochs" in found
+    assert "has changed since" in found
+    assert "copy the new data to another folder" in found
+
+
 def test_another_environment_is_reported(stopped, capsys, monkeypatch):
     folder, words = stopped
     path = folder / "run" / "result.json"
@@ -264,6 +303,8 @@ def test_another_environment_is_reported(stopped, capsys, monkeypatch):
     assert f"threads {result['threads']} instead of {result['threads'] - 1}" in found
     assert environment_change(result, result) is None
     assert environment_change({}, result) is None
+    more = {**result, "processes": 2}
+    assert "processes 2 instead of 1" in environment_change(more, result)
 
 
 def test_checksums_depend_on_content_and_not_on_names_or_chunks(tmp_path):
@@ -277,6 +318,10 @@ def test_checksums_depend_on_content_and_not_on_names_or_chunks(tmp_path):
     shards = write_shards(tmp_path / "set", (whole[at : at + 5] for at in range(0, 24, 5)), "other")
     assert shards.whole().checksum == whole.checksum
     assert GraphShards(tmp_path / "set").checksum == shards.checksum
-    check_same_data(tmp_path, None, whole)
-    with pytest.raises(InputError, match=f"must be {'0' * 12}"):
-        check_same_data(tmp_path, "0" * 64, whole)
+    check_same_data(tmp_path, None, whole, "restore it")
+    with pytest.raises(InputError, match=rf"expected {'0' * 12}\); restore it\.$"):
+        check_same_data(tmp_path, "0" * 64, whole, "restore it")
+    renamed = write_shards(
+        tmp_path / "renamed", (whole[at : at + 5] for at in range(0, 24, 5)), "x"
+    )
+    assert renamed.checksum == shards.checksum

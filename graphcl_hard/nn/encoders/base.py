@@ -370,6 +370,8 @@ def _one_sentence(folder: Path) -> Iterator[None]:
         ValueError,
     ) as error:
         reason = first_line(error)
+        if isinstance(error, FileNotFoundError) and error.filename and folder.is_dir():
+            reason = f"it has no {Path(error.filename).name}"
         raise InputError(
             f"No encoder can be loaded from {folder}: {reason}; name a run's folder, which holds "
             f"{ARGUMENTS_FILE} and {WEIGHTS_FILE}."
