@@ -627,10 +627,10 @@ def test_ids_of_graphs(ids, found):
 @pytest.mark.parametrize("ids", [["a", None], [1, "a"], [1, torch.arange(2)], [None, 4]])
 def test_ids_of_some_graphs_are_refused_but_not_where_nothing_needs_them(ids, tmp_path):
     with pytest.raises(
-        InputError, match="Graph 0 has the id .*; give each graph an int, or each a"
+        InputError, match=r"Graph 0 has the id .*; give each graph an int, or each a"
     ):
         to_graph_data(identified(ids))
-    with pytest.raises(InputError, match="Graph 1 has|same kind|All ids must be strings"):
+    with pytest.raises(InputError, match=r"Graph 1 has|same kind|All ids must be strings"):
         write_shards(tmp_path / "set", to_chunks(identified(ids), size=1))
     assert open_graphs(identified(ids)).ids.tolist() == [0, 1]
 

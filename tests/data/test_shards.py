@@ -159,7 +159,7 @@ def test_parts_with_the_same_positions_count_on_and_other_repeated_ids_are_refus
     parts = [to_graph_data(named_graphs(5), **NAMES) for _ in range(2)]
     assert write_shards(tmp_path / "set", parts).ids.tolist() == list(range(10))
     mutag = load_graphs("MUTAG")
-    with pytest.raises(InputError, match="ids of the graphs for .* must be different"):
+    with pytest.raises(InputError, match=r"ids of the graphs for .* must be different"):
         write_shards(tmp_path / "twice", [mutag[:5], mutag[3:9]])
     assert not (tmp_path / "twice").exists()
 
