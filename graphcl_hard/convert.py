@@ -133,7 +133,9 @@ def _describe_labels(shards: "GraphShards") -> str:
     names = ", ".join(map(str, shards.classes[:10])) + (", ..." if len(shards.classes) > 10 else "")
     found = f"{known}{'one of ' if known else ''}{shards.num_classes} classes: {names}"
     return (
-        found if shards.num_classes > 1 else f"a single class, {names}, so train with --no-evaluate"
+        found
+        if shards.num_classes > 1
+        else f"{known}a single class, {names}, so train with --no-evaluate"
     )
 
 
@@ -153,9 +155,18 @@ def _chunks(
                 f"{path} must end in {', '.join(SUFFIXES)}; save the table as one of them."
             )
         on_invalid = left_out.append if arguments.skip_invalid else None
-        yield from smiles_chunks(
+        found = False
+        for chunk in smiles_chunks(
             path, arguments.smiles, arguments.label, on_invalid, id_column=arguments.id
-        )
+        ):
+            found = True
+            yield chunk
+        if left_out and not found:
+            first = left_out[0]
+            raise InputError(
+                f"None of the {len(left_out)} rows of {path} is a molecule; the first, {short_repr(first.smiles)}, is "
+                f"left out because {first.reason}; name the column of the SMILES with --smiles, or correct it."
+            )
         if left_out:  # before the index, without which the folder is no data set
             _write_left_out(user_path(arguments.out) / LEFT_OUT, left_out)
         return

@@ -107,7 +107,11 @@ def test_rows_that_are_no_molecule(tmp_path, capfd):
     assert GraphShards(tmp_path / "set").ids.tolist() == [0, 3]
     path.write_text("smiles\nC1CC\n")
     assert main([str(path), "--skip-invalid", "--out", str(tmp_path / "none")]) == 2
-    assert "at least one graph, got none" in capfd.readouterr().err
+    assert capfd.readouterr().err == (
+        f"error: None of the 1 rows of {path} is a molecule; the first, 'C1CC', is left out because RDKit cannot "
+        "read it as SMILES; name the column of the SMILES with --smiles, or correct it.\n"
+    )
+    assert not (tmp_path / "none").exists()
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".parquet"])
@@ -224,6 +228,9 @@ def test_missing_and_measured_labels_are_reported(tmp_path, capsys):
     converted(tmp_path, "smiles,y\nCC,0.5\nCCC,\nCN,1\n", "--label", "y", name="n.csv")
     found = capsys.readouterr().out.replace("\n", " ")
     assert "2 of 3 graphs have measured targets, not classes, so train with --no-evaluate" in found
+    converted(tmp_path, "smiles,y\nCC,a\nCCC,\nCN,a\n", "--label", "y", name="o.csv")
+    found = capsys.readouterr().out.replace("\n", " ")
+    assert "2 of 3 graphs have a single class, a, so train with --no-evaluate" in found
 
 
 @pytest.mark.parametrize(
@@ -234,6 +241,7 @@ def test_missing_and_measured_labels_are_reported(tmp_path, capsys):
         ("\ufeffsmiles,y\nCC,0\nCN,1\n", "mark"),
         ("smiles,y\nCC,0\nCN,1\n".encode("utf-16"), "utf-16"),
         ("smiles,y\r\n\r\nCC,0\r\nCN,1\r\n", "windows"),
+        ("sep=;\nsmiles;y\nCC;0\nCN;1\n", "excel"),
     ],
 )
 def test_separators_and_encodings_are_recognised(tmp_path, text, name):
@@ -245,9 +253,20 @@ def test_separators_and_encodings_are_recognised(tmp_path, text, name):
 def test_text_in_another_encoding_is_named(tmp_path, capsys):
     text = "smiles,name\nCC,naïve\n".encode("latin-1")
     assert converted(tmp_path, text)[0] == 2
-    assert "m.csv has the byte 0xef, which is not text in UTF-8; save the table as UTF-8" in (
-        capsys.readouterr().err
+    assert (
+        "m.csv is not text in UTF-8, see line 2; save it in this encoding"
+        in capsys.readouterr().err
     )
+    gz_text = gzip.compress(text)
+    assert converted(tmp_path, gz_text, name="m.csv.gz")[0] == 2
+    assert "m.csv.gz is not text in UTF-8, see line 2" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("text", ["smiles\nCC\n\n \nCN\n", "smiles,y\nCC,0\n\n\nCN,1\n"])
+def test_rows_are_those_of_pandas_where_lines_are_blank(tmp_path, text):
+    _, found = converted(tmp_path, text)
+    frame = pd.read_csv(tmp_path / "m.csv")
+    assert found.ids.tolist() == frame.index.tolist() == [0, 1]
 
 
 def test_a_name_that_no_set_may_have(tmp_path):
@@ -419,11 +438,11 @@ def test_a_tu_set(tmp_path):
         (["quote.csv"], "quote.csv cannot be read: unexpected end of data"),
         (
             ["comma.csv", "--label", "active"],
-            r"Row 1 of comma.csv \(from 0\) has 4 values, must have 3; correct it",
+            r"Row 1 of comma.csv \(from 0\) has 4 values, must have 3; correct line 3, quote",
         ),
         (
             ["short.csv", "--label", "active"],
-            r"Row 0 of short.csv \(from 0\) has 2 values, must have 3; correct it",
+            r"Row 0 of short.csv \(from 0\) has 2 values, must have 3; correct line 2, quote",
         ),
         (["twice.csv"], "twice.csv has 2 columns 'smiles'; rename all but one"),
         (["twice.parquet"], "twice.parquet has 2 columns 'smiles'; rename all but one"),

@@ -1,9 +1,7 @@
 """Read tables of SMILES as chunks of graphs."""
 
-import codecs
 import csv
 import dataclasses
-import gzip
 import itertools
 import re
 import zlib
@@ -19,6 +17,7 @@ from graphcl_hard.data.graph_data import GraphData
 from graphcl_hard.data.labels import read_labels
 from graphcl_hard.data.shards import SHARD_GRAPHS
 from graphcl_hard.exceptions import InputError, first_line, short_repr
+from graphcl_hard.io.text_tables import read_rows
 
 SUFFIXES = (".csv", ".csv.gz", ".parquet")
 
@@ -48,7 +47,8 @@ def smiles_chunks(
     one kind of file cannot be used for the other. Hydrogens are not nodes.
 
     Args:
-        path: a .csv or .csv.gz file with a header line, separated by commas, semicolons or tabs, or a .parquet file.
+        path: a .csv or .csv.gz file with a header line, or a .parquet file. The rows of a text file, and so the ids,
+            are those of pandas: blank lines are left out, see `io.text_tables.read_rows`.
         column: name of the column with the SMILES.
         label: name of the column with the labels, as in `read_labels`; None: no labels.
         on_invalid: called for each row that RDKit cannot read, or that has an atom or bond without such labels (a
@@ -175,41 +175,13 @@ def _column(path: Path, named: Mapping[str, str], column: str) -> Iterator[Any]:
         ) from error
 
 
-SEPARATORS = (",", ";", "\t", "|")
-
-
 def _csv(path: Path, named: Mapping[str, str], column: str) -> Iterator[Any]:
-    opened = gzip.open if path.suffix == ".gz" else open
-    with opened(path, "rb") as file:
-        start = file.read(2)
-    encoding = "utf-16" if start in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8-sig"
-    with opened(path, "rt", encoding=encoding, newline="") as file:
-        try:
-            yield from _csv_rows(file, path, named, column)
-        except UnicodeDecodeError as error:
-            byte = error.object[error.start]
-            raise InputError(
-                f"{path} has the byte 0x{byte:02x}, which is not text in UTF-8; save the table as UTF-8."
-            ) from error
-
-
-def _csv_rows(file: Any, path: Path, named: Mapping[str, str], column: str) -> Iterator[Any]:
-    header = file.readline()
-    # The separator is the one with which the header has the columns; otherwise the message is about commas.
-    for separator in (*SEPARATORS, ","):
-        names = next(csv.reader([header], delimiter=separator, strict=True), [])
-        if set(named.values()) <= set(names):
-            break
+    rows = read_rows(path)
+    names = next(rows, [])
     _check(path, named, names)
     place = names.index(column)
-    # Otherwise an unclosed quote would swallow all following rows.
-    for row, values in enumerate(filter(None, csv.reader(file, delimiter=separator, strict=True))):
-        if len(values) != len(names):
-            raise InputError(
-                f"Row {row} of {path} (from 0) has {len(values)} values, must have {len(names)}; correct it, and quote "
-                f"values that contain {separator!r}."
-            )
-        yield values[place]
+    for row in rows:
+        yield row[place]
 
 
 def _parquet(path: Path, named: Mapping[str, str], column: str) -> Iterator[Any]:

@@ -2,14 +2,17 @@
 
 import codecs
 import csv
+import gzip
 import io
 import itertools
 import re
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from graphcl_hard.exceptions import InputError
 
 SEPARATORS = (",", ";", "\t", "|")
+UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 MISSING = frozenset({"", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "None", "<NA>", "#N/A"})
 """The texts that stand for a missing value in a file; others, such as Na or none, are names."""
 
@@ -17,15 +20,16 @@ MISSING = frozenset({"", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "None
 def read_text(path: Path) -> str:
     """Return the text of a file in UTF-8, or in UTF-16 with a byte order mark, without the mark.
 
+    A file that ends in .gz is decompressed.
+
     Raises:
         InputError: it has another encoding, or is no text.
         OSError: it cannot be read.
     """
-    content = path.read_bytes()
-    marks = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+    content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
     where = 0
     try:
-        text = content.decode("utf-16" if content.startswith(marks) else "utf-8-sig")
+        text = content.decode("utf-16" if content.startswith(UTF16_MARKS) else "utf-8-sig")
         if "\0" not in text:
             return text
     except UnicodeDecodeError as error:
@@ -36,12 +40,13 @@ def read_text(path: Path) -> str:
 
 def separator(text: str) -> str:
     """Return what separates the columns of a table, by its first two lines: a comma, semicolon, tab or vertical bar."""
+    lengths = {}
     for found in SEPARATORS:
-        lines = itertools.islice(csv.reader(io.StringIO(text, newline=""), delimiter=found), 2)
-        lengths = {len(line) for line in lines}
-        if len(lengths) == 1 and lengths != {1}:
-            return found
-    return ","
+        lines = filter(None, csv.reader(io.StringIO(text, newline=""), delimiter=found))
+        lengths[found] = [len(line) for line in itertools.islice(lines, 2)]
+    dividing = [found for found in SEPARATORS if min(lengths[found], default=1) > 1]
+    evenly = [found for found in dividing if len(set(lengths[found])) == 1]
+    return (evenly or dividing or [","])[0]
 
 
 def read_lines(path: Path) -> list[str]:
@@ -74,20 +79,71 @@ def has_decimal_comma(text: str) -> bool:
     return re.fullmatch(r"\s*[+-]?\d*,\d+([eE][+-]?\d+)?\s*", text) is not None
 
 
-def read_csv(path: Path) -> dict[str, list[str]]:
-    """Return the columns of a table with a line of names, whose texts are not interpreted.
+def read_rows(path: Path) -> Iterator[list[str]]:
+    """Yield the texts in each line of a table, .csv or .csv.gz, one by one; those of the first line are column names.
 
-    An empty line is left out, except from a table of one column, where it is an empty cell.
+    As in pandas, lines that are empty or blank are left out, also of a table of one column, where an empty cell is
+    `""`. So is a first line such as ``sep=;``, which Excel writes to name the separator. Other separators are recognised,
+    see `separator`, and encodings as in `read_text`.
 
     Raises:
-        InputError: the names are missing or not different, a line has another number of cells, there are no lines, or
-            `read_text` raises it.
+        InputError: a line has another number of cells than the first, or `read_text` raises it.
+        EOFError, OSError, zlib.error: it cannot be read.
+        csv.Error: a quotation mark is missing or misplaced.
+    """
+    opened = gzip.open if path.suffix == ".gz" else open
+    with opened(path, "rb") as file:
+        encoding = "utf-16" if file.read(2) in UTF16_MARKS else "utf-8-sig"
+    try:
+        with opened(path, "rt", encoding=encoding, newline="") as file:
+            yield from _rows(path, file)
+    except UnicodeDecodeError:
+        read_text(path)  # whose message has the line
+        raise
+
+
+def _rows(path: Path, file: Iterable[str]) -> Iterator[list[str]]:
+    text = _without_nul(path, file)
+    head = list(itertools.islice(text, 10))
+    named = re.fullmatch(r"sep=(.)\s*", head[0]) if head else None
+    if named:
+        del head[0]
+    comma = named[1] if named else separator("".join(head))
+    # Otherwise an unclosed quotation mark would swallow all following lines.
+    lines = csv.reader(itertools.chain(head, text), delimiter=comma, strict=True)
+    columns, row = 0, -1
+    for cells in lines:
+        if not cells or (len(cells) == 1 and cells[0].isspace()):
+            continue
+        if row < 0:
+            columns = len(cells)
+        elif len(cells) != columns:
+            raise InputError(
+                f"Row {row} of {path} (from 0) has {len(cells)} values, must have {columns}; correct line "
+                f"{lines.line_num + bool(named)}, quote values that contain {comma!r}, or create the file again if it "
+                "is truncated."
+            )
+        yield [name.strip() for name in cells] if row < 0 else cells
+        row += 1
+
+
+def _without_nul(path: Path, file: Iterable[str]) -> Iterator[str]:
+    for line in file:
+        if "\0" in line:
+            read_text(path)  # refuses it
+        yield line
+
+
+def read_csv(path: Path) -> dict[str, list[str]]:
+    """Return the columns of a table with a line of names, whose texts are not interpreted; see `read_rows`.
+
+    Raises:
+        InputError: the names are missing or not different, there are no other lines, or `read_rows` raises it.
         OSError: it cannot be read.
         csv.Error: a quotation mark is missing or misplaced.
     """
-    text = re.sub(r"\Asep=.\s*\n", "", read_text(path))  # Excel's own first line
-    lines = csv.reader(io.StringIO(text, newline=""), delimiter=separator(text), strict=True)
-    names = [name.strip() for name in next(lines, [])]
+    lines = read_rows(path)
+    names = next(lines, [])
     if not names or all(map(is_number, names)):
         found = ",".join(names[:3])
         raise InputError(
@@ -96,16 +152,7 @@ def read_csv(path: Path) -> dict[str, list[str]]:
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
         raise InputError(f"{path} has more than one column {twice!r}; rename all but one.")
-    rows = []
-    for cells in lines:
-        row = cells or [""] * (len(names) == 1)
-        if row and len(row) != len(names):
-            raise InputError(
-                f"Line {lines.line_num} of {path} must have as many values as there are names, got {len(row)} for "
-                f"{len(names)}; correct it, or create the file again if it is truncated."
-            )
-        if row:
-            rows.append(row)
+    rows = list(lines)
     if not rows:
         raise InputError(f"{path} has a line of names but no values; create the file again.")
     return dict(zip(names, map(list, zip(*rows, strict=True)), strict=True))

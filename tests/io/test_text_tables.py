@@ -1,5 +1,6 @@
 """Text files are read in the encodings and with the separators that programs write."""
 
+import pandas as pd
 import pytest
 
 from graphcl_hard.exceptions import InputError
@@ -61,6 +62,7 @@ def test_other_encodings_are_named(tmp_path, content, line):
         ("a;b\n", ";"),
         ("a|b\n1|2\n", "|"),
         ("a,b,c\n1,2\n", ","),  # cut short
+        ("a;b;c\n1;2\n", ";"),
         ("", ","),
     ],
 )
@@ -68,11 +70,19 @@ def test_the_separator(text, expected):
     assert separator(text) == expected
 
 
-def test_an_empty_line_of_a_single_column_is_a_missing_value(tmp_path):
-    (tmp_path / "t.csv").write_text("a\n1\n\n2\n")
-    assert read_csv(tmp_path / "t.csv") == {"a": ["1", "", "2"]}
-    (tmp_path / "t.csv").write_text("a,b\n1,2\n\n3,4\n")
-    assert read_csv(tmp_path / "t.csv") == {"a": ["1", "3"], "b": ["2", "4"]}
+@pytest.mark.parametrize(
+    "text", ["a\n1\n\n2\n", 'a\n1\n""\n \n2\n\n', "\na,b\n1,2\n\n \n3,4\n", "a;b\n\n1;2\n;4\n"]
+)
+def test_blank_lines_are_left_out_as_by_pandas(tmp_path, text):
+    (tmp_path / "t.csv").write_text(text)
+    frame = pd.read_csv(tmp_path / "t.csv", sep=separator(text), dtype=str, keep_default_na=False)
+    assert read_csv(tmp_path / "t.csv") == frame.to_dict("list")
+
+
+def test_the_line_of_a_row_is_named_also_below_those_that_are_no_rows(tmp_path):
+    (tmp_path / "t.csv").write_text("sep=;\na;b\n\n1;2\n3\n")
+    with pytest.raises(InputError, match=r"Row 1 of .* has 1 values, must have 2; correct line 5,"):
+        read_csv(tmp_path / "t.csv")
 
 
 def test_decimal_commas():

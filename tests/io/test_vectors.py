@@ -300,7 +300,7 @@ def npz(path, **arrays):
             "a.csv",
             "a,b,y\n1,2,0\n3,4",
             None,
-            "a.csv must have as many values as there are names, got 2 for 3; correct it, or create",
+            "a.csv (from 0) has 2 values, must have 3; correct line 3, quote values that contain ',', or",
         ),
         (
             "a.csv",
