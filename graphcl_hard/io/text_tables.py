@@ -66,12 +66,9 @@ def is_code(text: str) -> bool:
     It is if it has a leading zero, as 007 does, or is an integer beyond 2**53, which floating point does not hold.
     """
     digits = text.strip().lstrip("+-")
-    if re.match(r"0\d", digits):
+    if re.fullmatch(r"0\d+", digits):
         return True
-    return (
-        re.fullmatch(r"\d{16,}(\.0*)?", digits) is not None
-        and int(digits.partition(".")[0]) > 2**53
-    )
+    return digits.isdecimal() and int(digits[:25]) > 2**53  # Python refuses to read very long ones
 
 
 def has_decimal_comma(text: str) -> bool:
@@ -83,8 +80,8 @@ def read_rows(path: Path) -> Iterator[list[str]]:
     """Yield the texts in each line of a table, .csv or .csv.gz, one by one; those of the first line are column names.
 
     As in pandas, lines that are empty or blank are left out, also of a table of one column, where an empty cell is
-    `""`. So is a first line such as ``sep=;``, which Excel writes to name the separator. Other separators are recognised,
-    see `separator`, and encodings as in `read_text`.
+    `""`. So is a first line such as ``sep=;``, which Excel writes to name the separator. Others are recognised, see
+    `separator`, and encodings as in `read_text`.
 
     Raises:
         InputError: a line has another number of cells than the first, or `read_text` raises it.
