@@ -54,3 +54,24 @@ def test_training_curves(tmp_path, epochs):
         np.linspace(3, 1, epochs), np.linspace(0.2, 1, epochs), "TOY", tmp_path / "curves.png"
     )
     assert matplotlib.image.imread(tmp_path / "curves.png").shape[1] > 1000
+
+
+def test_a_map_has_names_of_classes_a_scale_of_targets_and_grey_for_what_is_missing(
+    tmp_path, monkeypatch
+):
+    figures, embedding = [], np.random.default_rng(0).normal(size=(12, 3))
+    monkeypatch.setattr(pictures, "_save", lambda figure, path: figures.append(figure))
+    missing = np.arange(12) % 3 == 2
+    for y, classes in (
+        (np.where(missing, -1, np.arange(12) % 3), ("acid", "base")),
+        (np.where(missing, np.nan, np.arange(12) / 2), ()),
+        (np.full(12, -1), ()),
+    ):
+        pictures.embedding_map({"TOY": embedding}, y, tmp_path / "map.png", classes=classes)
+    texts = [
+        [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
+        for figure in figures[:2]
+    ]
+    assert texts == [["no class", "class acid", "class base"], ["no target"]]
+    assert [len(figure.axes) for figure in figures] == [1, 2, 1]  # the second has a scale
+    assert figures[2].axes[0].get_legend() is None
