@@ -11,13 +11,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from graphcl_hard.exceptions import InputError, short_repr
-from graphcl_hard.io.text_tables import is_missing
+from graphcl_hard.io.text_tables import is_code, is_missing
 
 Class = int | str
 LARGEST = 2**53
-"""Up to here every integer is a float64; larger ones are names, or two of them could become one class."""
+"""Up to here every integer is a float64."""
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?|[+-]?inf(inity)?", re.IGNORECASE)
-_CODE = re.compile(r"[+-]?0\d+")
 
 
 class Labels(NamedTuple):
@@ -69,7 +68,7 @@ def read_labels(
             )
         texts.append(None if text is not None and from_file and is_missing(text) else text)
     known = [text for text in texts if text is not None]
-    if any(map(_is_code, known)):
+    if any(map(is_code, known)):
         return _number(texts)
     numbers = sum(_NUMBER.fullmatch(text) is not None for text in known)
     if 0 < numbers < len(known):
@@ -102,13 +101,6 @@ def _is_missing(value: Any) -> bool:
         or (isinstance(value, float) and math.isnan(value))
         or (isinstance(value, str) and not value.strip())
     )
-
-
-def _is_code(text: str) -> bool:
-    """Return whether a text looks like a number and would lose digits as one."""
-    if _CODE.fullmatch(text):
-        return True
-    return text.lstrip("+-").isdecimal() and abs(int(text[:25])) > LARGEST
 
 
 def _text(value: Any) -> str | None:

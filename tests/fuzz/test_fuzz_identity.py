@@ -43,6 +43,12 @@ def named(labels):
         InputError: the labels are names and numbers.
     """
     known = [label for label in labels if label is not None]
+    whole = known and all(isinstance(label, str) and label.isdecimal() for label in known)
+    if whole and not any(
+        label.startswith("0") or int(label) > 2**53 for label in known
+    ):  # no codes
+        labels = [None if label is None else int(label) for label in labels]
+        known = [label for label in labels if label is not None]
     if {isinstance(label, str) for label in known} == {True, False}:
         raise InputError("The labels are names and numbers.")
     if any(isinstance(label, float) and not label.is_integer() for label in known):
@@ -67,11 +73,12 @@ def check_labels(found, labels):
 
 def some_labels(chance, rows):
     """Draw labels: of one kind, with some missing, and now and then of two kinds."""
-    kind = chance.choice(["none", "whole", "names", "measured", "two kinds"])
+    kind = chance.choice(["none", "whole", "names", "codes", "measured", "two kinds"])
     draw = {
         "none": lambda: None,
         "whole": lambda: chance.choice([-1, 1, 2, 7]),
-        "names": lambda: chance.choice(["acid", "base", 'müll, "x"']),
+        "names": lambda: chance.choice(["acid", "Na", "base", 'müll, "x"']),
+        "codes": lambda: chance.choice(["007", "7", "12", str(2**60), str(2**60 + 1)]),
         "measured": lambda: chance.choice([0.25, -3.5, 2.0]),
         "two kinds": lambda: chance.choice(["acid", 4]),
     }[kind]
@@ -138,7 +145,8 @@ def table(chance):
     right = {
         "ids": [own[row] for row in kept],
         "labels": [labels[row] for row in kept],
-        "classes": named([labels[row] for row in kept])[0],
+        # What a column is, is decided by all rows, and which classes there are by those that are kept.
+        "classes": tuple(one for one in named(labels)[0] if one in [labels[row] for row in kept]),
         "sizes": [good[smiles[row]] for row in kept],
         "left out": [own[row] for row in range(rows) if row not in kept],
     }
@@ -258,7 +266,7 @@ def pyg_graphs(chance):
     """Draw graphs of PyG, with a fault or without; return them and what is right."""
     count, width = chance.randint(1, 6), chance.choice([1, 3])
     kind = chance.choice(["whole x", "float x", "no x"])
-    labels, ids = some_labels(chance, count), chance.choice([None, "text", "number"])
+    labels, ids = some_labels(chance, count), chance.choice([None, "text", "number", "some"])
     graphs = []
     for number in range(count):
         n = chance.randint(1, 4)
@@ -270,11 +278,11 @@ def pyg_graphs(chance):
         if labels[number] is not None:
             label = labels[number]
             data.y = label if isinstance(label, str) else torch.tensor([label])
-        if ids is not None:
-            data.id = f"g{number}" if ids == "text" else 7 * number
+        if ids in ("text", "number") or (ids == "some" and number == 0):
+            data.id = 7 * number if ids == "number" else f"g{number}"
         graphs.append(data)
     fault = chance.choice(["none", "none", "nan", "kinds", "edge", "size", "no edges"])
-    last, refused = graphs[-1], False
+    last, refused = graphs[-1], ids == "some" and count > 1
     if fault == "nan" and kind == "float x":
         last.x[0, 0], refused = math.nan, True
     elif fault == "kinds" and kind != "no x" and count > 1:
@@ -282,7 +290,7 @@ def pyg_graphs(chance):
     elif fault == "edge":
         last.edge_index, refused = torch.tensor([[0], [last.num_nodes]]), True
     elif fault == "size":
-        last.num_nodes, refused = last.num_nodes + 1, kind != "no x"
+        last.num_nodes, refused = last.num_nodes + 1, refused or kind != "no x"
     elif fault == "no edges":
         last.edge_index = torch.tensor([[], []])
     with contextlib.suppress(InputError):

@@ -19,7 +19,7 @@ from torch_geometric.data import Data, OnDiskDataset
 from graphcl_hard import HardInfoGraph, InputError, load_graphs, to_chunks, write_shards
 from graphcl_hard.config import Config
 from graphcl_hard.data import load
-from graphcl_hard.data.collate import to_graph_data
+from graphcl_hard.data.collate import collate_chunks, to_graph_data
 from graphcl_hard.data.graph_data import GraphData
 from graphcl_hard.data.load import open_graphs
 from graphcl_hard.data.shards import GraphShards
@@ -377,7 +377,7 @@ def test_a_dataset_that_does_not_say_where_it_ends(small_windows, temporary):
 
 
 def test_of_an_iterable_only_a_part_is_in_memory(small_windows, temporary, monkeypatch):
-    monkeypatch.setattr(load, "to_chunks", functools.partial(to_chunks, size=20))
+    monkeypatch.setattr(load, "collate_chunks", functools.partial(collate_chunks, size=20))
     gone, most = [], 0
 
     def graphs():

@@ -209,7 +209,9 @@ def _classes(
             f"{path.name} has {len(real)} labels that are not integers (line {real[0] + 1}: {labels[real[0]]:g}), so "
             "that all are read as measured targets; correct them if the labels are classes."
         )
-    return labels, None
+    return labels.astype(
+        np.float64
+    ), None  # a copy: the cache cannot hold two arrays that share memory
 
 
 def tu_file(folder: Path, prefix: str, kind: str) -> Path:
