@@ -138,7 +138,10 @@ def test_a_signal_while_training_leaves_a_readable_folder(caller, tmp_path, numb
     process.send_signal(number)
     _, error = process.communicate(timeout=60)
     assert process.returncode == 128 + number
-    assert error == f"{sentence}: {out} has the results so far.\n"
+    assert (
+        error
+        == f"{sentence}: {out} has the results so far; the same command with --out and --resume continues.\n"
+    )
     assert json.loads((out / "result.json").read_text())["status"] == "interrupted"
 
 

@@ -587,7 +587,9 @@ def test_ctrl_c_leaves_a_readable_folder(tmp_path):
     process.send_signal(signal.SIGINT)
     _, error = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert error.endswith(f"interrupted: {tmp_path / 'run'} has the results so far.\n")
+    assert error.endswith(
+        f"interrupted: {tmp_path / 'run'} has the results so far; the same command with --out and --resume continues.\n"
+    )
     result = load(tmp_path / "run")
     assert result["status"] == "interrupted"
     rows = list(csv.DictReader(metrics.read_text().splitlines()))

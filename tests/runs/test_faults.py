@@ -401,7 +401,10 @@ def test_a_signal_saves_the_last_whole_epoch(tmp_path, number):
     assert process.returncode == 128 + number
     says = "interrupted" if number == signal.SIGINT else "stopped by SIGTERM"
     before = WAITS if number == signal.SIGINT else ""
-    assert error == f"{before}{says}: {out} has the results so far.\n"
+    assert (
+        error
+        == f"{before}{says}: {out} has the results so far; the same command with --out and --resume continues.\n"
+    )
     done = rows(out)
     assert 5 <= done < 60
     result = json.loads((out / "result.json").read_text())
