@@ -207,7 +207,7 @@ class GraphData:
         >>> from graphcl_hard import load_graphs
         >>> graphs = load_graphs("MUTAG")
         >>> graphs[0]
-        Data(edge_index=[2, 38], y=[1], id=1, num_nodes=17, node_label=[17, 1], edge_label=[38, 1])
+        Data(edge_index=[2, 38], y=[1], id=1, num_nodes=17, node_label=[17, 1], edge_label=[38, 1], graph_label=1)
         >>> graphs[[3, 5]], graphs.labels[[3, 5]], graphs.ids[[3, 5]]
         (GraphData('MUTAG', 2 graphs, 47 nodes, 106 directed edges), array([1, 1]), array([4, 6]))
     """
