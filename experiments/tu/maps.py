@@ -37,8 +37,8 @@ def draw_maps(runs: Path, out: Path, methods: Sequence[str], seed: int = 0) -> N
         panels = {}
         for method, path in paths.items():
             with np.load(path) as arrays:
-                labels = arrays["y"]
+                classes, y = np.unique(arrays["y"], return_inverse=True)
                 embedding = arrays["untrained" if method == "untrained" else "trained"]
                 panels[f"{dataset}, {method}"] = rescale(embedding, "log")
         target.parent.mkdir(parents=True, exist_ok=True)
-        embedding_map(panels, labels, target, seed)
+        embedding_map(panels, y, target, seed, classes.tolist())

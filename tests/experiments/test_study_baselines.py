@@ -493,7 +493,8 @@ def test_processes_give_the_same_files_as_one(runs, tmp_path, monkeypatch):
         (folder / "result.json").write_bytes((runs / cell.path / "result.json").read_bytes())
         with np.load(runs / cell.path / "embeddings.npz") as arrays:
             np.savez(
-                folder / "embeddings.npz", **{name: array[:36] for name, array in arrays.items()}
+                folder / "embeddings.npz",
+                **{name: array[:36] for name, array in arrays.items() if array.ndim},
             )
     for jobs in (1, 2):
         few_labels.run(cells, tmp_path / "runs", tmp_path / str(jobs), jobs=jobs)
