@@ -37,8 +37,10 @@ def pytest_terminal_summary(terminalreporter, exitstatus, config):
     for reports in terminalreporter.stats.values():
         for report in reports:
             seconds[getattr(report, "nodeid", "")] += getattr(report, "duration", 0)
+    # Where the record goes is no part of what was tested.
+    words = [word for word in config.invocation_params.args if not word.startswith("--record")]
     record = {
-        "command": shlex.join(["python", "-m", "pytest", *config.invocation_params.args]),
+        "command": shlex.join(["python", "-m", "pytest", *words]),
         "ended": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "status": int(exitstatus),
         **{kind: sum(kind == other for other, _ in found) for kind in outcomes},

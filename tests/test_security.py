@@ -163,7 +163,11 @@ FORBIDDEN = {
 }
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "graphcl_hard").rglob("*.py")), ids=str)
+@pytest.mark.parametrize(
+    "path",
+    sorted((ROOT / "graphcl_hard").rglob("*.py")),
+    ids=lambda path: str(path.relative_to(ROOT)),
+)
 def test_no_module_unpickles_evaluates_or_starts_a_shell(path):
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from graphcl_hard.exceptions import InputError, short_repr
-from graphcl_hard.io.text_tables import is_code, is_missing
+from graphcl_hard.io.text_tables import is_code, is_missing, is_missing_value
 
 Class = int | str
 LARGEST = 2**53
@@ -62,7 +62,7 @@ def read_labels(
     texts: list[str | None] = []
     for number, value in enumerate(values, first):
         text = _text(value)
-        if text is None and not _is_missing(value):
+        if text is None and not is_missing_value(value):
             raise InputError(
                 f"{what} is {short_repr(value)} in {row} {number}, must be a number or a name; convert it."
             )
@@ -94,19 +94,10 @@ def read_labels(
     return Labels(torch.tensor(targets, dtype=torch.float64))
 
 
-def _is_missing(value: Any) -> bool:
-    return (
-        value is None
-        or type(value).__name__ in ("NAType", "NaTType")
-        or (isinstance(value, float) and math.isnan(value))
-        or (isinstance(value, str) and not value.strip())
-    )
-
-
 def _text(value: Any) -> str | None:
     """Return a label as a stripped text; None if it is missing or no plain value."""
     value = value.item() if isinstance(value, (np.generic, Tensor)) else value
-    if _is_missing(value) or not isinstance(value, (str, int, float)):
+    if is_missing_value(value) or not isinstance(value, (str, int, float)):
         return None
     if isinstance(value, float):
         return repr(int(value)) if value.is_integer() and abs(value) <= LARGEST else repr(value)

@@ -8,8 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from graphcl_hard.config import Scale
-from graphcl_hard.evaluation.labels import as_array, is_missing, known_labels
+from graphcl_hard.evaluation.labels import as_array, known_labels
 from graphcl_hard.exceptions import InputError, first_line, short_repr, user_stacklevel
+from graphcl_hard.io.text_tables import is_missing_value
 from graphcl_hard.io.vectors import IDS, LABELS, table_columns
 
 Floats = npt.NDArray[np.float64]
@@ -97,7 +98,7 @@ def _numbers(what: str, value: Any) -> Floats:
             entries = array.ravel().tolist()
             if any(isinstance(entry, (str, bytes)) for entry in entries):
                 raise TypeError("it holds strings")
-            entries = [np.nan if is_missing(entry) else entry for entry in entries]
+            entries = [np.nan if is_missing_value(entry) else entry for entry in entries]
             array = np.array(entries, dtype=np.float64).reshape(array.shape)
         if array.dtype.kind not in "biuf":
             raise TypeError(f"it holds {array.dtype}")

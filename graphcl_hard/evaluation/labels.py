@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from graphcl_hard.exceptions import InputError, short_repr
+from graphcl_hard.io.text_tables import is_missing_value
 
 Array = npt.NDArray[Any]
 
@@ -26,18 +27,6 @@ def as_array(value: Any) -> Array:
         objects[np.ma.getmaskarray(value)] = None
         return objects
     return np.asarray(value.toarray() if hasattr(value, "toarray") else value)
-
-
-def is_missing(value: object) -> bool:
-    """Return whether a value is None, NaN, pandas' NA or NaT, or the empty string.
-
-    Other strings are names, also "None" and "nan"; only in files they are not, see `io.text_tables.is_missing`.
-    """
-    if isinstance(value, str):
-        return not value
-    if value is None or type(value).__name__ in ("NAType", "NaTType"):
-        return True
-    return isinstance(value, (Real, Decimal)) and value != value  # noqa: PLR0124
 
 
 def known_labels(labels: object) -> tuple[Array, npt.NDArray[np.bool_]]:
@@ -69,7 +58,7 @@ def known_labels(labels: object) -> tuple[Array, npt.NDArray[np.bool_]]:
         known = ~np.isnan(array)
         return _whole(array[known], np.flatnonzero(known)), known
     values = [_plain(value) for value in array.tolist()]
-    known = np.array([not is_missing(value) for value in values], dtype=np.bool_)
+    known = np.array([not is_missing_value(value) for value in values], dtype=np.bool_)
     rows = np.flatnonzero(known)
     values = [values[row] for row in rows]
     _check_types(values, rows)

@@ -5,8 +5,11 @@ import csv
 import gzip
 import io
 import itertools
+import math
 import re
 from collections.abc import Iterable, Iterator
+from decimal import Decimal
+from numbers import Real
 from pathlib import Path
 
 from graphcl_hard.exceptions import InputError
@@ -53,6 +56,18 @@ def read_lines(path: Path) -> list[str]:
     """Return the lines of a text file, see `read_text`."""
     lines = re.split("\r\n?|\n", read_text(path))
     return lines[:-1] if lines[-1] == "" else lines
+
+
+def is_missing_value(value: object) -> bool:
+    """Return whether a value is None, NaN, pandas' NA or NaT, or a string of nothing but spaces.
+
+    Other strings are names, also "None" and "nan"; only in files they are not, see `is_missing`.
+    """
+    if isinstance(value, str):
+        return not value.strip()
+    if value is None or type(value).__name__ in ("NAType", "NaTType"):
+        return True
+    return isinstance(value, (Real, Decimal)) and math.isnan(value)
 
 
 def is_missing(text: str) -> bool:
