@@ -37,8 +37,10 @@ def pytest_terminal_summary(terminalreporter, exitstatus, config):
     for reports in terminalreporter.stats.values():
         for report in reports:
             seconds[getattr(report, "nodeid", "")] += getattr(report, "duration", 0)
-    # Where the record goes is no part of what was tested.
-    words = [word for word in config.invocation_params.args if not word.startswith("--record")]
+    words = list(config.invocation_params.args)
+    for word in [word for word in words if word.startswith("--record")]:
+        place = words.index(word)  # where the record goes is no part of what was tested
+        del words[place : place + (1 if "=" in word else 2)]
     record = {
         "command": shlex.join(["python", "-m", "pytest", *words]),
         "ended": datetime.now(timezone.utc).isoformat(timespec="seconds"),
