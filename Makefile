@@ -48,7 +48,7 @@ test-lowest:  ## test with the lowest versions of setup.cfg
 	$(LOWEST) tests/helpers/lowest.py > .venv-lowest/constraints.txt
 	@$(LOWEST) -m pip install --quiet --constraint .venv-lowest/constraints.txt --editable '.[parquet,tensorboard]' pytest hypothesis psutil
 	$(LOWEST) -m pytest -W default tests/test_run.py tests/training/test_loop.py tests/data/test_load.py \
-		tests/test_estimator.py \
+		tests/estimators/test_hard_infograph.py \
 		tests/evaluation/test_cross_validation.py tests/nn/encoders/test_message_passing.py \
 		tests/data/test_collate.py tests/io/test_vectors.py \
 		tests/runs/test_folder.py tests/runs/test_plots.py tests/runs/test_loggers.py

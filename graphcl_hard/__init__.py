@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from graphcl_hard.data.load import load_graphs as load_graphs
     from graphcl_hard.data.shard_writer import write_shards as write_shards
     from graphcl_hard.data.shards import GraphShards as GraphShards
-    from graphcl_hard.estimator import HardInfoGraph as HardInfoGraph
+    from graphcl_hard.estimators.hard_infograph import HardInfoGraph as HardInfoGraph
     from graphcl_hard.evaluation.cross_validation import cross_validate as cross_validate
     from graphcl_hard.exceptions import InputError as InputError
     from graphcl_hard.exceptions import StopTraining as StopTraining
@@ -35,7 +35,7 @@ _HOMES = {
     "GINEncoder": "nn.encoders.gin",
     "GraphCL": "nn.graphcl",
     "GraphShards": "data.shards",
-    "HardInfoGraph": "estimator",
+    "HardInfoGraph": "estimators.hard_infograph",
     "InfoGraph": "nn.infograph",
     "InputError": "exceptions",
     "MessagePassingEncoder": "nn.encoders.message_passing",

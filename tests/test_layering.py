@@ -22,7 +22,7 @@ ORDER = (
         "training",
         "evaluation",
     ),
-    *("runs", "estimator", "commands"),
+    *("runs", "estimators", "commands"),
 )
 COMMANDS = {"run", "embed", "evaluate", "convert", "__main__"}
 MODULES = sorted(

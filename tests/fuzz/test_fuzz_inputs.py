@@ -17,7 +17,7 @@ from torch_geometric.data import Data
 from graphcl_hard import HardInfoGraph
 from graphcl_hard.config import RULES, Config
 from graphcl_hard.data.collate import to_graph_data
-from graphcl_hard.estimator import OWN, SETTINGS, to_config
+from graphcl_hard.estimators.hard_infograph import OWN, SETTINGS, to_config
 from graphcl_hard.exceptions import InputError
 from graphcl_hard.loader.features import FeatureMap
 from graphcl_hard.runs.config_file import to_flags

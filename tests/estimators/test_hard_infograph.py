@@ -46,7 +46,7 @@ from graphcl_hard.config import Config, Scope, names_in
 from graphcl_hard.convert import main as convert
 from graphcl_hard.data.tu.dataset import TUDataset
 from graphcl_hard.embed import main as embed
-from graphcl_hard.estimator import OWN
+from graphcl_hard.estimators.hard_infograph import OWN
 from graphcl_hard.evaluation.checks import rescale
 from graphcl_hard.io.checksum import read_checksummed, with_checksum, write_checksummed
 from graphcl_hard.run import main as run
