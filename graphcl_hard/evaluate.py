@@ -104,7 +104,7 @@ def _evaluate(arguments: Arguments) -> None:
 
     import numpy as np
 
-    from graphcl_hard.evaluation.checks import check_embeddings, check_folds
+    from graphcl_hard.evaluation.checks import check_folds, check_vectors
     from graphcl_hard.evaluation.labels import known_labels
     from graphcl_hard.io.vectors import read_vectors
     from graphcl_hard.runs.display import Display
@@ -119,7 +119,7 @@ def _evaluate(arguments: Arguments) -> None:
     if not known.any():
         raise InputError(f"{arguments.vectors} has no graph with a label; give them with --labels.")
     # Checked before unlabelled rows are left out, so that a message names a row of the file.
-    checked = {name: check_embeddings(name, array, len(known)) for name, array in vectors.items()}
+    checked = {name: check_vectors(name, array, len(known)) for name, array in vectors.items()}
     vectors = {name: array[known] for name, array in checked.items()}
     y = check_folds(labels, arguments.folds)
     notes = [with_flags(str(one.message), FLAGS) for one in caught if one.category is UserWarning]

@@ -111,7 +111,7 @@ def test_settings_reach_the_probes(toy, tmp_path):
         {"noise": arrays["noise"]},
         arrays["y"],
         probe="linear-svm",
-        folds=4,
+        cv=4,
         repeats=1,
         seed=7,
         scale="linear",
@@ -222,9 +222,9 @@ def test_graphs_without_a_label_are_left_out_of_the_scores(toy, tmp_path, capsys
     assert (found["classes"], found["class_names"]) == (2, ["bad", "good"])
     known = ~np.isin(np.arange(40), [3, 8])
     expected = cross_validate(
-        arrays["vectors"][known], arrays["y"][known], folds=3, repeats=2, scale="log"
+        arrays["vectors"][known], arrays["y"][known], cv=3, repeats=2, scale="log"
     )
-    assert found["scores"]["svm"]["v"]["accuracy"] == expected["embeddings"].accuracy.tolist()
+    assert found["scores"]["svm"]["v"]["accuracy"] == expected["vectors"].accuracy.tolist()
     path.write_text(path.read_text().replace(",NA\n", ",good\n"))
     assert main([str(path), *FOLDS, "--quiet"]) == 0
     assert "1 of 40 graphs has no label; the scores are" in capsys.readouterr().err

@@ -64,7 +64,7 @@ def test_the_scores_are_those_of_the_saved_embeddings(finished):
     saved = np.load(finished / "embeddings.npz")
     encoders = ("untrained", "batch_norm", "trained")
     found = cross_validate(
-        {k: saved[k] for k in encoders}, saved["y"], folds=3, repeats=2, seed=5, scale="log"
+        {k: saved[k] for k in encoders}, saved["y"], cv=3, repeats=2, seed=5, scale="log"
     )
     scores = load(finished)["scores"]["svm"]
     for key in encoders:
@@ -288,7 +288,7 @@ def test_chosen_epochs_are_scored_on_the_same_folds_and_kept(tmp_path, capsys):
     assert set(result["embedding"]) == {"1", "2", "3"}
     names = {"1": "epoch_1", "2": "epoch_2", "3": "trained"}
     by_epoch = {epoch: saved[name] for epoch, name in names.items()}
-    found = cross_validate(by_epoch, saved["y"], folds=3, repeats=2)
+    found = cross_validate(by_epoch, saved["y"], cv=3, repeats=2)
     for epoch, scored in {**scores["by_epoch"], "3": scores["trained"]}.items():
         assert scored == found[epoch].to_dict()
         assert result["embedding"][epoch]["effective_rank"] == effective_rank(saved[names[epoch]])

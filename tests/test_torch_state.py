@@ -254,10 +254,10 @@ def test_a_call_that_raises(own, state):
 @pytest.mark.parametrize("probe", ["svm", "linear-svm", "logistic", "knn"])
 def test_scores(probe):
     vectors, y = np.random.default_rng(0).normal(size=(20, 3)), np.arange(20) % 2
-    setting = {"probe": probe, "folds": 2, "repeats": 1, "n_jobs": 1}
+    setting = {"probe": probe, "cv": 2, "repeats": 1, "n_jobs": 1}
     with unchanged(everything):
-        found = cross_validate(vectors, y, **setting)["embeddings"]
-    same([found.accuracy], [cross_validate(vectors, y, **setting)["embeddings"].accuracy])
+        found = cross_validate(vectors, y, **setting)["vectors"]
+    same([found.accuracy], [cross_validate(vectors, y, **setting)["vectors"].accuracy])
 
 
 def test_a_run(tmp_path):

@@ -66,7 +66,7 @@ def untrained_embedding(
 
 def package_accuracy(embedding: NDArray, y: NDArray, folds: int) -> NDArray:
     """Return the accuracy of every fold by this package."""
-    return cross_validate(embedding, y, folds=folds, repeats=1)["embeddings"].accuracy.ravel()
+    return cross_validate(embedding, y, cv=folds, repeats=1)["vectors"].accuracy.ravel()
 
 
 def grid_search(embedding: NDArray, y: NDArray, folds: int) -> NDArray:

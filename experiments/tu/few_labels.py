@@ -20,7 +20,7 @@ from threadpoolctl import threadpool_limits
 
 from experiments.tu.cell import Cell
 from graphcl_hard.config import Scale
-from graphcl_hard.evaluation.checks import check_embeddings, check_folds, rescale
+from graphcl_hard.evaluation.checks import check_folds, check_vectors, rescale
 from graphcl_hard.evaluation.cross_validation import INNER_FOLDS
 from graphcl_hard.evaluation.probes import PROBES
 from graphcl_hard.io.atomic_write import atomic_write
@@ -141,7 +141,7 @@ def score(
         InputError: for embeddings or labels that cannot be scored.
     """
     y = check_folds(labels, folds)
-    x = rescale(check_embeddings("embeddings", embedding, len(y)), scale)
+    x = rescale(check_vectors("vectors", embedding, len(y)), scale)
     splitter = RepeatedStratifiedKFold(n_splits=folds, n_repeats=repeats, random_state=seed)
     accuracy = {
         (probe, fraction): np.empty((repeats, folds)) for probe in probes for fraction in fractions

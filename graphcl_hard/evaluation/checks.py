@@ -1,4 +1,4 @@
-"""Checks of the evaluation's inputs, and the rescaling of embeddings."""
+"""Checks of the evaluation's inputs, and the rescaling of vectors."""
 
 import warnings
 from numbers import Integral
@@ -17,14 +17,14 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 
-def check_folds(labels: object, folds: int) -> Ints:
+def check_folds(labels: object, folds: int, name: str = "folds") -> Ints:
     """Return the labels (G,) as class indices after checking that they can be split into nested folds.
 
     Raises:
         InputError: a label is missing or no class (see `known_labels`); there are fewer than 2 classes, a class has
             fewer than 3 graphs, or there are more folds than graphs in a class.
     """
-    _check_whole("folds", folds, "10 is usual")
+    _check_whole(name, folds, "10 is usual")
     given, known = known_labels(labels)
     if not known.all():
         raise InputError(
@@ -55,21 +55,21 @@ def check_folds(labels: object, folds: int) -> Ints:
     )  # with 2 folds, 3 graphs could leave only 1 for training, but the inner folds need 2
     if not fewest <= folds <= count:
         raise InputError(
-            f"`folds` must lie in [{fewest}, {count}], got {folds}: {who} has {graphs} and every fold needs one; "
-            "change folds or leave that class out."
+            f"`{name}` must lie in [{fewest}, {count}], got {folds}: {who} has {graphs} and every fold needs one; "
+            f"change {name} or leave that class out."
         )
     return y.astype(np.int64)
 
 
-def check_embeddings(name: str, value: Any, graphs: int) -> Floats:
-    """Return the embeddings as a (G, D) float64 array after checking that they are finite.
+def check_vectors(name: str, value: Any, graphs: int) -> Floats:
+    """Return the vectors as a (G, D) float64 array after checking that they are finite.
 
     Of a table of pandas, the columns `id` and `y` and row numbers are left out, as they are of a file of vectors.
 
     Raises:
         InputError: the value is not a finite two-dimensional array of numbers with a row for each graph.
     """
-    what = "embeddings" if name == "embeddings" else f"embeddings {name!r}"
+    what = "vectors" if name == "vectors" else f"vectors {name!r}"
     array = _table(what, value) if hasattr(value, "iloc") else _numbers(what, value)
     if array.ndim != 2 or array.shape[1] == 0:
         raise InputError(

@@ -9,8 +9,7 @@ the confidence interval accounts for overlapping training parts.
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -24,108 +23,37 @@ from graphcl_hard.config import Scale
 from graphcl_hard.evaluation.checks import (
     Floats,
     Ints,
-    check_embeddings,
     check_folds,
     check_settings,
+    check_vectors,
     rescale,
 )
 from graphcl_hard.evaluation.probes import Probe, find_probe
-from graphcl_hard.evaluation.statistics import corrected_interval
+from graphcl_hard.evaluation.scores import CrossValidation, TargetScores
 from graphcl_hard.exceptions import InputError, short_repr
 
+Task = Literal["classification", "regression"]
 INNER_FOLDS = 5  # fewer if the smallest class of the training part has fewer graphs
 
 
-class Summary(NamedTuple):
-    """The mean of a score, its standard deviation and its confidence interval."""
-
-    mean: float
-    """Mean over all folds of all repeats."""
-    std: float | None
-    """Standard deviation of the repeats' means (ddof=1), the noise of shuffling only; None with one repeat."""
-    low: float
-    """Lower end of the 95% confidence interval of the mean, not clipped to [0, 1]."""
-    high: float
-    """Upper end of this interval."""
-
-
-@dataclass(frozen=True, eq=False)
-class CrossValidation:
-    """Scores of one array of embeddings on every fold; all arrays are (repeats, folds).
-
-    All results of one `cross_validate` call have the same split of the graphs in row r, column f.
-    """
-
-    probe: str
-    """Name of the classifier."""
-    parameter: str
-    """Name of the parameter in `chosen`: "C" or "n_neighbors"."""
-    seed: int
-    """Seed of the shuffles."""
-    accuracy: Floats
-    """float64, share of correct predictions on the test fold, in [0, 1]."""
-    macro_f1: Floats
-    """float64, unweighted mean of the F1 scores of the classes, in [0, 1]."""
-    chosen: Floats
-    """float64, parameter chosen by the inner folds of the training part."""
-    inner_accuracy: Floats
-    """float64, mean accuracy of the chosen parameter on these inner folds, which contain no test graph."""
-    train_sizes: Ints
-    """int64, number of graphs in each training part."""
-    test_sizes: Ints
-    """int64, number of graphs in each test fold."""
-
-    @property
-    def test_train_ratio(self) -> float:
-        """n_test / n_train = 1 / (folds - 1), an argument of `paired_difference`."""
-        return float(self.test_sizes.sum() / self.train_sizes.sum())
-
-    def summary(self, score: str = "accuracy") -> Summary:
-        """Return the summary of "accuracy" or "macro_f1" with the `corrected_interval` of Nadeau & Bengio (2003).
-
-        Raises:
-            InputError: the score is unknown.
-        """
-        if score not in ("accuracy", "macro_f1"):
-            raise InputError(
-                f"score must be 'accuracy' or 'macro_f1', got {short_repr(score)}; choose one of them."
-            )
-        values: Floats = getattr(self, score)
-        std = float(values.mean(axis=1).std(ddof=1)) if len(values) > 1 else None
-        return Summary(
-            float(values.mean()), std, *corrected_interval(values, self.test_train_ratio)
-        )
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return both summaries and the scores of every fold as a dictionary for JSON, without NaN."""
-        scores = ("accuracy", "macro_f1")
-        arrays = (*scores, "chosen", "inner_accuracy", "train_sizes", "test_sizes")
-        return {
-            "probe": self.probe,
-            "parameter": self.parameter,
-            "seed": self.seed,
-            "repeats": self.accuracy.shape[0],
-            "folds": self.accuracy.shape[1],
-            "summary": {score: self.summary(score)._asdict() for score in scores},
-            **{name: getattr(self, name).tolist() for name in arrays},
-        }
-
-
 def cross_validate(
-    embeddings: Mapping[str, npt.ArrayLike] | npt.ArrayLike,
-    labels: npt.ArrayLike,
+    vectors: Mapping[str, npt.ArrayLike] | npt.ArrayLike,
+    y: Any,
     *,
-    probe: str = "svm",
-    folds: int = 10,
+    probe: Any = "svm",
+    scoring: Any = None,
+    cv: Any = 10,
+    groups: Any = None,
+    task: Task | None = None,
     repeats: int = 3,
     seed: int = 0,
     scale: Scale = "linear",
     n_jobs: int = -1,
     progress: Callable[[int, int], object] | None = None,
 ) -> dict[str, CrossValidation]:
-    """Return the cross-validated accuracy and macro-F1 of a classifier on embeddings of the same graphs.
+    """Return the cross-validated accuracy and macro-F1 of a probe on vectors of the same graphs.
 
-    The outer folds are `RepeatedStratifiedKFold(folds, repeats, random_state=seed)`, the same for all embeddings;
+    The outer folds are `RepeatedStratifiedKFold(cv, repeats, random_state=seed)`, the same for all vectors;
     increasing `repeats` keeps the earlier splits. Inside each training part, `StratifiedKFold(5, shuffle=True,
     random_state=seed)` (fewer folds if the smallest class has fewer graphs) selects the parameter with the best mean
     accuracy, the first of the grid on ties, and the classifier is refitted on the whole training part. `StandardScaler`
@@ -133,24 +61,24 @@ def cross_validate(
     over this pipeline.
 
     Args:
-        embeddings: name -> (G, D) array; D may differ between names. A single array is treated as
-            {"embeddings": array}. Everything is computed in float64. An array may be a list, a PyTorch tensor, a SciPy
+        vectors: name -> (G, D) array; D may differ between names. A single array is treated as
+            {"vectors": array}. Everything is computed in float64. An array may be a list, a PyTorch tensor, a SciPy
             matrix or a table of pandas, whose columns `id` and `y` and columns of row numbers are left out.
-        labels: (G,), the class of each graph: integers, strings, booleans or whole floats, none of them missing. Give
+        y: (G,), the class of each graph: integers, strings, booleans or whole floats, none of them missing. Give
             the `labels` of a data set, not its `y`: the -1 there, for a missing label, would count as a class.
         probe: "svm" (RBF kernel, gamma="scale"), "linear-svm", "logistic" (C from 1e-3 to 1e3) or "knn".
-        folds: number of folds, from 2 to the number of graphs in the smallest class.
+        cv: number of folds, from 2 to the number of graphs in the smallest class.
         repeats: how many times the graphs are shuffled and split into folds, at least 1.
         seed: seed of the shuffles, 0 to 2**32 - 1. The scores depend on the seed, but not on n_jobs.
         scale: "log" first replaces x by sign(x) log(1 + |x|), since sums over nodes span orders of magnitude.
         n_jobs: number of threads; -1 for all cores, -2 for all but one.
-        progress: called as progress(done, total) in the caller's thread after each fold of each embedding.
+        progress: called as progress(done, total) in the caller's thread after each fold of each array of vectors.
 
     Returns:
-        name -> `CrossValidation`, in the order of `embeddings`.
+        name -> `CrossValidation`, in the order of `vectors`.
 
     Raises:
-        InputError: the embeddings, labels or settings are invalid; or the labels are measured values.
+        InputError: the vectors, labels or settings are invalid; or the labels are measured values.
 
     Warns:
         UserWarning: a column of a table, other than `id`, is left out.
@@ -160,8 +88,8 @@ def cross_validate(
         >>> from graphcl_hard import cross_validate
         >>> labels = np.arange(60) % 2
         >>> noise = np.random.default_rng(0).normal(size=(60, 8))
-        >>> embeddings = {"noise": noise, "informative": noise + labels[:, None]}
-        >>> scores = cross_validate(embeddings, labels, folds=5, repeats=2)
+        >>> vectors = {"noise": noise, "informative": noise + labels[:, None]}
+        >>> scores = cross_validate(vectors, labels, cv=5, repeats=2)
         >>> scores["informative"].accuracy.shape
         (2, 5)
         >>> scores["informative"].summary().mean > scores["noise"].summary().mean
@@ -170,22 +98,22 @@ def cross_validate(
     Source: for the intervals, Nadeau and Bengio, "Inference for the Generalization Error", Machine Learning 52, 2003.
     """
     chosen_probe = find_probe(probe)
-    named = embeddings if isinstance(embeddings, Mapping) else {"embeddings": embeddings}
+    named = vectors if isinstance(vectors, Mapping) else {"vectors": vectors}
     if not named:
         raise InputError(
-            "embeddings is an empty mapping, but needs at least one entry; give name -> (G, D) array."
+            "vectors is an empty mapping, but needs at least one entry; give name -> (G, D) array."
         )
     if progress is not None and not callable(progress):
         raise InputError(
             f"progress must be a function, got {short_repr(progress)}; omit it to see nothing."
         )
     check_settings(repeats, seed, n_jobs)
-    y = check_folds(labels, folds)
+    y = check_folds(y, cv, "cv")
     arrays = {
-        name: rescale(check_embeddings(name, value, len(y)), scale) for name, value in named.items()
+        name: rescale(check_vectors(name, value, len(y)), scale) for name, value in named.items()
     }
 
-    outer = RepeatedStratifiedKFold(n_splits=folds, n_repeats=repeats, random_state=seed)
+    outer = RepeatedStratifiedKFold(n_splits=cv, n_repeats=repeats, random_state=seed)
     splits = list(outer.split(np.zeros(len(y)), y))
     scores = {name: np.empty((4, len(splits))) for name in arrays}
     stop = threading.Event()
@@ -214,13 +142,20 @@ def cross_validate(
             stop.set()  # without waiting, Ctrl-C takes effect at once; each thread ends after its current fit
             pool.shutdown(wait=False, cancel_futures=True)
 
-    sizes = np.array([[len(train), len(test)] for train, test in splits]).T.reshape(
-        2, repeats, folds
-    )
+    sizes = np.array([[len(train), len(test)] for train, test in splits]).T.reshape(2, repeats, cv)
     results = {}
     for name, table in scores.items():
-        parts = (*table.reshape(4, repeats, folds), *sizes)  # in the order of the dataclass fields
-        results[name] = CrossValidation(probe, chosen_probe.parameter, int(seed), *parts)
+        accuracy, macro_f1, chosen, inner = table.reshape(4, repeats, cv)
+        found = TargetScores(
+            task="classification",
+            scores={"accuracy": accuracy, "macro_f1": macro_f1},
+            chosen=chosen,
+            inner_score=inner,
+            train_sizes=sizes[0],
+            test_sizes=sizes[1],
+            unlabelled=0,
+        )
+        results[name] = CrossValidation(probe, chosen_probe.parameter, int(seed), {"y": found})
     return results
 
 

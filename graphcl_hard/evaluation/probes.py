@@ -36,7 +36,7 @@ def svm_predictions(
     """
     if not (np.isfinite(train).all() and np.isfinite(test).all()):  # libsvm would never end
         raise InputError(
-            "embeddings overflow when they are standardised, but must stay finite; scale them down."
+            "vectors overflow when they are standardised, but must stay finite; scale them down."
         )
     variance = train.var()
     gamma = (

@@ -15,8 +15,8 @@ from lightning_fabric import Fabric
 from graphcl_hard.config import Config
 from graphcl_hard.data.graph_data import GraphSource
 from graphcl_hard.evaluation.checks import rescale
-from graphcl_hard.evaluation.cross_validation import CrossValidation
 from graphcl_hard.evaluation.effective_rank import effective_rank
+from graphcl_hard.evaluation.scores import CrossValidation
 from graphcl_hard.exceptions import StopTraining
 from graphcl_hard.io import file_names
 from graphcl_hard.io.atomic_write import atomic_write

@@ -8,7 +8,8 @@ from typing import Any
 import numpy.typing as npt
 
 from graphcl_hard.config import Config, Probe
-from graphcl_hard.evaluation.cross_validation import CrossValidation, cross_validate
+from graphcl_hard.evaluation.cross_validation import cross_validate
+from graphcl_hard.evaluation.scores import CrossValidation
 from graphcl_hard.evaluation.statistics import paired_difference, t_interval
 from graphcl_hard.runs.display import Display
 
@@ -29,7 +30,7 @@ def evaluate_vectors(
                 vectors,
                 y,
                 probe=probe,
-                folds=config.folds,
+                cv=config.folds,
                 repeats=config.repeats,
                 seed=config.seed,
                 scale=config.scale,

@@ -6,7 +6,7 @@ import pytest
 import torch
 from scipy import sparse
 
-from graphcl_hard.evaluation.checks import check_embeddings
+from graphcl_hard.evaluation.checks import check_vectors
 from graphcl_hard.exceptions import InputError
 
 X = np.array([[1.0, 2.5], [3.0, 0.0], [5.0, 6.0]])
@@ -31,7 +31,7 @@ X = np.array([[1.0, 2.5], [3.0, 0.0], [5.0, 6.0]])
     ],
 )
 def test_embeddings_in_any_form(value):
-    assert np.array_equal(check_embeddings("embeddings", value, 3), X)
+    assert np.array_equal(check_vectors("vectors", value, 3), X)
 
 
 def masked():
@@ -61,11 +61,11 @@ def with_entry(entry):
         (pd.Series([1, 2, 3]), "must have shape (G, D) with D >= 1, got (3,)"),
         (
             pd.DataFrame({"a": [1, 2, 3], "b": [1, None, 3]}),
-            "embeddings has 'nan' at row 1 (counted from 0) of the column 'b', which is not finite",
+            "vectors has 'nan' at row 1 (counted from 0) of the column 'b', which is not finite",
         ),
         (
             pd.DataFrame({"a": [1, 2, 3], "b": ["x", "y", "z"]}),
-            "embeddings has 'x' at row 0 (counted from 0) of the column 'b', which is not a number",
+            "vectors has 'x' at row 0 (counted from 0) of the column 'b', which is not a number",
         ),
         (pd.DataFrame(X, columns=["a", "a"]), "must have different column names, got a, a."),
         (pd.DataFrame({"id": [1, 2, 3]}), "must have shape (G, D) with D >= 1, got (3, 0)"),
@@ -73,7 +73,7 @@ def with_entry(entry):
 )
 def test_what_is_no_embedding_is_one_sentence(value, sentence):
     with pytest.raises(InputError) as error:
-        check_embeddings("embeddings", value, 3)
+        check_vectors("vectors", value, 3)
     assert sentence in str(error.value)
     assert "\n" not in str(error.value)
 
@@ -81,12 +81,12 @@ def test_what_is_no_embedding_is_one_sentence(value, sentence):
 def test_labels_and_row_numbers_of_a_table_are_left_out():
     rows = np.arange(30)
     frame = pd.DataFrame({"a": rows % 7, "y": rows // 15, "Unnamed: 0": rows, "row": rows})
-    with pytest.warns(UserWarning, match="embeddings 'trained'") as caught:
-        found = check_embeddings("trained", frame, 30)
+    with pytest.warns(UserWarning, match="vectors 'trained'") as caught:
+        found = check_vectors("trained", frame, 30)
     assert np.array_equal(found, rows[:, None] % 7)
     told = [str(warning.message) for warning in caught]
     assert len(told) == 3
-    assert "The column 'y' of embeddings 'trained' is left out" in told[0]
-    assert "embeddings 'trained' has a column without a name (Unnamed: 0)" in told[1]
-    assert "The column 'row' of embeddings 'trained' is left out" in told[2]
+    assert "The column 'y' of vectors 'trained' is left out" in told[0]
+    assert "vectors 'trained' has a column without a name (Unnamed: 0)" in told[1]
+    assert "The column 'row' of vectors 'trained' is left out" in told[2]
     assert told[2].endswith("; give the array of the columns to use if it is a feature.")

@@ -79,14 +79,12 @@ def grid_search(x, y, folds, repeats, seed, probe="svm"):
 
 
 def assert_equal_to_grid_search(x, y, folds, repeats, seed, probe="svm"):
-    result = cross_validate(x, y, probe=probe, folds=folds, repeats=repeats, seed=seed)[
-        "embeddings"
-    ]
+    result = cross_validate(x, y, probe=probe, cv=folds, repeats=repeats, seed=seed)["vectors"]
     accuracy, macro_f1, chosen, inner_accuracy = grid_search(x, y, folds, repeats, seed, probe)
     assert result.accuracy.ravel().tolist() == accuracy
     assert result.macro_f1.ravel().tolist() == macro_f1
-    assert result.chosen.ravel().tolist() == chosen
-    assert result.inner_accuracy.ravel().tolist() == inner_accuracy
+    assert result.targets["y"].chosen.ravel().tolist() == chosen
+    assert result.targets["y"].inner_score.ravel().tolist() == inner_accuracy
     return chosen
 
 
@@ -122,7 +120,7 @@ def test_constant_embedding_equals_grid_search():
 @pytest.mark.parametrize("probe", ["linear-svm", "logistic", "knn"])
 def test_other_probes_equal_grid_search_and_solve_a_toy_set(probe):
     assert_equal_to_grid_search(*blobs(90, signal=1.0), 2, 1, 0, probe)
-    result = cross_validate(*blobs(60, signal=8.0), probe=probe, folds=3, repeats=1)["embeddings"]
+    result = cross_validate(*blobs(60, signal=8.0), probe=probe, cv=3, repeats=1)["vectors"]
     assert result.accuracy.mean() > 0.95
     assert result.parameter == REFERENCES[probe][1]
 
@@ -135,16 +133,18 @@ def test_inner_folds_follow_the_smallest_class():
 
 def test_knn_never_asks_for_more_neighbours_than_rows():
     x, y = blobs(16, signal=8.0)
-    result = cross_validate(x, y, probe="knn", folds=4, repeats=1)["embeddings"]
-    assert result.chosen.max() <= 9  # inner folds fit on 9 or 10 of the 12 rows of a training part
+    result = cross_validate(x, y, probe="knn", cv=4, repeats=1)["vectors"]
+    assert (
+        result.targets["y"].chosen.max() <= 9
+    )  # inner folds fit on 9 or 10 of the 12 rows of a training part
 
 
 def test_planted_signal_is_found_and_shuffled_labels_give_chance():
     x, y = blobs(200, columns=4, signal=8.0)
-    found = cross_validate(x, y, folds=3, repeats=1)["embeddings"].summary()
+    found = cross_validate(x, y, cv=3, repeats=1)["vectors"].summary()
     assert found.mean > 0.97
     shuffled = np.random.default_rng(0).permutation(y)
-    chance = cross_validate(x, shuffled, folds=5, repeats=1)["embeddings"].summary()
+    chance = cross_validate(x, shuffled, cv=5, repeats=1)["vectors"].summary()
     assert 0.4 < chance.mean < 0.6  # 200 fair coins have a standard error of 0.035
     assert chance.low < 0.5 < chance.high
 
@@ -162,7 +162,7 @@ def test_scaler_and_kernel_see_only_the_rows_that_are_fitted(probe, monkeypatch)
         return plain_fit(self, rows, *args, **kwargs)
 
     monkeypatch.setattr(StandardScaler, "fit", spy)
-    cross_validate(x, y, probe=probe, folds=3, repeats=1, n_jobs=1)
+    cross_validate(x, y, probe=probe, cv=3, repeats=1, n_jobs=1)
     splits = list(RepeatedStratifiedKFold(n_splits=3, n_repeats=1, random_state=0).split(x, y))
     assert len(fitted) == 3 * (5 + 1)
     for index, (train, test) in enumerate(splits):
@@ -178,7 +178,7 @@ def test_huge_test_rows_do_not_move_the_scores_of_the_others():
     x, y = blobs(60, columns=2, signal=6.0)
     outlier = 5
     x[outlier] = 1e9
-    result = cross_validate(x, y, probe="knn", folds=5, repeats=1)["embeddings"]
+    result = cross_validate(x, y, probe="knn", cv=5, repeats=1)["vectors"]
     splits = list(RepeatedStratifiedKFold(n_splits=5, n_repeats=1, random_state=0).split(x, y))
     fold = next(index for index, (_, test) in enumerate(splits) if outlier in test)
     assert result.accuracy[0, fold] >= 1 - 1 / len(splits[fold][1])
@@ -201,41 +201,37 @@ def test_parameter_is_chosen_without_the_test_labels():
 def test_the_log_scale_is_that_of_signed_logarithms():
     x, y = sum_pooled(90)
     x = x - 3
-    found = cross_validate(x, y, folds=3, repeats=1, scale="log")["embeddings"]
+    found = cross_validate(x, y, cv=3, repeats=1, scale="log")["vectors"]
     logarithms = np.array(
         [[math.copysign(math.log(1 + abs(v)), v) for v in row] for row in x.tolist()]
     )
-    assert (
-        found.to_dict() == cross_validate(logarithms, y, folds=3, repeats=1)["embeddings"].to_dict()
-    )
-    assert found.to_dict() != cross_validate(x, y, folds=3, repeats=1)["embeddings"].to_dict()
+    assert found.to_dict() == cross_validate(logarithms, y, cv=3, repeats=1)["vectors"].to_dict()
+    assert found.to_dict() != cross_validate(x, y, cv=3, repeats=1)["vectors"].to_dict()
     with pytest.raises(InputError, match="`scale` must be one of linear, log, got 'cube'"):
         cross_validate(x, y, scale="cube")
 
 
 def test_scores_do_not_depend_on_threads_and_follow_the_seed():
     x, y = sum_pooled(120)
-    one, three = (
-        cross_validate(x, y, folds=3, repeats=2, n_jobs=jobs)["embeddings"] for jobs in (1, 3)
-    )
+    one, three = (cross_validate(x, y, cv=3, repeats=2, n_jobs=jobs)["vectors"] for jobs in (1, 3))
     assert one.to_dict() == three.to_dict()
     assert (one.accuracy[0] != one.accuracy[1]).any()
     assert (
-        cross_validate(x, y, folds=3, repeats=1, seed=1)["embeddings"].accuracy != one.accuracy[:1]
+        cross_validate(x, y, cv=3, repeats=1, seed=1)["vectors"].accuracy != one.accuracy[:1]
     ).any()
-    fewer = cross_validate(x, y, folds=3, repeats=1)["embeddings"]
+    fewer = cross_validate(x, y, cv=3, repeats=1)["vectors"]
     np.testing.assert_array_equal(fewer.accuracy[0], one.accuracy[0])
 
 
-def test_embeddings_of_one_call_share_folds_and_do_not_touch_each_other():
+def test_vectors_of_one_call_share_folds_and_do_not_touch_each_other():
     x, y = sum_pooled(100)
     other = np.random.default_rng(0).normal(size=(100, 3))
-    both = cross_validate({"trained": x, "untrained": other, "copy": x}, y, folds=3, repeats=1)
+    both = cross_validate({"trained": x, "untrained": other, "copy": x}, y, cv=3, repeats=1)
     assert list(both) == ["trained", "untrained", "copy"]
     assert both["trained"].to_dict() == both["copy"].to_dict()
     assert (
         both["untrained"].to_dict()
-        == cross_validate(other, y, folds=3, repeats=1)["embeddings"].to_dict()
+        == cross_validate(other, y, cv=3, repeats=1)["vectors"].to_dict()
     )
 
 
@@ -243,17 +239,19 @@ def test_labels_may_be_strings_and_only_their_classes_matter():
     x, y = sum_pooled(90, classes=3)
     names = np.array(["b", "c", "a"])[y]
     numbers, strings = (
-        cross_validate(x, labels, folds=3, repeats=1)["embeddings"] for labels in (y, names)
+        cross_validate(x, labels, cv=3, repeats=1)["vectors"] for labels in (y, names)
     )
-    np.testing.assert_array_equal(numbers.test_sizes, strings.test_sizes)
+    np.testing.assert_array_equal(numbers.targets["y"].test_sizes, strings.targets["y"].test_sizes)
     assert strings.accuracy.mean() == pytest.approx(numbers.accuracy.mean(), abs=0.05)
 
 
 def test_summary_and_sizes():
     x, y = sum_pooled(63)
-    result = cross_validate(x, y, folds=4, repeats=3, probe="knn")["embeddings"]
-    assert result.accuracy.shape == result.macro_f1.shape == result.chosen.shape == (3, 4)
-    assert (result.test_sizes + result.train_sizes == 63).all()
+    result = cross_validate(x, y, cv=4, repeats=3, probe="knn")["vectors"]
+    assert (
+        result.accuracy.shape == result.macro_f1.shape == result.targets["y"].chosen.shape == (3, 4)
+    )
+    assert (result.targets["y"].test_sizes + result.targets["y"].train_sizes == 63).all()
     assert result.test_train_ratio == pytest.approx(1 / 3)
     for score in ("accuracy", "macro_f1"):
         values = getattr(result, score)
@@ -263,12 +261,12 @@ def test_summary_and_sizes():
         assert (summary.low, summary.high) == pytest.approx(
             statistics.corrected_interval(values, 1 / 3)
         )
-    with pytest.raises(InputError, match="score must be 'accuracy' or 'macro_f1', got 'f1'"):
+    with pytest.raises(InputError, match="score must be one of accuracy, macro_f1, got 'f1'"):
         result.summary("f1")
 
 
 def test_dictionary_is_plain_json_with_every_fold():
-    result = cross_validate(*blobs(40), folds=4, repeats=1, seed=np.int64(3))["embeddings"]
+    result = cross_validate(*blobs(40), cv=4, repeats=1, seed=np.int64(3))["vectors"]
     read = json.loads(json.dumps(result.to_dict(), allow_nan=False))
     assert read["accuracy"] == result.accuracy.tolist()
     assert read["summary"]["accuracy"] == result.summary()._asdict()
@@ -284,7 +282,7 @@ def test_progress_counts_every_fold_in_the_callers_thread():
         {"a": x, "b": x},
         y,
         probe="knn",
-        folds=4,
+        cv=4,
         repeats=2,
         progress=lambda *state: seen.append((*state, threading.get_ident())),
     )
@@ -351,25 +349,25 @@ RARE[Y.argsort()[-4:]] = 5
 
 
 @pytest.mark.parametrize(
-    ("embeddings", "labels", "settings", "message"),
+    ("vectors", "labels", "settings", "message"),
     [
         (
             BAD_ROW,
             Y,
             {},
-            "embeddings must be finite, got NaN or infinity in 2 of 40 rows, first in row 7, column 2; leave",
+            "vectors must be finite, got NaN or infinity in 2 of 40 rows, first in row 7, column 2; leave",
         ),
         (
             {"trained": X, "untrained": BAD_ROW},
             Y,
             {},
-            "embeddings 'untrained' must be finite, got NaN or infinity",
+            "vectors 'untrained' must be finite, got NaN or infinity",
         ),
-        (X[:39], Y, {}, "embeddings must have one row for each label, got 39 for 40"),
-        (X[:, 0], Y, {}, r"embeddings must have shape \(G, D\) with D >= 1, got \(40,\)"),
+        (X[:39], Y, {}, "vectors must have one row for each label, got 39 for 40"),
+        (X[:, 0], Y, {}, r"vectors must have shape \(G, D\) with D >= 1, got \(40,\)"),
         (X[:, :0], Y, {}, r"with D >= 1, got \(40, 0\)"),
-        ([["a"]] * 40, Y, {}, r"embeddings must be a \(G, D\) array of numbers, got list"),
-        ({}, Y, {}, "embeddings is an empty mapping"),
+        ([["a"]] * 40, Y, {}, r"vectors must be a \(G, D\) array of numbers, got list"),
+        ({}, Y, {}, "vectors is an empty mapping"),
         (X, Y[:, None], {}, r"labels must have shape \(G,\), got \(40, 1\)"),
         (
             X,
@@ -398,8 +396,8 @@ RARE[Y.argsort()[-4:]] = 5
         ),
         (X, np.ones(40, dtype=int), {}, "labels must contain at least 2 classes, got only 1"),
         (X[:0], Y[:0], {}, "labels must contain at least 2 classes, got none"),
-        (X, Y, {"folds": 1}, r"`folds` must lie in \[2, 20\], got 1"),
-        (X, RARE, {"folds": 10}, r"`folds` must lie in \[2, 4\], got 10: class 5 has 4 graphs"),
+        (X, Y, {"cv": 1}, r"`cv` must lie in \[2, 20\], got 1"),
+        (X, RARE, {"cv": 10}, r"`cv` must lie in \[2, 4\], got 10: class 5 has 4 graphs"),
         (
             X,
             np.array([2, 2, *[1] * 38]),
@@ -409,14 +407,14 @@ RARE[Y.argsort()[-4:]] = 5
         (
             X,
             np.array([2] * 3 + [1] * 37),
-            {"folds": 2},
-            r"`folds` must lie in \[3, 3\], got 2: class 2 has 3 graphs",
+            {"cv": 2},
+            r"`cv` must lie in \[3, 3\], got 2: class 2 has 3 graphs",
         ),
         (X, [9] + [1] * 39, {}, "class 9 has 1 graph, but nested folds need at least 3 of each"),
-        (X, Y, {"folds": "3"}, "`folds` must be a whole number, got '3'; 10 is usual"),
-        (X, Y, {"folds": 3.0}, "`folds` must be a whole number, got 3.0"),
-        (X, Y, {"folds": True}, "`folds` must be a whole number, got True"),
-        (X, Y, {"folds": KFold(3)}, r"`folds` must be a whole number, got KFold\(n_splits=3"),
+        (X, Y, {"cv": "3"}, "`cv` must be a whole number, got '3'; 10 is usual"),
+        (X, Y, {"cv": 3.0}, "`cv` must be a whole number, got 3.0"),
+        (X, Y, {"cv": True}, "`cv` must be a whole number, got True"),
+        (X, Y, {"cv": KFold(3)}, r"`cv` must be a whole number, got KFold\(n_splits=3"),
         (X, Y, {"repeats": None}, "`repeats` must be a whole number, got None; 5 or 10 are usual"),
         (X, Y, {"seed": None}, "`seed` must be a whole number, got None"),
         (
@@ -442,9 +440,9 @@ RARE[Y.argsort()[-4:]] = 5
         (X, Y, {"probe": "xyz"}, "probe must be one of svm, linear-svm, logistic, knn, got 'xyz'"),
     ],
 )
-def test_bad_input_is_one_clear_sentence(embeddings, labels, settings, message):
+def test_bad_input_is_one_clear_sentence(vectors, labels, settings, message):
     with pytest.raises(InputError, match=message) as caught:
-        cross_validate(embeddings, labels, **settings)
+        cross_validate(vectors, labels, **settings)
     assert "\n" not in str(caught.value)
 
 

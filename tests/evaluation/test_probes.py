@@ -67,5 +67,5 @@ def test_overflown_features_are_refused_instead_of_solved_for_ever(where, value)
     x, y = SETS["wide"]
     arrays = {"train": x.copy(), "test": x.copy()}
     arrays[where][3, 1] = value
-    with pytest.raises(InputError, match="embeddings overflow when they are standardised"):
+    with pytest.raises(InputError, match="vectors overflow when they are standardised"):
         next(kernel_svm.svm_predictions(arrays["train"], y, arrays["test"], C_GRID))

@@ -190,11 +190,11 @@ def test_majority_equals_dummy_classifier():
 
 def test_folds_are_those_of_the_encoders_scores():
     labels = load_graphs("MUTAG").y.numpy()
-    plain = cross_validate(np.eye(len(labels)), labels, probe="knn", folds=3, repeats=2, seed=5)[
-        "embeddings"
+    plain = cross_validate(np.eye(len(labels)), labels, probe="knn", cv=3, repeats=2, seed=5)[
+        "vectors"
     ]
     told = kernels.run_cell("majority", "MUTAG", 5, SMALL)
-    assert told["test_sizes"] == plain.test_sizes.tolist()
+    assert told["test_sizes"] == plain.targets["y"].test_sizes.tolist()
 
 
 def test_test_labels_do_not_change_what_a_baseline_chooses():
