@@ -6,8 +6,9 @@ graphs in Python.
 
 Examples:
   python -m graphcl_hard.convert molecules.csv --out data/molecules
-  python -m graphcl_hard.convert molecules.parquet --smiles canonical --label active --skip-invalid --out data/active
-  python -m graphcl_hard.convert dataset/ogbg_molhiv --label 0 --out data/molhiv
+  python -m graphcl_hard.convert molecules.parquet --smiles canonical --labels active --skip-invalid --out data/active
+  python -m graphcl_hard.convert tox21.csv --labels NR-AR NR-AhR SR-p53 --out data/tox21
+  python -m graphcl_hard.convert dataset/ogbg_molpcba --labels all --out data/molpcba
   python -m graphcl_hard.run --dataset data/molecules --no-evaluate
 """
 
@@ -57,7 +58,8 @@ class Arguments:
         source: Table of SMILES, folder of OGB, or name or path of a TU data set.
         out: Folder to make; it must be new or empty.
         smiles: Name of the column with the SMILES.
-        label: The labels: name of a column, or number of an OGB task, from 0. The default is none; train on such a
+        labels: The labels: names of columns, or numbers of OGB tasks, from 0, or all for all of OGB's. One column has
+            classes or measured targets; several have numbers, such as 0 and 1. The default is none; train on such a
             data set with --no-evaluate. A TU data set has its own labels. An empty cell is a missing label.
         id: Name of a column with a different id in each row, which graphcl_hard.embed writes beside the vectors. The
             default is the number of the row, from 0; in a TU data set the number of the graph in its files, from 1.
@@ -70,7 +72,7 @@ class Arguments:
     source: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="SOURCE")]
     out: Path
     smiles: str = "smiles"
-    label: str | None = None
+    labels: tuple[str, ...] = ()
     id: str | None = None
     skip_invalid: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     name: str | None = None
@@ -124,6 +126,11 @@ def _convert(arguments: Arguments) -> None:
 
 
 def _describe_labels(shards: "GraphShards") -> str:
+    if shards.targets:
+        counts = (~shards.y.isnan()).sum(dim=0)
+        least, most = int(counts.min()), int(counts.max())
+        each = str(most) if least == most else f"{least} to {most}"
+        return f"{len(shards.targets)} targets, known for {each} of them each, so train with --no-evaluate"
     missing = int((~(shards.y >= 0)).sum()) if shards.classes else int(shards.y.isnan().sum())
     known = f"{shards.num_graphs - missing} of {shards.num_graphs} graphs have " if missing else ""
     if shards.y.is_floating_point():
@@ -157,7 +164,7 @@ def _chunks(
         on_invalid = left_out.append if arguments.skip_invalid else None
         found = False
         for chunk in smiles_chunks(
-            path, arguments.smiles, arguments.label, on_invalid, id_column=arguments.id
+            path, arguments.smiles, arguments.labels, on_invalid, id_column=arguments.id
         ):
             found = True
             yield chunk
@@ -177,13 +184,13 @@ def _chunks(
         )
     raw = ogb_folder(path)
     if raw is not None:
-        yield from ogb_chunks(raw, arguments.label)
+        yield from ogb_chunks(raw, arguments.labels)
         return
     if is_shards(path):
         raise InputError(f"{path} is already a folder of shards; pass it to graphcl_hard.run.")
-    if arguments.label is not None:
+    if arguments.labels:
         raise InputError(
-            f"--label must be left out for a TU data set, which has its own classes, got {arguments.label!r}."
+            f"--labels must be left out for a TU data set, which has its own, got {' '.join(arguments.labels)}."
         )
     source = (
         str(path.resolve()) if path.is_dir() and is_path(arguments.source) else arguments.source

@@ -54,7 +54,8 @@ class Arguments:
         data_dir: Folder that holds data sets and receives downloads, as in graphcl_hard.run.
         out: File to write: .npz (arrays vectors, G x D, id and y), .csv or .parquet (columns id, v0, v1, ... and y).
             id is the identity of each graph: the row of a table, or the number in a TU folder. y is its label as the
-            data have it, which graphcl_hard.evaluate reads; there is none without labels.
+            data have it, which graphcl_hard.evaluate reads; there is none without labels. Several targets are y, G x T,
+            with their names in targets, or columns y.NAME.
         scale: linear: the embedding itself; log: sign(x) log(1 + |x|) of it, the input of a run's probes.
         batch_size: Number of graphs in a batch; it changes the memory, and not the vectors.
         overwrite: Replace the file --out.
@@ -116,6 +117,7 @@ def _embed(arguments: Arguments) -> None:
             (rescale(part, arguments.scale) for part in parts),
             ids=graphs.ids,
             labels=graphs.labels,
+            targets=graphs.targets,
             checksum=graphs.checksum,
         )
     display.say(f"written: {arguments.out}: {graphs.num_graphs} graphs, {width} numbers each")

@@ -2,6 +2,7 @@
 
 import csv
 import gzip
+import io
 import math
 import re
 import subprocess
@@ -51,7 +52,7 @@ def test_a_table_of_smiles(table, suffix, tmp_path, capsys):
         path.write_bytes(gzip.compress(table.read_bytes()))
     elif suffix == ".parquet":
         pd.read_csv(table).to_parquet(path)
-    assert main([str(path), "--label", "active", "--out", str(tmp_path / "set")]) == 0
+    assert main([str(path), "--labels", "active", "--out", str(tmp_path / "set")]) == 0
     assert "40 graphs" in capsys.readouterr().out
     found = GraphShards(tmp_path / "set").whole()
     right = [from_smiles(SMILES[i % 8]) for i in range(40)]
@@ -71,7 +72,7 @@ def test_a_table_of_smiles(table, suffix, tmp_path, capsys):
         main(
             [
                 str(path),
-                "--label",
+                "--labels",
                 "task",
                 "--name",
                 "other",
@@ -183,12 +184,12 @@ def test_ids_that_identify_nothing_are_refused(tmp_path, capsys, ids, message):
 
 def test_class_names_are_sorted_and_kept(tmp_path, capsys):
     """Two tables that begin with different classes number them alike, and have their names."""
-    one = converted(tmp_path, "smiles,kind\nCC,b\nCCC,a\n", "--label", "kind")[1]
+    one = converted(tmp_path, "smiles,kind\nCC,b\nCCC,a\n", "--labels", "kind")[1]
     assert "2 classes: a, b" in capsys.readouterr().out
-    other = converted(tmp_path, "smiles,kind\nCN,a\nCCN,b\n", "--label", "kind", name="n.csv")[1]
+    other = converted(tmp_path, "smiles,kind\nCN,a\nCCN,b\n", "--labels", "kind", name="n.csv")[1]
     assert (one.classes, one.y.tolist(), one.labels.tolist()) == (("a", "b"), [1, 0], ["b", "a"])
     assert (other.classes, other.y.tolist()) == (("a", "b"), [0, 1])
-    fewer = converted(tmp_path, "smiles,kind\nCN,b\n", "--label", "kind", name="o.csv")[1].whole()
+    fewer = converted(tmp_path, "smiles,kind\nCN,b\n", "--labels", "kind", name="o.csv")[1].whole()
     assert fewer.y.tolist() == [0]
     assert fewer.with_classes(one.classes).y.tolist() == [1]
     with pytest.raises(
@@ -216,19 +217,54 @@ def test_labels_that_are_missing_stay_missing(tmp_path, labels, y, classes, suff
         table.to_csv(path, index=False)
     else:
         table.replace({"label": ["", "NA", "nan"]}, None).to_parquet(path)
-    assert main([str(path), "--label", "label", "--out", str(out)]) == 0
+    assert main([str(path), "--labels", "label", "--out", str(out)]) == 0
     found = GraphShards(out)
     assert [None if math.isnan(one) else one for one in found.y.tolist()] == y
     assert found.classes == classes
 
 
+TOX = "smiles,a,b,c\nCC,1,0.5,\nCCC,,1.5,\nCN,0,,2\nCCN,0,NA,3\n"
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".csv.gz", ".parquet"])
+@pytest.mark.parametrize("chunk", [1, 8192])
+def test_several_columns_are_several_targets(tmp_path, monkeypatch, capsys, suffix, chunk):
+    monkeypatch.setattr("graphcl_hard.data.shards.SHARD_GRAPHS", chunk)
+    path = tmp_path / f"tox{suffix}"
+    if suffix == ".parquet":
+        pd.read_csv(io.StringIO(TOX)).to_parquet(path)
+    else:
+        path.write_bytes(gzip.compress(TOX.encode()) if suffix == ".csv.gz" else TOX.encode())
+    out = tmp_path / "set"
+    assert main([str(path), "--labels", "a", "c", "b", "--out", str(out)]) == 0
+    shown = capsys.readouterr().out.replace("\n", " ")
+    assert "3 targets, known for 2 to 3 of them each, so train with --no-evaluate" in shown
+    found = GraphShards(out)
+    assert found.targets == ("a", "c", "b")
+    nan = math.nan
+    right = [[1, nan, 0.5], [nan, nan, 1.5], [0, 2, nan], [0, 3, nan]]
+    np.testing.assert_array_equal(found.y, right)
+    np.testing.assert_array_equal(found.whole().labels, right)
+
+
+def test_several_columns_of_names_are_refused(tmp_path, capsys):
+    text = "smiles,a,kind\nCC,1,x\nCCC,0,y\n"
+    assert converted(tmp_path, text, "--labels", "a", "kind")[0] == 2
+    assert re.search(
+        "the column 'kind' is 'x' in row 0, must be a finite number where there are several labels",
+        capsys.readouterr().err,
+    )
+    assert converted(tmp_path, text, "--labels", "a", "a")[0] == 2
+    assert "--labels must name each column once, got a a" in capsys.readouterr().err
+
+
 def test_missing_and_measured_labels_are_reported(tmp_path, capsys):
-    converted(tmp_path, "smiles,y\nCC,0\nCCC,\nCN,1\n", "--label", "y")
+    converted(tmp_path, "smiles,y\nCC,0\nCCC,\nCN,1\n", "--labels", "y")
     assert "; 2 of 3 graphs have one of 2 classes: 0, 1\n" in capsys.readouterr().out
-    converted(tmp_path, "smiles,y\nCC,0.5\nCCC,\nCN,1\n", "--label", "y", name="n.csv")
+    converted(tmp_path, "smiles,y\nCC,0.5\nCCC,\nCN,1\n", "--labels", "y", name="n.csv")
     found = capsys.readouterr().out.replace("\n", " ")
     assert "2 of 3 graphs have measured targets, not classes, so train with --no-evaluate" in found
-    converted(tmp_path, "smiles,y\nCC,a\nCCC,\nCN,a\n", "--label", "y", name="o.csv")
+    converted(tmp_path, "smiles,y\nCC,a\nCCC,\nCN,a\n", "--labels", "y", name="o.csv")
     found = capsys.readouterr().out.replace("\n", " ")
     assert "2 of 3 graphs have a single class, a, so train with --no-evaluate" in found
 
@@ -245,7 +281,7 @@ def test_missing_and_measured_labels_are_reported(tmp_path, capsys):
     ],
 )
 def test_separators_and_encodings_are_recognised(tmp_path, text, name):
-    _, found = converted(tmp_path, text, "--label", "y", name=f"{name}.csv")
+    _, found = converted(tmp_path, text, "--labels", "y", name=f"{name}.csv")
     assert found.y.tolist() == [0, 1]
     assert found.ids.tolist() == [0, 1]
 
@@ -304,7 +340,7 @@ def read(path):
 def test_a_folder_of_ogb(ogb, chunk, tmp_path, monkeypatch):
     """By a plain reading of its files; edges count in both directions, and those given twice once."""
     monkeypatch.setattr("graphcl_hard.data.shards.SHARD_GRAPHS", chunk)
-    assert main([str(ogb.parent), "--label", "0", "--out", str(tmp_path / "set")]) == 0
+    assert main([str(ogb.parent), "--labels", "0", "--out", str(tmp_path / "set")]) == 0
     found = GraphShards(tmp_path / "set").whole()
     assert (found.name, found.y.tolist(), found.node_ptr.tolist()) == (
         "ogbg_toy",
@@ -323,6 +359,18 @@ def test_a_folder_of_ogb(ogb, chunk, tmp_path, monkeypatch):
     assert (
         values(found.node_label, found.node_label_values) == read(ogb / "node-feat.csv.gz").tolist()
     )
+
+
+@pytest.mark.parametrize(("labels", "names"), [(["all"], ("0", "1")), (["1", "0"], ("1", "0"))])
+def test_several_tasks_of_ogb(ogb, tmp_path, monkeypatch, labels, names):
+    monkeypatch.setattr("graphcl_hard.data.shards.SHARD_GRAPHS", 3)
+    words = [str(ogb.parent), "--labels", *labels, "--out", str(tmp_path / "set")]
+    assert main(words) == 0
+    found = GraphShards(tmp_path / "set")
+    right = read(ogb / "graph-label.csv.gz")  # with NaN for gaps
+    assert found.targets == names
+    np.testing.assert_array_equal(found.y, right[:, list(map(int, names))])
+    assert found.y[:, names.index("1")].isnan().sum() == 2
 
 
 @pytest.mark.parametrize("chunk", [1, 3, 8192])
@@ -353,25 +401,25 @@ def test_numbers_that_are_not_whole_are_attributes(ogb, tmp_path, monkeypatch, c
         (
             "graph-label",
             [[1]] * 3,
-            ["--label", "0"],
+            ["--labels", "0"],
             "graph-label.csv.gz has 3 rows, must have one for each graph",
         ),
         (
             "graph-label",
             [[1]] * 4,
-            ["--label", "1"],
-            "must be the number of a column of .* 0 to 0, got '1'",
+            ["--labels", "1"],
+            "must be numbers of columns of .* 0 to 0, got '1'",
         ),
         (
             "graph-label",
             [[1]] * 5,
-            ["--label", "0"],
+            ["--labels", "0"],
             "graph-label.csv.gz has 5 rows, must have 4, one for each graph",
         ),
         (
             "graph-label",
             [[1], ["x"], [0], [1]],
-            ["--label", "0"],
+            ["--labels", "0"],
             "Label 0 of .*raw is 'x' in graph 1 and '1' in graph 0, must be a name in every graph or a number",
         ),
         ("num-edge-list", None, [], "num-edge-list.csv.gz is missing"),
@@ -423,11 +471,11 @@ def test_a_tu_set(tmp_path):
             ["m.csv", "--smiles", "smile"],
             "has no column 'smile', it has id, smiles, active, task, pIC50; name one with",
         ),
-        (["m.csv", "--label", "act"], "has no column 'act'"),
+        (["m.csv", "--labels", "act"], "has no column 'act'"),
         (["MUTAG", "--id", "id"], "--id must be left out for MUTAG, whose graphs are numbered"),
         (["m.txt"], "m.txt must end in .csv, .csv.gz, .parquet"),
         (["set"], "set is already a folder of shards"),
-        (["MUTAG", "--label", "0"], "--label must be left out for a TU data set"),
+        (["MUTAG", "--labels", "0"], "--labels must be left out for a TU data set"),
         (["MUTAG", "--out", "m.csv"], "The folder m.csv is a file, must be new or empty"),
         (["MUTAG", "--out", "."], r"The folder \. contains"),
         (["m.csv", "--name", "../x"], "The data set name '../x' must be"),
@@ -437,16 +485,16 @@ def test_a_tu_set(tmp_path):
         (["torn.csv.gz"], "torn.csv.gz cannot be read"),
         (["quote.csv"], "quote.csv cannot be read: unexpected end of data"),
         (
-            ["comma.csv", "--label", "active"],
+            ["comma.csv", "--labels", "active"],
             r"Row 1 of comma.csv \(from 0\) has 4 values, must have 3; correct line 3, quote",
         ),
         (
-            ["short.csv", "--label", "active"],
+            ["short.csv", "--labels", "active"],
             r"Row 0 of short.csv \(from 0\) has 2 values, must have 3; correct line 2, quote",
         ),
         (["twice.csv"], "twice.csv has 2 columns 'smiles'; rename all but one"),
         (["twice.parquet"], "twice.parquet has 2 columns 'smiles'; rename all but one"),
-        (["m.csv", "--lable", "x"], "--label"),
+        (["m.csv", "--lable", "x"], "--labels"),
     ],
 )
 def test_bad_input_is_one_sentence_and_nothing_is_written(

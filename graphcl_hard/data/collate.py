@@ -79,8 +79,9 @@ def to_graph_data(
             integer, and that of `GraphData`. `()`: no attributes.
 
     Returns:
-        `GraphData` named "graphs". Its labels are the `y` of `Data`, or of the dictionary `graph` of networkx, if each
-        is a single number or name, and its ids the `id` of each graph, or else the positions from 0.
+        `GraphData` named "graphs". Its labels are the `y` of `Data`, or of the dictionary `graph` of networkx: a single
+        number or name of each, or several targets, (1, T) in `Data`, T numbers in networkx, with NaN where one is
+        missing. Its ids are the `id` of each graph, or else the positions from 0.
 
     Raises:
         InputError: the graphs are of several kinds or of an unknown kind; or a graph lacks an attribute that others

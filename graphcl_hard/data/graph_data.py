@@ -15,7 +15,14 @@ from torch import Tensor
 from torch_geometric.data import Data
 
 from graphcl_hard._tensor import initial_state, offsets
-from graphcl_hard.data.labels import Class, Labels, number_integers, own_labels, with_classes
+from graphcl_hard.data.labels import (
+    Class,
+    Labels,
+    number_integers,
+    numbered_targets,
+    own_labels,
+    with_classes,
+)
 from graphcl_hard.exceptions import InputError, short_repr
 from graphcl_hard.io.checksum import tensors_checksum
 
@@ -56,11 +63,15 @@ class GraphSource(Protocol):
 
     @property
     def y(self) -> Tensor:
-        """(G,) int64, class of each graph, -1 where it is missing; or (G,) float64, measured targets."""
+        """(G,) int64, class of each graph, -1 where it is missing; or float64, measured targets, (G,) or (G, T)."""
 
     @property
     def classes(self) -> tuple[Class, ...]:
         """Names of the classes, in ascending order."""
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """Names of T targets (G, T)."""
 
     @property
     def ids(self) -> NDArray[Any]:
@@ -72,7 +83,7 @@ class GraphSource(Protocol):
 
     @property
     def labels(self) -> NDArray[Any] | None:
-        """(G,) the graphs' labels as they were given; None if they have none."""
+        """(G,) or (G, T), the graphs' labels as they were given; None if they have none."""
 
     @property
     def checksum(self) -> str:
@@ -186,8 +197,9 @@ class GraphData:
             source and then target, hence by graph. There are no self-loops and no duplicates; an undirected edge is
             stored in both directions.
         edge_ptr: (G + 1,) int64, from 0 to E.
-        y: (G,) int64, the position of each graph's class in `classes`, -1 where it is missing; or (G,) float64,
-            measured targets, NaN where they are missing.
+        y: (G,) int64, the position of each graph's class in `classes`, -1 where it is missing; or float64, measured
+            targets, (G,) for one or (G, T) for several, NaN where they are missing. Several classes of 0 and 1 for each
+            graph are such targets, as in OGB.
         node_label: (N, K) int64, or None. Each of the K columns numbers its V distinct values 0..V-1, in the order of
             node_label_values; a file's values are in ascending order.
         node_attr: (N, A) float32, finite, or None.
@@ -202,6 +214,7 @@ class GraphData:
         ids: (G,) int64 or str, the identity of each graph: its row in a table, the number that a TU folder gives it, or
             an id of the user's. Without this argument, the positions from 0.
         names: the names by which single graphs hold the columns.
+        targets: the names of the T targets in `y` (G, T), by default the numbers of its columns from 0; empty for (G,).
 
     Examples:
         >>> from graphcl_hard import load_graphs
@@ -226,14 +239,17 @@ class GraphData:
     classes: tuple[Class, ...] = ()
     ids: NDArray[Any] = field(default_factory=lambda: np.empty(0, dtype=np.int64))
     names: Names = STANDARD_NAMES
+    targets: tuple[str, ...] = ()
 
     @initial_state()
     def __post_init__(self) -> None:
-        if self.y.numel() != self.num_graphs or len(self.ids) not in (0, self.num_graphs):
+        entries = self.y.size(0) if self.y.dim() == 2 else self.y.numel()
+        if entries != self.num_graphs or len(self.ids) not in (0, self.num_graphs):
             raise InputError(
-                f"y and ids must have one entry for each of {self.num_graphs} graphs, got {self.y.numel()} and "
+                f"y and ids must have one entry for each of {self.num_graphs} graphs, got {entries} and "
                 f"{len(self.ids)}; give as many."
             )
+        self._check_targets()
         if len(set(self.classes)) < len(self.classes):
             raise InputError(
                 f"classes must be different, got {short_repr(self.classes)}; give each once."
@@ -252,6 +268,21 @@ class GraphData:
         elif self.ids.dtype != np.int64 and self.ids.dtype.kind != "U":
             whole = self.ids.dtype.kind in "iu" and int(self.ids.max()) < 2**63
             self._set(ids=self.ids.astype(np.int64 if whole else str))
+
+    def _check_targets(self) -> None:
+        if self.y.dim() == 2:
+            if not self.y.is_floating_point():
+                raise InputError(
+                    f"y of several targets must be float64 (G, T), NaN where a value is missing, got {self.y.dtype}; "
+                    "convert it."
+                )
+            self._set(y=self.y.double(), targets=self.targets or numbered_targets(self.y))
+        width = self.y.size(1) if self.y.dim() == 2 else 0
+        if len(self.targets) != width or len(set(self.targets)) < width:
+            raise InputError(
+                f"targets must be {width} different names, one for each column of y {tuple(self.y.shape)}, got "
+                f"{short_repr(self.targets)}; correct them."
+            )
 
     def _set(self, **values: Any) -> None:
         for name, value in values.items():
@@ -304,7 +335,7 @@ class GraphData:
         by default node_label, (n, K) int64, node_attr, (n, A) float32, edge_label, (e, K) int64, and edge_attr, (e, A)
         float32; also where one of the `names` stands for something else already. Labels are the values of the file if
         these are integers, else their numbers. `y` is the number of the class, or NaN if it is missing, and
-        `graph_label` the class itself.
+        `graph_label` the class itself; measured targets are (1,) or (1, T) float64.
         """
         return list(self)
 
@@ -374,7 +405,7 @@ class GraphData:
 
     @property
     def labels(self) -> NDArray[Any] | None:
-        """(G,) the graphs' labels as they were given: integers, strings or measured targets; None without labels.
+        """(G,) integers or strings, or measured targets, (G,) or (G, T): the labels as they were given; None without.
 
         A missing label is NaN, so that integers become float64, or the empty string.
         """
@@ -400,6 +431,7 @@ class GraphData:
             "edge": self.edge_label_values,
             "classes": self.classes,
             "ids": self.ids.tolist(),
+            **({"targets": self.targets} if self.targets else {}),
         }
         return tensors_checksum(tensors, json.dumps(values, default=repr))
 

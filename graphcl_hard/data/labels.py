@@ -1,8 +1,8 @@
-"""The labels of graphs: classes with names, or measured targets, and what is missing."""
+"""The labels of graphs: classes with names, or one or several measured targets, and what is missing."""
 
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,9 +23,12 @@ class Labels(NamedTuple):
     """Labels of G graphs, as in `GraphData`."""
 
     y: Tensor
-    """(G,) int64, the position of each class in `classes`, -1 where it is missing; or (G,) float64 measured targets."""
+    """(G,) int64, the position of each class in `classes`, -1 where it is missing; or measured targets, (G,) or (G, T)
+    float64."""
     classes: tuple[Class, ...] = ()
     """The classes in ascending order; empty for measured targets and without labels."""
+    targets: tuple[str, ...] = ()
+    """The names of T targets (G, T); empty for (G,)."""
 
 
 def without_labels(graphs: int) -> Labels:
@@ -94,6 +97,53 @@ def read_labels(
     return Labels(torch.tensor(targets, dtype=torch.float64))
 
 
+def read_targets(
+    columns: Mapping[str, Iterable[Any]], what: str, row: str = "row", first: int = 0
+) -> Labels:
+    """Return several targets for each graph, (G, T) float64 with NaN where a value is missing.
+
+    Classes of 0 and 1 are such numbers too, as in OGB.
+
+    Args:
+        columns: name -> the values of all graphs: numbers, their texts or bools, or what `read_labels` takes as missing
+            in a file.
+        what: what precedes the name of a column in an error message.
+        row: name of a row in an error message.
+        first: number of the first row.
+
+    Raises:
+        InputError: a value is no finite number.
+
+    Examples:
+        >>> from graphcl_hard.data.labels import read_targets
+        >>> labels = read_targets({"toxic": ["1", "", "0"], "logP": [2.5, 1, None]}, "the column")
+        >>> labels.y.tolist(), labels.targets
+        ([[1.0, 2.5], [nan, 1.0], [0.0, nan]], ('toxic', 'logP'))
+    """
+    found = []
+    for name, values in columns.items():
+        numbers = []
+        for place, value in enumerate(values, first):
+            text = _text(value)
+            missing = is_missing_value(value) if text is None else is_missing(text)
+            text = str(int(value)) if isinstance(value, (bool, np.bool_)) else text
+            is_number = text is not None and _NUMBER.fullmatch(text) is not None
+            number = float(text) if text is not None and is_number else math.nan
+            if not missing and not math.isfinite(number):
+                raise InputError(
+                    f"{what} {name!r} is {short_repr(value)} in {row} {place}, must be a finite number where there are "
+                    "several labels; correct it or leave it empty, or give a label of names by itself."
+                )
+            numbers.append(number)
+        found.append(numbers)
+    return Labels(torch.tensor(found, dtype=torch.float64).T.contiguous(), targets=tuple(columns))
+
+
+def numbered_targets(y: Tensor) -> tuple[str, ...]:
+    """Return names for unnamed targets (G, T), the numbers of their columns from 0."""
+    return tuple(map(str, range(y.size(1))))
+
+
 def _text(value: Any) -> str | None:
     """Return a label as a stripped text; None if it is missing or no plain value."""
     value = value.item() if isinstance(value, (np.generic, Tensor)) else value
@@ -119,7 +169,7 @@ def number_integers(y: Tensor) -> Labels:
 
 
 def own_labels(y: Tensor, classes: Sequence[Class]) -> NDArray[Any] | None:
-    """Return labels (G,) as they were given: integers, strings or measured targets; None if there are none.
+    """Return labels as they were given: (G,) integers or strings, or measured targets, (G,) or (G, T); None without.
 
     A missing label is NaN, so that integers become float64, or the empty string.
     """

@@ -5,7 +5,7 @@ import dataclasses
 import itertools
 import re
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from graphcl_hard.data.collate import to_graph_data
 from graphcl_hard.data.graph_data import GraphData
-from graphcl_hard.data.labels import read_labels
+from graphcl_hard.data.labels import Labels, read_labels, read_targets
 from graphcl_hard.data.shards import SHARD_GRAPHS
 from graphcl_hard.exceptions import InputError, first_line, short_repr
 from graphcl_hard.io.text_tables import read_rows
@@ -35,7 +35,7 @@ class LeftOut(NamedTuple):
 def smiles_chunks(
     path: Path,
     column: str = "smiles",
-    label: str | None = None,
+    labels: Sequence[str] = (),
     on_invalid: Callable[[LeftOut], object] | None = None,
     id_column: str | None = None,
 ) -> Iterator[GraphData]:
@@ -50,7 +50,8 @@ def smiles_chunks(
         path: a .csv or .csv.gz file with a header line, or a .parquet file. The rows of a text file, and so the ids,
             are those of pandas: blank lines are left out, see `io.text_tables.read_rows`.
         column: name of the column with the SMILES.
-        label: name of the column with the labels, as in `read_labels`; None: no labels.
+        labels: names of the columns with the labels; one column is read as in `read_labels`, several, of numbers, as in
+            `read_targets`; empty: no labels.
         on_invalid: called for each row that RDKit cannot read, or that has an atom or bond without such labels (a
             charge outside -5 to 6); the row is left out. None: such a row is an error.
         id_column: name of the column with the ids; None: the ids are the numbers of the rows, from 0.
@@ -69,16 +70,10 @@ def smiles_chunks(
         from torch_geometric.utils import from_rdmol
     except ImportError as error:
         raise InputError("Reading SMILES needs RDKit; install graphcl_hard[molecules].") from error
-    columns = {"`smiles`": column, "`label`": label, "`id`": id_column}
-    named = {flag: name for flag, name in columns.items() if name is not None}
+    named = [("`smiles`", column), *(("`labels`", label) for label in labels)]
+    named += [] if id_column is None else [("`id`", id_column)]
     # Labels and ids are read first, since a later row can make measured targets of numbers, or names of ids.
-    labels = (
-        None
-        if label is None
-        else read_labels(
-            _column(path, named, label), f"The column {label!r} of {path}", from_file=True
-        )
-    )
+    found = _labels(path, named, labels) if labels else None
     ids = None if id_column is None else _ids(_column(path, named, id_column), path, id_column)
     rows = enumerate(_column(path, named, column))
     while some := list(itertools.islice(rows, SHARD_GRAPHS)):
@@ -111,9 +106,22 @@ def smiles_chunks(
                 graphs, node_label="x", node_attr=(), edge_label="edge_attr", edge_attr=()
             )
             values: dict[str, Any] = {"ids": np.array(kept) if ids is None else ids[kept]}
-            if labels is not None:
-                values |= {"y": labels.y[kept], "classes": labels.classes}
+            if found is not None:
+                values |= found._replace(y=found.y[kept])._asdict()
             yield dataclasses.replace(chunk, **values)
+
+
+def _labels(path: Path, named: Sequence[tuple[str, str]], labels: Sequence[str]) -> Labels:
+    """Return the labels of all rows: those of one column, or several targets."""
+    if len(labels) == 1:
+        column = _column(path, named, labels[0])
+        return read_labels(column, f"The column {labels[0]!r} of {path}", from_file=True)
+    columns = {label: _column(path, named, label) for label in labels}
+    if len(columns) < len(labels):
+        raise InputError(
+            f"`labels` must name each column once, got {' '.join(labels)}; leave the repeated one out."
+        )
+    return read_targets(columns, f"In {path}, the column")
 
 
 def _unknown_value(molecule: Any) -> str:
@@ -158,8 +166,8 @@ def _ids(values: Iterable[Any], path: Path, column: str) -> NDArray[Any]:
     return np.array(list(found), dtype=np.int64 if whole else str)
 
 
-def _column(path: Path, named: Mapping[str, str], column: str) -> Iterator[Any]:
-    """Yield a column of a table; `named` has all columns that must be there, by the names of their arguments."""
+def _column(path: Path, named: Sequence[tuple[str, str]], column: str) -> Iterator[Any]:
+    """Yield a column of a table; `named` has the argument and the name of each column that must be there."""
     try:
         yield from (
             _parquet(path, named, column)
@@ -175,7 +183,7 @@ def _column(path: Path, named: Mapping[str, str], column: str) -> Iterator[Any]:
         ) from error
 
 
-def _csv(path: Path, named: Mapping[str, str], column: str) -> Iterator[Any]:
+def _csv(path: Path, named: Sequence[tuple[str, str]], column: str) -> Iterator[Any]:
     rows = read_rows(path)
     names = next(rows, [])
     _check(path, named, names)
@@ -184,7 +192,7 @@ def _csv(path: Path, named: Mapping[str, str], column: str) -> Iterator[Any]:
         yield row[place]
 
 
-def _parquet(path: Path, named: Mapping[str, str], column: str) -> Iterator[Any]:
+def _parquet(path: Path, named: Sequence[tuple[str, str]], column: str) -> Iterator[Any]:
     try:
         import pyarrow.parquet as pq
     except ImportError as error:
@@ -197,8 +205,8 @@ def _parquet(path: Path, named: Mapping[str, str], column: str) -> Iterator[Any]
             yield from batch.column(column).to_pylist()
 
 
-def _check(path: Path, named: Mapping[str, str], found: list[str]) -> None:
-    for flag, column in named.items():
+def _check(path: Path, named: Sequence[tuple[str, str]], found: list[str]) -> None:
+    for flag, column in named:
         if found.count(column) > 1:
             raise InputError(
                 f"{path} has {found.count(column)} columns {column!r}; rename all but one."

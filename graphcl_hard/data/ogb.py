@@ -1,7 +1,7 @@
 """Read folders of the Open Graph Benchmark, such as ogbg_molhiv, as chunks of graphs."""
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from graphcl_hard.data.adjacency import clean_edges
 from graphcl_hard.data.graph_data import GraphData, renumbered
-from graphcl_hard.data.labels import Labels, read_labels, without_labels
+from graphcl_hard.data.labels import Labels, read_labels, read_targets, without_labels
 from graphcl_hard.data.shards import SHARD_GRAPHS
 from graphcl_hard.exceptions import InputError, first_line
 
@@ -28,7 +28,7 @@ def ogb_folder(folder: Path) -> Path | None:
     return None
 
 
-def ogb_chunks(raw: Path, label: str | None = None) -> Iterator[GraphData]:
+def ogb_chunks(raw: Path, labels: Sequence[str] = ()) -> Iterator[GraphData]:
     """Yield the graphs of a data set, a few thousand at a time, with every edge in both directions.
 
     A feature file becomes labels if all of its numbers are integers, as for the molecules, and attributes otherwise.
@@ -36,7 +36,8 @@ def ogb_chunks(raw: Path, label: str | None = None) -> Iterator[GraphData]:
     Args:
         raw: the folder with edge.csv.gz, num-node-list.csv.gz, num-edge-list.csv.gz and, optionally, node-feat.csv.gz,
             edge-feat.csv.gz and graph-label.csv.gz.
-        label: number of the column of graph-label.csv.gz with the labels, from 0, as in `read_labels`; None: no labels.
+        labels: numbers of the columns of graph-label.csv.gz with the labels, from 0, or "all"; one column is read as in
+            `read_labels`, several as in `read_targets`; empty: no labels.
 
     Yields:
         `GraphData` with the labels, and the numbers of the graphs, from 0, as ids.
@@ -49,7 +50,7 @@ def ogb_chunks(raw: Path, label: str | None = None) -> Iterator[GraphData]:
     """
     counts = {name: _Table(raw, name) for name in COUNTS}
     rows = {name: _Table(raw, name) for name in (EDGES, NODE_FEATURES, EDGE_FEATURES)}
-    labels = None if label is None else _read_labels(raw, label)
+    found = _read_labels(raw, labels) if labels else None
     # Read completely beforehand, so that every chunk has the same columns.
     are_labels = {
         name: _Table(raw, name).is_integer()
@@ -74,41 +75,50 @@ def ogb_chunks(raw: Path, label: str | None = None) -> Iterator[GraphData]:
             if table.is_there or name == EDGES
         }
         chunk = _chunk(raw, nodes, edges, tables, are_labels, done)
-        y, classes = without_labels(len(nodes))
-        if labels is not None:
-            if len(labels.y) < done + len(nodes):
+        part = without_labels(len(nodes))
+        if found is not None:
+            if len(found.y) < done + len(nodes):
                 raise InputError(
-                    f"{raw / LABELS}.csv.gz has {len(labels.y)} rows, must have one for each graph; fetch it again."
+                    f"{raw / LABELS}.csv.gz has {len(found.y)} rows, must have one for each graph; fetch it again."
                 )
-            y, classes = labels.y[done : done + len(nodes)], labels.classes
+            part = found._replace(y=found.y[done : done + len(nodes)])
         ids = np.arange(done, done + len(nodes))
-        yield GraphData(**chunk, y=y, classes=classes, ids=ids)
+        yield GraphData(**chunk, **part._asdict(), ids=ids)
         done += len(nodes)
     for name, table in rows.items():
         if table.is_there and len(table.read(1, exactly=False)):
             raise InputError(
                 f"{raw / name}.csv.gz has more lines than {' and '.join(COUNTS)} count; fetch it again."
             )
-    if labels is not None and len(labels.y) > done:
+    if found is not None and len(found.y) > done:
         raise InputError(
-            f"{raw / LABELS}.csv.gz has {len(labels.y)} rows, must have {done}, one for each graph; fetch it again."
+            f"{raw / LABELS}.csv.gz has {len(found.y)} rows, must have {done}, one for each graph; fetch it again."
         )
 
 
-def _read_labels(raw: Path, label: str) -> Labels:
-    """Return the labels of all graphs from a column of graph-label.csv.gz, given by its number."""
+def _read_labels(raw: Path, labels: Sequence[str]) -> Labels:
+    """Return the labels of all graphs from columns of graph-label.csv.gz, given by their numbers."""
     table = _Table(raw, LABELS)
     parts = []
     while len(part := table.read(AT_A_TIME, exactly=False)):
         parts.append(part)
     width = parts[0].shape[1] if parts else 0
-    if not label.isdecimal() or int(label) >= width:
-        raise InputError(
-            f"`label` must be the number of a column of {raw / LABELS}.csv.gz, 0 to {width - 1}, got {label!r}; give "
-            "one of them."
-        )
-    values = (value for part in parts for value in part[:, int(label)].tolist())
-    return read_labels(values, f"Label {label} of {raw}", "graph", from_file=True)
+    if list(labels) == ["all"]:
+        labels = [str(column) for column in range(width)]
+    for label in labels:
+        if not label.isdecimal() or int(label) >= width:
+            raise InputError(
+                f"`labels` must be numbers of columns of {raw / LABELS}.csv.gz, 0 to {width - 1}, got {label!r}; give "
+                "some of them, or all."
+            )
+    columns = {
+        label: [value for part in parts for value in part[:, int(label)].tolist()]
+        for label in labels
+    }
+    if len(columns) == 1:
+        values = columns.popitem()[1]
+        return read_labels(values, f"Label {labels[0]} of {raw}", "graph", from_file=True)
+    return read_targets(columns, f"{raw / LABELS}.csv.gz, column", "graph")
 
 
 def _chunk(

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch_geometric.data import Data
 
 from graphcl_hard.data.graph_data import Names
-from graphcl_hard.data.labels import Labels, read_labels, without_labels
+from graphcl_hard.data.labels import Labels, numbered_targets, read_labels, without_labels
 from graphcl_hard.exceptions import InputError, first_line, short_repr
 
 INTEGERS = (torch.int8, torch.uint8, torch.int16, torch.int32, torch.int64)
@@ -361,16 +361,23 @@ def check_graph(graph: OneGraph, index: int) -> None:
 def labels_of(graphs: Sequence[Any], first: int) -> Labels:
     """Return the labels of graphs: `graph_label`, which the `Data` of a data set have, or else `y`.
 
+    A `y` (1, T) of each `Data`, as PyG's MoleculeNet has it, or T numbers in each networkx graph, are several targets.
+
     Args:
         graphs: the graphs.
         first: index of the first one, for error messages.
 
     Raises:
-        InputError: some graphs have a single number or name as their label and others something else; or as in
-            `read_labels`.
+        InputError: some graphs have a single number or name as their label and others something else; the numbers of
+            targets differ; a target is infinite; or as in `read_labels`.
     """
     name = "graph_label" if any(_value(one, "graph_label") is not None for one in graphs) else "y"
     values = [_value(graph, name) for graph in graphs]
+    several = [_several(graph, value) for graph, value in zip(graphs, values, strict=True)]
+    if any(row is not None for row in several) and all(
+        row is not None or value is None for row, value in zip(several, values, strict=True)
+    ):
+        return _targets(several, name, first)
     others = [index for index, value in enumerate(values) if not _is_plain(value)]
     if others and len(others) < len(values):
         found = short_repr(values[others[0]])
@@ -378,9 +385,52 @@ def labels_of(graphs: Sequence[Any], first: int) -> Labels:
             f"Graph {first + others[0]} has the {name} {found}, must be a single number or a name as in the other "
             "graphs; convert it, or set it to None."
         )
-    if others:  # several labels for each graph, or labels of nodes, are not read
+    if others:  # labels of nodes are not read
         return without_labels(len(values))
     return read_labels(values, f"The {name}", "graph", first)
+
+
+def _several(graph: Any, value: Any) -> NDArray[np.float64] | None:
+    """Return a `y` that has several targets of one graph as (T,) float64, and None for any other."""
+    if isinstance(value, Tensor):
+        if not is_dense(value) or value.is_complex():
+            return None
+        value = value.detach().cpu().double().numpy()
+    if not isinstance(value, (np.ndarray, list, tuple)):
+        return None
+    try:
+        row = np.array(value, dtype=np.float64)  # with NaN for None
+    except (TypeError, ValueError):
+        return None
+    # A y (T,) of `Data` has the labels of its nodes.
+    of_graph = (
+        row.shape[:1] == (1,) if row.ndim == 2 else row.ndim == 1 and isinstance(graph, nx.Graph)
+    )
+    return row.reshape(-1) if of_graph and row.size > 1 else None
+
+
+def _targets(rows: Sequence[NDArray[np.float64] | None], name: str, first: int) -> Labels:
+    """Return several targets as labels; None is a graph that has none of them."""
+    widths = {
+        len(row): index for index, row in reversed(list(enumerate(rows, first))) if row is not None
+    }
+    if len(widths) > 1:
+        (width, one), (other, second) = sorted(widths.items(), key=lambda item: item[1])[:2]
+        raise InputError(
+            f"All graphs must have the same number of targets, got a {name} of {width} for graph {one} and of {other} "
+            f"for graph {second}; give each graph all of them, NaN where one is missing."
+        )
+    (width,) = widths
+    table = np.stack([np.full(width, math.nan) if row is None else row for row in rows])
+    infinite = np.argwhere(np.isinf(table))
+    if len(infinite):
+        graph, target = infinite[0]
+        raise InputError(
+            f"The {name} has {table[graph, target]} as target {target} of graph {first + graph}, must be finite; "
+            "correct it, or set it to NaN."
+        )
+    y = torch.from_numpy(table)
+    return Labels(y, targets=numbered_targets(y))
 
 
 def ids_of(graphs: Sequence[Any], first: int) -> NDArray[Any] | None:

@@ -29,7 +29,7 @@ from graphcl_hard.data.shards import (
 )
 from graphcl_hard.data.tu.names import SHARDS_INDEX as INDEX
 from graphcl_hard.data.tu.names import is_shards
-from graphcl_hard.exceptions import InputError
+from graphcl_hard.exceptions import InputError, short_repr
 from graphcl_hard.io.atomic_write import PARTIAL, atomic_write
 from graphcl_hard.io.checksum import tensors_checksum, with_checksum, write_checksummed
 from graphcl_hard.io.file_names import LEFT_OUT, LOCK
@@ -168,6 +168,7 @@ def _write(
         "class_places": places[CLASSES][0],
         "ids": known.ids,
         "names": known.names,
+        "targets": known.targets or (),
         "shards": shards,
     }
     with atomic_write(path / INDEX) as partial:
@@ -196,6 +197,8 @@ class _Known:
     """The ids so far, as their hashes, which need less memory."""
     names: Names | None = None
     has_measured: bool = False
+    targets: tuple[str, ...] | None = None
+    """The names of several targets; empty for one; None as long as no graph has a label."""
 
 
 @initial_state()
@@ -236,6 +239,15 @@ def _shard(chunk: GraphData, known: _Known) -> dict[str, Tensor]:
 def _labels(chunk: GraphData, known: _Known, where: str) -> Tensor:
     """Return the measured targets of a chunk, or its classes as numbers in the order of appearance."""
     (numbers,) = known.numbers[CLASSES]
+    if chunk.classes or chunk.y.is_floating_point():  # graphs without labels go with any others
+        known.targets = chunk.targets if known.targets is None else known.targets
+        if chunk.targets != known.targets:
+            raise InputError(
+                f"All graphs must have the same targets, got {_listed(known.targets)} and, for {where}, "
+                f"{_listed(chunk.targets)}; give each graph the same ones, in one order."
+            )
+    if chunk.targets:
+        return chunk.y.contiguous()
     known.has_measured |= chunk.y.is_floating_point()
     used = [] if chunk.y.is_floating_point() else chunk.y[chunk.y >= 0].unique().tolist()
     for name in [chunk.classes[place] for place in used]:
@@ -250,6 +262,10 @@ def _labels(chunk: GraphData, known: _Known, where: str) -> Tensor:
     if chunk.y.is_floating_point():
         return chunk.y.contiguous()
     return _small(torch.tensor([*(numbers.get(name, -1) for name in chunk.classes), -1])[chunk.y])
+
+
+def _listed(targets: Sequence[str]) -> str:
+    return short_repr(targets) if targets else "a single label"
 
 
 def _ids(chunk: GraphData, known: _Known, where: str) -> dict[str, Tensor]:

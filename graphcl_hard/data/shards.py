@@ -33,8 +33,12 @@ from graphcl_hard.io._tensor_rows import TensorRows
 from graphcl_hard.io.checksum import read_checksummed, verify_checksum, with_checksum
 from graphcl_hard.io.paths import Pathname, user_path
 
-FORMAT = 2
-READABLE = (1, FORMAT)  # 1 had no names of classes and columns, and no ids
+FORMAT = 3
+READABLE = (
+    1,
+    2,
+    FORMAT,
+)  # 1 had no names of classes and columns, and no ids; 2 had no several targets
 SHARD_GRAPHS = 8192
 WINDOW = 16384  # graphs in memory at a time; smaller data sets are read into memory completely
 PER_NODE, PER_EDGE = ("node_label", "node_attr"), ("edge_label", "edge_attr")
@@ -46,8 +50,8 @@ REMEDY = "write the data set again, with graphcl_hard.convert or write_shards"
 class GraphShards:
     """A data set of G graphs on disk, in a folder that `write_shards` wrote.
 
-    Only 24 bytes per graph are in memory: its label and the offsets of its nodes and edges. The index contains the
-    checksums of itself and of every shard; a shard is verified when it is first read.
+    Only 16 bytes per graph, for the offsets of its nodes and edges, and 8 for each of its labels are in memory. The
+    index contains the checksums of itself and of every shard; a shard is verified when it is first read.
 
     Args:
         path: the folder.
@@ -56,8 +60,10 @@ class GraphShards:
         name: name of the data set.
         node_ptr: (G + 1,) int64, from 0 to N, as in `GraphData`.
         edge_ptr: (G + 1,) int64, from 0 to E.
-        y: (G,) int64, the class of each graph, 0..C-1, -1 where it is missing; or (G,) float64, measured targets.
+        y: (G,) int64, the class of each graph, 0..C-1, -1 where it is missing; or float64, measured targets, (G,) or
+            (G, T).
         classes: the C classes as they were given, as in `GraphData`.
+        targets: the names of the T targets, as in `GraphData`.
         names: the names by which single graphs hold the columns.
         columns: those of node_label, node_attr, edge_label and edge_attr that the graphs have.
 
@@ -99,6 +105,7 @@ class GraphShards:
             classes: list[Class] = index.get("classes", [])
             places = torch.tensor(index.get("class_places", []), dtype=torch.int64)
             names = index.get("names")
+            self.targets = tuple(map(str, index.get("targets", [])))
             self._ids: str | None = index.get("ids")
             numbered = [(self._values[name], self._places[name]) for name in LABELS]
             for columns, orders in (*numbered, ([tuple(classes)], [places])):
@@ -134,11 +141,15 @@ class GraphShards:
         )
         self.node_ptr, self.edge_ptr = offsets(nodes), offsets(edges)
         self._first = offsets(
-            torch.tensor([count[CLASSES].numel() for count in counts])
+            torch.tensor([len(count[CLASSES]) for count in counts])
         )  # graph of each shard
         self.y: Tensor
         self.classes: tuple[Class, ...]
-        self.y, self.classes = _labels([count[CLASSES] for count in counts], classes, places)
+        parts = [count[CLASSES] for count in counts]
+        if self.targets:
+            self.y, self.classes = _targets(parts, len(self.targets)), ()
+        else:
+            self.y, self.classes = _labels(parts, classes, places)
         self.names = STANDARD_NAMES if not names else Names(*map(_tupled, names))
 
     @cached_property
@@ -163,13 +174,13 @@ class GraphShards:
 
     @property
     def labels(self) -> NDArray[Any] | None:
-        """(G,) the graphs' labels as they were given; None if they have none, see `GraphData.labels`."""
+        """(G,) or (G, T), the labels as they were given; None if there are none, see `GraphData.labels`."""
         return own_labels(self.y, self.classes)
 
     @property
     def num_graphs(self) -> int:
         """Number of graphs G."""
-        return self.y.numel()
+        return len(self.y)
 
     @property
     def num_nodes(self) -> int:
@@ -224,7 +235,7 @@ class GraphShards:
     def with_classes(self, classes: Sequence[Class]) -> "GraphShards":
         """Return the same data set with its classes numbered as in another one, see `GraphData.with_classes`."""
         other = copy.copy(self)
-        other.y, other.classes = with_classes(Labels(self.y, self.classes), classes, self.name)
+        other.y, other.classes, _ = with_classes(Labels(self.y, self.classes), classes, self.name)
         return other
 
     def without(self, *columns: str) -> "GraphShards":
@@ -281,6 +292,7 @@ class GraphShards:
             classes=self.classes,
             ids=np.concatenate(ids) if ids else np.empty(0, dtype=np.int64),
             names=self.names,
+            targets=self.targets,
         )
 
     def chunks(self) -> Iterator[GraphData]:
@@ -353,7 +365,7 @@ def _labels(
 ) -> tuple[Tensor, tuple[Class, ...]]:
     """Return the labels of all shards; their numbers of classes are converted to positions among the classes."""
     if not classes and not any(part.is_floating_point() for part in parts):
-        return number_integers(torch.cat(parts).long())  # also of the first format
+        return number_integers(torch.cat(parts).long())[:2]  # also of the first format
     ordered = torch.cat([places, places.new_full((1,), -1)])  # the last one for missing labels
     numbered = [part if part.is_floating_point() else ordered[part.long()] for part in parts]
     if not any(part.is_floating_point() for part in parts):
@@ -361,6 +373,13 @@ def _labels(
     # Some shards of measured targets have only whole numbers.
     values = torch.tensor([*classes, torch.nan], dtype=torch.float64)
     return torch.cat([part if part.is_floating_point() else values[part] for part in numbered]), ()
+
+
+def _targets(parts: list[Tensor], width: int) -> Tensor:
+    """Return the targets (G, T) of all shards, NaN for those of graphs without labels."""
+    return torch.cat(
+        [part if part.dim() == 2 else torch.full((len(part), width), torch.nan) for part in parts]
+    ).double()
 
 
 def _tupled(name: Any) -> Any:

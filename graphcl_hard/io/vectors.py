@@ -31,7 +31,9 @@ from graphcl_hard.io.text_tables import (
 
 TABLES = (".csv", ".parquet")
 READ = (".npz", ".npy", *TABLES)
-LABELS = "y"
+LABELS, TARGETS = "y", "targets"
+TARGET = "y."
+"""What the name of a column begins with that holds one of several targets; its name follows."""
 IDS, CHECKSUM = "id", "data_sha256"
 # What pandas and pyarrow call a column or an index that has no name.
 NAMELESS = re.compile(r"\s*|Unnamed: \d+|__index_level_\d+__")
@@ -432,6 +434,7 @@ def write_vectors(
     *,
     ids: Array,
     labels: Array | None = None,
+    targets: Sequence[str] = (),
     checksum: str | None = None,
 ) -> int:
     """Write vectors with the identities and labels of their graphs to a file, completely or not at all.
@@ -441,8 +444,10 @@ def write_vectors(
         parts: arrays (n, D), float32 or float64, in the order of the ids; at least one. They are consumed one by one,
             so that the arrays of an iterator need not fit into memory together.
         ids: (G,) int64 or str, written as the array, or the first column, `id`.
-        labels: (G,) int, float64 or str, written as the array, or the last column, `y`. NaN and "" mean that a label
-            is missing: a table has an empty cell (null) there, and integers if all other numbers are whole.
+        labels: (G,) int, float64 or str, written as the array, or the last column, `y`; or (G, T) float64, written as
+            the array `y`, or the last T columns, `y.NAME`. NaN and "" mean that a label is missing: a table has an
+            empty cell (null) there, and integers if all other numbers of the column are whole.
+        targets: the names of T labels, written as the array `targets`, or in the names of the columns.
         checksum: hex digest of the data set, written as the array, or the metadata of Parquet, `data_sha256`; a CSV
             has no place for it.
 
@@ -457,7 +462,7 @@ def write_vectors(
     with atomic_write(path) as partial:
         blocks = _blocks(parts)
         first = next(blocks)
-        around = _Around(ids, labels, checksum)
+        around = _Around(ids, labels, tuple(targets), checksum)
         write(partial, first.shape[1], first.dtype, itertools.chain([first], blocks), around)
     return int(first.shape[1])
 
@@ -479,27 +484,32 @@ class _Around(NamedTuple):
 
     ids: Array
     labels: Array | None
+    targets: tuple[str, ...]
     checksum: str | None
 
     def names(self, width: int) -> list[str]:
-        names = [IDS, *(f"v{column}" for column in range(width))]
-        return names if self.labels is None else [*names, LABELS]
+        return [IDS, *(f"v{column}" for column in range(width)), *self.label_columns()]
 
-    def whole(self) -> bool:
-        """Return whether all labels of a table are written as integers."""
-        if self.labels is None or self.labels.dtype.kind != "f":
-            return self.labels is not None and self.labels.dtype.kind in "iu"
-        known = self.labels[~np.isnan(self.labels)]
-        return bool((np.abs(known) <= 2**53).all() and (known == np.rint(known)).all())
+    def label_columns(self) -> dict[str, Array]:
+        """Return the columns of labels in a table, by their names."""
+        if self.labels is None:
+            return {}
+        if self.labels.ndim == 1:
+            return {LABELS: self.labels}
+        return {
+            f"{TARGET}{name}": column
+            for name, column in zip(self.targets, self.labels.T, strict=True)
+        }
 
     def beside(self, blocks: Iterable[Array]) -> Iterator[tuple[Array, list[Any], list[list[Any]]]]:
-        """Yield each block with its ids, and with no column of labels or one; None is a missing label."""
-        whole, done = self.whole(), 0
+        """Yield each block with its ids, and with the columns of labels; None is a missing label."""
+        labels = [(column, _is_whole(column)) for column in self.label_columns().values()]
+        done = 0
         for block in blocks:
             rows = slice(done, done := done + len(block))
             columns = []
-            if self.labels is not None:
-                part = self.labels[rows]
+            for column, whole in labels:
+                part = column[rows]
                 values: list[Any] = part.tolist()
                 if part.dtype.kind in "fUT":
                     missing = np.isnan(part) if part.dtype.kind == "f" else part == ""
@@ -511,6 +521,14 @@ class _Around(NamedTuple):
             yield block, self.ids[rows].tolist(), columns
 
 
+def _is_whole(labels: Array) -> bool:
+    """Return whether the known labels of a column are written to a table as integers."""
+    if labels.dtype.kind != "f":
+        return labels.dtype.kind in "iu"
+    known = labels[~np.isnan(labels)]
+    return bool((np.abs(known) <= 2**53).all() and (known == np.rint(known)).all())
+
+
 def _write_npz(
     path: Path, width: int, dtype: Any, blocks: Iterable[Array], around: _Around
 ) -> None:
@@ -519,7 +537,8 @@ def _write_npz(
         "fortran_order": False,
         "shape": (len(around.ids), width),
     }
-    small = {IDS: around.ids, LABELS: around.labels, CHECKSUM: around.checksum}
+    targets = np.array(around.targets, dtype=str) if around.targets else None
+    small = {IDS: around.ids, LABELS: around.labels, TARGETS: targets, CHECKSUM: around.checksum}
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         with archive.open("vectors.npy", "w", force_zip64=True) as member:
             np.lib.format.write_array_header_1_0(member, header)
@@ -560,8 +579,8 @@ def _parquet_writer() -> Callable[[Path, int, Any, Iterable[Array], _Around], No
 
     def write(path: Path, width: int, dtype: Any, blocks: Iterable[Array], around: _Around) -> None:
         kinds = [kind(around.ids)] + [pa.from_numpy_dtype(dtype)] * width
-        if around.labels is not None:
-            kinds.append(pa.int64() if around.whole() else kind(around.labels))
+        for column in around.label_columns().values():
+            kinds.append(pa.int64() if _is_whole(column) else kind(column))
         metadata = None if around.checksum is None else {CHECKSUM: around.checksum}
         schema = pa.schema(zip(around.names(width), kinds, strict=True), metadata)
         with pq.ParquetWriter(path, schema) as writer:

@@ -381,9 +381,12 @@ class SeedRun:
                     ", picked on the test folds" if self.result["optimistic"] else ""
                 )
                 vectors = {title: self.progress.embeddings[best]}
-                plots.embedding_map(
-                    vectors, self.graphs.y.numpy(), embedding, self.config.seed, self.graphs.classes
-                )
+                y, target = self.graphs.y, "target"
+                if self.graphs.targets:  # the one that most graphs have
+                    column = int((~y.isnan()).sum(dim=0).argmax())
+                    y, target = y[:, column], self.graphs.targets[column]
+                seed, classes = self.config.seed, self.graphs.classes
+                plots.embedding_map(vectors, y.numpy(), embedding, seed, classes, target)
         self.seconds["pictures"] = time.perf_counter() - start
 
     def _label(self) -> str:
@@ -428,19 +431,21 @@ def best_epoch(by_epoch: Mapping[int, CrossValidation]) -> int:
 def identity(graphs: GraphSource) -> dict[str, Any]:
     """Return what embeddings.npz says of its rows: the graphs' ids and own labels, and the checksum of the data."""
     labels = {} if graphs.labels is None else {"y": graphs.labels}
+    labels |= {"targets": np.array(graphs.targets)} if graphs.targets else {}
     return {"id": graphs.ids, **labels, "data_sha256": np.array(graphs.checksum)}
 
 
 def describe(graphs: GraphSource, features: FeatureMap) -> dict[str, Any]:
     """Return the description of a data set for result.json."""
-    is_measured = graphs.y.is_floating_point()
+    missing = graphs.y.isnan() if graphs.y.is_floating_point() else graphs.y < 0
     edges = {} if features.edges is None else {"edge_features": features.edges.description}
     return {
         "name": graphs.name,
         "graphs": graphs.num_graphs,
         "classes": graphs.num_classes,
         "class_names": list(graphs.classes),
-        "unlabelled": int((graphs.y.isnan() if is_measured else graphs.y < 0).sum()),
+        **({"targets": list(graphs.targets)} if graphs.targets else {}),
+        "unlabelled": int(missing.view(graphs.num_graphs, -1).all(dim=1).sum()),
         "sha256": graphs.checksum,
         "nodes": graphs.num_nodes,
         "directed_edges": graphs.num_edges,

@@ -54,6 +54,7 @@ def embedding_map(
     path: Path,
     seed: int = 0,
     classes: Sequence[int | str] = (),
+    target: str = "target",
 ) -> None:
     """Plot the graphs in two dimensions, coloured by label, into a PNG file with one panel for each embedding.
 
@@ -63,6 +64,7 @@ def embedding_map(
         path: the file to write.
         seed: seed of t-SNE.
         classes: names of the classes for the legend; by default their numbers.
+        target: name of the measured target.
     """
     figure = Figure(figsize=(0.4 + 5.6 * len(embeddings), 5.2), layout="constrained")
     panels = figure.subplots(1, len(embeddings), squeeze=False)[0]
@@ -87,7 +89,7 @@ def embedding_map(
         axes.set(xticks=[], yticks=[], title=f"{title} ({method})")
         axes.title.set_fontsize(11)
     if measured:
-        figure.colorbar(shown, ax=list(panels), label="target")
+        figure.colorbar(shown, ax=list(panels), label=target)
     if len(numbers) <= 12 and (numbers or (measured and missing.any())):
         panels[-1].legend(frameon=False, fontsize=9)
     _save(figure, path)

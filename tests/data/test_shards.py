@@ -357,7 +357,7 @@ def test_a_flipped_bit_is_found_before_a_graph_is_used(tmp_path, toy):
 @pytest.mark.parametrize(
     ("key", "value"),
     [
-        ("format", 3),
+        ("format", 4),
         ("shards", [["../000000.safetensors", ""]]),
         ("shards", ["000000.safetensors"]),
         ("columns", ["node_label", "x"]),

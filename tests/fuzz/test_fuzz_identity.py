@@ -112,7 +112,7 @@ def table(chance):
         "smiles": smiles,
         "label": [chance.choice(MISSING) if one is None else str(one) for one in labels],
     }
-    words = ["--label", "label"]
+    words = ["--labels", "label"]
     if ids is not None:
         columns["key"] = ids
         words += ["--id", "key"]

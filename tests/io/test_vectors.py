@@ -109,6 +109,22 @@ def test_graphs_keep_their_ids_and_labels(tmp_path, suffix, ids, labels, missing
     ]
 
 
+TARGETS = np.array([[0.5, 1], [np.nan, 0], [2, np.nan]])
+
+
+def test_several_targets_are_columns_of_a_table_and_an_array_with_names(tmp_path):
+    options = {"ids": np.arange(3), "labels": TARGETS, "targets": ("logP", "toxic")}
+    found = written(tmp_path / "v.npz", **options)
+    np.testing.assert_array_equal(found["y"], TARGETS)
+    assert found["targets"] == ["logP", "toxic"]
+    for suffix in (".csv", ".parquet"):
+        table = written(tmp_path / f"v{suffix}", **options)
+        assert list(table) == ["id", "v0", "v1", "v2", "y.logP", "y.toxic"]
+        assert table["y.logP"] == [0.5, None, 2.0]
+        assert table["y.toxic"] == [1, 0, None]
+    assert str(pq.read_schema(tmp_path / "v.parquet").field("y.toxic").type) == "int64"
+
+
 def test_whole_labels_of_a_table_are_integers_beside_missing_ones(tmp_path):
     labels = np.array([5, np.nan, -2])
     write_vectors(tmp_path / "v.csv", [VECTORS[:3]], ids=np.arange(3), labels=labels)

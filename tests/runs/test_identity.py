@@ -170,6 +170,23 @@ def test_measured_targets_are_no_missing_labels(tmp_path):
     assert result["dataset"]["unlabelled"] == 8
 
 
+def test_several_targets_reach_every_file(tmp_path):
+    written(tmp_path / "set", rings(labels=([0.5, 1], None, [None, 0], [0.25, None])))
+    nan = np.nan
+    right = np.array([[0.5, 1], [nan, nan], [nan, 0], [0.25, nan]] * 6)
+    words = ["--dataset", str(tmp_path / "set"), *SMALL, "--pictures", "--no-evaluate"]
+    assert run([*words, "--out", str(tmp_path / "run")]) == 0
+    result = json.loads((tmp_path / "run" / "result.json").read_text())["dataset"]
+    assert (result["targets"], result["unlabelled"]) == (["0", "1"], 6)
+    words = [str(tmp_path / "run"), "--data", str(tmp_path / "set"), "--quiet", "--out"]
+    assert embed([*words, str(tmp_path / "v.npz")]) == 0
+    assert embed([*words, str(tmp_path / "v.csv")]) == 0
+    with np.load(tmp_path / "v.npz") as arrays:
+        np.testing.assert_array_equal(arrays["y"], right)
+        assert arrays["targets"].tolist() == ["0", "1"]
+    np.testing.assert_array_equal(pd.read_csv(tmp_path / "v.csv")[["y.0", "y.1"]], right)
+
+
 def test_a_single_class_is_named(tmp_path, capsys):
     written(tmp_path / "set", rings(labels=("b",)))
     assert run(["--dataset", str(tmp_path / "set"), *SMALL, "--out", str(tmp_path / "run")]) == 2

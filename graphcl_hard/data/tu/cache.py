@@ -12,7 +12,7 @@ from graphcl_hard.data.tu.reader import TuArrays, read_tu_folder, tu_digest, war
 from graphcl_hard.exceptions import InputError
 from graphcl_hard.io.checksum import read_checksummed, write_checksummed
 
-CACHE_FORMAT = 5  # increase when TuArrays or the meaning of a field changes
+CACHE_FORMAT = 6  # increase when TuArrays or the meaning of a field changes
 PLAIN = ("num_graphs", "num_edge_attributes", "notes")  # the fields that are not arrays
 
 

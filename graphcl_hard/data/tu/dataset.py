@@ -13,7 +13,7 @@ from torch_geometric.data import Data, InMemoryDataset
 
 from graphcl_hard._tensor import initial_state
 from graphcl_hard.data.graph_data import GraphData, renumbered
-from graphcl_hard.data.labels import Labels, without_labels
+from graphcl_hard.data.labels import Labels, numbered_targets, without_labels
 from graphcl_hard.data.tu.cache import read_cached
 from graphcl_hard.data.tu.download import fetch_dataset
 from graphcl_hard.data.tu.names import check_name, check_spelling
@@ -166,13 +166,15 @@ def graph_data(name: str, arrays: TuArrays) -> GraphData:
     if arrays.y is not None:
         classes = () if arrays.classes is None else tuple(arrays.classes.tolist())
         labels = Labels(torch.from_numpy(arrays.y), classes)
+    elif arrays.graph_attr is not None and arrays.graph_attr.shape[1] > 1:
+        y = torch.from_numpy(arrays.graph_attr)
+        labels = Labels(y, targets=numbered_targets(y))
     return GraphData(
         name=name,
         node_ptr=_group_offsets(arrays.node_graph, num_graphs),
         edge_index=torch.from_numpy(arrays.edge_index),
         edge_ptr=_group_offsets(arrays.node_graph[arrays.edge_index[0]], num_graphs),
-        y=labels.y,
-        classes=labels.classes,
+        **labels._asdict(),
         ids=np.arange(1, num_graphs + 1),
         node_label=node_label,
         node_attr=None if arrays.node_attr is None else torch.from_numpy(arrays.node_attr),

@@ -45,7 +45,7 @@ class TuArrays(NamedTuple):
         num_graphs: G.
         node_graph: (N,) int64, the graph of each node, from 0, ascending.
         y: (G,) int64, the position of each graph's label in `classes`, -1 where the label is missing; or (G,) float64,
-            measured targets, NaN where missing; or None.
+            measured targets, NaN where missing; or None, also where the targets are several columns of graph_attr.
         classes: (C,) int64, the class labels in the file, ascending; None unless the graphs have classes.
         graph_attr: (G, T) float64, the graph attributes, NaN where missing; or None.
         edge_index: (2, E) int64, without self-loops and duplicates, sorted by source and then target, hence by graph.
@@ -80,8 +80,8 @@ def read_tu_folder(folder: Path, prefix: str) -> TuArrays:
     and takes a graph id that ``graph_indicator`` skips for a graph without nodes.
 
     The targets are the classes in ``graph_labels``, or measured targets if the numbers there are not integers, or else
-    ``graph_attributes`` of one column, which are read in the same way. A blank line, or one with nan or NA, is a
-    missing target.
+    ``graph_attributes``: one column is read in the same way, several are measured targets. A blank line, or a value nan
+    or NA, is a missing target.
 
     Raises:
         InputError: a file is missing, unreadable, malformed or inconsistent with another one; the message gives the
@@ -171,11 +171,6 @@ def _read_targets(
     if labels is not None and graph_attr is not None:
         notes.append(
             f"{attr_path.name} is not used, as {labels_path.name} has the targets; remove one of the two files."
-        )
-    elif graph_attr is not None and graph_attr.shape[1] > 1:
-        notes.append(
-            f"{attr_path.name} has {graph_attr.shape[1]} columns, and only one measured target can be used; the graphs "
-            "are read without labels unless the file has one column."
         )
     if graph_attr is not None:
         graph_attr = graph_attr.astype(np.float64)

@@ -380,12 +380,20 @@ def test_whole_graph_attributes_are_classes_as_graph_labels_are(tmp_path, text, 
         assert [None if part is None else part.tolist() for part in found] == [y, classes], kind
 
 
-def test_graph_attributes_that_are_not_targets_are_warned_of(tmp_path):
+def test_graph_attributes_of_several_columns_are_several_targets(tmp_path):
     several = {**UNLABELLED, "graph_attributes": "1, 2.5\nnan, 3\n"}
-    with pytest.warns(UserWarning, match=r"DS_graph_attributes\.txt has 2 columns"):
-        arrays = read_tu_folder(write(tmp_path / "s", several), "DS")
-    assert arrays.y is None
-    np.testing.assert_array_equal(arrays.graph_attr, [[1, 2.5], [np.nan, 3]])
+    write(tmp_path / "d" / "DS" / "raw", several)
+    for _ in range(2):  # from the files, and out of the cache
+        graphs = load_graphs("DS", data_dir=tmp_path / "d")
+        np.testing.assert_array_equal(graphs.y, [[1, 2.5], [np.nan, 3]])
+        assert (graphs.targets, graphs.classes) == (("0", "1"), ())
+    assert (tmp_path / "d" / "DS" / "processed" / "tu_arrays.safetensors").is_file()
+    whole = {**UNLABELLED, "graph_attributes": "1, 0\n0, 1\n"}
+    graphs = load_graphs(str(write(tmp_path / "w", whole)))
+    assert graphs.labels.tolist() == [[1.0, 0.0], [0.0, 1.0]]
+
+
+def test_graph_attributes_beside_labels_are_warned_of(tmp_path):
     both = {**SMALL, "graph_attributes": "1\n2\n"}
     with pytest.warns(UserWarning, match=r"DS_graph_attributes\.txt is not used, as DS_graph_lab"):
         assert read_tu_folder(write(tmp_path / "s", both), "DS").classes.tolist() == [-1, 1]
@@ -416,12 +424,12 @@ def test_an_optional_file_that_is_a_link_to_nowhere_is_refused(tmp_path):
 
 
 def test_a_warning_of_the_pyg_class_points_at_the_user(tmp_path):
-    write(tmp_path / "DS", {**UNLABELLED, "graph_attributes": "1, 2.5\nnan, 3\n"})
-    with pytest.warns(UserWarning, match="has 2 columns") as caught:
+    write(tmp_path / "DS", {**SMALL, "graph_attributes": "1, 2.5\nnan, 3\n"})
+    with pytest.warns(UserWarning, match="is not used") as caught:
         dataset = TUDataset(tmp_path, "DS")
     assert caught[0].filename == __file__
     assert dataset[0].y.tolist() == [[1, 2.5]]  # as PyG's own
-    assert to_graph_data(dataset).labels is None
+    np.testing.assert_array_equal(to_graph_data(dataset).labels, [[1, 2.5], [np.nan, 3]])
 
 
 def test_a_few_labels_that_are_not_integers_are_warned_of(tmp_path):
