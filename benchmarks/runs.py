@@ -25,10 +25,10 @@ import numpy as np
 import tyro
 from rich.progress import Progress
 
-from experiments.records import Key, Record, key, pack_records, read_records, write_record
-from experiments.table_files import write_table
-from experiments.tu.cell_records import record_of_run
 from graphcl_hard.evaluation.statistics import paired_difference, t_interval
+from graphcl_hard.sweeps.records import Key, Record, key, pack_records, read_records, write_record
+from graphcl_hard.sweeps.run_record import record_of_run
+from graphcl_hard.sweeps.table_files import write_table
 
 RESULTS = Path(__file__).resolve().parent / "results" / "runs"
 RECORDS = RESULTS / "records"

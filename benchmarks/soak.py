@@ -1,6 +1,6 @@
 """Soak test: one process works for an hour while its memory, files, threads and child processes are counted.
 
-- sweep: cells of a study, one after the other in this process as in a worker of `experiments.tu`, each round in a new
+- sweep: cells, one after the other in this process as in a worker of `graphcl_hard.sweep`, each round in a new
   folder; every tenth round goes through the sweep's engine, which starts a process and ends it.
 - estimator: `HardInfoGraph` fits, transforms, is saved and loaded, on new graphs of other sizes each round.
 
@@ -33,12 +33,12 @@ import tyro
 from rich.progress import Progress
 from scipy import stats
 
-from experiments.tu import engine, worker
-from experiments.tu.cell import Cell
 from graphcl_hard import HardInfoGraph
 from graphcl_hard.io.atomic_write import atomic_write
 from graphcl_hard.io.paths import expand_paths
 from graphcl_hard.runs.environment import environment
+from graphcl_hard.sweeps import engine, worker
+from graphcl_hard.sweeps.cell import Cell
 from graphcl_hard.training.allocator import keep_freed_memory
 
 OUT = Path(__file__).resolve().parent / "results" / "soak"

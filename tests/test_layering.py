@@ -22,9 +22,9 @@ ORDER = (
         "training",
         "evaluation",
     ),
-    *("runs", "estimators", "commands"),
+    *("runs", "estimators", "sweeps", "commands"),
 )
-COMMANDS = {"run", "embed", "evaluate", "convert", "__main__"}
+COMMANDS = {"run", "embed", "evaluate", "convert", "sweep", "__main__"}
 MODULES = sorted(
     path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py"
 )

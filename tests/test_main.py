@@ -86,7 +86,7 @@ def test_every_command_is_known():
 def test_an_unknown_command_is_refused(caller, word, hint):
     found = done([*caller, word, "--help"])
     assert (found.returncode, found.stdout) == (2, "")
-    names = "run, embed, evaluate, convert"
+    names = ", ".join(COMMANDS)
     assert found.stderr == f"error: The command must be one of {names}, got {word!r}; {hint}\n"
 
 

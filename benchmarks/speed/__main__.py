@@ -36,11 +36,11 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from benchmarks.speed import evaluation, memory, neighbours, report, trials, views, workloads
 from benchmarks.speed.report import ratio, spread
 from benchmarks.speed.workloads import Accelerator, Workload
-from experiments.table_files import write_text
 from graphcl_hard.config import Config
 from graphcl_hard.exceptions import InputError
 from graphcl_hard.io.paths import expand_paths
 from graphcl_hard.runs.environment import environment
+from graphcl_hard.sweeps.table_files import write_text
 from graphcl_hard.training.allocator import keep_freed_memory
 from graphcl_hard.training.devices import training_device
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from benchmarks.speed.picture import LABELS, draw
 from benchmarks.speed.trials import TRIALS
-from experiments.table_files import write_table
+from graphcl_hard.sweeps.table_files import write_table
 
 RECORD, PICTURE = "speed.json", "speed.png"
 Row = dict[str, str]

@@ -26,9 +26,9 @@ import numpy as np
 import tyro
 from scipy import stats
 
-from experiments.records import Key, Record, key, pack_records, read_records, write_record
-from experiments.table_files import write_table
 from graphcl_hard.run import main as run
+from graphcl_hard.sweeps.records import Key, Record, key, pack_records, read_records, write_record
+from graphcl_hard.sweeps.table_files import write_table
 
 RESULTS = Path(__file__).resolve().parent / "results"
 RECORDS = RESULTS / "records"

@@ -10,20 +10,18 @@ from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.ticker import PercentFormatter
 
-from experiments.tu.analysis import (
-    NAMES,
+from experiments.tu.families import (
+    COLOURS,
     OVER_EPOCHS,
     SETS,
-    at_epoch,
     default_methods,
-    estimate,
-    ordered,
+    style,
     without_others,
 )
-from experiments.tu.canvas import COLOURS, epoch_axis, error_bars, panels, style
-from experiments.tu.figures import Picture
 from experiments.tu.tables import main_lines
 from graphcl_hard.config import Config
+from graphcl_hard.sweeps.report.analysis import NAMES, at_epoch, estimate, ordered
+from graphcl_hard.sweeps.report.canvas import Picture, epoch_axis, error_bars, panels
 
 Record = Mapping[str, Any]
 
@@ -157,7 +155,7 @@ def accuracy_epochs(scores: pd.DataFrame) -> Picture | None:
                     axes,
                     np.array(here) + 0.13 * (number - 1),
                     each,
-                    family,
+                    style(family),
                     label=NAMES.get(family, family),
                 )
         if dataset in untrained:
@@ -191,7 +189,9 @@ def label_shares(frame: pd.DataFrame, probe: str) -> Picture:
             if points:
                 places = np.array([fractions.index(fraction) for fraction in points])
                 offset = 0.1 * (number - (len(named) - 1) / 2)
-                error_bars(axes, places + offset, list(points.values()), family, number, label=line)
+                error_bars(
+                    axes, places + offset, list(points.values()), style(family, number), label=line
+                )
         axes.set_xticks(range(len(fractions)), [f"{fraction:.0%}" for fraction in fractions])
 
     datasets = ordered(rows["dataset"], SETS)

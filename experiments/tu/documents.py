@@ -8,8 +8,8 @@
 import re
 from pathlib import Path
 
-from experiments.table_files import write_text
 from graphcl_hard.exceptions import InputError
+from graphcl_hard.sweeps.table_files import write_text
 
 PLACE = re.compile(r"(<!-- table (?P<name>[\w-]+) -->\n).*?(<!-- end of table -->)", re.DOTALL)
 

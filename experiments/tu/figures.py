@@ -1,20 +1,20 @@
 """The figures over data sets and settings: accuracy against beta, gains over uniform, ranks."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import scikit_posthocs
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from scipy import stats
 
-from experiments.tu.analysis import (
+from experiments.tu.families import COLOURS, SETS, style, without_others
+from experiments.tu.tables import main_lines
+from graphcl_hard.config import Config
+from graphcl_hard.sweeps.report.analysis import (
     LEVEL,
     NAMES,
-    SETS,
     Estimate,
     Folds,
     at_epoch,
@@ -22,32 +22,17 @@ from experiments.tu.analysis import (
     ordered,
     paired,
     rank_table,
-    without_others,
 )
-from experiments.tu.canvas import (
-    COLOURS,
+from graphcl_hard.sweeps.report.canvas import (
+    Picture,
     error_bars,
     finish,
     new_figure,
     panels,
     shared_legend,
-    style,
 )
-from experiments.tu.tables import main_lines
-from graphcl_hard.config import Config
 
 GAINS = ("untrained", "bn-only", "wl", "hard", "released")
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A figure with the stem of its file, its title, its alternative text and a note."""
-
-    name: str
-    title: str
-    alt: str
-    note: str
-    figure: Figure
 
 
 def accuracy_beta(scores: pd.DataFrame) -> Picture | None:
@@ -114,7 +99,7 @@ def accuracy_beta(scores: pd.DataFrame) -> Picture | None:
             )
             label = family if family == "released" else f"{family}, tau_plus {tau_plus:g}"
             if each:
-                error_bars(axes, places, each, family, label=label, **options)
+                error_bars(axes, places, each, style(family), label=label, **options)
 
     figure = panels(datasets, draw, "beta (hardness)", "accuracy, %", legend=2)
     alt = f"Accuracy against beta with intervals on {', '.join(datasets)}, for hard and released negatives."

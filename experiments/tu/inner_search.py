@@ -9,19 +9,12 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from experiments.tu.analysis import (
-    FAMILIES,
-    SETS,
-    Results,
-    at_epoch,
-    default_methods,
-    ordered,
-    stacked,
-)
-from experiments.tu.comparisons import TESTED, tests_table
-from experiments.tu.selection import chosen
-from experiments.tu.table import INTERVAL, Table, by_set, shown_seeds
+from experiments.tu.families import FAMILIES, SETS, default_methods
 from experiments.tu.tables import main_lines
+from graphcl_hard.sweeps.report.analysis import Results, at_epoch, ordered, stacked
+from graphcl_hard.sweeps.report.paired_tests import TESTED, paired_table
+from graphcl_hard.sweeps.report.selection import chosen
+from graphcl_hard.sweeps.report.table import INTERVAL, Table, by_set, shown_seeds
 
 POOLS = ("untrained", "bn-only", "uniform", "hard")
 PAIR = POOLS[2:]
@@ -48,7 +41,7 @@ def inner_search_tables(scores: pd.DataFrame) -> list[Table]:
         "over them may come from a setting that they do not have. Only seeds that have all candidates of a row on a "
         "data set count."
     )
-    tests = tests_table(
+    tests = paired_table(
         "searched_tests",
         "Tests of the choice among all settings",
         f"Settings and epochs chosen inside the training folds. {TESTED}",
@@ -60,11 +53,12 @@ def inner_search_tables(scores: pd.DataFrame) -> list[Table]:
             ("hard, any setting", second)
             for second in (*(f"{name}, any setting" for name in POOLS[:-1]), "wl")
         ],
+        SETS,
     )
     title = "Chosen among all settings inside the training folds"
     return [
         _inner_table(scores, pools),
-        by_set("searched", title, note, labels, list(lines.values())),
+        by_set("searched", title, note, labels, list(lines.values()), SETS),
         tests,
     ]
 

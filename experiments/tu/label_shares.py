@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from experiments.records import whole_files
-from experiments.tu.analysis import FAMILIES, SETS, Folds, estimate, ordered
-from experiments.tu.table import INTERVAL, Table, shown_estimate, value_row
+from experiments.tu.families import FAMILIES, SETS
+from graphcl_hard.sweeps.records import whole_files
+from graphcl_hard.sweeps.report.analysis import Folds, estimate, ordered
+from graphcl_hard.sweeps.report.table import INTERVAL, Table, shown_estimate, value_row
 
 KEYS = ["dataset", "probe", "line", "family"]
 

@@ -5,31 +5,26 @@ from typing import Any
 
 import pandas as pd
 
-from experiments.tu.analysis import (
-    FAMILIES,
+from experiments.tu.families import FAMILIES, OVER_EPOCHS, SETS, TRAINED, default_methods, sets_of
+from graphcl_hard.config import Config
+from graphcl_hard.sweeps.report.analysis import (
     NAMES,
-    OVER_EPOCHS,
-    SETS,
-    TRAINED,
     Results,
     at_epoch,
-    default_methods,
     estimate,
     ordered,
     rank_table,
 )
-from experiments.tu.selection import best_epoch, selected
-from experiments.tu.table import (
+from graphcl_hard.sweeps.report.selection import best_epoch, selected
+from graphcl_hard.sweeps.report.table import (
     INTERVAL,
     Table,
     by_set,
     estimates,
-    sets_of,
     shown_estimate,
     shown_seeds,
     value_row,
 )
-from graphcl_hard.config import Config
 
 PUBLISHED = {  # InfoGraph's own: Sun et al., ICLR 2020, table 1, in per cent
     "MUTAG": 89.0,
@@ -134,7 +129,7 @@ def fixed_table(scores: pd.DataFrame) -> Table:
         f"{INTERVAL} Last epoch. released always has tau_plus 0.5. Where cells are missing, rows have different "
         "seeds (their number is in the CSV file) and must not be compared."
     )
-    return by_set("fixed", "Every fixed setting", note, plain, lines)
+    return by_set("fixed", "Every fixed setting", note, plain, lines, SETS)
 
 
 def selected_lines(scores: pd.DataFrame) -> tuple[dict[str, Results], dict[str, pd.DataFrame]]:
@@ -161,7 +156,12 @@ def selected_table(scores: pd.DataFrame) -> Table:
         "rows must not be mixed with fixed settings."
     )
     return by_set(
-        "selected", "Settings chosen inside the training folds", note, labels, list(lines.values())
+        "selected",
+        "Settings chosen inside the training folds",
+        note,
+        labels,
+        list(lines.values()),
+        SETS,
     )
 
 

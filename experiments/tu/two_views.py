@@ -2,18 +2,18 @@
 
 import pandas as pd
 
-from experiments.tu.analysis import NAMES, Results, at_epoch
-from experiments.tu.comparisons import TESTED, tests_table
-from experiments.tu.table import (
+from experiments.tu.families import SETS, sets_of
+from experiments.tu.tables import main_lines
+from graphcl_hard.sweeps.report.analysis import NAMES, Results, at_epoch
+from graphcl_hard.sweeps.report.paired_tests import TESTED, paired_table
+from graphcl_hard.sweeps.report.table import (
     INTERVAL,
     Table,
     estimates,
-    sets_of,
     shown_estimate,
     shown_seeds,
     value_row,
 )
-from experiments.tu.tables import main_lines
 
 FAMILY = "graphcl"
 CONTROL, UNIFORM, HARD = (f"{FAMILY}-{name}" for name in ("bn-only", "uniform", "hard"))
@@ -45,7 +45,7 @@ def two_views_tables(scores: pd.DataFrame) -> list[Table]:
     title = "Tests of GraphCL"
     tables = [
         _accuracies(scores, lines),
-        tests_table("graphcl_tests", title, f"Last epoch. {TESTED}", named, pairs),
+        paired_table("graphcl_tests", title, f"Last epoch. {TESTED}", named, pairs, SETS),
     ]
     others = [
         name
@@ -57,7 +57,10 @@ def two_views_tables(scores: pd.DataFrame) -> list[Table]:
     lines |= {name: at_epoch(scores, name) for name in others}
     pairs = [(name, UNIFORM) for name in [*others, HARD]]
     title = "GraphCL's hardness and its correction, one by one"
-    return [*tables, tests_table("graphcl_beta", title, f"Last epoch. {TESTED}", lines, pairs)]
+    return [
+        *tables,
+        paired_table("graphcl_beta", title, f"Last epoch. {TESTED}", lines, pairs, SETS),
+    ]
 
 
 def _lines(scores: pd.DataFrame) -> dict[str, Results]:

@@ -8,7 +8,7 @@ from helpers.paths import ROOT
 
 PAGES = [*ROOT.glob("*.md"), *sorted((ROOT / "docs").rglob("*.md"))]
 FOLDERS = "graphcl_hard|tests|benchmarks|experiments|examples|docs|datasets"
-MADE_LATER = {"experiments/tu/runs"}
+MADE_LATER = {"experiments/tu/results/runs"}
 """What the pages name and a checkout does not have."""
 TEXT = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(

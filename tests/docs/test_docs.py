@@ -25,10 +25,9 @@ from sybil.evaluators.python import PythonEvaluator
 from sybil.parsers.markdown.lexers import FencedCodeBlockLexer
 from sybil.parsers.rest import DocTestParser
 
-from experiments.tu import __main__ as tu
-from experiments.tu.plan import narrow, read_plan
-from graphcl_hard import InputError, embed, run
+from graphcl_hard import InputError, embed, run, sweep
 from graphcl_hard import evaluate as evaluate_command
+from graphcl_hard.sweeps.plan import narrow, read_plan
 
 README = ROOT / "README.md"
 PAGES = [README, *sorted(DOCS.rglob("*.md"))]
@@ -40,11 +39,11 @@ NOT_RUN = {
     "python -m pip install torch": INSTALLS,
     "python3 -m venv .venv": INSTALLS,
     "python -m pip install --constraint constraints.txt torch": INSTALLS,
-    "python -m pip wheel --constraint constraints.txt --wheel-dir wheels torch '.[study]'": INSTALLS,
-    "python -m pip install --no-index --find-links wheels 'graphcl_hard[study]'": INSTALLS,
+    "python -m pip wheel --constraint constraints.txt --wheel-dir wheels torch '.[sweep]'": INSTALLS,
+    "python -m pip install --no-index --find-links wheels 'graphcl_hard[sweep]'": INSTALLS,
     "python -m graphcl_hard.run --dataset PROTEINS --seeds 5": "the web, a folder of the reader's, and minutes",
     "python -m graphcl_hard.run --dataset MUTAG --accelerator cuda": "a GPU",
-    "python -m experiments.tu --dry-run": "all of the study: hours",
+    "python -m graphcl_hard.sweep experiments/tu/plan.yaml --dry-run": "all of the study: hours",
     "dask scheduler": "several machines",
     "torchrun --nnodes 2 --nproc-per-node 4 \\": "several machines",
     "#!/bin/bash": "SLURM",
@@ -55,6 +54,7 @@ PARSERS = {
     "graphcl_hard.run": lambda words: run.parse(words).settings.check(),
     "graphcl_hard.embed": lambda words: tyro.cli(embed.Arguments, args=words),
     "graphcl_hard.evaluate": lambda words: tyro.cli(evaluate_command.Arguments, args=words),
+    "graphcl_hard.sweep": lambda words: part_of_a_plan(sweep.parse(words)),
 }
 NO_CODE = ("text", "yaml", "math", "latex", "bibtex", "mermaid")
 
@@ -143,9 +143,13 @@ def without_numbers(line):
     return " ".join(re.sub(r"[-+]?\d+(\.\d+)?|─+", "0", line).split())
 
 
-@functools.cache
-def plan():
-    return read_plan(tu.Arguments.config)
+study = functools.cache(read_plan)
+
+
+def part_of_a_plan(given):
+    """The cells that the arguments of a sweep choose; a plan that is not in the checkout is the reader's own."""
+    if (ROOT / given.plan).exists():
+        narrow(study(ROOT / given.plan), given.datasets, given.methods, given.seeds)
 
 
 def check(language, text):
@@ -169,9 +173,6 @@ def check(language, text):
         match [Path(word).name if number == 0 else word for number, word in enumerate(words)]:
             case ["make", target]:
                 assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
-            case ["python", "-m", "experiments.tu", *rest]:
-                given = tyro.cli(tu.Arguments, args=rest)
-                narrow(plan(), given.datasets, given.methods, given.seeds)
 
 
 def parse(path):
@@ -238,7 +239,10 @@ def test_what_is_not_run_is_there():
             "shell\nlisted\npython -m graphcl_hard.embed runs/mine --data MUTAG --format csv",
             SystemExit,
         ),
-        ("shell\nlisted\npython -m experiments.tu --methods softer", InputError),
+        (
+            "shell\nlisted\npython -m graphcl_hard.sweep experiments/tu/plan.yaml --methods softer",
+            InputError,
+        ),
         ("shell\nlisted\npython -m pip install '.[rain]'", AssertionError),
         ("shell\nlisted\nmake tea", AssertionError),
     ],

@@ -10,111 +10,24 @@ import sys
 import numpy as np
 import pytest
 from helpers.paths import ROOT
+from helpers.synthetic import EPOCHS, FOLDS, REPEATS, SETS, Synthetic
 from scipy import stats
 
-from experiments import records
 from experiments.tu import (
-    analysis,
     comparisons,
+    families,
     figures,
     inner_search,
-    report,
-    selection,
     tables,
     two_views,
 )
 from experiments.tu.label_shares import label_shares_table, read_label_shares
+from experiments.tu.sections import study_page
 from graphcl_hard.config import Config
 from graphcl_hard.exceptions import InputError
-
-SETS = ("MUTAG", "PTC_MR", "ENZYMES")
-GRAPHS, REPEATS, FOLDS = 600, 2, 5
-EPOCHS = (0, 1, 5, 20)
-
-
-class Synthetic:
-    """Records of cells whose chances of a right answer are planted; the folds of a (set, seed) share their noise."""
-
-    def __init__(self, folder, seed=0):
-        self.folder = folder
-        self.random = np.random.default_rng(seed)
-        self.levels = {}
-
-    def cell(
-        self, dataset, method, family, seed, accuracy, settings=None, epochs=EPOCHS, **changes
-    ):
-        """Write a record whose accuracy grows from the first epoch to the last; `accuracy` is (first, last)."""
-        sizes = np.full((REPEATS, FOLDS), GRAPHS // FOLDS)
-        level = self.levels.setdefault((dataset, seed), self.random.normal(0, 0.02, sizes.shape))
-        scores = {}
-        for place, epoch in enumerate(epochs):
-            chance = accuracy[0] + (accuracy[1] - accuracy[0]) * place / max(1, len(epochs) - 1)
-            expected = np.clip(chance + level, 0, 1) * sizes
-            correct = np.rint(expected + self.random.normal(0, 1.0, sizes.shape)).astype(int)
-            inner = np.round(np.clip(chance + self.random.normal(0, 0.01, sizes.shape), 0, 1), 6)
-            one = {
-                "correct": correct.tolist(),
-                "inner_accuracy": inner.tolist(),
-                "chosen": np.ones(sizes.shape).tolist(),
-            }
-            scores[str(epoch)] = one | {"macro_f1": chance}
-        settings = settings or {}
-        baseline = family in ("majority", "wl")
-        beta = settings.get("beta", 10.0)
-        record = {
-            "dataset": dataset, "method": method, "family": family, "settings": settings, "seed": seed,
-            "status": "finished", "error": None,
-            "config": {} if baseline else {**Config().to_dict(), "epochs": epochs[-1], **settings},
-            "versions": {"torch": "2.13.0"}, "git_commit": "0" * 40, "platform": "Linux", "threads": 1,
-            "seconds": {"training": 1.0, "evaluation": 2.0, "total": 3.0},
-            "data": {"graphs": GRAPHS, "classes": 2, "nodes": 12000},
-            "training": {
-                "loss": [1.0 / (1 + epoch) for epoch in range(epochs[-1])],
-                "effective_negatives": [1 / (1 + beta * (0.02 + 0.004 * epoch)) for epoch in range(epochs[-1])],
-            },
-            "embedding": {} if baseline else {str(epoch): {"effective_rank": 9.0 - 0.2 * epoch} for epoch in epochs},
-            "test_sizes": sizes.tolist(), "scores": {"svm": scores}, "last_epoch": epochs[-1],
-        }  # fmt: skip
-        records.write_record(self.folder, record | changes)
-
-    def study(self, sets=SETS, seeds=3, gain=0.08, betas=(0.0, 2.0, 10.0)):
-        """A whole study in which hard is `gain` above uniform, which is as good as untrained and released."""
-        for dataset in sets:
-            for seed in range(seeds):
-                self.cell(dataset, "majority", "majority", seed, (0.5, 0.5), epochs=(0,))
-                self.cell(dataset, "wl", "wl", seed, (0.68, 0.68), epochs=(0,))
-                self.cell(
-                    dataset, "untrained", "untrained", seed, (0.7, 0.7), {"epochs": 0}, epochs=(0,)
-                )
-                self.cell(
-                    dataset,
-                    "bn-only",
-                    "bn-only",
-                    seed,
-                    (0.7, 0.7),
-                    {"lr": 0.0, "beta": 0.0, "tau_plus": 0.0},
-                )
-                self.cell(
-                    dataset, "uniform", "uniform", seed, (0.7, 0.7), {"beta": 0.0, "tau_plus": 0.0}
-                )
-                for beta in betas:
-                    for tau_plus in (0.0, 0.1):
-                        top = 0.7 + gain * beta / max(betas)
-                        settings = {"beta": beta, "tau_plus": tau_plus}
-                        if beta or tau_plus:
-                            self.cell(
-                                dataset,
-                                f"hard-beta{beta:g}-tau{tau_plus:g}",
-                                "hard",
-                                seed,
-                                (0.7, top),
-                                settings,
-                            )
-                    released = {"beta": beta, "mode": "released"}
-                    self.cell(
-                        dataset, f"released-beta{beta:g}", "released", seed, (0.7, 0.7), released
-                    )
-        return self.folder
+from graphcl_hard.sweeps import records
+from graphcl_hard.sweeps.report import analysis, canvas, selection
+from graphcl_hard.sweeps.report.files import finished_records, write_report
 
 
 def write_few_labels(folder, sets=SETS):
@@ -136,8 +49,12 @@ def write_few_labels(folder, sets=SETS):
         (folder / f"{dataset}.json").write_text(json.dumps(entries))
 
 
+def write(folder, out):
+    return write_report(study_page(finished_records(folder), out), out)
+
+
 def frame_of(folder):
-    return analysis.score_frame(records.read_records(folder))
+    return families.study_frame(records.read_records(folder))
 
 
 def accuracies(folder, dataset, method, seed, epoch):
@@ -239,10 +156,10 @@ def test_a_missing_set_is_absent_and_in_no_rank(tmp_path):
 
 
 def test_the_default_setting_stands_in_the_main_table(study):
-    chosen = analysis.default_methods(frame_of(study))
+    chosen = families.default_methods(frame_of(study))
     assert chosen["hard"] == f"hard-beta{Config().beta:g}-tau{Config().tau_plus:g}"
     assert chosen["released"] == f"released-beta{Config().beta:g}"
-    assert list(chosen) == list(analysis.FAMILIES)
+    assert list(chosen) == list(families.FAMILIES)
 
 
 def naive_selected(folder, dataset, methods, seed):
@@ -342,7 +259,7 @@ def test_no_effect_is_found_where_there_is_none(tmp_path):
 @pytest.mark.slow
 def test_only_corrected_p_values_are_marked(tmp_path):
     """Six sets with the same planted effect: Wilcoxon's p over them is below 0.05, and has no star."""
-    sets = analysis.SETS[:6]
+    sets = families.SETS[:6]
     scores = frame_of(Synthetic(tmp_path).study(sets=sets, seeds=1, betas=(0.0, 10.0)))
     shown = comparisons.tests_tables(scores)[2].shown.set_index("data set")["hard - uniform"]
     assert all(shown[name].endswith("*") for name in sets)
@@ -458,22 +375,20 @@ def written(study, tmp_path_factory):
     )
     write_few_labels(out / "few_labels")
     (out / "maps").mkdir()
-    figure = figures.new_figure(6, 4)
-    report.save(figure, out / "maps" / "MUTAG.png")
-    return out, report.write_report(records, out)
+    figure = canvas.new_figure(6, 4)
+    canvas.save(figure, out / "maps" / "MUTAG.png")
+    return out, write(records, out)
 
 
 @pytest.mark.slow
 def test_the_same_records_give_the_same_bytes(written, tmp_path):
     out, paths = written
-    for name in ("few_labels", "maps"):
+    for name in ("records", "few_labels", "maps"):
         shutil.copytree(out / name, tmp_path / name)
-    code = "import sys; from pathlib import Path; from experiments.tu import report; "
-    code += "report.write_report(*map(Path, sys.argv[1:]))"
     # another process with another order of sets and other times
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONHASHSEED": "5", "TZ": "Asia/Tokyo"}
-    command = [sys.executable, "-c", code, str(out / "records"), str(tmp_path)]
-    subprocess.run(command, check=True, env=environment)
+    command = [sys.executable, "-m", "experiments.tu", "--out", str(tmp_path)]
+    subprocess.run(command, check=True, env=environment, cwd=ROOT)
     for path in paths:
         assert path.read_bytes() == (tmp_path / path.relative_to(out)).read_bytes(), path.name
 
@@ -520,7 +435,7 @@ def test_a_study_of_baselines_alone_has_a_report(tmp_path):
     for seed in range(2):
         cells.cell("MUTAG", "majority", "majority", seed, (0.5, 0.5), epochs=(0,))
         cells.cell("MUTAG", "wl", "wl", seed, (0.7, 0.7), epochs=(0,))
-    paths = report.write_report(tmp_path / "records", tmp_path)
+    paths = write(tmp_path / "records", tmp_path)
     assert {path.name for path in paths} >= {"main.csv", "report.html"}
 
 
@@ -532,7 +447,7 @@ def test_no_finished_cell_is_refused(tmp_path):
         InputError,
         match=r"must hold the record of a finished cell, got 1 record\(s\) without scores",
     ):
-        report.write_report(tmp_path / "records", tmp_path)
+        write(tmp_path / "records", tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["records"]
 
 
@@ -611,7 +526,7 @@ def test_a_click_sorts_a_table_and_leaves_its_last_row(opened):
 def test_graphcl_stands_beside_infograph(tmp_path):
     study = Synthetic(tmp_path / "records")
     study.study()
-    scores = analysis.score_frame(records.read_records(study.folder))
+    scores = families.study_frame(records.read_records(study.folder))
     assert two_views.two_views_tables(scores) == []
     for seed in range(2):  # fewer seeds than InfoGraph's, and no cell on the third set
         for dataset in SETS[:2]:
@@ -639,7 +554,7 @@ def test_graphcl_stands_beside_infograph(tmp_path):
                 (0.7, 0.8),
                 {"method": "graphcl", "beta": 1.0},
             )
-    scores = analysis.score_frame(records.read_records(study.folder))
+    scores = families.study_frame(records.read_records(study.folder))
     accuracies, tests = two_views.two_views_tables(scores)
     assert list(accuracies.shown.columns) == [
         "data set", "untrained", "batch norm only", "InfoGraph, uniform", "InfoGraph, hard", "batch norm only, views",

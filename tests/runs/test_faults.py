@@ -439,9 +439,8 @@ def test_sigterm_while_starting_up_ends_with_143(tmp_path, delay):
 
 
 COMMANDS = [
-    *(["-m", f"graphcl_hard.{name}"] for name in ("run", "embed", "evaluate", "convert")),
-    *(["-m", "graphcl_hard", name] for name in ("run", "embed", "evaluate", "convert")),
-    ["-m", "experiments.tu"],
+    *(["-m", f"graphcl_hard.{name}"] for name in ("run", "embed", "evaluate", "convert", "sweep")),
+    *(["-m", "graphcl_hard", name] for name in ("run", "embed", "evaluate", "convert", "sweep")),
 ]
 
 

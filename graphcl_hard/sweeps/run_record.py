@@ -1,4 +1,4 @@
-"""The record of a cell: what the tables need of one run, small enough to be committed (`experiments.records`).
+"""The record of a cell: what the tables need of one run, small enough to be committed (`graphcl_hard.sweeps.records`).
 
 Scores are probe -> epoch ("0" is untrained) -> arrays (repeats, folds): "correct", how many test graphs, of
 "test_sizes", were classified correctly; "inner_accuracy", by which settings can be chosen inside the training folds, to

@@ -1,4 +1,4 @@
-"""A cell of the study, and the settings of its run."""
+"""A cell of a sweep, and the settings of its run."""
 
 import json
 from collections.abc import Mapping
@@ -7,19 +7,21 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import tyro
+
 from graphcl_hard.config import EARLIER, Config, Scope, names_in
-from graphcl_hard.run import parse
+from graphcl_hard.runs.cli import one_sentence
 from graphcl_hard.runs.config_file import to_flags
 
 BASELINES: dict[str, tuple[str, ...]] = {"majority": (), "wl": ("iterations",)}
-"""The families of `experiments.tu.kernels`, which train no encoder, with their own settings."""
+"""The families of `graphcl_hard.sweeps.baselines`, which train no encoder, with their own settings."""
 
 Settings = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One run of the study: a method with one seed on one data set."""
+    """One run of a sweep: a method with one seed on one data set."""
 
     dataset: str
     method: str
@@ -88,7 +90,7 @@ def parsed(settings: Settings) -> Config:
     Raises:
         InputError: one is of the wrong type.
     """
-    return parse(to_flags(settings)).settings
+    return one_sentence("", lambda: tyro.cli(Config, args=to_flags(settings)))
 
 
 @lru_cache  # the parser is slow, and all cells of a method have the same settings

@@ -52,7 +52,7 @@ def run_cell(
     settings: Mapping[str, Any],
     data_dir: str | Path | None = None,
 ) -> dict[str, Any]:
-    """Score a baseline on a data set; returns the baseline's part of a record (`experiments.tu.cell_records`).
+    """Score a baseline on a data set; returns the baseline's part of a record (`graphcl_hard.sweeps.run_record`).
 
     Scores have the epoch "0" and the probe "majority" ("chosen" is the class that is always predicted, 0..C-1) or
     "svm" ("chosen" is C, "chosen_iterations" the kernel's number of iterations).
@@ -93,7 +93,8 @@ def run_cell(
         found = [score_majority(y, train, test, seed) for train, test in splits]
 
     def by_fold(values: Sequence[Any]) -> list[list[Any]]:
-        return np.reshape(values, (repeats, folds)).tolist()
+        lists: list[list[Any]] = np.reshape(values, (repeats, folds)).tolist()
+        return lists
 
     scores = {
         "correct": by_fold([fold.correct for fold in found]),

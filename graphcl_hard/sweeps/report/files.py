@@ -1,4 +1,4 @@
-"""The report of the study, made only from records: tables, figures and one HTML page.
+"""The files of a report: tables, figures and one HTML page.
 
 The same records give the same bytes: files hold no dates and no versions of the drawing libraries.
 """
@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from experiments.records import read_records
-from experiments.table_files import to_markdown, write_text
-from experiments.tu.canvas import save
-from experiments.tu.page import MAPS, build_sections, render
-from experiments.tu.table import Table
 from graphcl_hard.exceptions import InputError
+from graphcl_hard.sweeps.records import Record, read_records
+from graphcl_hard.sweeps.report.canvas import save
+from graphcl_hard.sweeps.report.page import Page, render
+from graphcl_hard.sweeps.report.table import Table
+from graphcl_hard.sweeps.table_files import to_markdown, write_text
 
 LATEX = str.maketrans(
     {
@@ -25,43 +25,47 @@ LATEX = str.maketrans(
         ">": "$>$",
     }
 )
-PAGE, TABLES, FIGURES = "report.html", "tables", "figures"
+PAGE, TABLES, FIGURES, MAPS = "report.html", "tables", "figures", "maps"
 
 
-def write_report(records: Path, out: Path) -> list[Path]:
-    """Write all tables (CSV, Markdown, LaTeX with booktabs), all figures (PNG) and the page.
-
-    Args:
-        records: the folder of records.
-        out: the folder to write: tables/, figures/ and report.html. Its few_labels/*.json make the part on few labels,
-            and its maps/*.png are shown on the page, where there are any.
-
-    Returns:
-        The files that were written; others in the folder stay.
+def finished_records(folder: Path) -> list[Record]:
+    """Return all records of a folder.
 
     Raises:
         InputError: the folder has no record of a finished cell.
     """
-    found = read_records(records)
+    found = read_records(folder)
     if not any(record["scores"] for record in found):
         raise InputError(
-            f"The folder {records} must hold the record of a finished cell, got {len(found)} record(s) without scores; "
-            "run the study first."
+            f"The folder {folder} must hold the record of a finished cell, got {len(found)} record(s) without scores; "
+            "run the sweep first."
         )
-    sections = build_sections(found, out)
+    return found
+
+
+def write_report(page: Page, out: Path) -> list[Path]:
+    """Write all tables (CSV, Markdown, LaTeX with booktabs), all figures (PNG) and the page.
+
+    Args:
+        page: what to write.
+        out: the folder to write: tables/, figures/ and report.html. Its maps/*.png are shown on the page, where there
+            are any.
+
+    Returns:
+        The files that were written; others in the folder stay.
+    """
     for folder in (out / TABLES, out / FIGURES):
         folder.mkdir(parents=True, exist_ok=True)
     written: list[Path] = []
     images: dict[str, Path] = {}
-    for part in [part for section in sections for part in section.parts]:
+    for part in [part for section in page.sections for part in section.parts]:
         if isinstance(part, Table):
             written += _write_table(part, out / TABLES)
         else:
             images[part.name] = out / FIGURES / f"{part.name}.png"
             save(part.figure, images[part.name])
-    page = out / PAGE
-    write_text(page, render(sections, images, out / MAPS))
-    return [*written, *images.values(), page]
+    write_text(out / PAGE, render(page, images, out / MAPS))
+    return [*written, *images.values(), out / PAGE]
 
 
 def _write_table(table: Table, folder: Path) -> list[Path]:
@@ -74,7 +78,8 @@ def _write_table(table: Table, folder: Path) -> list[Path]:
 
 def _csv(table: Table) -> str:
     """Return the values as CSV, one fact per row."""
-    return table.values.to_csv(index=False, float_format="%.6g", lineterminator="\n")
+    text: str = table.values.to_csv(index=False, float_format="%.6g", lineterminator="\n")
+    return text
 
 
 def _markdown(table: Table) -> str:
@@ -86,13 +91,14 @@ def _latex(table: Table) -> str:
     """Return the table with booktabs' rules."""
     columns = pd.Index([_escaped(name) for name in table.shown.columns])
     body = table.shown.map(_escaped).set_axis(columns, axis=1)
-    return "% needs \\usepackage{booktabs}\n" + body.to_latex(
+    text: str = body.to_latex(
         index=False,
         escape=False,
         caption=_escaped(f"{table.title}. {table.note}"),
         label=f"tab:{table.name}",
         position="htbp",
     )
+    return "% needs \\usepackage{booktabs}\n" + text
 
 
 def _escaped(text: str) -> str:

@@ -7,22 +7,20 @@ each key. The columns of `PLAIN` hold strings and integers, all others JSON text
 written; a key that a record lacks is null.
 """
 
+import importlib
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from graphcl_hard.io.atomic_write import PARTIAL, atomic_write
+from graphcl_hard.sweeps.extras import require
 
 Record = dict[str, Any]
 Key = tuple[str, str, int]
-PLAIN = {
-    **dict.fromkeys(("dataset", "method", "family", "status"), pa.string()),
-    **dict.fromkeys(("seed", "last_epoch"), pa.int64()),
-}
+TEXTS = ("dataset", "method", "family", "status")
+INTEGERS = ("seed", "last_epoch")
+PLAIN = (*TEXTS, *INTEGERS)
 
 
 def key(record: Mapping[str, Any]) -> Key:
@@ -49,7 +47,7 @@ def read_records(folder: Path) -> list[Record]:
     packed = [
         _unpacked(row)
         for path in whole_files(folder, "*.parquet")
-        for row in pq.read_table(path).to_pylist()
+        for row in _parquet().read_table(path).to_pylist()
     ]
     found = {key(record): record for record in (*packed, *_loose(folder).values())}
     return [found[one] for one in sorted(found)]
@@ -65,7 +63,7 @@ def pack_records(folder: Path) -> None:
     for dataset in sorted({record["dataset"] for record in loose.values()}):
         records = [record for record in read_records(folder) if record["dataset"] == dataset]
         with atomic_write(folder / f"{dataset}.parquet") as partial:
-            pq.write_table(_table(records), partial, compression="zstd")
+            _parquet().write_table(_table(records), partial, compression="zstd")
         for path in [path for path, record in loose.items() if record["dataset"] == dataset]:
             path.unlink()
     for path in sorted(folder.glob("**/"), reverse=True):
@@ -85,7 +83,15 @@ def _loose(folder: Path) -> dict[Path, Record]:
     }
 
 
-def _table(records: Iterable[Record]) -> pa.Table:
+def _parquet() -> Any:
+    """Return the module that reads and writes Parquet files, which is an extra."""
+    require("pyarrow")
+    return importlib.import_module("pyarrow.parquet")
+
+
+def _table(records: Iterable[Record]) -> Any:
+    import pyarrow as pa  # noqa: PLC0415 - an extra
+
     rows = [
         {
             name: value if name in PLAIN else json.dumps(value, allow_nan=False)
@@ -94,9 +100,8 @@ def _table(records: Iterable[Record]) -> pa.Table:
         for record in records
     ]
     names = dict.fromkeys(name for row in rows for name in row)
-    return pa.Table.from_pylist(
-        rows, pa.schema([(name, PLAIN.get(name, pa.string())) for name in names])
-    )
+    kinds = {name: pa.int64() if name in INTEGERS else pa.string() for name in names}
+    return pa.Table.from_pylist(rows, pa.schema(list(kinds.items())))
 
 
 def _unpacked(row: Mapping[str, Any]) -> Record:

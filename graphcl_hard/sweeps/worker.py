@@ -13,12 +13,12 @@ from typing import Any
 from filelock import FileLock
 from threadpoolctl import threadpool_limits
 
-from experiments.tu.cell import BASELINES, Cell
-from experiments.tu.cell_records import CURVES, record_of_run
-from graphcl_hard import run
 from graphcl_hard.io.file_names import LOCK, RESULT
-from graphcl_hard.runs.config_file import to_flags
+from graphcl_hard.runs.cli import exit_status
 from graphcl_hard.runs.environment import environment
+from graphcl_hard.runs.run_dataset import run_dataset
+from graphcl_hard.sweeps.cell import BASELINES, Cell, parsed
+from graphcl_hard.sweeps.run_record import CURVES, record_of_run
 from graphcl_hard.training.allocator import keep_freed_memory
 
 Record = dict[str, Any]
@@ -88,19 +88,13 @@ def failed_record(cell: Cell, error: str) -> Record:
 
 
 def _trained(cell: Cell, folder: Path) -> Record:
-    words = [
-        *to_flags(cell.given),
-        "--dataset",
-        cell.dataset,
-        "--seed",
-        str(cell.seed),
-        "--out",
-        str(folder),
-    ]
+    settings = {**cell.given, "dataset": cell.dataset, "seed": cell.seed}
+    config = parsed({**settings, "out": str(folder), "resume": True, "quiet": True})
+    config.check()
     _wait_for(folder)
     complaint = io.StringIO()
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(complaint):
-        status = run.main([*words, "--resume", "--quiet"])
+        status = exit_status(lambda: run_dataset(config))
     if status == 0:
         return record_of_run(folder, cell.identity())
     record = failed_record(
@@ -124,9 +118,9 @@ def _wait_for(folder: Path) -> None:
 
 
 def _baseline(cell: Cell, threads: int) -> Record:
-    from experiments.tu import kernels  # noqa: PLC0415 - GraKeL is slow to import, and only its cells need it
+    from graphcl_hard.sweeps import baselines  # noqa: PLC0415 - GraKeL is slow to import, and only its cells need it
 
-    found = kernels.run_cell(
+    found = baselines.run_cell(
         cell.family, cell.dataset, cell.seed, cell.given, cell.given.get("data_dir")
     )
     untrained: Record = {"config": {}, "training": {name: [] for name in CURVES}, "embedding": {}}

@@ -1,10 +1,10 @@
 """A plan says which cells there are, and what is wrong with it before anything runs."""
 
 import pytest
+from helpers.paths import EXPERIMENTS
 
-from experiments.tu import __main__ as tu
-from experiments.tu.plan import narrow, read_plan
 from graphcl_hard.exceptions import InputError
+from graphcl_hard.sweeps.plan import narrow, read_plan
 
 SOUND = {
     "datasets": "[MUTAG, DD]",
@@ -71,7 +71,7 @@ def test_a_cell_has_its_own_settings_and_the_shared_ones(plan):
 
 @pytest.mark.slow
 def test_the_study_itself_is_sound_and_names_uniform_once():
-    cells = read_plan(tu.Arguments.config)
+    cells = read_plan(EXPERIMENTS / "tu" / "plan.yaml")
     plain = {cell.method: cell.settings for cell in cells if cell.family in ("uniform", "hard")}
     settings = [(one["beta"], one["tau_plus"]) for one in plain.values()]
     assert sorted(settings) == [(b, t) for b in (0, 0.5, 1, 2, 5, 10) for t in (0, 0.1)]
@@ -177,7 +177,7 @@ def test_what_is_wrong_is_refused_in_one_sentence(plan, changes, sentence):
     with pytest.raises(InputError) as refusal:
         read_plan(plan(**changes))
     assert sentence in str(refusal.value)
-    assert str(refusal.value).startswith("--config ")
+    assert "plan.yaml" in str(refusal.value)
     assert "\n" not in str(refusal.value)
 
 

@@ -14,12 +14,12 @@ from filelock import FileLock
 from joblib import effective_n_jobs
 from threadpoolctl import threadpool_info
 
-from experiments.records import read_records
-from experiments.tu import __main__ as tu
-from experiments.tu import engine, worker
-from experiments.tu.cell import Cell
-from experiments.tu.outlook import estimate
-from experiments.tu.plan import read_plan
+from graphcl_hard import sweep
+from graphcl_hard.sweeps import engine, worker
+from graphcl_hard.sweeps.cell import Cell
+from graphcl_hard.sweeps.outlook import estimate
+from graphcl_hard.sweeps.plan import read_plan
+from graphcl_hard.sweeps.records import read_records
 
 EPOCHS = 30
 CELLS = 5
@@ -66,8 +66,7 @@ def command(plan, out, *words):
     return [
         sys.executable,
         "-m",
-        "experiments.tu",
-        "--config",
+        "graphcl_hard.sweep",
         str(plan),
         "--out",
         str(out),
@@ -174,7 +173,7 @@ def test_a_signal_ends_it_and_its_workers_and_it_can_go_on(plan, tmp_path, numbe
     assert process.returncode == status
     assert complaints == "stopped; the same command resumes from here.\n"
     assert psutil.wait_procs(workers, timeout=20)[1] == []
-    with FileLock(tmp_path / "runs" / ".tu.lock", timeout=0):
+    with FileLock(tmp_path / "runs" / ".sweep.lock", timeout=0):
         pass
     assert bool(unfinished(tmp_path)) == (number == signal.SIGINT)
 
@@ -306,7 +305,7 @@ def test_a_failed_cell_is_recorded_and_tried_again_on_request_only(tmp_path, mon
             "1",
         )[3:]
     ]
-    assert tu.main(words) == 1
+    assert sweep.main(words) == 1
     records = read_records(tmp_path / "out" / "records")
     assert [record["status"] for record in records] == ["failed", "failed"]
     for record in records:
@@ -316,12 +315,12 @@ def test_a_failed_cell_is_recorded_and_tried_again_on_request_only(tmp_path, mon
     assert "2 of 2 cells failed" in capsys.readouterr().out
 
     write_toy(data / "TOY")
-    assert tu.main(words) == 1
+    assert sweep.main(words) == 1
     assert "0 of 2 cells to do" in capsys.readouterr().out
     assert read_records(tmp_path / "out" / "records") == records
-    assert tu.main([*words, "--dry-run"]) == 0
+    assert sweep.main([*words, "--dry-run"]) == 0
     assert "0 of 2 cells to do\n" in capsys.readouterr().out
-    assert tu.main([*words, "--retry-failed", "--no-report"]) == 0
+    assert sweep.main([*words, "--retry-failed", "--no-report"]) == 0
     assert [record["status"] for record in read_records(tmp_path / "out" / "records")] == [
         "finished",
         "finished",
@@ -330,8 +329,8 @@ def test_a_failed_cell_is_recorded_and_tried_again_on_request_only(tmp_path, mon
 
 def test_a_second_sweep_on_the_same_folder_is_refused(plan, tmp_path, capsys):
     (tmp_path / "runs").mkdir()
-    with FileLock(tmp_path / "runs" / ".tu.lock"):
-        assert tu.main(command(plan, tmp_path)[3:]) == 2
+    with FileLock(tmp_path / "runs" / ".sweep.lock"):
+        assert sweep.main(command(plan, tmp_path)[3:]) == 2
     assert (
         f"error: Another sweep is running in {tmp_path / 'runs'}; wait until it ends"
         in capsys.readouterr().err
@@ -343,7 +342,7 @@ def test_a_record_of_other_settings_is_not_taken_for_the_cells(plan, undisturbed
     changed = tmp_path / "plan.yaml"
     changed.write_text(plan.read_text().replace("beta: [1, 5]", "beta: [1, 5], batch_size: [8]"))
     assert (
-        tu.main(command(changed, undisturbed, "--dry-run")[3:]) == 0
+        sweep.main(command(changed, undisturbed, "--dry-run")[3:]) == 0
     )  # other names, other methods
     capsys.readouterr()
     for old, new, sentence in [
@@ -355,15 +354,15 @@ def test_a_record_of_other_settings_is_not_taken_for_the_cells(plan, undisturbed
         ("folds: 3", "folds: 4", "TOY majority seed 0 has a record with folds 3, now 4"),
     ]:
         changed.write_text(plan.read_text().replace(old, new))
-        assert tu.main(command(changed, undisturbed)[3:]) == 2
+        assert sweep.main(command(changed, undisturbed)[3:]) == 2
         assert sentence in capsys.readouterr().err
 
 
 def test_a_dry_run_lists_cells_and_the_time_that_they_may_take(plan, undisturbed, tmp_path, capsys):
-    assert tu.main(command(plan, tmp_path, "--dry-run")[3:]) == 0
+    assert sweep.main(command(plan, tmp_path, "--dry-run")[3:]) == 0
     assert f"{CELLS} of {CELLS} cells to do; unknown time, " in capsys.readouterr().out
     assert list(tmp_path.iterdir()) == []
-    assert tu.main(command(plan, undisturbed, "--dry-run", "--methods", "hard")[3:]) == 0
+    assert sweep.main(command(plan, undisturbed, "--dry-run", "--methods", "hard")[3:]) == 0
     assert "0 of 2 cells to do\n" in capsys.readouterr().out
 
 
@@ -391,10 +390,10 @@ def test_the_time_left_is_that_of_like_cells(plan):
 
 
 def test_jobs_and_addresses_out_of_range_are_refused(plan, tmp_path, monkeypatch, capsys):
-    assert tu.main(command(plan, tmp_path, "--jobs", "0")[3:]) == 2
+    assert sweep.main(command(plan, tmp_path, "--jobs", "0")[3:]) == 2
     assert "--jobs must be at least 1, got 0" in capsys.readouterr().err
-    assert tu.main(command(plan, tmp_path, "--method", "hard")[3:]) == 2
+    assert sweep.main(command(plan, tmp_path, "--method", "hard")[3:]) == 2
     assert re.fullmatch("error: .*--method.* did you mean --methods.*\n", capsys.readouterr().err)
     monkeypatch.setattr(engine, "CONNECT_SECONDS", 0.2)
-    assert tu.main(command(plan, tmp_path, "--scheduler", "tcp://127.0.0.1:9")[3:]) == 2
+    assert sweep.main(command(plan, tmp_path, "--scheduler", "tcp://127.0.0.1:9")[3:]) == 2
     assert "--scheduler tcp://127.0.0.1:9 cannot be reached" in capsys.readouterr().err

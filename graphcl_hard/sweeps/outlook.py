@@ -9,9 +9,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Column, Table
 
-from experiments.records import key, read_records
-from experiments.tu.cell import BASELINES, Cell
 from graphcl_hard.exceptions import InputError
+from graphcl_hard.sweeps.cell import BASELINES, Cell
+from graphcl_hard.sweeps.records import key, read_records
 
 Records = dict[tuple[str, str, int], dict[str, Any]]
 

@@ -6,21 +6,19 @@ the first cell that nobody survives (with Dask), while here only that cell is co
 """
 
 import re
-import tempfile
 from collections import Counter, deque
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from os import getpid
 from pathlib import Path
 from typing import Any
-from zipfile import ZipFile
 
 from joblib import cpu_count
 from joblib.externals.loky import BrokenProcessPool, ProcessPoolExecutor
 
-from experiments.tu.cell import Cell
-from experiments.tu.worker import Record, failed_record, run_cell, start_worker
 from graphcl_hard.exceptions import InputError
+from graphcl_hard.sweeps.cell import Cell
+from graphcl_hard.sweeps.worker import Record, failed_record, run_cell, start_worker
 
 DEATHS = 2  # of workers on one cell: the first may be bad luck
 CONNECT_SECONDS = 20
@@ -86,11 +84,12 @@ def _submit(
 ) -> Future[Record]:
     """Submit the cell to its pool, which is replaced if its process has died."""
     try:
-        return pools[place].submit(run_cell, cell, runs, threads)
+        future: Future[Record] = pools[place].submit(run_cell, cell, runs, threads)
     except BrokenProcessPool:
         pools[place].shutdown()
         pools[place] = _pool()
-        return pools[place].submit(run_cell, cell, runs, threads)
+        future = pools[place].submit(run_cell, cell, runs, threads)
+    return future
 
 
 def _killed(cell: Cell, deaths: int, error: Exception) -> Record:
@@ -105,10 +104,9 @@ def run_cluster(
 ) -> Outcomes:
     """Run cells on a Dask cluster, one at a time on each worker, with one thread.
 
-    The folder of the run folders must be one that all workers share. They need graphcl_hard, but not `experiments`,
-    which is sent to them, also to those that join later. Dask gives the cell of a worker that dies to another one,
-    which resumes from the checkpoint; after some deaths (its setting distributed.scheduler.allowed-failures) the cell
-    has failed.
+    The folder of the run folders must be one that all workers share. Dask gives the cell of a worker that dies to
+    another one, which resumes from the checkpoint; after some deaths (its setting
+    distributed.scheduler.allowed-failures) the cell has failed.
     When the iterator is closed, no further cell starts; running ones are finished.
 
     Args:
@@ -138,7 +136,6 @@ def run_cluster(
         ) from error
     with client:
         _check_workers(client)
-        _send_package(client)
         on_connect(len(client.nthreads()), client.dashboard_link)
         futures = client.map(run_cell, cells, runs=runs, threads=1, pure=False)
         cell_of = dict(zip(futures, cells, strict=True))
@@ -168,13 +165,3 @@ def _check_workers(client: Any) -> None:
                 f"--scheduler: the worker {worker} must have 1 thread, got {threads}; start dask worker with "
                 "--nthreads 1 and --nworkers for as many as it has cores."
             )
-
-
-def _send_package(client: Any) -> None:
-    package = Path(__file__).parents[1]
-    with tempfile.TemporaryDirectory() as folder:
-        archive = Path(folder, f"{package.name}.zip")
-        with ZipFile(archive, "w") as file:
-            for path in package.rglob("*.py"):
-                file.write(path, path.relative_to(package.parent))
-        client.upload_file(str(archive))

@@ -3,13 +3,14 @@
 import json
 from pathlib import Path
 
+import pyarrow.parquet
 import pyarrow.parquet as pq
 import pytest
 from helpers.paths import ROOT
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from experiments import records
+from graphcl_hard.sweeps import records
 
 COMMITTED = sorted(ROOT.glob("*/*/results/records")) + sorted(ROOT.glob("*/results/*/records"))
 JSON = st.recursive(
@@ -89,7 +90,7 @@ def test_a_killed_packer_loses_nothing(tmp_path, monkeypatch, at):
 
     with monkeypatch.context() as patch:
         if at == "write_table":
-            patch.setattr(records.pq, at, killed)
+            patch.setattr(pyarrow.parquet, at, killed)
         else:
             patch.setattr(Path, at, killed)
         with pytest.raises(Killed):

@@ -17,29 +17,13 @@ import pandas as pd
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from graphcl_hard.config import Config
 from graphcl_hard.evaluation.statistics import corrected_interval, paired_difference
 from graphcl_hard.exceptions import InputError
 
-SETS = (
-    "MUTAG",
-    "PTC_MR",
-    "ENZYMES",
-    "IMDB-BINARY",
-    "PROTEINS",
-    "IMDB-MULTI",
-    "DD",
-    "REDDIT-BINARY",
-)
-FAMILIES = ("majority", "untrained", "bn-only", "wl", "uniform", "hard", "released")
-TRAINED = ("uniform", "hard", "released")
-OVER_EPOCHS = ("bn-only", *TRAINED)
-NAMES = {
-    "wl": "WL kernel",
-    "bn-only": "batch norm only",
-}  # in tables, where it is not the family itself
 PROBE = "svm"
 LEVEL = 0.05
+NAMES = {"wl": "WL kernel", "bn-only": "batch norm only"}
+"""Names in tables, where they are not the method's own."""
 
 Folds = dict[int, npt.NDArray[np.float64]]
 Results = dict[str, Folds]
@@ -54,12 +38,21 @@ class Estimate(NamedTuple):
     seeds: int
 
 
-def score_frame(records: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
-    """Return a row for each scored epoch of each finished cell, in the order of the study.
+def score_frame(
+    records: Iterable[Mapping[str, Any]],
+    datasets: Sequence[str] = (),
+    families: Sequence[str] = (),
+) -> pd.DataFrame:
+    """Return a row for each scored epoch of each finished cell, by data set, family and settings.
 
     Columns: dataset, method, family, beta, tau_plus (nan where nothing is trained), others (how many settings there are
     beside these two), seed, epoch, last (whether it is the run's last epoch), and the arrays accuracy and
     inner_accuracy, both (repeats, folds). Where a record holds several probes, the RBF SVM's scores are taken.
+
+    Args:
+        records: of the cells.
+        datasets: that come first, in this order; the others follow in alphabetical order.
+        families: that come first within a data set, likewise.
 
     Raises:
         InputError: no record has scores.
@@ -67,19 +60,24 @@ def score_frame(records: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
     rows = [row for record in records for row in _rows(record)]
     if not rows:
         raise InputError(
-            "The records must hold at least one finished cell, got none; run the study first."
+            "The records must hold at least one finished cell, got none; run the sweep first."
         )
     frame = pd.DataFrame(rows)
-    names = frame["dataset"].map(
-        {name: place for place, name in enumerate(ordered(frame["dataset"], SETS))}
-    )
-    families = frame["family"].map(
-        {name: place for place, name in enumerate(ordered(frame["family"], FAMILIES))}
-    )
-    frame = frame.assign(place=names, family_place=families)
-    keys = ["place", "family_place", "beta", "tau_plus", "others", "method", "seed", "epoch"]
+    for name, first in (("dataset", datasets), ("family", families)):
+        places = {one: place for place, one in enumerate(ordered(frame[name], first))}
+        frame[f"{name}_place"] = frame[name].map(places)
+    keys = [
+        "dataset_place",
+        "family_place",
+        "beta",
+        "tau_plus",
+        "others",
+        "method",
+        "seed",
+        "epoch",
+    ]
     return frame.sort_values(keys, kind="stable", ignore_index=True).drop(
-        columns=["place", "family_place"]
+        columns=["dataset_place", "family_place"]
     )
 
 
@@ -110,12 +108,6 @@ def ordered(names: Iterable[str], first: Sequence[str]) -> list[str]:
     return [name for name in first if name in found] + sorted(found - set(first))
 
 
-def without_others(scores: pd.DataFrame, *families: str) -> pd.DataFrame:
-    """Return the rows of these families whose methods have the fewest settings besides beta and tau_plus."""
-    rows = scores[scores["family"].isin(families)]
-    return rows[rows["others"] == rows.groupby("family")["others"].transform("min")]
-
-
 def results_of(rows: pd.DataFrame) -> Results:
     """Return the results of rows of `score_frame`; one row for each (data set, seed)."""
     results: Results = {}
@@ -130,27 +122,6 @@ def at_epoch(scores: pd.DataFrame, method: str, epoch: int | None = None) -> Res
     """Return the results of a method at an epoch, by default the last one."""
     rows = scores[scores["method"] == method]
     return results_of(rows[rows["last"] if epoch is None else rows["epoch"] == epoch])
-
-
-def default_methods(scores: pd.DataFrame) -> dict[str, str]:
-    """Return the method of each family in the main table, for those of `FAMILIES` that have records.
-
-    hard stands at the package's default beta and tau_plus, released at the same beta (it fixes tau_plus itself).
-    Where several methods are left, it is the one with the fewest other settings.
-    """
-    defaults = Config()
-    chosen = {}
-    for family in FAMILIES:
-        rows = scores[scores["family"] == family]
-        if family in ("hard", "released"):
-            rows = rows[rows["beta"] == defaults.beta]
-        if family == "hard":
-            rows = rows[rows["tau_plus"] == defaults.tau_plus]
-        if len(rows):
-            chosen[family] = str(
-                rows.sort_values(["others", "method"], kind="stable")["method"].iloc[0]
-            )
-    return chosen
 
 
 def stacked(folds: Folds, seeds: Iterable[int] | None = None) -> npt.NDArray[np.float64]:
@@ -180,11 +151,11 @@ def paired(first: Results, second: Results) -> pd.DataFrame:
     """Return paired tests of first - second on each data set, with Holm's correction over the data sets.
 
     Returns:
-        Indexed by data set, those where both have a seed in common: difference, low, high (accuracy in [0, 1]), p
-        (corrected resampled t, two-sided), p_holm, seeds (that both have).
+        Indexed by data set, those where both have a seed in common, in the order of `first`: difference, low, high
+        (accuracy in [0, 1]), p (corrected resampled t, two-sided), p_holm, seeds (that both have).
     """
     rows = {}
-    for dataset in ordered(first.keys() & second.keys(), SETS):
+    for dataset in [name for name in first if name in second]:
         seeds = sorted(first[dataset].keys() & second[dataset].keys())
         if seeds:
             ours, theirs = stacked(first[dataset], seeds), stacked(second[dataset], seeds)
@@ -215,7 +186,8 @@ def rank_table(lines: Mapping[str, Results]) -> pd.DataFrame:
         Data sets (rows) x the lines' names (columns).
     """
     rows = {}
-    for dataset in ordered(set.intersection(*(set(results) for results in lines.values())), SETS):
+    shared = set.intersection(*(set(results) for results in lines.values()))
+    for dataset in [name for name in next(iter(lines.values())) if name in shared]:
         seeds = sorted(set.intersection(*(set(results[dataset]) for results in lines.values())))
         if seeds:
             means = [stacked(results[dataset], seeds).mean() for results in lines.values()]

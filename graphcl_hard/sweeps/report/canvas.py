@@ -1,6 +1,7 @@
 """Helpers of all figures: colours and markers, a panel for each data set, reproducible files."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,27 +11,20 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from experiments.tu.analysis import FAMILIES
 from graphcl_hard.io.atomic_write import atomic_write
 
-# Okabe and Ito's colours, which colour-blind readers can distinguish; markers repeat the distinction
-COLOURS = dict(
-    zip(
-        FAMILIES,
-        ("#8c8c8c", "#000000", "#56B4E9", "#CC79A7", "#0072B2", "#D55E00", "#009E73"),
-        strict=True,
-    )
-)
-MARKERS = dict(zip(FAMILIES, ("x", "v", "<", "D", "s", "o", "^"), strict=True))
 PANELS_A_ROW = 4
 
 
-def style(family: str, number: int = 0) -> dict[str, Any]:
-    """Return colour and marker of a family; families outside the main ones share one colour and differ by marker."""
-    return {
-        "color": COLOURS.get(family, "#E69F00"),
-        "marker": MARKERS.get(family, "PXdph*"[number % 6]),
-    }
+@dataclass(frozen=True)
+class Picture:
+    """A figure with the stem of its file, its title, its alternative text and a note."""
+
+    name: str
+    title: str
+    alt: str
+    note: str
+    figure: Figure
 
 
 def panels(
@@ -101,17 +95,13 @@ def finish(axes: Axes) -> None:
 
 
 def error_bars(
-    axes: Axes, x: Any, found: Sequence[Any], family: str, number: int = 0, **options: Any
+    axes: Axes, x: Any, found: Sequence[Any], style: dict[str, Any], **options: Any
 ) -> None:
     """Draw estimates as points with their intervals, in per cent, joined by a line."""
     means, low, high = (
         100 * np.array([getattr(one, name) for one in found]) for name in ("mean", "low", "high")
     )
-    drawn = (
-        {"capsize": 2, "elinewidth": 0.8, "linewidth": 1.4, "markersize": 5}
-        | style(family, number)
-        | options
-    )
+    drawn = {"capsize": 2, "elinewidth": 0.8, "linewidth": 1.4, "markersize": 5} | style | options
     axes.errorbar(x, means, yerr=[means - low, high - means], **drawn)
 
 

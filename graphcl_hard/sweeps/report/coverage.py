@@ -1,4 +1,4 @@
-"""Tables of the cells behind the study: their number, failures, versions and times."""
+"""Tables of the cells behind the report: their number, failures, versions and times."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -7,16 +7,21 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from experiments.tu.analysis import SETS, ordered
-from experiments.tu.table import Table
+from graphcl_hard.sweeps.report.analysis import ordered
+from graphcl_hard.sweeps.report.table import Table
 
 Record = Mapping[str, Any]
 
 
-def coverage_table(records: Sequence[Record]) -> Table:
-    """Return the data sets with the number of finished and unfinished cells, and the time that they took."""
+def coverage_table(records: Sequence[Record], datasets: Sequence[str] = ()) -> Table:
+    """Return the data sets with the number of finished and unfinished cells, and the time that they took.
+
+    Args:
+        records: of the cells.
+        datasets: that come first, in this order; the note names those that have no record.
+    """
     rows = []
-    for dataset in ordered((record["dataset"] for record in records), SETS):
+    for dataset in ordered((record["dataset"] for record in records), datasets):
         cells = [record for record in records if record["dataset"] == dataset]
         finished = [record for record in cells if record["scores"]]
         data: Mapping[str, Any] = next(
@@ -38,9 +43,9 @@ def coverage_table(records: Sequence[Record]) -> Table:
     shown = values.assign(hours=values["hours"].map("{:.2f}".format))
     for name in ("graphs", "classes", "nodes"):
         shown[name] = ["" if np.isnan(value) else f"{value:,.0f}" for value in values[name]]
-    absent = [name for name in SETS if name not in set(values["data set"])]
+    absent = [name for name in datasets if name not in set(values["data set"])]
     note = "A cell is one method with one seed on one data set; hours are the sum over its cells."
-    if 0 < len(absent) < len(SETS):
+    if 0 < len(absent) < len(datasets):
         note += f" Without any record: {', '.join(absent)}."
     return Table("coverage", "Data sets and cells", note, shown.astype(str), values)
 

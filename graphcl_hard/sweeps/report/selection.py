@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from experiments.tu.analysis import Results, results_of
+from graphcl_hard.sweeps.report.analysis import Results, results_of
 
 CANDIDATE = ["beta", "tau_plus", "others", "method", "epoch"]
 

@@ -1,11 +1,11 @@
-"""The type of the study's tables, and the format of their cells."""
+"""The type of the report's tables, and the format of their cells."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import pandas as pd
 
-from experiments.tu.analysis import SETS, Estimate, Results, estimate, ordered
+from graphcl_hard.sweeps.report.analysis import Estimate, Results, estimate, ordered
 
 INTERVAL = "Mean accuracy in % [95% interval]."
 
@@ -63,13 +63,14 @@ def estimates(results: Results) -> dict[str, Estimate]:
     return {dataset: estimate(folds) for dataset, folds in results.items()}
 
 
-def sets_of(scores: pd.DataFrame) -> list[str]:
-    """Return the data sets to show: all eight of the study if any of them has a record, and others with one."""
-    found = set(scores["dataset"])
-    return ordered(found | set(SETS) if found & set(SETS) else found, SETS)
-
-
-def by_set(name: str, title: str, note: str, labels: pd.DataFrame, lines: list[Results]) -> Table:
+def by_set(
+    name: str,
+    title: str,
+    note: str,
+    labels: pd.DataFrame,
+    lines: list[Results],
+    order: Sequence[str] = (),
+) -> Table:
     """Return a table with one row for each of several results, and a column for each data set.
 
     Args:
@@ -78,8 +79,9 @@ def by_set(name: str, title: str, note: str, labels: pd.DataFrame, lines: list[R
         note: as in `Table`.
         labels: the leading columns, a row for each of the lines.
         lines: the results.
+        order: of the data sets.
     """
-    datasets = ordered({dataset for results in lines for dataset in results}, SETS)
+    datasets = ordered({dataset for results in lines for dataset in results}, order)
     shown, values = [], []
     for label, results in zip(labels.to_dict("records"), lines, strict=True):
         found = estimates(results)

@@ -18,13 +18,13 @@ from sklearn.model_selection import RepeatedStratifiedKFold, StratifiedKFold
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
-from experiments.tu.cell import Cell
 from graphcl_hard.config import Scale
 from graphcl_hard.evaluation.checks import check_folds, check_vectors, rescale
 from graphcl_hard.evaluation.cross_validation import INNER_FOLDS
 from graphcl_hard.evaluation.probes import PROBES
 from graphcl_hard.io.atomic_write import atomic_write
 from graphcl_hard.io.file_names import EMBEDDINGS, RESULT
+from graphcl_hard.sweeps.cell import Cell
 
 FRACTIONS = (0.01, 0.05, 0.1, 1.0)
 LABEL_PROBES = ("logistic", "svm", "knn")
@@ -52,7 +52,7 @@ def run(
     their settings are left out.
 
     Args:
-        cells: of the study.
+        cells: of the sweep.
         runs: folder of the run folders.
         out: folder of the files.
         progress: called as progress(done, total, name) when a run has been scored.

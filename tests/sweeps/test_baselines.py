@@ -22,13 +22,13 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
-from experiments.tu import few_labels, kernels
-from experiments.tu.cell import Cell
 from graphcl_hard import cross_validate, load_graphs
 from graphcl_hard.evaluation.probes import C_GRID, NEIGHBOURS_GRID
 from graphcl_hard.exceptions import InputError
 from graphcl_hard.run import main
 from graphcl_hard.runs.config_file import to_flags
+from graphcl_hard.sweeps import baselines, few_labels
+from graphcl_hard.sweeps.cell import Cell
 
 SMALL = {"folds": 3, "repeats": 2}
 
@@ -69,7 +69,7 @@ def naive_wl(graphs, first_labels, iterations):
 
 
 def assert_equals_naive(graphs, labels):
-    found = kernels.wl_kernels(graphs, 3)
+    found = baselines.wl_kernels(graphs, 3)
     assert found.shape == (4, graphs.num_graphs, graphs.num_graphs)
     for iterations, kernel in enumerate(found):
         np.testing.assert_array_equal(kernel, naive_wl(graphs, labels, iterations))
@@ -97,14 +97,16 @@ def test_kernel_takes_several_label_columns_as_one_label():
 
 def test_kernel_equals_grakels_own_normalised_one():
     graphs = sparse_graphs()
-    plain = WeisfeilerLehman(n_iter=2, normalize=True).fit_transform(kernels._grakel_graphs(graphs))
-    np.testing.assert_array_equal(kernels.wl_kernels(graphs, 2)[2], plain)
+    plain = WeisfeilerLehman(n_iter=2, normalize=True).fit_transform(
+        baselines._grakel_graphs(graphs)
+    )
+    np.testing.assert_array_equal(baselines.wl_kernels(graphs, 2)[2], plain)
 
 
 def test_an_entry_depends_on_its_two_graphs_alone():
     graphs = sparse_graphs()
     np.testing.assert_array_equal(
-        kernels.wl_kernels(graphs[:8], 3), kernels.wl_kernels(graphs, 3)[:, :8, :8]
+        baselines.wl_kernels(graphs[:8], 3), baselines.wl_kernels(graphs, 3)[:, :8, :8]
     )
 
 
@@ -117,10 +119,10 @@ def test_a_graph_without_nodes_is_unlike_all_others():
         y=torch.cat([graphs.y[:1], graphs.y]),
         ids=np.arange(graphs.num_graphs + 1),
     )
-    found = kernels.wl_kernels(more, 2)
+    found = baselines.wl_kernels(more, 2)
     assert not found[:, 0].any()
     assert not found[:, :, 0].any()
-    np.testing.assert_array_equal(found[:, 1:, 1:], kernels.wl_kernels(graphs, 2))
+    np.testing.assert_array_equal(found[:, 1:, 1:], baselines.wl_kernels(graphs, 2))
 
 
 def mutag_splits(seed):
@@ -130,8 +132,8 @@ def mutag_splits(seed):
 
 def test_wl_scores_equal_plain_grid_search():
     y, splits = mutag_splits(seed=3)
-    kernel = kernels.wl_kernels(load_graphs("MUTAG"), 2)[2]
-    found = kernels.run_cell("wl", "MUTAG", 3, {**SMALL, "iterations": [2], "epochs": 20})
+    kernel = baselines.wl_kernels(load_graphs("MUTAG"), 2)[2]
+    found = baselines.run_cell("wl", "MUTAG", 3, {**SMALL, "iterations": [2], "epochs": 20})
     scores = found["scores"]["svm"]["0"]
     macro = []
     for index, (train, test) in enumerate(splits):
@@ -158,22 +160,22 @@ def test_wl_scores_equal_plain_grid_search():
 
 def test_iterations_and_c_are_chosen_together_and_ties_go_to_the_first():
     y, splits = mutag_splits(seed=0)
-    several = kernels.wl_kernels(load_graphs("MUTAG"), 2)
+    several = baselines.wl_kernels(load_graphs("MUTAG"), 2)
     train, test = splits[0]
-    single = [kernels.score_wl(several, y, train, test, [number], 0) for number in range(3)]
-    both = kernels.score_wl(several, y, train, test, [0, 1, 2], 0)
+    single = [baselines.score_wl(several, y, train, test, [number], 0) for number in range(3)]
+    both = baselines.score_wl(several, y, train, test, [0, 1, 2], 0)
     best = max(single, key=lambda one: one.inner_accuracy)
     assert both == best
     assert len({one.inner_accuracy for one in single}) > 1
-    tied = kernels.score_wl(np.stack([several[1], several[1]]), y, train, test, [0, 1], 0)
+    tied = baselines.score_wl(np.stack([several[1], several[1]]), y, train, test, [0, 1], 0)
     assert tied.chosen == {"chosen": single[1].chosen["chosen"], "chosen_iterations": 0}
-    blank = kernels.score_wl(np.stack([np.eye(len(y))]), y, train, test, [0], 0)
+    blank = baselines.score_wl(np.stack([np.eye(len(y))]), y, train, test, [0], 0)
     assert blank.chosen["chosen"] == min(C_GRID)
 
 
 def test_majority_equals_dummy_classifier():
     y, splits = mutag_splits(seed=1)
-    found = kernels.run_cell("majority", "MUTAG", 1, SMALL)
+    found = baselines.run_cell("majority", "MUTAG", 1, SMALL)
     scores = found["scores"]["majority"]["0"]
     for index, (train, test) in enumerate(splits):
         dummy = DummyClassifier().fit(train[:, None], y[train])
@@ -193,19 +195,19 @@ def test_folds_are_those_of_the_encoders_scores():
     plain = cross_validate(np.eye(len(labels)), labels, probe="knn", cv=3, repeats=2, seed=5)[
         "vectors"
     ]
-    told = kernels.run_cell("majority", "MUTAG", 5, SMALL)
+    told = baselines.run_cell("majority", "MUTAG", 5, SMALL)
     assert told["test_sizes"] == plain.targets["y"].test_sizes.tolist()
 
 
 def test_test_labels_do_not_change_what_a_baseline_chooses():
     y, splits = mutag_splits(seed=0)
-    several = kernels.wl_kernels(load_graphs("MUTAG"), 1)
+    several = baselines.wl_kernels(load_graphs("MUTAG"), 1)
     train, test = splits[0]
     flipped = y.copy()
     flipped[test] = 1 - y[test]
     for score in (
-        lambda labels: kernels.score_wl(several, labels, train, test, [0, 1], 0),
-        lambda labels: kernels.score_majority(labels, train, test, 0),
+        lambda labels: baselines.score_wl(several, labels, train, test, [0, 1], 0),
+        lambda labels: baselines.score_majority(labels, train, test, 0),
     ):
         plain, other = score(y), score(flipped)
         assert (plain.chosen, plain.inner_accuracy) == (other.chosen, other.inner_accuracy)
@@ -213,12 +215,12 @@ def test_test_labels_do_not_change_what_a_baseline_chooses():
 
 
 def test_all_seeds_of_a_set_share_one_kernel(monkeypatch):
-    kernels._kernels_of.cache_clear()
+    baselines._kernels_of.cache_clear()
     made = []
-    plain = kernels.wl_kernels
-    monkeypatch.setattr(kernels, "wl_kernels", lambda *given: made.append(1) or plain(*given))
+    plain = baselines.wl_kernels
+    monkeypatch.setattr(baselines, "wl_kernels", lambda *given: made.append(1) or plain(*given))
     for seed in range(2):
-        kernels.run_cell("wl", "MUTAG", seed, {"folds": 2, "repeats": 1, "iterations": [0]})
+        baselines.run_cell("wl", "MUTAG", seed, {"folds": 2, "repeats": 1, "iterations": [0]})
     assert len(made) == 1
 
 
@@ -239,7 +241,7 @@ def test_all_seeds_of_a_set_share_one_kernel(monkeypatch):
 )
 def test_bad_baselines_are_refused(family, settings, message):
     with pytest.raises(InputError, match=message) as caught:
-        kernels.run_cell(family, "MUTAG", 0, settings)
+        baselines.run_cell(family, "MUTAG", 0, settings)
     assert "\n" not in str(caught.value)
 
 

@@ -10,11 +10,18 @@ from typing import Any
 
 import yaml
 
-from experiments.tu.cell import BASELINES, Cell, Settings, parsed
-from experiments.tu.plan_checks import check_known, check_once, is_whole, label, listed, mapping
 from graphcl_hard.config import Config
 from graphcl_hard.data.tu.names import check_name, check_spelling
 from graphcl_hard.exceptions import InputError
+from graphcl_hard.sweeps.cell import BASELINES, Cell, Settings, parsed
+from graphcl_hard.sweeps.plan_checks import (
+    check_known,
+    check_once,
+    is_whole,
+    label,
+    listed,
+    mapping,
+)
 
 OWNED = ("dataset", "seed", "seeds", "out", "overwrite", "resume", "quiet")  # each cell's own
 SETTINGS = tuple(field.name for field in fields(Config) if field.name not in OWNED)
@@ -49,12 +56,12 @@ def read_plan(path: Path) -> list[Cell]:
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         reason = error.strerror if isinstance(error, OSError) else re.sub(r"\s+", " ", str(error))
         raise InputError(
-            f"--config {path} cannot be read: {reason}; experiments/tu/plan.yaml is one."
+            f"The plan {path} cannot be read: {reason}; see docs/sweeps.md."
         ) from error
     try:
         return _cells(content)
     except InputError as error:
-        raise InputError(f"--config {path}: {error}") from None
+        raise InputError(f"{path}: {error}") from None
 
 
 def narrow(
