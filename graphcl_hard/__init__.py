@@ -8,7 +8,11 @@ if TYPE_CHECKING:
     from graphcl_hard.data.load import load_graphs as load_graphs
     from graphcl_hard.data.shard_writer import write_shards as write_shards
     from graphcl_hard.data.shards import GraphShards as GraphShards
+    from graphcl_hard.estimators.classifier import (
+        HardInfoGraphClassifier as HardInfoGraphClassifier,
+    )
     from graphcl_hard.estimators.hard_infograph import HardInfoGraph as HardInfoGraph
+    from graphcl_hard.estimators.regressor import HardInfoGraphRegressor as HardInfoGraphRegressor
     from graphcl_hard.evaluation.cross_validation import cross_validate as cross_validate
     from graphcl_hard.exceptions import InputError as InputError
     from graphcl_hard.exceptions import StopTraining as StopTraining
@@ -36,6 +40,8 @@ _HOMES = {
     "GraphCL": "nn.graphcl",
     "GraphShards": "data.shards",
     "HardInfoGraph": "estimators.hard_infograph",
+    "HardInfoGraphClassifier": "estimators.classifier",
+    "HardInfoGraphRegressor": "estimators.regressor",
     "InfoGraph": "nn.infograph",
     "InputError": "exceptions",
     "MessagePassingEncoder": "nn.encoders.message_passing",

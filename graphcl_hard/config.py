@@ -3,7 +3,7 @@
 import dataclasses
 import difflib
 import enum
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from numbers import Integral, Real
 from pathlib import Path
@@ -289,17 +289,9 @@ class Config:
         Settings are named as parameters in backticks, such as `beta` or `resume=True`; the command line turns them
         into flags.
         """
-        of_wrong_type = dict(self._of_wrong_type())
+        of_wrong_type = wrong_types(self, RULES)
         yield from of_wrong_type.values()
-        for name, rule in RULES.items():
-            value = getattr(self, name)
-            if (
-                rule.has_range
-                and name not in of_wrong_type
-                and value is not None
-                and not rule.allows(value)
-            ):
-                yield f"`{name}` must lie in {rule.range()}, got {short_str(value)}; {rule.advice}."
+        yield from wrong_ranges(self, RULES, of_wrong_type)
         if of_wrong_type:  # the comparisons below would fail
             return
         if self.seed + self.seeds > 2**32:
@@ -323,51 +315,6 @@ class Config:
             yield f"`resume=True` needs the `out` folder of a run, and not `overwrite=True`, got {found}; change that."
         if not self.probes or len(set(self.probes)) < len(self.probes):
             yield f"`probes` must name at least one classifier, each once, got {' '.join(self.probes)!r}."
-
-    def _of_wrong_type(self) -> Iterator[tuple[str, str]]:
-        for name, hint in get_type_hints(Config).items():
-            value = getattr(self, name)
-            if get_origin(hint) is Literal:
-                choices = get_args(hint)
-                if not isinstance(value, str) or value not in choices:
-                    close = difflib.get_close_matches(short_repr(value), choices, n=1)
-                    advice = f"did you mean {close[0]!r}?" if close else "take one of them."
-                    allowed = ", ".join(choices)
-                    yield (
-                        name,
-                        f"`{name}` must be one of {allowed}, got {short_repr(value)}; {advice}",
-                    )
-            elif hint in (int, float) or (hint == float | None and value is not None):
-                kind, what = (Integral, "a whole number") if hint is int else (Real, "a number")
-                if not isinstance(value, kind) or isinstance(value, bool):
-                    yield (
-                        name,
-                        f"`{name}` must be {what}, got {short_repr(value)}; {RULES[name].advice}.",
-                    )
-            elif hint is bool and not isinstance(value, bool):
-                yield (
-                    name,
-                    f"`{name}` must be True or False, got {short_repr(value)}; give one of them.",
-                )
-            elif (
-                get_origin(hint) is tuple
-                and name != "views"
-                and not _is_tuple_of(get_args(hint)[0], value)
-            ):
-                yield (
-                    name,
-                    f"`{name}` must be a tuple of its kind, got {short_repr(value)}; see its description.",
-                )
-            elif hint is str and not isinstance(value, str):
-                yield (
-                    name,
-                    f"`{name}` must be a string, got {short_repr(value)}; give a name or a path.",
-                )
-            elif hint == Path | None and not isinstance(value, (str, Path, type(None))):
-                yield (
-                    name,
-                    f"`{name}` must be a path or None, got {short_repr(value)}; give one of them.",
-                )
 
     def _mistaken_method(self) -> Iterator[str]:
         pair = isinstance(self.views, tuple) and len(self.views) == 2
@@ -494,3 +441,49 @@ def _is_tuple_of(kind: Any, value: Any) -> bool:
     if kind is int:
         return all(isinstance(item, Integral) and not isinstance(item, bool) for item in value)
     return all(isinstance(item, str) and item in get_args(kind) for item in value)
+
+
+def wrong_types(settings: Any, rules: Mapping[str, Rule]) -> dict[str, str]:
+    """Return a sentence for each setting of a dataclass that has the wrong type, by name."""
+    found = {}
+    for name, hint in get_type_hints(type(settings)).items():
+        sentence = _wrong_type(name, hint, getattr(settings, name), rules[name].advice)
+        if sentence is not None:
+            found[name] = sentence
+    return found
+
+
+def wrong_ranges(
+    settings: Any, rules: Mapping[str, Rule], but: Collection[str] = ()
+) -> Iterator[str]:
+    """Yield a sentence for each number of a dataclass of settings outside its range, without those in `but`."""
+    for name, rule in rules.items():
+        value = getattr(settings, name)
+        if rule.has_range and name not in but and value is not None and not rule.allows(value):
+            yield f"`{name}` must lie in {rule.range()}, got {short_str(value)}; {rule.advice}."
+
+
+def _wrong_type(name: str, hint: Any, value: Any, advice: str) -> str | None:
+    wanted = remedy = None
+    if hint in (int | None, float | None):
+        hint = get_args(hint)[0] if value is not None else None
+    if get_origin(hint) is Literal:
+        choices = get_args(hint)
+        if not isinstance(value, str) or value not in choices:
+            close = difflib.get_close_matches(short_repr(value), choices, n=1)
+            wanted = f"one of {', '.join(choices)}"
+            remedy = f"did you mean {close[0]!r}?" if close else "take one of them."
+    elif hint in (int, float):
+        kind, what = (Integral, "a whole number") if hint is int else (Real, "a number")
+        if not isinstance(value, kind) or isinstance(value, bool):
+            wanted, remedy = what, f"{advice}."
+    elif hint is bool and not isinstance(value, bool):
+        wanted, remedy = "True or False", "give one of them."
+    elif get_origin(hint) is tuple and name != "views":
+        if not _is_tuple_of(get_args(hint)[0], value):
+            wanted, remedy = "a tuple of its kind", "see its description."
+    elif hint is str and not isinstance(value, str):
+        wanted, remedy = "a string", "give a name or a path."
+    elif hint == Path | None and not isinstance(value, (str, Path, type(None))):
+        wanted, remedy = "a path or None", "give one of them."
+    return wanted and f"`{name}` must be {wanted}, got {short_repr(value)}; {remedy}"

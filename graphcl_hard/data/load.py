@@ -123,17 +123,16 @@ Graphs = Iterable[Any] | GraphSource
 """Graphs of any source; `to_graph_data` lists the kinds."""
 
 
-def open_graphs(graphs: Graphs, **names: Any) -> GraphSource:
+def open_graphs(graphs: Graphs, *, identified: bool = False, **names: Any) -> GraphSource:
     """Collate graphs as `to_graph_data` does, in memory or on disk, depending on their number.
 
     `GraphShards` of more than 16,384 graphs stay on disk. Iterables, and datasets that are not known to be in memory,
     are read once; if there are more than 16,384 graphs, they are written to a temporary folder, which is removed when
     the result is garbage collected.
 
-    Labels and ids of single graphs are not read: nothing that embeds graphs needs them.
-
     Args:
         graphs: the graphs.
+        identified: whether to read the labels and ids of single graphs, which nothing that embeds graphs needs.
         names: node_label, node_attr, edge_label and edge_attr, as in `to_graph_data`.
 
     Returns:
@@ -153,15 +152,15 @@ def open_graphs(graphs: Graphs, **names: Any) -> GraphSource:
         return to_graph_data(graphs, **names)
     named = attribute_names(**names)
     if in_memory:
-        return collate(graphs, named, identified=False)
+        return collate(graphs, named, identified=identified)
     each = iterate_graphs(graphs)
     first = deque(itertools.islice(each, WINDOW + 1))
     if len(first) <= WINDOW:
-        return collate(first, named, identified=False)
+        return collate(first, named, identified=identified)
     folder = Path(tempfile.mkdtemp(prefix="graphcl_hard-"))
     try:
         each = itertools.chain(_emptied(first), each)
-        shards = write_shards(folder, collate_chunks(each, named, identified=False))
+        shards = write_shards(folder, collate_chunks(each, named, identified=identified))
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise

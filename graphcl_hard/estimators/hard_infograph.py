@@ -1,27 +1,22 @@
 """`HardInfoGraph`, a scikit-learn estimator that embeds graphs."""
 
 import dataclasses
-import difflib
-import inspect
-import json
 import logging
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from joblib import effective_n_jobs
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from graphcl_hard.config import Config, Scale, Scope, View, names_in
-from graphcl_hard.data.graph_data import GraphData, GraphSource, Names
-from graphcl_hard.data.load import Graphs, open_graphs
-from graphcl_hard.data.shards import GraphShards
+from graphcl_hard.data.graph_data import GraphSource
+from graphcl_hard.data.load import Graphs
+from graphcl_hard.estimators.base import GraphEstimator, own_mistakes, to_json_value
 from graphcl_hard.evaluation.checks import rescale
 from graphcl_hard.exceptions import InputError, first_line, short_repr, user_stacklevel
 from graphcl_hard.io.paths import Pathname, user_path
@@ -66,7 +61,7 @@ def to_config(params: Mapping[str, Any], draw: bool = False) -> Config:
         isinstance(plain["views"], np.ndarray) and plain["views"].ndim
     ):
         plain["views"] = tuple(plain["views"])
-    mistakes = list(_own_mistakes(plain))
+    mistakes = list(own_mistakes(plain))
     state = plain["random_state"]
     seed = state if isinstance(state, int) and not mistakes else 0
     config = Config(**{name: plain[name] for name in SETTINGS}, seed=seed, score_epochs=())
@@ -90,79 +85,10 @@ def to_config(params: Mapping[str, Any], draw: bool = False) -> Config:
     return config
 
 
-def _own_mistakes(params: Mapping[str, Any]) -> Iterator[str]:
-    state, jobs, on_epoch = params["random_state"], params["n_jobs"], params["on_epoch"]
-    drawn, wanted = short_repr(state), short_repr(jobs)
-    if isinstance(state, bool) or not isinstance(state, (int, np.random.RandomState, type(None))):
-        yield f"`random_state` must be an int, a RandomState or None, got {drawn}; take a small whole number."
-    elif isinstance(state, int) and not 0 <= state < 2**32:
-        yield f"`random_state` must lie in [0, {2**32 - 1}], got {drawn}; take a small whole number."
-    if jobs is not None and (not isinstance(jobs, int) or isinstance(jobs, bool) or jobs == 0):
-        yield f"`n_jobs` must be a number of threads, -1 for all cores, or None, got {wanted}; None is PyTorch's."
-    if on_epoch is not None and not callable(on_epoch):
-        yield f"`on_epoch` must be a function of an Epoch, or None, got {short_repr(on_epoch)}."
-
-
-def describe_unknown(estimator: type, names: Iterable[str]) -> str:
-    """Return a line for each name that is not a parameter of an estimator, with the closest one that is."""
-    lines = []
-    known = list(inspect.signature(estimator).parameters)
-    for name in names:
-        close = difflib.get_close_matches(name, known, n=1)
-        advice = f"did you mean {close[0]!r}?" if close else f"it has {', '.join(known)}."
-        lines.append(f"{estimator.__name__} has no parameter {name!r}; {advice}")
-    return "\n".join(lines)
-
-
-def _signature(estimator: type) -> inspect.Signature:
-    """Return the signature of a subclass's constructor, by which scikit-learn finds parameters.
-
-    Where the constructor takes **settings, the parameters of the constructor above it stand in their place.
-    """
-    named: dict[str, inspect.Parameter] = {}
-    for one in estimator.__mro__:
-        if "__init__" not in vars(one):
-            continue
-        own = inspect.signature(vars(one)["__init__"]).parameters.values()
-        explicit = [parameter for parameter in own if parameter.kind is not parameter.VAR_KEYWORD]
-        for parameter in explicit:
-            # What belongs to a constructor above goes through **settings, by name.
-            kind = parameter.kind if one is estimator else parameter.KEYWORD_ONLY
-            named.setdefault(parameter.name, parameter.replace(kind=kind))
-        if len(explicit) == len(own):
-            break
-    return inspect.Signature(list(named.values()))
-
-
-def to_json_value(name: str, value: Any) -> Any:
-    """Return a parameter's value in a form that JSON can hold.
-
-    Raises:
-        InputError: there is no such form.
-    """
-    plain = value.tolist() if isinstance(value, (np.generic, np.ndarray)) else value
-    try:
-        json.dumps(plain)
-    except (TypeError, ValueError) as error:
-        raise InputError(
-            f"{name} must consist of strings, numbers and lists to be saved, got {value!r}; set it to such a value."
-        ) from error
-    return plain
-
-
-def _name(column: str, given: Any, known: Any) -> Any:
-    """Return the name of a column in graphs to transform: the parameter, or the name that it had in `fit`."""
-    if given is None:
-        return known
-    # node_attr="node_attr" selects the attributes of flat tensors, whatever their graphs call them.
-    selects = isinstance(given, (str, tuple, list)) and given in (column, (column,), [column])
-    return known if selects and known else given
-
-
 logger = logging.getLogger("graphcl_hard")
 
 
-class HardInfoGraph(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class HardInfoGraph(ClassNamePrefixFeaturesOutMixin, TransformerMixin, GraphEstimator):
     """Graph embeddings learnt without labels, as a scikit-learn transformer.
 
     It trains an encoder by InfoGraph (or GraphCL) with hard, debiased negatives. Graphs are a list, or any iterable, of
@@ -336,23 +262,6 @@ class HardInfoGraph(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         self.precision = precision
         self.deterministic = deterministic
 
-    def __init_subclass__(cls, **options: Any) -> None:
-        super().__init_subclass__(**options)
-        if "__init__" in cls.__dict__:
-            cls.__init__.__signature__ = _signature(cls)  # type: ignore[attr-defined]
-
-    def set_params(self, **params: Any) -> "HardInfoGraph":
-        """Set parameters by name.
-
-        Raises:
-            InputError: parameters are unknown; the message names all of them.
-        """
-        unknown = [name for name in params if name not in self.get_params(deep=False)]
-        if unknown:
-            raise InputError(describe_unknown(type(self), unknown))
-        super().set_params(**params)
-        return self
-
     def fit(self, X: Graphs, y: object = None) -> "HardInfoGraph":
         """Learn an encoder from the graphs `X`; `y` is ignored.
 
@@ -525,35 +434,6 @@ class HardInfoGraph(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         # Not get_params: a subclass need not have all of these as parameters.
         return to_config({name: getattr(self, name) for name in (*OWN, *SETTINGS)}, draw)
 
-    def _read(
-        self, graphs: Graphs, encoder: str, features: FeatureMap | None = None
-    ) -> GraphSource:
-        """Read graphs; what the parameters do not name has the names of `features`, if it is given."""
-        names = {column: getattr(self, column) for column in Names._fields}
-        if features is not None:
-            known = features.names or self._earlier_names(features)
-            if isinstance(graphs, (GraphData, GraphShards)):  # their columns need no names
-                wanted = features.has_node_attr and "node_attr" in graphs.columns
-                node_attr = ("node_attr",) if wanted else None
-                known = Names(None, node_attr, None, () if known.edge_attr == () else None)
-            names = {
-                column: _name(column, name, getattr(known, column))
-                for column, name in names.items()
-            }
-        if encoder != "gine":  # edge features that the encoder does not read are not checked
-            names |= {"edge_label": None, "edge_attr": ()}
-        return open_graphs(graphs, **names)
-
-    def _earlier_names(self, features: FeatureMap) -> Names:
-        """Return what earlier versions, which kept no names, read of `Data`: also integers as attributes."""
-        with_edges = features.edges is not None and features.edges.mean
-        return Names(
-            None,
-            ("x",) if features.has_node_attr and self.node_attr is None else None,
-            None,
-            ("edge_attr",) if with_edges and self.edge_attr is None else None,
-        )
-
     def _start(self, data: GraphSource, config: Config) -> Fitted:
         left_out = [name for name in ("node_attr", "edge_attr") if getattr(self, name) in ((), [])]
         return Fitted.start(data, config, left_out)
@@ -603,13 +483,3 @@ class HardInfoGraph(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         )
         if sentence is not None:
             warnings.warn(sentence, stacklevel=user_stacklevel())
-
-    @contextmanager
-    def _threads(self) -> Iterator[None]:
-        before = torch.get_num_threads()
-        if self.n_jobs is not None:
-            torch.set_num_threads(effective_n_jobs(self.n_jobs))
-        try:
-            yield
-        finally:
-            torch.set_num_threads(before)

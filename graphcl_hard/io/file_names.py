@@ -5,6 +5,8 @@ SUMMARY, EMBEDDINGS = "summary.json", "embeddings.npz"
 CHECKPOINTS = ("checkpoint.safetensors", "checkpoint-before.safetensors")
 FEATURES = "features.json"
 ENCODER = ("encoder.safetensors", "encoder.json")
+HEAD = "head.safetensors"
+"""Weights of the head of a fine-tuned model, beside its encoder."""
 PICTURES = ("training.png", "embedding.png")
 RUN_FILES = {
     CONFIG,
@@ -15,6 +17,7 @@ RUN_FILES = {
     FEATURES,
     *CHECKPOINTS,
     *ENCODER,
+    HEAD,
     *PICTURES,
 }
 LOCK, REPLACED = ".graphcl_hard.lock", "replaced-run"

@@ -104,19 +104,22 @@ class GraphBatches:
             InputError: the data set has a single graph.
         """
         check_enough(self.num_graphs)
-        chunks = list(
-            torch.randperm(self.num_graphs, device="cpu", generator=generator).split(batch_size)
-        )
-        if chunks[-1].numel() == 1:
-            last = chunks.pop()
-            chunks[-1] = torch.cat([chunks[-1], last])
-        for chunk in chunks:
+        for chunk in shuffled_rows(self.num_graphs, batch_size, generator):
             yield self.select(chunk, nodes_per_graph, generator)
 
     def in_order(self, batch_size: int) -> Iterator[GraphBatch]:
         """Yield all graphs once, in the order of the data set, in batches of `batch_size`; the last may be smaller."""
         for chunk in torch.arange(self.num_graphs, device="cpu").split(batch_size):
             yield self.select(chunk)
+
+
+def shuffled_rows(num_graphs: int, batch_size: int, generator: torch.Generator) -> list[Tensor]:
+    """Return the positions of all graphs in a new random order, in batches; a single one at the end joins the last."""
+    chunks = list(torch.randperm(num_graphs, device="cpu", generator=generator).split(batch_size))
+    if len(chunks) > 1 and chunks[-1].numel() == 1:
+        last = chunks.pop()
+        chunks[-1] = torch.cat([chunks[-1], last])
+    return chunks
 
 
 def check_enough(num_graphs: int) -> None:

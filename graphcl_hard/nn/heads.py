@@ -2,7 +2,7 @@
 
 import torch
 from torch import Tensor
-from torch.nn import Linear, Module, ReLU, Sequential, init
+from torch.nn import BatchNorm1d, Linear, Module, ReLU, Sequential, init
 
 aten = torch.ops.aten
 
@@ -91,3 +91,42 @@ def reset_linear_layers(module: Module) -> None:
         if isinstance(layer, Linear):
             init.xavier_uniform_(layer.weight)
             init.zeros_(layer.bias)
+
+
+class PredictionHead(Module):
+    r"""Head of a supervised model: graph embeddings to the outputs of the targets.
+
+    .. math:: \mathrm{head}(v) = W_2\, \mathrm{dropout}(\mathrm{ReLU}(W_1 \mathrm{norm}(v) + b_1)) + b_2
+
+    With `hidden_channels=0` it is linear, :math:`W\, \mathrm{dropout}(\mathrm{norm}(v)) + b`. The batch norm comes
+    first because sums over nodes differ in scale by orders of magnitude.
+
+    Args:
+        channels: D, width of the graph embeddings.
+        hidden_channels: width of the hidden layer; 0: none.
+        out_channels: number of outputs.
+        dropout: probability that an input of the last layer is set to zero in training.
+
+    Shapes: (B, D) -> (B, `out_channels`).
+    """
+
+    def __init__(
+        self, channels: int, hidden_channels: int, out_channels: int, dropout: float
+    ) -> None:
+        super().__init__()
+        self.norm = BatchNorm1d(channels)
+        self.hidden = Linear(channels, hidden_channels) if hidden_channels else None
+        self.out = Linear(hidden_channels or channels, out_channels)
+        self.dropout = dropout
+
+    def forward(self, vectors: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """Map (B, D) to (B, `out_channels`); `generator`, on the same device, draws the dropout in training."""
+        x: Tensor = self.norm(vectors)
+        if self.hidden is not None:
+            x = self.hidden(x).relu()
+        if self.training and self.dropout:
+            # Not F.dropout: it draws from a generator that all threads share.
+            keep = torch.empty_like(x).bernoulli_(1 - self.dropout, generator=generator)
+            x = x * keep / (1 - self.dropout)
+        mapped: Tensor = self.out(x)
+        return mapped

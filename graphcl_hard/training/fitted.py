@@ -38,7 +38,7 @@ DAMAGED = (
     ValueError,
 )
 # PyTorch's generator, which draws the initial weights, belongs to the process: one model at a time, or seeds mix.
-_one_at_a_time = threading.Lock()
+ONE_AT_A_TIME = threading.Lock()
 
 
 class Fitted:
@@ -76,24 +76,8 @@ class Fitted:
             raise InputError(
                 f"fit needs at least 2 graphs, got {data.num_graphs}: the others are the negatives."
             )
-        with_edges = config.encoder == "gine"
-        if with_edges and (data.num_edges == 0 or data.columns.isdisjoint(PER_EDGE)):
-            raise InputError(
-                "The graphs of fit must have edges with labels or attributes, which `encoder=gine` reads, got none; "
-                "name them by `edge_label` or `edge_attr`, or take another encoder, such as gin."
-            )
-        features = FeatureMap.fit(
-            data,
-            "node_attr" in data.columns,
-            keep_binary=True,
-            with_edges=with_edges,
-            left_out=left_out,
-        )
-        if features.channels == 0:
-            raise InputError(
-                "The graphs of fit must have a node, or an attribute, got none; give other graphs."
-            )
-        with _one_at_a_time, training_device(config) as fabric:
+        features = fit_features(data, config.encoder == "gine", left_out)
+        with ONE_AT_A_TIME, training_device(config) as fabric:
             device, dtype = place(fabric, config)
             batches = make_batches(data, features, device, dtype)
             state = TrainingState(
@@ -106,7 +90,7 @@ class Fitted:
     def resume(cls, encoder: GraphEncoder, features: FeatureMap, config: Config) -> "Fitted":
         """Continue with a trained encoder; the rest of the model has initial weights."""
         weights, dtype = copy.deepcopy(encoder.state_dict()), next(encoder.parameters()).dtype
-        with _one_at_a_time:
+        with ONE_AT_A_TIME:
             model = build_model(config, features.channels, encoder=encoder).to(dtype)
         encoder.load_state_dict(weights)  # a new model draws initial weights for its encoder
         return cls(config, features, TrainingState(model, config), [])
@@ -198,14 +182,14 @@ class Fitted:
         tensors, text = read_checksummed(path, "estimator")
         content = json.loads(text)
         features = FeatureMap.from_dict(content["features"])
-        config = Config(**_tuples(without_removed(content["config"])), score_epochs=())
+        config = Config(**as_tuples(without_removed(content["config"])), score_epochs=())
         if content["encoder"].get("num_layers", 0) > len(tensors):
             raise ValueError("it has more layers than weights")
 
         def make() -> Model:
             return build_model(config, features.channels, encoder=make_encoder(content["encoder"]))
 
-        with _one_at_a_time, torch.random.fork_rng(devices=[]):
+        with ONE_AT_A_TIME, torch.random.fork_rng(devices=[]):
             with torch.device("meta"):  # so that sizes in a damaged file ask for no memory
                 wanted = {
                     f"model.{name}": tensor.shape for name, tensor in make().state_dict().items()
@@ -223,10 +207,35 @@ class Fitted:
             [Epoch(**row) for row in content["history"]],
         )
         fitted.state.load_tensors(tensors, content["epoch"])
-        return fitted, _tuples(without_removed(content["params"]))
+        return fitted, as_tuples(without_removed(content["params"]))
 
 
-def _tuples(plain: Mapping[str, Any]) -> dict[str, Any]:
+def fit_features(data: GraphSource, with_edges: bool, left_out: Collection[str]) -> FeatureMap:
+    """Return the map of the inputs that an estimator fits on a data set; the arguments are those of `Fitted.start`.
+
+    Raises:
+        InputError: there are no inputs.
+    """
+    if with_edges and (data.num_edges == 0 or data.columns.isdisjoint(PER_EDGE)):
+        raise InputError(
+            "The graphs of fit must have edges with labels or attributes, which `encoder=gine` reads, got none; "
+            "name them by `edge_label` or `edge_attr`, or take another encoder, such as gin."
+        )
+    features = FeatureMap.fit(
+        data,
+        "node_attr" in data.columns,
+        keep_binary=True,
+        with_edges=with_edges,
+        left_out=left_out,
+    )
+    if features.channels == 0:
+        raise InputError(
+            "The graphs of fit must have a node, or an attribute, got none; give other graphs."
+        )
+    return features
+
+
+def as_tuples(plain: Mapping[str, Any]) -> dict[str, Any]:
     """Return the values with tuples in place of lists, into which JSON turned them."""
     return {
         name: tuple(value) if isinstance(value, list) else value for name, value in plain.items()

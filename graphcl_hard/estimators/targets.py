@@ -1,0 +1,140 @@
+"""Targets of graphs as the supervised estimators take them: classes, a table of 0 and 1, or measured values."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from graphcl_hard.evaluation.labels import as_array, known_labels
+from graphcl_hard.exceptions import InputError, first_line, short_repr
+from graphcl_hard.io.text_tables import is_missing_value
+
+
+class Targets(NamedTuple):
+    """Targets of G graphs."""
+
+    y: Tensor
+    """(G,) int64, the position of each class in `classes`, -1 where missing; or (G, T) float64, NaN where missing."""
+    classes: NDArray[Any] | None = None
+    """(C,) the classes of one target, ascending; None for a table and for measured values."""
+    names: tuple[str, ...] = ()
+    """The names of the T targets; empty without names."""
+    single: bool = False
+    """Whether the targets were given as (G,)."""
+
+    @property
+    def known(self) -> Tensor:
+        """(G,) bool, which graphs have a known target."""
+        return (~self.y.isnan()).any(dim=1) if self.y.is_floating_point() else self.y >= 0
+
+
+def class_targets(
+    given: Any, names: tuple[str, ...] = (), classes: NDArray[Any] | None = None
+) -> Targets:
+    """Return classes (G,), or a table (G, T) of 0 and 1, as targets.
+
+    Args:
+        given: (G,) integers, strings, booleans or whole floats; or (G, T) of 0, 1 and missing entries, as an array, a
+            table of pandas, or a dictionary of columns. An entry is missing that is None, NaN or the empty string.
+        names: names of the columns of an array.
+        classes: the classes that there are; None: those that are found.
+
+    Raises:
+        InputError: the values are not classes, or a class is not among `classes`.
+    """
+    array, names = _array(given, names)
+    if array.ndim == 2:
+        table = _numbers(array)
+        wrong = ~np.isnan(table) & (table != 0) & (table != 1)
+        if wrong.any():
+            row, column = np.argwhere(wrong)[0]
+            raise InputError(
+                f"y must hold 0, 1 and missing entries if it has several targets, got {table[row, column]:g} in row "
+                f"{row}, column {_column(names, column)}; give one target of classes, or use HardInfoGraphRegressor."
+            )
+        return Targets(torch.from_numpy(table), names=names)
+    if array.dtype.kind == "f":
+        measured = np.isfinite(array) & (array != np.rint(array))
+        if measured.any():
+            row = int(measured.argmax())
+            raise InputError(
+                f"y must be classes, got measured values, such as {array[row]} for graph {row}; use "
+                "HardInfoGraphRegressor, or group them into classes."
+            )
+    labels, known = known_labels(array if array.dtype.kind in "biuf" else array.tolist())
+    if classes is None:
+        classes = np.unique(labels)
+    place = np.searchsorted(classes, labels).clip(max=max(len(classes) - 1, 0))
+    unknown = classes[place] != labels if len(classes) else np.zeros(0, dtype=np.bool_)
+    if np.any(unknown):
+        found = labels[np.argmax(unknown)]
+        raise InputError(
+            f"y must have the classes of the training, {_listed(classes)}, got {found}; leave such graphs out."
+        )
+    y = np.full(len(known), -1)
+    y[known] = place
+    return Targets(torch.from_numpy(y), classes, single=True)
+
+
+def measured_targets(given: Any, names: tuple[str, ...] = ()) -> Targets:
+    """Return numbers (G,) or (G, T) as targets; missing entries are None or NaN, see `class_targets`.
+
+    Raises:
+        InputError: an entry is infinite or no number.
+    """
+    array, names = _array(given, names)
+    table = _numbers(array.reshape(len(array), -1))
+    if np.isinf(table).any():
+        row, column = np.argwhere(np.isinf(table))[0]
+        raise InputError(
+            f"y must be finite, got {table[row, column]} in row {row}, column {_column(names, column)}; correct it, or "
+            "give NaN for a missing entry."
+        )
+    return Targets(torch.from_numpy(table), names=names, single=array.ndim == 1)
+
+
+def _array(given: Any, names: tuple[str, ...]) -> tuple[NDArray[Any], tuple[str, ...]]:
+    """Return (G,) or (G, T) values, and the names of the columns."""
+    try:
+        if hasattr(given, "columns") and hasattr(given, "to_numpy"):  # a table of pandas
+            return given.to_numpy(), tuple(map(str, given.columns))
+        if isinstance(given, Mapping):
+            columns = [np.asarray(column) for column in given.values()]
+            return np.stack(columns, axis=1), tuple(map(str, given))
+        # NumPy would turn a list of strings and None into strings.
+        array = (
+            np.array(given, dtype=object) if isinstance(given, (list, tuple)) else as_array(given)
+        )
+    except (TypeError, ValueError) as error:
+        raise InputError(f"y must be an array (G,) or (G, T), got {short_repr(given)}.") from error
+    if array.ndim not in (1, 2) or (array.ndim == 2 and not array.shape[1]):
+        raise InputError(
+            f"y must have shape (G,) or (G, T), got {array.shape}; give one row for each graph."
+        )
+    return array, names
+
+
+def _numbers(array: NDArray[Any]) -> NDArray[np.float64]:
+    if array.dtype.kind in "biuf":
+        return array.astype(np.float64)
+    try:
+        entries = [
+            np.nan if is_missing_value(entry) else float(entry) for entry in array.ravel().tolist()
+        ]
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f"y must be a table of numbers and missing entries, got one that is none: {first_line(error)}; convert it."
+        ) from error
+    return np.array(entries, dtype=np.float64).reshape(array.shape)
+
+
+def _column(names: tuple[str, ...], column: int) -> str:
+    return repr(names[column]) if names else str(column)
+
+
+def _listed(classes: NDArray[Any]) -> str:
+    shown = ", ".join(map(repr, classes[:10].tolist()))
+    return shown + (", ..." if len(classes) > 10 else "")
