@@ -94,7 +94,7 @@ def _embed(arguments: Arguments) -> None:
 
     from graphcl_hard.data.load import open_dataset
     from graphcl_hard.evaluation.checks import rescale
-    from graphcl_hard.io.vectors import write_vectors
+    from graphcl_hard.io.vector_writer import write_vectors
     from graphcl_hard.loader.streaming import make_batches
     from graphcl_hard.nn.encoders.pretrained import load_pretrained
     from graphcl_hard.runs.display import Display

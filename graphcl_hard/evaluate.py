@@ -114,7 +114,7 @@ def _evaluate(arguments: Arguments) -> None:
     display = Display(arguments.quiet)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        vectors, labels = read_vectors(arguments.vectors, arguments.labels, arguments.only)
+        vectors, labels = read_vectors(arguments.vectors, arguments.labels, arguments.only)[:2]
     labels, known = known_labels(labels)
     if not known.any():
         raise InputError(f"{arguments.vectors} has no graph with a label; give them with --labels.")

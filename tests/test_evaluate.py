@@ -180,7 +180,7 @@ def test_quiet_prints_the_file_alone(toy, tmp_path, capsys):
         (["measured.npz"], "labels must be classes, got measured values, such as 1.5 for graph 1"),
         (["toy.npz", "--labels", ""], "--labels must be the path of a file or folder, got ''"),
         (["one.npz"], "labels must contain at least 2 classes, got only 0"),
-        (["short.npz"], "must have one row for each label, got 40 for 39; add or"),
+        (["short.npz"], "must have one label for each row of 'vectors', got 39 labels 'y' for 40"),
     ],
 )
 def test_bad_input_is_one_sentence_and_nothing_is_written(

@@ -1,8 +1,8 @@
-"""Read and check files of vectors and labels, and write them part by part."""
+"""Read and check files of vectors and labels."""
 
 import csv
 import difflib
-import itertools
+import fnmatch
 import lzma
 import math
 import re
@@ -10,7 +10,7 @@ import struct
 import warnings
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,7 +18,6 @@ import numpy as np
 import numpy.typing as npt
 
 from graphcl_hard.exceptions import InputError, user_stacklevel
-from graphcl_hard.io.atomic_write import atomic_write
 from graphcl_hard.io.paths import Pathname, user_path
 from graphcl_hard.io.text_tables import (
     has_decimal_comma,
@@ -29,7 +28,8 @@ from graphcl_hard.io.text_tables import (
     read_lines,
 )
 
-TABLES = (".csv", ".parquet")
+TEXT = (".csv", ".tsv")
+TABLES = (*TEXT, ".parquet")
 READ = (".npz", ".npy", *TABLES)
 LABELS, TARGETS = "y", "targets"
 TARGET = "y."
@@ -50,28 +50,46 @@ DAMAGED = (
 )
 
 
+class VectorFile(NamedTuple):
+    """The content of a file of vectors with G rows."""
+
+    vectors: dict[str, Array]
+    """Name -> (G, D) array: the names of the arrays, or that of the file for a table."""
+    labels: Array | dict[str, Array]
+    """(G,) labels, with None or NaN where one is missing; or name -> (G,) for several targets."""
+    ids: Array | None
+    """(G,) ids, or None."""
+    aside: dict[str, Array]
+    """Name -> (G,) columns that were asked for beside the vectors, as they are in the file."""
+
+
 def read_vectors(
-    path: Pathname, labels: str | None = None, only: Sequence[str] = ()
-) -> tuple[dict[str, Array], Array]:
-    """Read vectors and a label for each of their rows.
+    path: Pathname,
+    labels: str | Sequence[str] | None = None,
+    only: Sequence[str] = (),
+    ignore: Sequence[str] = (),
+    aside: Sequence[str] = (),
+) -> VectorFile:
+    """Read vectors and the labels of their rows.
 
     Ids (`id`) are not vectors. Nor are row numbers, as pandas and R write them: columns without a name, and columns
-    that number the rows (see `numbers_rows`), in files whose rows are sorted by class, would give the labels away.
+    that number the rows (see `numbers_rows`), in files whose rows are sorted by class, would give the labels away. Nor
+    are `y` and columns `y.NAME`, which hold labels.
 
     Args:
-        path: a .npz file, whose two-dimensional arrays are vectors; a .npy file with one such array; or a .csv file
-            with a header line, or a .parquet file, whose columns other than the labels and `y` form the vectors.
-        labels: name of the array or column with the labels, or a file that contains nothing else but ids (.txt: one
-            label per line). None: "y", or else the only one-dimensional array.
-        only: names of the arrays or columns to read; empty: all of them but row numbers.
-
-    Returns:
-        name -> (G, D) array, with the arrays' names, or the file's name for a table; and the labels, (G,), with None
-        or NaN where one is missing.
+        path: a .npz file, whose two-dimensional arrays are vectors; a .npy file with one such array; or a .csv or .tsv
+            file with a header line, or a .parquet file, whose other columns form the vectors.
+        labels: one or several of: the name of an array or column, which may leave out `y.`; a pattern of names, such as
+            `y.*`; a file that contains nothing else but ids (.txt: one label per line); or FILE:COLUMN. None: `y`; or
+            else the columns `y.NAME`; or else the only one-dimensional array. An array (G, T) has several labels, whose
+            names are the array `targets`, or else their numbers.
+        only: names of the arrays or columns to read, or patterns such as `emb_*`; empty: all of them but row numbers.
+        ignore: names or patterns of arrays or columns that are not vectors.
+        aside: names of columns to return as they are; they are not vectors. Those that are not there are left out.
 
     Raises:
         InputError: a file is missing, damaged or contains pickled objects; a name is unknown; a column is not numeric
-            or not finite; or a file of labels has other ids, or another number of rows.
+            or not finite; or labels have other ids, or another number, than the rows.
 
     Warns:
         UserWarning: a column is left out because it holds row numbers, or has one value for each class.
@@ -79,51 +97,104 @@ def read_vectors(
     path = user_path(path)
     named = _read(path, READ)
     what = "column" if path.suffix in TABLES else "array"
-    file = None
-    if labels is not None and labels not in named:
-        file = user_path(labels, "`labels`")
-        if file.suffix not in (*READ, ".txt"):
-            raise InputError(
-                f"{path} has no {what} {labels!r} for the labels; {_nearest(labels, named)}"
-            )
-    else:
-        labels = _label_name(path, named) if labels is None else labels
-        found = _label_values(path, named.pop(labels))
-    ids = named.get(IDS)
-    vectors = _vectors(path, named, only, what)
-    if file is not None:
-        found = _labels_of(path, len(next(iter(vectors.values()))), ids, file)
+    wanted = [labels] if isinstance(labels, str) else list(labels or ())
+    inside = {label: _matching(label, named) for label in wanted}
+    if not wanted:
+        inside = {"": _default_labels(path, named)}
+    used = {name for names in inside.values() for name in names}
+    kept = {name: named[name] for name in aside if name in named}
+    others = {name: array for name, array in named.items() if name not in used and name not in kept}
+    for label, names in inside.items():
+        if not names:  # before the vectors, whose columns may be wrong because of a misspelt label
+            _label_file(path, named, label, what)
+    vectors = _vectors(path, others, only, ignore, what)
+    first, rows = next((name, len(array)) for name, array in vectors.items())
+    pairs: list[tuple[str, Array]] = []
+    for label, names in inside.items():
+        pairs += [pair for name in names for pair in _label_columns(path, name, named)]
+        pairs += [] if names else _labels_of(path, rows, named, label, what)
+    found = _checked_labels(path, pairs, first, rows)
     if not only:
         tabular = {
             f"The column {name!r} of {path}": column
-            for name, column in named.items()
-            if what == "column" and name not in (IDS, LABELS) and not NAMELESS.fullmatch(name)
+            for name, column in others.items()
+            if what == "column" and not _is_beside(name) and not NAMELESS.fullmatch(name)
         }
-        for column in _holding_labels(tabular or _columns_of(path, vectors), found):
+        columns = tabular or _columns_of(path, vectors)
+        for column in dict.fromkeys(
+            one for target in found.values() for one in _holding_labels(columns, target)
+        ):
             _warn(
                 f"{column} has one value for each class, as labels have; name the others with `only` if it is no "
                 "feature."
             )
-    return vectors, found
+    single = next(iter(found.values())) if len(found) == 1 else found
+    return VectorFile(vectors, single, named.get(IDS), kept)
+
+
+def _checked_labels(
+    path: Path, pairs: Iterable[tuple[str, Array]], first: str, rows: int
+) -> dict[str, Array]:
+    """Return labels by their names after checking that there is one of each for each row of the first vectors."""
+    found: dict[str, Array] = {}
+    for name, column in pairs:
+        if name in found:
+            raise InputError(
+                f"`labels` must name each label once, got {name!r} twice; leave one of them out."
+            )
+        if column.ndim == 1 and len(column) != rows:
+            raise InputError(
+                f"{path} must have one label for each row of {first!r}, got {len(column)} labels {name!r} for {rows} "
+                "rows; add or remove some."
+            )
+        found[name] = column
+    return found
+
+
+def _is_beside(name: str) -> bool:
+    """Return whether a column or array holds ids or labels by its name; other labels would give labels away."""
+    return name in (IDS, LABELS) or name.startswith(TARGET)
+
+
+def _matching(name: str, named: Iterable[str]) -> list[str]:
+    """Return the columns or arrays with this name, also without the `y.` that it begins with, or of this pattern."""
+    names = list(named)
+    for exact in (name, TARGET + name):
+        if exact in names:
+            return [exact]
+    return fnmatch.filter(names, name) if re.search(r"[*?[]", name) else []
+
+
+def _chosen(path: Path, names: Sequence[str], named: Mapping[str, Array], what: str) -> list[str]:
+    """Return the columns or arrays of vectors with these names or patterns, each once."""
+    found: dict[str, None] = {}
+    for name in names:
+        matching = _matching(name, named)
+        if not matching:
+            raise InputError(f"{path} has no {what} {name!r} of vectors; {_nearest(name, named)}")
+        found |= dict.fromkeys(matching)
+    return list(found)
 
 
 def _vectors(
-    path: Path, named: Mapping[str, Array], only: Sequence[str], what: str
+    path: Path,
+    named: Mapping[str, Array],
+    only: Sequence[str],
+    ignore: Sequence[str],
+    what: str,
 ) -> dict[str, Array]:
-    for name in only:
-        if name not in named:
-            raise InputError(f"{path} has no {what} {name!r} of vectors; {_nearest(name, named)}")
+    ignored = _chosen(path, ignore, named, what)
+    wanted = _chosen(path, only, named, what)
+    named = {
+        name: named[name]
+        for name in wanted or named
+        if name not in ignored and (wanted or not _is_beside(name))
+    }
     if what == "column":
-        columns = {name: named[name] for name in only} or {
-            # A y beside other labels would give them away.
-            name: column
-            for name, column in named.items()
-            if name not in (IDS, LABELS)
-        }
-        numbers = table_columns(str(path), columns, keep=bool(only))
+        numbers = table_columns(str(path), named, keep=bool(only))
         vectors = {path.stem: np.column_stack(list(numbers.values()))} if numbers else {}
     elif only:
-        vectors = {name: named[name] for name in only}
+        vectors = named
     else:
         vectors = {
             name: _without_row_numbers(path, name, array)
@@ -248,7 +319,7 @@ def _read(path: Path, suffixes: Iterable[str]) -> dict[str, Array]:
     if path.suffix not in suffixes:
         raise InputError(f"{path} must end in {', '.join(suffixes)}; save it as one of them.")
     try:
-        if path.suffix == ".csv":
+        if path.suffix in TEXT:
             return {name: np.array(column) for name, column in read_csv(path).items()}
         if path.suffix == ".txt":
             return {LABELS: np.array(read_lines(path))}
@@ -304,9 +375,13 @@ def _read_parquet(path: Path) -> dict[str, Array]:
     return {str(name): frame[name].to_numpy() for name in frame.columns}
 
 
-def _label_name(path: Path, named: Mapping[str, Array]) -> str:
+def _default_labels(path: Path, named: Mapping[str, Array]) -> list[str]:
+    """Return the names of the arrays or columns with labels where none are named."""
     if LABELS in named:
-        return LABELS
+        return [LABELS]
+    targets = [name for name in named if name.startswith(TARGET)]
+    if targets:
+        return targets
     candidates = [
         name
         for name, array in named.items()
@@ -316,40 +391,106 @@ def _label_name(path: Path, named: Mapping[str, Array]) -> str:
         raise InputError(
             f"{path} has no labels {LABELS!r}; name them, or a file of them, with `labels`: {_nearest(LABELS, named)}"
         )
-    return candidates[0]
+    return candidates
 
 
-def _labels_of(path: Path, rows: int, ids: Array | None, file: Path) -> Array:
-    """Return the labels in a file of their own after checking that they belong to the rows of `path`."""
-    named = _read(file, (*READ, ".txt"))
-    labels = named[_label_name(file, named)]
-    hint = "add or remove some"
-    if file.suffix == ".txt":
-        while len(labels) > rows and not labels[-1].strip():  # empty lines at the end
-            labels = labels[:-1]
-        if len(labels) == rows + 1:
-            heading = str(labels[0])
-            if not is_number(heading) and all(
-                is_number(text) or is_missing(text) for text in labels[1:].tolist()
-            ):
-                labels = labels[1:]
-            else:
-                hint = f"remove the first line, {heading[:40]!r}, if it is a heading"
-    elif file.suffix == ".csv" and len(labels) == rows - 1:
-        hint = "begin the file with a line of column names"
-    if labels.ndim == 1 and len(labels) != rows:
+def _label_columns(
+    path: Path, name: str, named: Mapping[str, Array]
+) -> Iterator[tuple[str, Array]]:
+    """Yield the name and the values, (G,), of each label in an array or column."""
+    array = named[name]
+    if array.ndim != 2:
+        yield name.removeprefix(TARGET), _label_values(path, array)
+        return
+    width = array.shape[1]
+    numbers = [name] if width == 1 else [str(column) for column in range(width)]
+    targets = named.get(TARGETS, np.array([]))
+    names = targets.tolist() if name == LABELS and targets.shape == (width,) else numbers
+    yield from zip(map(str, names), array.T, strict=True)
+
+
+def _label_file(
+    path: Path, named: Mapping[str, Array], label: str, what: str
+) -> tuple[Path, str | None]:
+    """Return the file, and the column if one is named, that has a label which is not in the file of vectors."""
+    file, column = split_column(label, "`labels`")
+    if file.suffix not in (*READ, ".txt"):
+        raise InputError(f"{path} has no {what} {label!r} for the labels; {_nearest(label, named)}")
+    return file, column
+
+
+def split_column(text: str, what: str) -> tuple[Path, str | None]:
+    """Return the file and the column of FILE:COLUMN, or the file and None of FILE."""
+    before, colon, column = text.rpartition(":")
+    if colon and Path(before).suffix in READ and not Path(text).exists():
+        return user_path(before, what), column
+    return user_path(text, what), None
+
+
+def read_column(text: str, default: Sequence[str], what: str) -> tuple[Path, Array, Array | None]:
+    """Return the file, the values and the ids of FILE:COLUMN, or of the first default column that FILE has.
+
+    Raises:
+        InputError: the file cannot be read, or has no such column.
+    """
+    file, column = split_column(text, what)
+    named = _read(file, READ)
+    names = [column] if column is not None else list(default)
+    name = next((name for name in names if name in named), None)
+    if name is None:
         raise InputError(
-            f"{file} must have one label for each row of {path}, got {len(labels)} for {rows}; {hint}."
+            f"{file} has no column {names[0]!r}, which {what} needs; give FILE:COLUMN: {_nearest(names[0], named)}"
         )
-    others = named.get(IDS)
+    return file, named[name], named.get(IDS)
+
+
+def _labels_of(
+    path: Path, rows: int, own: Mapping[str, Array], label: str, what: str
+) -> list[tuple[str, Array]]:
+    """Return the labels in a file of their own after checking that they belong to the rows of `path`."""
+    file, column = _label_file(path, own, label, what)
+    named = _read(file, (*READ, ".txt"))
+    names = _default_labels(file, named) if column is None else _matching(column, named)
+    if not names:
+        raise InputError(
+            f"{file} has no column {column!r} of labels; {_nearest(str(column), named)}"
+        )
+    ids, others = own.get(IDS), named.get(IDS)
+    found: list[tuple[str, Array]] = []
+    for name in names:
+        labels = named[name]
+        hint = "add or remove some"
+        if file.suffix == ".txt":
+            labels, hint = _without_heading(labels, rows)
+        elif file.suffix in TEXT and len(labels) == rows - 1:
+            hint = "begin the file with a line of column names"
+        if labels.ndim == 1 and len(labels) != rows:
+            raise InputError(
+                f"{file} must have one label for each row of {path}, got {len(labels)} for {rows}; {hint}."
+            )
+        found += _label_columns(file, name, {**named, name: labels})
     if ids is not None and others is not None and ids.shape == others.shape == (rows,):
-        for row, (own, other) in enumerate(zip(ids.tolist(), others.tolist(), strict=True)):
-            if str(own) != str(other):
+        for row, (one, other) in enumerate(zip(ids.tolist(), others.tolist(), strict=True)):
+            if str(one) != str(other):
                 raise InputError(
-                    f"{file} has the id {other!r} at row {row} (counted from 0), where {path} has {own!r}; put both "
+                    f"{file} has the id {other!r} at row {row} (counted from 0), where {path} has {one!r}; put both "
                     "files into the same order."
                 )
-    return _label_values(file, labels)
+    return found
+
+
+def _without_heading(labels: Array, rows: int) -> tuple[Array, str]:
+    """Return the lines of a text file of labels without a heading and empty lines, and a hint if they are too many."""
+    while len(labels) > rows and not labels[-1].strip():  # empty lines at the end
+        labels = labels[:-1]
+    if len(labels) != rows + 1:
+        return labels, "add or remove some"
+    heading = str(labels[0])
+    if not is_number(heading) and all(
+        is_number(text) or is_missing(text) for text in labels[1:].tolist()
+    ):
+        return labels[1:], ""
+    return labels, f"remove the first line, {heading[:40]!r}, if it is a heading"
 
 
 def _label_values(path: Path, labels: Array) -> Array:
@@ -366,7 +507,7 @@ def _label_values(path: Path, labels: Array) -> Array:
         missing = is_missing(text) if isinstance(text, str) else type(text).__name__ == "NAType"
         values.append(None if missing else text)
     known = [value for value in values if value is not None]
-    if path.suffix in (".csv", ".txt") and known:
+    if path.suffix in (*TEXT, ".txt") and known:
         if all(map(has_decimal_comma, known)):
             raise InputError(
                 f"{path} has labels with a decimal comma, such as {known[0]!r}; write them with a decimal point."
@@ -423,169 +564,3 @@ def _nearest(name: str, known: Iterable[str]) -> str:
     if close:
         return f"did you mean {lower[close[0]]!r}?"
     return f"it has {', '.join(names[:6])}{', ...' if len(names) > 6 else ''}."
-
-
-ROWS = 16384  # vectors in memory at a time, and in a row group of Parquet
-
-
-def write_vectors(
-    path: Path,
-    parts: Iterable[Array],
-    *,
-    ids: Array,
-    labels: Array | None = None,
-    targets: Sequence[str] = (),
-    checksum: str | None = None,
-) -> int:
-    """Write vectors with the identities and labels of their graphs to a file, completely or not at all.
-
-    Args:
-        path: the file; its suffix, .npz, .csv or .parquet, gives the format.
-        parts: arrays (n, D), float32 or float64, in the order of the ids; at least one. They are consumed one by one,
-            so that the arrays of an iterator need not fit into memory together.
-        ids: (G,) int64 or str, written as the array, or the first column, `id`.
-        labels: (G,) int, float64 or str, written as the array, or the last column, `y`; or (G, T) float64, written as
-            the array `y`, or the last T columns, `y.NAME`. NaN and "" mean that a label is missing: a table has an
-            empty cell (null) there, and integers if all other numbers of the column are whole.
-        targets: the names of T labels, written as the array `targets`, or in the names of the columns.
-        checksum: hex digest of the data set, written as the array, or the metadata of Parquet, `data_sha256`; a CSV
-            has no place for it.
-
-    Returns:
-        the dimension D of the vectors.
-
-    Raises:
-        InputError: pyarrow is not installed and the file is .parquet.
-        OSError: the file cannot be written.
-    """
-    write = {".npz": _write_npz, ".csv": _write_csv}.get(path.suffix) or _parquet_writer()
-    with atomic_write(path) as partial:
-        blocks = _blocks(parts)
-        first = next(blocks)
-        around = _Around(ids, labels, tuple(targets), checksum)
-        write(partial, first.shape[1], first.dtype, itertools.chain([first], blocks), around)
-    return int(first.shape[1])
-
-
-def _blocks(parts: Iterable[Array]) -> Iterator[Array]:
-    """Yield the same rows in blocks of at least `ROWS`, except for the last."""
-    held: list[Array] = []
-    for part in parts:
-        held.append(part)
-        if sum(map(len, held)) >= ROWS:
-            yield np.concatenate(held)
-            held = []
-    if held:
-        yield np.concatenate(held)
-
-
-class _Around(NamedTuple):
-    """What is written around the vectors."""
-
-    ids: Array
-    labels: Array | None
-    targets: tuple[str, ...]
-    checksum: str | None
-
-    def names(self, width: int) -> list[str]:
-        return [IDS, *(f"v{column}" for column in range(width)), *self.label_columns()]
-
-    def label_columns(self) -> dict[str, Array]:
-        """Return the columns of labels in a table, by their names."""
-        if self.labels is None:
-            return {}
-        if self.labels.ndim == 1:
-            return {LABELS: self.labels}
-        return {
-            f"{TARGET}{name}": column
-            for name, column in zip(self.targets, self.labels.T, strict=True)
-        }
-
-    def beside(self, blocks: Iterable[Array]) -> Iterator[tuple[Array, list[Any], list[list[Any]]]]:
-        """Yield each block with its ids, and with the columns of labels; None is a missing label."""
-        labels = [(column, _is_whole(column)) for column in self.label_columns().values()]
-        done = 0
-        for block in blocks:
-            rows = slice(done, done := done + len(block))
-            columns = []
-            for column, whole in labels:
-                part = column[rows]
-                values: list[Any] = part.tolist()
-                if part.dtype.kind in "fUT":
-                    missing = np.isnan(part) if part.dtype.kind == "f" else part == ""
-                    values = [
-                        None if gone else int(value) if whole else value
-                        for value, gone in zip(values, missing.tolist(), strict=True)
-                    ]
-                columns.append(values)
-            yield block, self.ids[rows].tolist(), columns
-
-
-def _is_whole(labels: Array) -> bool:
-    """Return whether the known labels of a column are written to a table as integers."""
-    if labels.dtype.kind != "f":
-        return labels.dtype.kind in "iu"
-    known = labels[~np.isnan(labels)]
-    return bool((np.abs(known) <= 2**53).all() and (known == np.rint(known)).all())
-
-
-def _write_npz(
-    path: Path, width: int, dtype: Any, blocks: Iterable[Array], around: _Around
-) -> None:
-    header = {
-        "descr": np.lib.format.dtype_to_descr(dtype),
-        "fortran_order": False,
-        "shape": (len(around.ids), width),
-    }
-    targets = np.array(around.targets, dtype=str) if around.targets else None
-    small = {IDS: around.ids, LABELS: around.labels, TARGETS: targets, CHECKSUM: around.checksum}
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        with archive.open("vectors.npy", "w", force_zip64=True) as member:
-            np.lib.format.write_array_header_1_0(member, header)
-            for block in blocks:
-                member.write(block.tobytes())
-        for name, array in small.items():
-            if array is not None:
-                with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
-                    np.lib.format.write_array(member, np.asarray(array), allow_pickle=False)
-
-
-def _write_csv(
-    path: Path, width: int, dtype: Any, blocks: Iterable[Array], around: _Around
-) -> None:
-    # Nine digits identify every float32, seventeen every float64.
-    line = ",".join(["%.9g" if dtype == np.float32 else "%.17g"] * width)
-    with path.open("w", encoding="utf-8", newline="") as file:
-        table = csv.writer(file, lineterminator="\n")
-        table.writerow(around.names(width))
-        for block, ids, labels in around.beside(blocks):
-            rows = ((line % tuple(row)).split(",") for row in block.tolist())
-            table.writerows(
-                [name, *row, *label] for name, row, *label in zip(ids, rows, *labels, strict=True)
-            )
-
-
-def _parquet_writer() -> Callable[[Path, int, Any, Iterable[Array], _Around], None]:
-    try:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-    except ImportError as error:
-        raise InputError(
-            ".parquet files need pandas and pyarrow; install them, or write .npz or .csv."
-        ) from error
-
-    def kind(array: Array) -> Any:
-        return pa.string() if array.dtype.kind in "UT" else pa.from_numpy_dtype(array.dtype)
-
-    def write(path: Path, width: int, dtype: Any, blocks: Iterable[Array], around: _Around) -> None:
-        kinds = [kind(around.ids)] + [pa.from_numpy_dtype(dtype)] * width
-        for column in around.label_columns().values():
-            kinds.append(pa.int64() if _is_whole(column) else kind(column))
-        metadata = None if around.checksum is None else {CHECKSUM: around.checksum}
-        schema = pa.schema(zip(around.names(width), kinds, strict=True), metadata)
-        with pq.ParquetWriter(path, schema) as writer:
-            for block, ids, labels in around.beside(blocks):
-                columns = [ids, *np.ascontiguousarray(block.T), *labels]
-                writer.write_table(pa.table(columns, schema=schema))
-
-    return write

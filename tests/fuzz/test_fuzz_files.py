@@ -22,7 +22,8 @@ from graphcl_hard.data.graph_data import Names
 from graphcl_hard.data.tu.archive import extract
 from graphcl_hard.io.checksum import read_checksummed, with_checksum, write_checksummed
 from graphcl_hard.io.file_names import CHECKPOINTS
-from graphcl_hard.io.vectors import read_vectors, write_vectors
+from graphcl_hard.io.vector_writer import write_vectors
+from graphcl_hard.io.vectors import read_vectors
 from graphcl_hard.loader.features import FeatureMap, read_features
 from graphcl_hard.nn.encoders.message_passing import MessagePassingEncoder
 from graphcl_hard.run import parse
@@ -453,6 +454,7 @@ def test_damaged_vectors_are_read_or_refused(tmp_path, suffix, graphs, chance):
     path.write_bytes(damaged(path.read_bytes(), chance, times=2))
     found = outcome(lambda: read_vectors(path))
     if found is not None:
-        vectors, labels = found
+        vectors, labels = found[:2]
+        labels = next(iter(labels.values())) if isinstance(labels, dict) else labels
         assert {array.shape[0] for array in vectors.values()} == {len(labels)}
         assert all(np.isfinite(array).all() or suffix != ".csv" for array in vectors.values())

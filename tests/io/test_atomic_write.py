@@ -13,7 +13,7 @@ from graphcl_hard.data.tu.download import fetch
 from graphcl_hard.io import atomic_write as atomic_write_module
 from graphcl_hard.io.atomic_write import PARTIAL, atomic_write
 from graphcl_hard.io.file_names import CHECKPOINTS, ENCODER, METRICS, RESULT
-from graphcl_hard.io.vectors import write_vectors
+from graphcl_hard.io.vector_writer import write_vectors
 from graphcl_hard.run import main
 
 WORDS = ["--epochs", "3", "--folds", "2", "--repeats", "1", "--checkpoint-seconds", "0", "--quiet"]

@@ -10,7 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from graphcl_hard.exceptions import InputError
-from graphcl_hard.io.vectors import ROWS, numbers_rows, read_vectors, write_vectors
+from graphcl_hard.io.vector_writer import ROWS, write_vectors
+from graphcl_hard.io.vectors import numbers_rows, read_column, read_vectors
 
 VECTORS = np.random.default_rng(0).normal(size=(12, 3)).astype(np.float32)
 Y = np.arange(12) % 3
@@ -20,7 +21,7 @@ IDS = np.arange(12) + 100
 @pytest.mark.parametrize("suffix", [".npz", ".csv", ".parquet"])
 def test_what_was_written_is_read(tmp_path, suffix):
     write_vectors(tmp_path / f"v{suffix}", [VECTORS], ids=IDS, labels=Y)
-    vectors, labels = read_vectors(tmp_path / f"v{suffix}")
+    vectors, labels = read_vectors(tmp_path / f"v{suffix}")[:2]
     (name,) = vectors
     assert name == ("vectors" if suffix == ".npz" else "v")
     assert np.array_equal(vectors[name].astype(np.float32), VECTORS)
@@ -37,7 +38,7 @@ def test_parts_are_written_one_after_the_other(tmp_path, suffix, sizes):
     ]
     y = np.arange(sum(sizes))
     assert write_vectors(tmp_path / f"v{suffix}", iter(parts), ids=y, labels=y) == 2
-    vectors, labels = read_vectors(tmp_path / f"v{suffix}")
+    vectors, labels = read_vectors(tmp_path / f"v{suffix}")[:2]
     (found,) = vectors.values()
     assert np.array_equal(found.astype(np.float32), np.concatenate(parts))
     assert np.array_equal(labels, y)
@@ -153,7 +154,7 @@ def test_ids_are_neither_vectors_nor_labels(tmp_path, suffix):
     with pytest.raises(InputError, match="has no labels 'y'"):
         read_vectors(path)
     pd.DataFrame({"id": IDS, "class": Y}).to_csv(tmp_path / "l.csv", index=False)
-    vectors, labels = read_vectors(path, str(tmp_path / "l.csv"))
+    vectors, labels = read_vectors(path, str(tmp_path / "l.csv"))[:2]
     assert [array.shape for array in vectors.values()] == [(12, 3)]
     assert np.array_equal(labels, Y)
 
@@ -181,7 +182,7 @@ def test_parquet_without_its_packages(tmp_path, monkeypatch):
 
 def test_an_npz_of_somebody_else_is_read_by_its_shapes(tmp_path):
     np.savez(tmp_path / "a.npz", emb=VECTORS, cls=Y)
-    vectors, labels = read_vectors(tmp_path / "a.npz")
+    vectors, labels = read_vectors(tmp_path / "a.npz")[:2]
     assert list(vectors) == ["emb"]
     assert np.array_equal(labels, Y)
     np.savez(
@@ -194,7 +195,7 @@ def test_an_npz_of_somebody_else_is_read_by_its_shapes(tmp_path):
         names=VECTORS > 9,
     )
     assert list(read_vectors(tmp_path / "b.npz")[0]) == ["one", "two", "names"]
-    vectors, labels = read_vectors(tmp_path / "b.npz", "other", ["two"])
+    vectors, labels = read_vectors(tmp_path / "b.npz", "other", ["two"])[:2]
     assert list(vectors) == ["two"]
     assert np.array_equal(labels, Y[::-1])
 
@@ -204,7 +205,7 @@ def test_a_table_of_somebody_else(tmp_path):
     path.write_text(
         '\ufeffname,"a, b",c,target\nx1,1,2.5,"good, or so"\nx2,-1e-3,4,bad\n\n', encoding="utf-8"
     )
-    vectors, labels = read_vectors(path, "target", ["c", "a, b"])
+    vectors, labels = read_vectors(path, "target", ["c", "a, b"])[:2]
     assert vectors["t"].tolist() == [[2.5, 1], [4, -1e-3]]
     assert labels.tolist() == ["good, or so", "bad"]
     with pytest.raises(
@@ -247,7 +248,7 @@ def test_labels_from_a_file_of_their_own(tmp_path):
     pd.DataFrame({"class": Y}).to_csv(tmp_path / "l.csv", index=False)
     pd.DataFrame({"class": Y}).to_parquet(tmp_path / "l.parquet")
     for suffix in (".npy", ".npz", ".txt", ".csv", ".parquet"):
-        vectors, labels = read_vectors(tmp_path / "v.npy", str(tmp_path / f"l{suffix}"))
+        vectors, labels = read_vectors(tmp_path / "v.npy", str(tmp_path / f"l{suffix}"))[:2]
         assert np.array_equal(vectors["v"], VECTORS)
         assert np.array_equal(labels, Y)
 
@@ -257,7 +258,7 @@ def test_other_labels_never_become_a_vector(tmp_path, monkeypatch, labels):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "l.txt").write_text("a\nb\n")
     (tmp_path / "t.csv").write_text("c,y,target\n1,0,0\n2,1,1\n")
-    vectors, _ = read_vectors(tmp_path / "t.csv", labels)
+    vectors, _ = read_vectors(tmp_path / "t.csv", labels)[:2]
     assert vectors["t"].tolist() == ([[1], [2]] if labels == "target" else [[1, 0], [2, 1]])
 
 
@@ -339,7 +340,7 @@ def npz(path, **arrays):
             "a.txt",
             "1\n",
             None,
-            "a.txt must end in .npz, .npy, .csv, .parquet; save it as one of them.",
+            "a.txt must end in .npz, .npy, .csv, .tsv, .parquet; save it as one of them.",
         ),
         (
             "a.npz",
@@ -463,9 +464,9 @@ def test_a_column_that_numbers_the_rows_is_left_out_and_named(tmp_path, numbers,
     with pytest.warns(
         UserWarning, match=rf"The column '{name}' of .*t\{suffix} is left out, .*with `only` if it"
     ):
-        vectors, _ = read_vectors(path)
+        vectors, _ = read_vectors(path)[:2]
     np.testing.assert_allclose(vectors["t"], NOISE[:, :1])
-    vectors, _ = read_vectors(path, only=[name, "b"])
+    vectors, _ = read_vectors(path, only=[name, "b"])[:2]
     np.testing.assert_allclose(vectors["t"], np.column_stack([numbers, NOISE[:, 0]]))
 
 
@@ -494,7 +495,7 @@ def test_a_column_without_a_name_is_left_out_and_named(tmp_path, heading):
     path = tmp_path / "t.csv"
     path.write_text(f"{heading},a,y\n5,0.5,0\n3,0.25,1\n")
     with pytest.warns(UserWarning, match=r"t.csv has a column without a name.*, which is left out"):
-        vectors, _ = read_vectors(path)
+        vectors, _ = read_vectors(path)[:2]
     assert vectors["t"].tolist() == [[0.5], [0.25]]
 
 
@@ -503,7 +504,7 @@ def test_an_index_of_pandas_is_left_out(tmp_path, recwarn, index):
     rows = pd.Index([5, 3, 9], name=index)
     frame = pd.DataFrame({"a": [0.5, 0.25, 0.75], "y": [0, 1, 1]}, index=rows)
     frame.to_parquet(tmp_path / "t.parquet")
-    vectors, _ = read_vectors(tmp_path / "t.parquet")
+    vectors, _ = read_vectors(tmp_path / "t.parquet")[:2]
     assert vectors["t"].tolist() == [[0.5], [0.25], [0.75]]
     assert len(recwarn) == (index != "id")
     assert all("has a column without a name" in str(warning.message) for warning in recwarn)
@@ -513,7 +514,7 @@ def test_an_index_of_pandas_is_left_out(tmp_path, recwarn, index):
 def test_a_column_of_an_array_that_numbers_the_rows_is_left_out_and_named(tmp_path):
     path = npz(tmp_path / "a.npz", both=np.c_[np.arange(30), NOISE], y=np.arange(30) // 15)
     with pytest.warns(UserWarning, match=r"Column 0 of the array 'both' of .* is left out"):
-        vectors, _ = read_vectors(path)
+        vectors, _ = read_vectors(path)[:2]
     assert np.array_equal(vectors["both"], NOISE)
     assert read_vectors(path, only=["both"])[0]["both"].shape == (30, 3)
     path = npz(tmp_path / "b.npz", rows=np.arange(60).reshape(30, 2), y=np.arange(30))
@@ -559,7 +560,7 @@ def test_a_column_that_holds_the_labels_is_named(tmp_path, recwarn):
     codes, names = np.array(CODES)[Y], np.array(["b", "c", "a"])[Y]
     pd.DataFrame({"a": VECTORS[:, 0], "code": codes, "y": names}).to_csv(tmp_path / "t.csv")
     with pytest.warns(UserWarning, match="without a name") as caught:
-        vectors, _ = read_vectors(tmp_path / "t.csv")
+        vectors, _ = read_vectors(tmp_path / "t.csv")[:2]
     assert vectors["t"].shape == (12, 2)
     sentence = "The column 'code' of {} has one value for each class, as labels have; name the others with `only` "
     assert str(caught[-1].message).startswith(sentence.format(tmp_path / "t.csv"))
@@ -631,7 +632,7 @@ def test_paths_begin_at_home(tmp_path, monkeypatch):
     monkeypatch.setenv("USERPROFILE", str(tmp_path))
     np.save(tmp_path / "v ü.npy", VECTORS)
     np.save(tmp_path / "l.npy", Y)
-    vectors, labels = read_vectors("~/v ü.npy", "~/l.npy")
+    vectors, labels = read_vectors("~/v ü.npy", "~/l.npy")[:2]
     assert np.array_equal(vectors["v ü"], VECTORS)
     assert np.array_equal(labels, Y)
 
@@ -645,3 +646,96 @@ def test_a_parquet_file_without_rows(tmp_path):
     pd.DataFrame({"a": [], "y": []}).to_parquet(tmp_path / "t.parquet")
     with pytest.raises(InputError, match=r"t.parquet has columns but no rows; create the file"):
         read_vectors(tmp_path / "t.parquet")
+
+
+# Several labels, patterns and files of columns
+
+
+def test_several_targets_are_read_as_they_were_written(tmp_path):
+    for suffix in (".npz", ".csv", ".parquet"):
+        path = tmp_path / f"v{suffix}"
+        options = {"ids": np.arange(3), "labels": TARGETS, "targets": ("logP", "toxic")}
+        write_vectors(path, [VECTORS[:3]], **options)
+        found = read_vectors(path)
+        assert [array.shape for array in found.vectors.values()] == [(3, 3)]
+        assert list(found.labels) == ["logP", "toxic"]
+        for name, column in zip(found.labels, TARGETS.T, strict=True):
+            values = [np.nan if one is None else one for one in found.labels[name].tolist()]
+            np.testing.assert_array_equal(values, column)
+
+
+def test_labels_are_named_one_by_one_by_patterns_or_in_a_file(tmp_path):
+    columns = {"a": VECTORS[:, 0], "y.one": Y, "y.two": Y[::-1], "z": Y * 2}
+    path = tmp_path / "t.csv"
+    pd.DataFrame(columns).to_csv(path, index=False)
+    pd.DataFrame({"id": IDS, "k": Y, "m": Y + 5}).to_csv(tmp_path / "l.tsv", index=False, sep="\t")
+
+    def names(*labels):
+        found = read_vectors(path, labels, ["a"])
+        assert found.vectors["t"].shape == (12, 1)
+        return found.labels
+
+    assert names("one").tolist() == Y.tolist()
+    assert names("y.two").tolist() == Y[::-1].tolist()
+    assert list(names("y.*")) == ["one", "two"]
+    assert list(names("z", "one")) == ["z", "one"]
+    assert names(f"{tmp_path / 'l.tsv'}:m").tolist() == (Y + 5).tolist()
+    assert list(names("two", f"{tmp_path / 'l.tsv'}:k", "one")) == ["two", "k", "one"]
+    with pytest.raises(InputError, match=r"l.tsv has no column 'kk' of labels; did you mean 'k'"):
+        names(f"{tmp_path / 'l.tsv'}:kk")
+    with pytest.raises(InputError, match="must name each label once, got 'one' twice"):
+        names("one", "y.*")
+
+
+def test_other_targets_never_become_a_vector(tmp_path):
+    pd.DataFrame({"a": VECTORS[:, 0], "y.one": Y, "y.two": Y[::-1]}).to_csv(tmp_path / "t.csv")
+    with pytest.warns(UserWarning, match="without a name"):
+        assert read_vectors(tmp_path / "t.csv", "one").vectors["t"].shape == (12, 1)
+    path = npz(tmp_path / "a.npz", vectors=VECTORS, y=np.stack([Y, Y], axis=1), other=Y)
+    assert list(read_vectors(path, "other").vectors) == ["vectors"]
+    assert list(read_vectors(path).labels) == ["0", "1"]
+    assert read_vectors(npz(tmp_path / "b.npz", v=VECTORS, y=Y[:, None])).labels.shape == (12,)
+
+
+def test_columns_are_chosen_and_left_out_by_patterns(tmp_path):
+    path = tmp_path / "t.tsv"
+    frame = {f"emb_{column}": VECTORS[:, column] for column in range(3)}
+    frame |= {"emb_note": ["x"] * 12, "mass": VECTORS[:, 0], "y": Y}
+    pd.DataFrame(frame).to_csv(path, index=False, sep="\t")
+    shape = read_vectors(path, only=["emb_?"]).vectors["t"].shape
+    assert shape == (12, 3)
+    found = read_vectors(path, only=["emb_?", "mass"], ignore=["emb_1"]).vectors["t"]
+    np.testing.assert_allclose(found, VECTORS[:, [0, 2, 0]])
+    assert read_vectors(path, ignore=["emb_n*"]).vectors["t"].shape == (12, 4)
+    with pytest.raises(InputError, match=r"no column 'emb_x\*' of vectors"):
+        read_vectors(path, ignore=["emb_x*"])
+    path = npz(tmp_path / "a.npz", one=VECTORS, two=VECTORS, y=Y)
+    assert list(read_vectors(path, ignore=["two"]).vectors) == ["one"]
+    assert list(read_vectors(path, only=["t*"]).vectors) == ["two"]
+
+
+def test_columns_are_set_aside(tmp_path):
+    smiles = np.array(["C"] * 12)
+    pd.DataFrame({"id": IDS, "a": VECTORS[:, 0], "smiles": smiles, "y": Y}).to_csv(
+        tmp_path / "t.csv", index=False
+    )
+    found = read_vectors(tmp_path / "t.csv", aside=["smiles", "none"])
+    assert list(found.aside) == ["smiles"]
+    assert found.aside["smiles"].tolist() == smiles.tolist()
+    assert found.ids.tolist() == list(map(str, IDS))
+    assert found.vectors["t"].shape == (12, 1)
+    file, values, ids = read_column(f"{tmp_path / 't.csv'}:smiles", ["split"], "--split")
+    assert (file, values.tolist(), len(ids)) == (tmp_path / "t.csv", smiles.tolist(), 12)
+    assert (
+        read_column(str(tmp_path / "t.csv"), ["SMILES", "smiles"], "it")[1].tolist() == ["C"] * 12
+    )
+    with pytest.raises(
+        InputError, match=r"no column 'split', which --split needs; give FILE:COLUMN"
+    ):
+        read_column(str(tmp_path / "t.csv"), ["split"], "--split")
+
+
+def test_another_number_of_labels_is_reported_before_anything_else(tmp_path):
+    path = npz(tmp_path / "a.npz", vectors=VECTORS, y=np.full(11, np.nan))
+    with pytest.raises(InputError, match=r"one label for each row of 'vectors', got 11 labels 'y'"):
+        read_vectors(path)
