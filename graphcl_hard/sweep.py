@@ -18,6 +18,7 @@ if __name__ == "__main__":
     end_at_once()
 
 import dataclasses
+import shutil
 import signal
 import sys
 import warnings
@@ -47,7 +48,7 @@ from graphcl_hard.sweeps.outlook import (
     read_outcomes,
 )
 from graphcl_hard.sweeps.plan import narrow, read_plan
-from graphcl_hard.sweeps.records import pack_records, write_record
+from graphcl_hard.sweeps.records import key, pack_records, read_records, write_record
 
 PROG = "python -m graphcl_hard.sweep"
 LOCK = ".sweep.lock"
@@ -68,6 +69,7 @@ class Arguments:
         scheduler: Address of a Dask scheduler whose workers run the cells; they must share the disk of --out.
         dry_run: List the cells and the time that they may take, and exit.
         retry_failed: Run failed cells again.
+        rerun_changed: Run cells again that have a record of other settings, or of another source of their method.
         few_labels: Also evaluate the embeddings with probes that see 1, 5, 10 and 100 per cent of the training labels;
             this takes longer than training.
         report_only: Run no cell, write the report.
@@ -83,6 +85,7 @@ class Arguments:
     scheduler: str | None = None
     dry_run: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     retry_failed: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    rerun_changed: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     few_labels: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     report_only: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     report: bool = True
@@ -142,7 +145,7 @@ def _sweep(arguments: Arguments) -> int:
     cells = narrow(plan, arguments.datasets, arguments.methods, arguments.seeds)
     jobs = arguments.jobs or cpu_count()
     if arguments.dry_run:
-        records = read_outcomes(records_folder, cells)
+        records = read_outcomes(records_folder, cells, arguments.rerun_changed)
         todo = left_over(cells, records, arguments.retry_failed)
         console.print(overview(cells, todo, records))
         time = f"; {estimate(todo, records).text(jobs)}, {jobs} in parallel" if todo else ""
@@ -151,8 +154,15 @@ def _sweep(arguments: Arguments) -> int:
     with _locked(runs):
         for partial in records_folder.rglob(f"{PARTIAL}*"):  # of a writer that was killed
             partial.unlink()
-        records = read_outcomes(records_folder, cells)
+        records = read_outcomes(records_folder, cells, arguments.rerun_changed)
         todo = left_over(cells, records, arguments.retry_failed)
+        if arguments.rerun_changed:
+            held = {key(record) for record in read_records(records_folder)}
+            for cell in todo:
+                if (
+                    cell.key in held
+                ):  # its run folder may have other settings, and could not be resumed
+                    shutil.rmtree(runs / cell.path, ignore_errors=True)
         console.print(f"{len(todo)} of {len(cells)} cells to do", soft_wrap=True)
         if todo:
             _compute(todo, records, out, arguments.scheduler, jobs, console)

@@ -29,6 +29,18 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
+def load_yaml(text: str) -> Any:
+    """Return the content of a YAML text.
+
+    Raises:
+        ValueError: it is no YAML, or a key occurs twice in a mapping.
+    """
+    try:
+        return _Loader(text).get_single_data()
+    except _NOT_YAML as error:
+        raise ValueError(re.sub(r"\s+", " ", str(error))[:500]) from error
+
+
 def read_yaml(path: Path) -> dict[str, Any]:
     """Return the settings in a YAML file, by field name; the parser of the flags checks their values.
 
@@ -37,11 +49,9 @@ def read_yaml(path: Path) -> dict[str, Any]:
     """
     try:
         # YAML 1.1 takes numbers such as 1e-3 for strings, which the parser of the flags reads: scalars may be strings.
-        content = _Loader(path.read_text(encoding="utf-8")).get_single_data()
-    except (OSError, *_NOT_YAML) as error:
-        reason = (
-            error.strerror if isinstance(error, OSError) else re.sub(r"\s+", " ", str(error))[:500]
-        )
+        content = load_yaml(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
         raise InputError(
             f"--config {path} cannot be read: {reason}; give the config.yaml of a run."
         ) from error

@@ -20,13 +20,13 @@ from sklearn.svm import SVC
 
 from graphcl_hard.config import Config
 from graphcl_hard.data.graph_data import GraphData
-from graphcl_hard.data.load import load_graphs
 from graphcl_hard.evaluation.checks import check_folds
 from graphcl_hard.evaluation.cross_validation import INNER_FOLDS
 from graphcl_hard.evaluation.probes import C_GRID
 from graphcl_hard.exceptions import InputError
 from graphcl_hard.loader.features import FeatureMap
 from graphcl_hard.runs.experiment import describe
+from graphcl_hard.sweeps.data import labelled_graphs
 
 FAMILIES = ("majority", "wl")
 ITERATIONS = (0, 1, 2, 3, 4, 5)
@@ -76,14 +76,13 @@ def run_cell(
         )
     if family == "wl":
         iterations = _check_iterations(settings.get("iterations", ITERATIONS))
-        graphs, kernels = _kernels_of(dataset, data_dir, max(iterations))
-    else:
-        graphs = load_graphs(dataset, data_dir=data_dir)
+        kernels = _kernels_of(dataset, data_dir, max(iterations))
+    graphs, _, classes = labelled_graphs(dataset, data_dir)
     prepared = time.perf_counter()
     folds, repeats = (
         int(settings.get(name, getattr(Config, name))) for name in ("folds", "repeats")
     )
-    y = check_folds(graphs.y.numpy(), folds)
+    y = check_folds(classes, folds)
     splits = list(
         RepeatedStratifiedKFold(n_splits=folds, n_repeats=repeats, random_state=seed).split(y, y)
     )
@@ -223,11 +222,9 @@ def _grakel_graphs(graphs: GraphData) -> list[tuple[dict[int, list[int]], dict[i
 
 
 @lru_cache(maxsize=1)  # all seeds of a data set share them, and those of 2000 graphs take 190 MB
-def _kernels_of(
-    dataset: str, data_dir: str | Path | None, iterations: int
-) -> tuple[GraphData, Floats]:
-    graphs = load_graphs(dataset, data_dir=data_dir)
-    return graphs, wl_kernels(graphs, iterations)
+def _kernels_of(dataset: str, data_dir: str | Path | None, iterations: int) -> Floats:
+    graphs, rows, _ = labelled_graphs(dataset, data_dir)
+    return wl_kernels(graphs[rows], iterations)
 
 
 def _largest(labels: Ints) -> int:

@@ -12,9 +12,17 @@ import tyro
 from graphcl_hard.config import EARLIER, Config, Scope, names_in
 from graphcl_hard.runs.cli import one_sentence
 from graphcl_hard.runs.config_file import to_flags
+from graphcl_hard.sweeps.embedder import Embedder
 
+CONTROLS: dict[str, dict[str, Any]] = {
+    "majority": {},
+    "wl": {},
+    "untrained": {"epochs": 0},
+    "bn-only": {"lr": 0.0, "beta": 0.0, "tau_plus": 0.0},
+}
+"""Families beside which a method is evaluated, with their settings."""
 BASELINES: dict[str, tuple[str, ...]] = {"majority": (), "wl": ("iterations",)}
-"""The families of `graphcl_hard.sweeps.baselines`, which train no encoder, with their own settings."""
+"""Those of them that train no encoder, with the settings that they may have."""
 
 Settings = dict[str, Any]
 
@@ -29,6 +37,20 @@ class Cell:
     settings: Settings  # the method's own
     seed: int
     given: Settings  # with those that the plan's methods share
+    path_or_name: str = ""  # of the data set, where it is not its name
+    embedder: Embedder | None = None
+
+    @property
+    def kind(self) -> str:
+        """A key of `graphcl_hard.sweeps.methods.KINDS`."""
+        if self.embedder is not None:
+            return "embedder"
+        return self.family if self.family in BASELINES else "run"
+
+    @property
+    def source(self) -> str:
+        """What `load_graphs` takes."""
+        return self.path_or_name or self.dataset
 
     @property
     def key(self) -> tuple[str, str, int]:
@@ -48,13 +70,16 @@ class Cell:
     def identity(self) -> dict[str, Any]:
         """Return the part of its record that is known before it runs."""
         names = ("dataset", "method", "family", "settings", "seed")
-        return {name: getattr(self, name) for name in names}
+        known = {name: getattr(self, name) for name in names}
+        return known if self.embedder is None else {**known, "embedder": self.embedder.identity()}
 
     def config(self) -> Settings:
         """Return all settings of its run, as the record has them; empty for a baseline."""
-        if self.family in BASELINES:
+        if self.kind in BASELINES:
             return {}
         plain = {**_plain(json.dumps(self.given)), "dataset": self.dataset, "seed": self.seed}
+        if self.kind == "embedder":
+            return {name: plain[name] for name in names_in(Scope.EVALUATION)}
         return {
             name: value
             for name, value in plain.items()
@@ -65,19 +90,18 @@ class Cell:
         """Return the first difference between a record's settings and the cell's as text; None if there is none."""
         ours: Settings = {"family": self.family, "settings": self.settings}
         held = {name: record[name] for name in ours}
-        if self.family not in BASELINES:
-            ours |= {
-                name: value for name, value in self.config().items() if name != "dataset"
-            }  # may be its path
-            held |= (
-                Config().to_dict() | EARLIER | record["config"]
-            )  # it may be older than a setting
-        elif record["test_sizes"]:
-            names = ("repeats", "folds")
-            ours |= {name: self.given.get(name, getattr(Config, name)) for name in names}
-            held |= dict(
-                zip(names, (len(record["test_sizes"]), len(record["test_sizes"][0])), strict=True)
-            )
+        if self.kind in BASELINES:
+            if record["test_sizes"]:
+                names = ("repeats", "folds")
+                ours |= {name: self.given.get(name, getattr(Config, name)) for name in names}
+                shape = (len(record["test_sizes"]), len(record["test_sizes"][0]))
+                held |= dict(zip(names, shape, strict=True))
+        else:
+            ours |= {name: value for name, value in self.config().items() if name != "dataset"}
+            # it may be older than a setting
+            held |= Config().to_dict() | EARLIER | record["config"]
+        ours |= self.identity().get("embedder", {"class": None})
+        held |= record.get("embedder", {"class": None})
         return next(
             (f"{n} {held[n]!r}, now {value!r}" for n, value in ours.items() if held[n] != value),
             None,

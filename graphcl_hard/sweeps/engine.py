@@ -18,7 +18,8 @@ from joblib.externals.loky import BrokenProcessPool, ProcessPoolExecutor
 
 from graphcl_hard.exceptions import InputError
 from graphcl_hard.sweeps.cell import Cell
-from graphcl_hard.sweeps.worker import Record, failed_record, run_cell, start_worker
+from graphcl_hard.sweeps.methods import Record, failed_record
+from graphcl_hard.sweeps.worker import run_cell, start_worker
 
 DEATHS = 2  # of workers on one cell: the first may be bad luck
 CONNECT_SECONDS = 20

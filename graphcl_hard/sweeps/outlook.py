@@ -35,8 +35,15 @@ class Estimate(NamedTuple):
         )
 
 
-def read_outcomes(folder: Path, cells: Iterable[Cell]) -> Records:
+def read_outcomes(folder: Path, cells: Iterable[Cell], drop_changed: bool = False) -> Records:
     """Return all records of a folder by (data set, method, seed).
+
+    A cell that failed in an embedder whose source or parameters have changed since has no record any more.
+
+    Args:
+        folder: of the records.
+        cells: of the plan.
+        drop_changed: leave out records of other settings, so that their cells are run again.
 
     Raises:
         InputError: one of the cells has a record of other settings, so it does not belong to the plan.
@@ -44,10 +51,15 @@ def read_outcomes(folder: Path, cells: Iterable[Cell]) -> Records:
     records = {key(record): record for record in read_records(folder)}
     for cell in cells:
         difference = cell.difference(records[cell.key]) if cell.key in records else None
-        if difference:
+        if difference is None:
+            continue
+        failed = cell.embedder is not None and records[cell.key]["status"] != "finished"
+        if not (drop_changed or failed):
             raise InputError(
-                f"{cell.label} has a record with {difference}; choose another --out or give the method another name."
+                f"{cell.label} has a record with {difference}; choose another --out, give the method another name, or "
+                "run it again with --rerun-changed."
             )
+        del records[cell.key]
     return records
 
 
@@ -65,12 +77,12 @@ def estimate(cells: Iterable[Cell], records: Mapping[Any, Mapping[str, Any]]) ->
     seconds: dict[tuple[str | None, str], list[float]] = {}
     for record in records.values():
         if record["status"] == "finished":
-            kind, spent = _kind(record["family"], record["last_epoch"]), record["seconds"]["total"]
+            kind, spent = _kind(record, record["last_epoch"]), record["seconds"]["total"]
             for dataset in (record["dataset"], None):
                 seconds.setdefault((dataset, kind), []).append(spent)
     total, guessed, unknown = 0.0, 0, 0
     for cell in cells:
-        kind = _kind(cell.family, cell.config().get("epochs", 0))
+        kind = _kind(cell.identity(), cell.config().get("epochs", 0))
         here, anywhere = seconds.get((cell.dataset, kind)), seconds.get((None, kind))
         total += fmean(here or anywhere or [0.0])
         guessed += here is None and anywhere is not None
@@ -160,8 +172,11 @@ class ProgressBar:
         )
 
 
-def _kind(family: str, epochs: int) -> str:
+def _kind(identity: Mapping[str, Any], epochs: int) -> str:
     """Return the kind of a cell; cells of one kind take about the same time on a data set."""
+    if "embedder" in identity:
+        return str(identity["embedder"]["class"])
+    family = str(identity["family"])
     return family if family in BASELINES else "trained" if epochs else "untrained"
 
 

@@ -8,13 +8,14 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from graphcl_hard.config import Config
+from graphcl_hard.config import Config, Scope, names_in
 from graphcl_hard.data.tu.names import check_name, check_spelling
 from graphcl_hard.exceptions import InputError
-from graphcl_hard.sweeps.cell import BASELINES, Cell, Settings, parsed
+from graphcl_hard.runs.config_file import load_yaml
+from graphcl_hard.sweeps.cell import BASELINES, CONTROLS, Cell, Settings, parsed
+from graphcl_hard.sweeps.embedder import Embedder, check_embedder
 from graphcl_hard.sweeps.plan_checks import (
+    as_number,
     check_known,
     check_once,
     is_whole,
@@ -26,7 +27,10 @@ from graphcl_hard.sweeps.plan_checks import (
 OWNED = ("dataset", "seed", "seeds", "out", "overwrite", "resume", "quiet")  # each cell's own
 SETTINGS = tuple(field.name for field in fields(Config) if field.name not in OWNED)
 PLAN_KEYS = ("datasets", "seeds", "seeds_of", "settings", "methods")
-METHOD_KEYS = ("name", "family", "settings", "grid", "without", "datasets")
+METHOD_KEYS = (
+    *("name", "family", "method", "parameters", "settings", "grid", "without", "datasets"),
+)
+DATASET_KEYS = ("name", "dataset")
 SHORT = {"tau_plus": "tau"}  # in generated names
 
 
@@ -37,29 +41,35 @@ class _Method:
     settings: Settings
     given: Settings
     datasets: tuple[str, ...]
+    embedder: Embedder | None
 
 
 def read_plan(path: Path) -> list[Cell]:
     """Return the cells of a YAML plan, data set by data set, and seed by seed within one.
 
-    The file holds `datasets`, a list of names; `seeds`, a number or a list; `seeds_of`, data set -> seeds where they
-    differ; `settings` (of `graphcl_hard.config.Config`) for all methods; and `methods`. A method has a `family`, a
-    `name` (the family's, where there is none), `settings` of its own, which win over the shared ones, `datasets` where
-    it is not for all, and perhaps a `grid`, setting -> values: then each combination is a method, its values added to
-    the name, but for those that `without` lists.
+    Paths in a plan are relative to its folder. The file holds:
+
+    - `datasets`, a list. Each is a name, a path with a `/`, or {name: NAME, dataset: NAME OR PATH}.
+    - `seeds`, a number or a list, and `seeds_of`, data set -> seeds where they differ.
+    - `settings` (of `graphcl_hard.config.Config`) for all methods.
+    - `methods`, a list. Each is the name of a control (majority, wl, untrained, bn-only), the import path of a class,
+      or a mapping. A mapping has a `family` or, for a class, `method`, its import path, and `parameters` for it;
+      a `name` (that of the family or class, where there is none); `settings` of its own, which win over the shared
+      ones; `datasets` where it is not for all; and perhaps a `grid`, setting or parameter -> values: then each
+      combination is a method, its values added to the name, but for those that `without` lists.
 
     Raises:
         InputError: the file cannot be read, or anything in it is unknown, out of range or there twice.
     """
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        content = load_yaml(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else re.sub(r"\s+", " ", str(error))
         raise InputError(
-            f"The plan {path} cannot be read: {reason}; see docs/sweeps.md."
+            f"The plan {path} cannot be read: {reason}; give a YAML file with datasets and methods."
         ) from error
     try:
-        return _cells(content)
+        return _cells(content, path.resolve().parent)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
 
@@ -88,33 +98,63 @@ def narrow(
     ]
 
 
-def _cells(content: Any) -> list[Cell]:
+def _cells(content: Any, folder: Path) -> list[Cell]:
     plan = mapping(content, "the plan", PLAN_KEYS)
-    datasets = _datasets(plan)
+    datasets = _datasets(plan, folder)
     seeds = {name: _seeds(plan.get("seeds", 1), "seeds") for name in datasets}
     for name, given in mapping(plan.get("seeds_of"), "seeds_of", datasets).items():
         seeds[name] = _seeds(given, f"seeds_of {name}")
-    shared = _checked(mapping(plan.get("settings"), "settings", SETTINGS), "settings")
+    shared = _checked(mapping(plan.get("settings"), "settings", SETTINGS), "settings", folder)
     entries = listed(
         plan.get("methods"), "methods", "methods such as {family: hard, settings: {beta: 2}}"
     )
-    methods = [method for entry in entries for method in _methods(entry, shared, datasets)]
+    methods = [
+        method for entry in entries for method in _methods(entry, shared, tuple(datasets), folder)
+    ]
     check_once([method.name for method in methods], "methods", "give one of them another name")
     return [
-        Cell(dataset, method.name, method.family, method.settings, seed, method.given)
-        for dataset in datasets
+        Cell(
+            dataset,
+            method.name,
+            method.family,
+            method.settings,
+            seed,
+            method.given,
+            source,
+            method.embedder,
+        )
+        for dataset, source in datasets.items()
         for seed in seeds[dataset]
         for method in methods
         if dataset in method.datasets
     ]
 
 
-def _datasets(plan: Mapping[str, Any]) -> tuple[str, ...]:
-    datasets = listed(plan.get("datasets"), "datasets", "names such as [MUTAG, PROTEINS]")
-    for name in datasets:
-        check_spelling(check_name(str(name)))
-    check_once(datasets, "datasets", "name it once")
-    return tuple(str(name) for name in datasets)
+def _datasets(plan: Mapping[str, Any], folder: Path) -> dict[str, str]:
+    """Return the names of the data sets, and what `load_graphs` takes for each."""
+    entries = listed(plan.get("datasets"), "datasets", "names such as [MUTAG, PROTEINS]")
+    found = [_dataset(entry, folder) for entry in entries]
+    check_once([name for name, _ in found], "datasets", "name it once")
+    return dict(found)
+
+
+def _dataset(entry: Any, folder: Path) -> tuple[str, str]:
+    if isinstance(entry, dict):
+        entry = mapping(entry, "datasets", DATASET_KEYS)
+        given = entry.get("dataset", entry.get("name"))
+    else:
+        given = entry
+    text = str(given)
+    if "/" not in text and not text.startswith("~"):
+        check_spelling(check_name(text))
+        return check_name(str(entry.get("name", text) if isinstance(entry, dict) else text)), text
+    path = folder / Path(text).expanduser()
+    if not path.is_dir():
+        raise InputError(
+            f"datasets: there is no folder {path}; paths in a plan are relative to its folder."
+        )
+    name = str(entry.get("name", path.name) if isinstance(entry, dict) else path.name)
+    return check_name(name), str(path.resolve())
 
 
 def _seeds(given: Any, where: str) -> tuple[int, ...]:
@@ -133,56 +173,95 @@ def _seeds(given: Any, where: str) -> tuple[int, ...]:
     return tuple(given)
 
 
-def _methods(entry: Any, shared: Settings, datasets: Sequence[str]) -> Iterator[_Method]:
+def _methods(
+    entry: Any, shared: Settings, datasets: Sequence[str], folder: Path
+) -> Iterator[_Method]:
     """Yield the methods of one entry of the list."""
-    entry = mapping(entry, "methods", METHOD_KEYS)
-    family = label(entry.get("family"), "family")
-    close = difflib.get_close_matches(family.lower(), BASELINES, n=1, cutoff=0.8)
-    if close and family not in BASELINES:  # else it would silently be a family of encoders
-        raise InputError(f"methods has the unknown family {family!r}; did you mean {close[0]!r}?")
+    entry = mapping(_as_mapping(entry), "methods", METHOD_KEYS)
+    path = entry.get("method")
+    family = label(entry.get("family", _class_name(path)), "family")
+    _check_family(family, path)
     prefix = label(entry.get("name", family), "name")
     where = f"method {prefix}"
-    allowed = BASELINES.get(family, SETTINGS)
+    allowed = _allowed(family, path)
     settings = mapping(entry.get("settings"), f"{where}, settings", allowed)
-    grid = mapping(
-        entry.get("grid"), f"{where}, grid", [name for name in allowed if name not in settings]
-    )
+    if path is None:
+        settings = {**CONTROLS.get(family, {}), **settings}
+    check_known(["parameters"] * (path is None and "parameters" in entry), (), where, "key")
+    parameters = {
+        name: as_number(value)
+        for name, value in mapping(entry.get("parameters"), f"{where}, parameters").items()
+    }
+    free = None if path else [name for name in allowed if name not in settings]
+    grid = mapping(entry.get("grid"), f"{where}, grid", free)
     for name, values in grid.items():
-        check_once(
-            listed(values, f"{where}, grid {name}", "values"),
-            f"{where}, grid {name}",
-            "name it once",
-        )
-    chosen = tuple(
-        listed(
-            entry.get("datasets", list(datasets)),
-            f"{where}, datasets",
-            "names of the plan's data sets",
-        )
-    )
+        what = f"{where}, grid {name}"
+        check_once(listed(values, what, "values"), what, "name it once")
+    chosen = entry.get("datasets", list(datasets))
+    chosen = listed(chosen, f"{where}, datasets", "names of the plan's data sets")
     check_known(chosen, datasets, f"{where}, datasets", "data set")
-    without = (
-        listed(entry["without"], f"{where}, without", "points of the grid")
-        if "without" in entry
-        else []
-    )
+
+    def checked(point: Settings, where: str) -> Settings:
+        if path is None:
+            return _checked(point, where, folder)
+        return {name: as_number(value) for name, value in point.items()}
+
+    without = entry.get("without", [{}])
     left_out = [
-        _checked(mapping(point, f"{where}, without", grid), f"{where}, without")
-        for point in without
+        checked(mapping(point, f"{where}, without", grid), f"{where}, without")
+        for point in listed(without, f"{where}, without", "points of the grid")
+        if point != {}
     ]
     unused = list(left_out)
+    folders = [str(folder), str(Path.cwd())]
     for values in itertools.product(*grid.values()):
-        point = _checked(dict(zip(grid, values, strict=True)), where)
+        point = checked(dict(zip(grid, values, strict=True)), where)
         matching = [one for one in left_out if one.items() <= point.items()]
         unused = [one for one in unused if one not in matching]
-        if not matching:
-            name = label("-".join([prefix, *itertools.starmap(_short, point.items())]), "name")
-            own = {**_checked(settings, where), **point}
-            yield _Method(name, family, own, _merged(shared, own, f"method {name}", family), chosen)
+        if matching:
+            continue
+        name = label("-".join([prefix, *itertools.starmap(_short, point.items())]), "name")
+        own, embedder = _checked(settings, where, folder), None
+        if path is None:
+            own |= point
+        else:
+            embedder = check_embedder(path, {**parameters, **point}, folders)
+        given = _merged(shared, own, f"method {name}", family if path is None else "")
+        yield _Method(name, family, own, given, tuple(chosen), embedder)
     if unused:
         raise InputError(
             f"{where}, without: the grid has no point {unused[0]}; name values that it has."
         )
+
+
+def _as_mapping(entry: Any) -> Any:
+    """Return the mapping that an entry of one word stands for: a control, or the import path of a class."""
+    if not isinstance(entry, str):
+        return entry
+    if ":" in entry:
+        return {"method": entry}
+    check_known([entry], CONTROLS, "methods", "control")
+    return {"family": entry}
+
+
+def _class_name(path: Any) -> str | None:
+    return path.rpartition(":")[2].rpartition(".")[2] if isinstance(path, str) else None
+
+
+def _check_family(family: str, path: Any) -> None:
+    """Refuse what would silently be a family of encoders, or a class under the name of a control."""
+    close = difflib.get_close_matches(family.lower(), BASELINES, n=1, cutoff=0.8)
+    if path is None and close and family not in BASELINES:
+        raise InputError(f"methods has the unknown family {family!r}; did you mean {close[0]!r}?")
+    if path is not None and family in CONTROLS:
+        raise InputError(f"methods has {path!r} in the family of a control, {family!r}; rename it.")
+
+
+def _allowed(family: str, path: Any) -> Sequence[str]:
+    """Return the settings that a method may have."""
+    if path is None:
+        return BASELINES.get(family, SETTINGS)
+    return [name for name in names_in(Scope.EVALUATION) if name not in OWNED]
 
 
 def _merged(shared: Settings, own: Settings, where: str, family: str) -> Settings:
@@ -210,7 +289,7 @@ def _merged(shared: Settings, own: Settings, where: str, family: str) -> Setting
     return given
 
 
-def _checked(settings: Settings, where: str) -> Settings:
+def _checked(settings: Settings, where: str, folder: Path) -> Settings:
     """Return the settings with the types of `Config`: 2 is 2.0 for beta, and "1e-3" a number."""
     known = {name: value for name, value in settings.items() if name in SETTINGS}
     for name, value in known.items():
@@ -224,7 +303,7 @@ def _checked(settings: Settings, where: str) -> Settings:
         raise InputError(f"{where}: {error}") from None
     if plain["data_dir"] is not None:
         # Workers may have another working directory.
-        plain["data_dir"] = str(Path(plain["data_dir"]).resolve())
+        plain["data_dir"] = str((folder / Path(plain["data_dir"]).expanduser()).resolve())
     return {name: plain[name] if name in known else value for name, value in settings.items()}
 
 

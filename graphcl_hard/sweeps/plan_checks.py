@@ -19,14 +19,14 @@ def label(given: Any, what: str) -> str:
     return given
 
 
-def mapping(given: Any, where: str, allowed: Collection[str]) -> dict[str, Any]:
-    """Return a mapping whose keys are all allowed, an empty one for None; else raise `InputError`."""
+def mapping(given: Any, where: str, allowed: Collection[str] | None = None) -> dict[str, Any]:
+    """Return a mapping whose keys are strings, and allowed, an empty one for None; else raise `InputError`."""
     given = {} if given is None else given
     if not isinstance(given, dict):
         raise InputError(
             f"{where} must hold keys with values, such as 'beta: 2', got {given!r}; fix that line."
         )
-    check_known(given, allowed, where, "key")
+    check_known(given, [str(key) for key in given] if allowed is None else allowed, where, "key")
     return given
 
 
@@ -59,3 +59,9 @@ def check_once(names: Sequence[Any], where: str, advice: str) -> None:
 def is_whole(value: Any) -> bool:
     """Return whether the value is an integer, and not a boolean."""
     return isinstance(value, int) and not isinstance(value, bool)
+
+
+def as_number(value: Any) -> Any:
+    """Return the number that a string such as "1e-3" holds, which YAML 1.1 does not take for one, else the value."""
+    is_number = isinstance(value, str) and re.fullmatch(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+", value)
+    return float(value) if is_number else value

@@ -39,6 +39,7 @@ def record_of_run(folder: Path, cell: Mapping[str, Any]) -> dict[str, Any]:
     record |= {key: result[key] for key in TAKEN_OVER if key in result}
     for name in (*names_in(Scope.OUTPUT), "data_dir"):  # of the machine, not of the method
         record["config"].pop(name, None)
+    record["config"]["dataset"] = cell["dataset"]  # may be a path of the machine
     record["data"] = result["dataset"]
     record["training"] = _curves(folder / METRICS)
     record |= {"last_epoch": record["config"]["epochs"], "scores": {}, "test_sizes": []}
@@ -51,13 +52,14 @@ def record_of_run(folder: Path, cell: Mapping[str, Any]) -> dict[str, Any]:
         if "trained" in scored:
             by_epoch[str(result["epoch"])] = scored["trained"]
         record["scores"][probe] = {
-            epoch: _compact(by_epoch[epoch]) for epoch in sorted(by_epoch, key=int)
+            epoch: compact(by_epoch[epoch]) for epoch in sorted(by_epoch, key=int)
         }
         record["test_sizes"] = next(iter(by_epoch.values()))["test_sizes"]
     return record
 
 
-def _compact(scored: Mapping[str, Any]) -> dict[str, Any]:
+def compact(scored: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the scores of one array of vectors, as `CrossValidation.to_dict` has them, for a record."""
     correct = np.rint(np.multiply(scored["accuracy"], scored["test_sizes"])).astype(int)
     return {
         "correct": correct.tolist(),

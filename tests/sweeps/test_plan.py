@@ -86,7 +86,11 @@ def test_the_study_itself_is_sound_and_names_uniform_once():
             "the plan has the unknown key 'dataset'; did you mean 'datasets'?",
         ),
         ({"datasets": "[mutag]"}, "There is no data set 'mutag'; did you mean MUTAG?"),
-        ({"datasets": "[../x]"}, "The data set name '../x' must be"),
+        ({"datasets": "[../x]"}, "datasets: there is no folder "),
+        ({"datasets": "[{name: a/b, dataset: MUTAG}]"}, "The data set name 'a/b' must be"),
+        ({"datasets": "[{name: a, path: MUTAG}]"}, "datasets has the unknown key 'path'"),
+        ({"datasets": "[{dataset: ./}, {dataset: ./}]"}, "datasets must each be there once"),
+        ({"datasets": "[DD]\nseeds: 1"}, "cannot be read: 'seeds' occurs twice"),
         ({"datasets": "[MUTAG, DD, DD]"}, "datasets must each be there once, got 'DD' 2 times"),
         (
             {"datasets": "MUTAG"},
@@ -179,6 +183,24 @@ def test_what_is_wrong_is_refused_in_one_sentence(plan, changes, sentence):
     assert sentence in str(refusal.value)
     assert "plan.yaml" in str(refusal.value)
     assert "\n" not in str(refusal.value)
+
+
+def test_data_sets_are_names_and_folders_beside_the_plan(plan, tmp_path):
+    (tmp_path / "shards" / "zinc").mkdir(parents=True)
+    cells = read_plan(
+        plan(
+            datasets="[MUTAG, shards/zinc, {name: again, dataset: shards/zinc}, {name: M, dataset: MUTAG}]",
+            seeds_of="{again: [7]}",
+            methods="[majority, bn-only]",
+        )
+    )
+    folder = str(tmp_path / "shards" / "zinc")
+    sources = {cell.dataset: cell.source for cell in cells}
+    assert sources == {"MUTAG": "MUTAG", "zinc": folder, "again": folder, "M": "MUTAG"}
+    assert [cell.seed for cell in cells if cell.dataset == "again"] == [7, 7]
+    control = next(cell for cell in cells if cell.method == "bn-only")
+    assert control.settings == {"lr": 0.0, "beta": 0.0, "tau_plus": 0.0}
+    assert control.given["lr"] == 0
 
 
 def test_a_file_that_is_not_there_is_refused(tmp_path):
