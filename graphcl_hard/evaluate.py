@@ -105,7 +105,7 @@ def _evaluate(arguments: Arguments) -> None:
     import numpy as np
 
     from graphcl_hard.evaluation.checks import check_folds, check_vectors
-    from graphcl_hard.evaluation.labels import known_labels
+    from graphcl_hard.evaluation.targets import known_labels
     from graphcl_hard.io.vectors import read_vectors
     from graphcl_hard.runs.display import Display
     from graphcl_hard.runs.results import evaluate_vectors

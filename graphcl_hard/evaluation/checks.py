@@ -8,7 +8,13 @@ import numpy as np
 import numpy.typing as npt
 
 from graphcl_hard.config import Scale
-from graphcl_hard.evaluation.labels import as_array, known_labels
+from graphcl_hard.evaluation.targets import (
+    NAME,
+    Target,
+    as_array,
+    known_labels,
+    read_target,
+)
 from graphcl_hard.exceptions import InputError, first_line, short_repr, user_stacklevel
 from graphcl_hard.io.text_tables import is_missing_value
 from graphcl_hard.io.vectors import IDS, LABELS, table_columns
@@ -17,48 +23,52 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 
-def check_folds(labels: object, folds: int, name: str = "folds") -> Ints:
+def check_folds(labels: object, folds: int) -> Ints:
     """Return the labels (G,) as class indices after checking that they can be split into nested folds.
 
     Raises:
         InputError: a label is missing or no class (see `known_labels`); there are fewer than 2 classes, a class has
             fewer than 3 graphs, or there are more folds than graphs in a class.
     """
-    _check_whole(name, folds, "10 is usual")
+    check_whole("folds", folds, "10 is usual")
     given, known = known_labels(labels)
     if not known.all():
         raise InputError(
             f"labels are missing for {(~known).sum()} of {len(known)} graphs, first for graph {known.argmin()} "
             "(counted from 0); leave unlabelled graphs out."
         )
-    classes, y = np.unique(given, return_inverse=True)
-    if len(classes) < 2:
-        found = f"only {classes[0]}" if len(classes) else "none"
-        raise InputError(
-            f"labels must contain at least 2 classes, got {found}; add graphs of another class."
-        )
-    counts = np.bincount(y)
+    target = read_target(NAME, given, "classification")
+    check_target_folds(target, folds, "folds")
+    return target.y
+
+
+def check_target_folds(target: Target, folds: int, name: str = "cv") -> None:
+    """Raise `InputError` if the target cannot be split into this number of nested folds."""
+    check_whole(name, folds, "10 is usual")
+    if target.task == "regression":
+        count = len(target.y)
+        if count < 4 or not 2 <= folds <= count // 2:
+            raise InputError(
+                f"`{name}` must lie in [2, {count // 2}], so that every fold has 2 of the {count} values, got {folds}; "
+                f"change {name} or give at least 4 values."
+            )
+        return
+    counts = np.bincount(target.y)
     smallest = int(counts.argmin())
-    who, count = f"class {classes[smallest]}", int(counts[smallest])
+    of = "" if target.name == NAME else f" of {target.what}"
+    who, count = f"class {target.classes[smallest]}{of}", int(counts[smallest])
     graphs = "1 graph" if count == 1 else f"{count} graphs"
-    if np.median(counts) < 3:  # names, or counts of something
-        raise InputError(
-            f"labels must be classes with several graphs each, got {len(classes)} different values for {len(y)} "
-            f"graphs, such as {classes[smallest]}; group them into classes first."
-        )
     if count < 3:
         raise InputError(
             f"{who} has {graphs}, but nested folds need at least 3 of each; leave that class out."
         )
-    fewest = (
-        2 if count > 3 else 3
-    )  # with 2 folds, 3 graphs could leave only 1 for training, but the inner folds need 2
+    # With 2 folds, 3 graphs could leave only 1 for training, but the inner folds need 2.
+    fewest = 2 if count > 3 else 3
     if not fewest <= folds <= count:
         raise InputError(
             f"`{name}` must lie in [{fewest}, {count}], got {folds}: {who} has {graphs} and every fold needs one; "
             f"change {name} or leave that class out."
         )
-    return y.astype(np.int64)
 
 
 def check_vectors(name: str, value: Any, graphs: int) -> Floats:
@@ -129,9 +139,9 @@ def _table(what: str, frame: Any) -> Floats:
 
 def check_settings(repeats: int, seed: int, n_jobs: int) -> None:
     """Raise `InputError` if a setting of `cross_validate` is out of range."""
-    _check_whole("repeats", repeats, "5 or 10 are usual")
-    _check_whole("seed", seed, "use a small one")
-    _check_whole("n_jobs", n_jobs, "use -1 for all cores")
+    check_whole("repeats", repeats, "5 or 10 are usual")
+    check_whole("seed", seed, "use a small one")
+    check_whole("n_jobs", n_jobs, "use -1 for all cores")
     if repeats < 1:
         raise InputError(f"`repeats` must be at least 1, got {repeats}; 5 or 10 are usual.")
     if not 0 <= seed < 2**32:
@@ -144,7 +154,8 @@ def check_settings(repeats: int, seed: int, n_jobs: int) -> None:
         )
 
 
-def _check_whole(name: str, value: object, advice: str) -> None:
+def check_whole(name: str, value: object, advice: str) -> None:
+    """Raise `InputError` if the value is no whole number."""
     if not isinstance(value, Integral) or isinstance(value, bool):
         raise InputError(f"`{name}` must be a whole number, got {short_repr(value)}; {advice}.")
 

@@ -1,39 +1,53 @@
-"""Score graph embeddings by how well a simple classifier predicts the labels from them.
+"""Score vectors of graphs by how well a probe predicts targets from them.
 
-The scores come from nested, stratified, repeated cross-validation. The protocol is that of InfoGraph (Sun et al., ICLR
-2020) and GraphCL (You et al., NeurIPS 2020): an SVM over 10 folds, with C from 1e-3 to 1e3 chosen inside the training
-folds. In addition, features are standardised inside each training part, the folds are reshuffled `repeats` times, and
-the confidence interval accounts for overlapping training parts.
+The scores come from nested, repeated cross-validation, or from given splits. The protocol is that of InfoGraph (Sun et
+al., ICLR 2020) and GraphCL (You et al., NeurIPS 2020): an SVM over 10 folds, with C from 1e-3 to 1e3 chosen inside the
+training folds. In addition, features are standardised inside each training part, the folds are reshuffled `repeats`
+times, and the confidence interval accounts for overlapping training parts.
 """
 
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import warnings
+import zlib
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from typing import Any, Literal
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from joblib import effective_n_jobs
-from sklearn.metrics import f1_score
-from sklearn.model_selection import RepeatedStratifiedKFold, StratifiedKFold
-from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
 from graphcl_hard.config import Scale
 from graphcl_hard.evaluation.checks import (
     Floats,
     Ints,
-    check_folds,
     check_settings,
     check_vectors,
     rescale,
 )
-from graphcl_hard.evaluation.probes import Probe, find_probe
-from graphcl_hard.evaluation.scores import CrossValidation, TargetScores
-from graphcl_hard.exceptions import InputError, short_repr
+from graphcl_hard.evaluation.folds import Folds, inner_folds
+from graphcl_hard.evaluation.nested import Nested, Outcome
+from graphcl_hard.evaluation.probes import (
+    Probe,
+    check_estimator_task,
+    find_probe,
+    is_estimator,
+)
+from graphcl_hard.evaluation.scores import CrossValidation, Scored, TargetScores
+from graphcl_hard.evaluation.scoring import Score, read_scoring
+from graphcl_hard.evaluation.splitters import Split
+from graphcl_hard.evaluation.targets import Target, Task, check_task, read_target, target_columns
+from graphcl_hard.exceptions import InputError, short_repr, user_stacklevel
 
-Task = Literal["classification", "regression"]
-INNER_FOLDS = 5  # fewer if the smallest class of the training part has fewer graphs
+
+class _Plan(NamedTuple):
+    """The splits of one target."""
+
+    target: Target
+    splits: list[Split]
+    inner: list[list[tuple[Ints, Ints]]]
+    repeats: int
 
 
 def cross_validate(
@@ -43,7 +57,7 @@ def cross_validate(
     probe: Any = "svm",
     scoring: Any = None,
     cv: Any = 10,
-    groups: Any = None,
+    groups: npt.ArrayLike | None = None,
     task: Task | None = None,
     repeats: int = 3,
     seed: int = 0,
@@ -51,37 +65,57 @@ def cross_validate(
     n_jobs: int = -1,
     progress: Callable[[int, int], object] | None = None,
 ) -> dict[str, CrossValidation]:
-    """Return the cross-validated accuracy and macro-F1 of a probe on vectors of the same graphs.
+    """Return the cross-validated scores of a probe on vectors of the same graphs.
 
-    The outer folds are `RepeatedStratifiedKFold(cv, repeats, random_state=seed)`, the same for all vectors;
-    increasing `repeats` keeps the earlier splits. Inside each training part, `StratifiedKFold(5, shuffle=True,
-    random_state=seed)` (fewer folds if the smallest class has fewer graphs) selects the parameter with the best mean
-    accuracy, the first of the grid on ties, and the classifier is refitted on the whole training part. `StandardScaler`
-    is fitted only on the rows that the classifier is fitted on. The scores equal those of scikit-learn's `GridSearchCV`
-    over this pipeline.
+    With a number of folds they are `RepeatedStratifiedKFold(cv, repeats, random_state=seed)`, or `RepeatedKFold` for
+    measured values, the same for all vectors; increasing `repeats` keeps the earlier splits. Inside each training part,
+    `StratifiedKFold(5, shuffle=True, random_state=seed)` (fewer folds if the smallest class has fewer graphs), or
+    `KFold`, selects the parameter with the best mean of the first score, the first of the grid on ties, and the probe
+    is fitted again on the whole training part. `StandardScaler` is fitted only on the rows that the probe is fitted on,
+    and so is a second one for measured values. The scores equal those of scikit-learn's `GridSearchCV` over
+    `make_pipeline(StandardScaler(), SVC())`, or `TransformedTargetRegressor` of it with `transformer=StandardScaler()`.
 
     Args:
-        vectors: name -> (G, D) array; D may differ between names. A single array is treated as
-            {"vectors": array}. Everything is computed in float64. An array may be a list, a PyTorch tensor, a SciPy
-            matrix or a table of pandas, whose columns `id` and `y` and columns of row numbers are left out.
-        y: (G,), the class of each graph: integers, strings, booleans or whole floats, none of them missing. Give
-            the `labels` of a data set, not its `y`: the -1 there, for a missing label, would count as a class.
-        probe: "svm" (RBF kernel, gamma="scale"), "linear-svm", "logistic" (C from 1e-3 to 1e3) or "knn".
-        cv: number of folds, from 2 to the number of graphs in the smallest class.
-        repeats: how many times the graphs are shuffled and split into folds, at least 1.
+        vectors: name -> (G, D) array; D may differ between names. A single array is treated as {"vectors": array}.
+            Everything is computed in float64. An array may be a list, a PyTorch tensor, a SciPy matrix or a table of
+            pandas, whose columns `id` and `y` and columns of row numbers are left out.
+        y: (G,), the class of each graph: integers, strings, booleans or whole floats; or its measured value: numbers
+            of which one is not whole. Several targets are an array (G, T), a table of pandas or name -> (G,). A row
+            whose value is None, NaN or an empty string is left out of this target. Give the `labels` of a data set, not
+            its `y`: the -1 there, for a missing label, would count as a class.
+        probe: "svm" (RBF kernel, gamma="scale"; C from 1e-3 to 1e3) and "knn" for classes and measured values,
+            "linear-svm" and "logistic" (the same C) for classes, "ridge" (alpha from 1e-3 to 1e5) for measured values;
+            or an estimator of scikit-learn. An estimator is cloned and fitted on the training part as it is, without
+            a choice of parameters other than its own and without standardised features.
+        scoring: name of a score, list of names, name -> scorer, or a scorer of scikit-learn: an object of
+            `make_scorer` or a function of (estimator, X, y). The first score chooses the parameter. For classes there
+            are accuracy, macro_f1, balanced_accuracy, roc_auc, average_precision and mcc; for measured values r2, rmse,
+            mae and spearman; and all names of `sklearn.metrics.get_scorer_names()`. Of more than two classes, roc_auc
+            and average_precision are the means over the classes of the test part, each against the rest; both are
+            undefined where all test rows are of one class. None: accuracy and macro_f1 for classes, roc_auc and
+            average_precision for several targets of two classes each, and all four for measured values.
+        cv: number of folds, from 2 to the number of graphs in the smallest class; a splitter of scikit-learn; `Split`;
+            or a list of `Split` or of (train, test), each with positions of rows or a mask (G,). With a validation
+            part, it chooses the parameter. Numbered folds and splitters split the known rows of each target on their
+            own; of a given split each target takes the rows that it knows.
+        groups: (G,), for a splitter that keeps groups together.
+        task: "classification" or "regression", for all targets; None: regression if a value is not whole.
+        repeats: how many times the graphs are shuffled and split into numbered folds, at least 1.
         seed: seed of the shuffles, 0 to 2**32 - 1. The scores depend on the seed, but not on n_jobs.
         scale: "log" first replaces x by sign(x) log(1 + |x|), since sums over nodes span orders of magnitude.
         n_jobs: number of threads; -1 for all cores, -2 for all but one.
-        progress: called as progress(done, total) in the caller's thread after each fold of each array of vectors.
+        progress: called as progress(done, total) in the caller's thread after each fold of each target and array.
 
     Returns:
         name -> `CrossValidation`, in the order of `vectors`.
 
     Raises:
-        InputError: the vectors, labels or settings are invalid; or the labels are measured values.
+        InputError: the vectors, targets or settings are invalid; the targets are of two tasks; or a score is undefined
+            in all folds of all targets.
 
     Warns:
-        UserWarning: a column of a table, other than `id`, is left out.
+        UserWarning: a column of a table, other than `id`, is left out; or a score is undefined in some folds. They are
+            left out of means.
 
     Examples:
         >>> import numpy as np
@@ -94,10 +128,18 @@ def cross_validate(
         (2, 5)
         >>> scores["informative"].summary().mean > scores["noise"].summary().mean
         True
+        >>> scores["informative"].compare(scores["noise"], "accuracy").p < 0.05
+        True
+
+        Two measured targets, of which one has gaps:
+
+        >>> y = {"first": noise[:, 0] + 0.1, "gaps": np.where(labels, noise[:, 1], np.nan)}
+        >>> found = cross_validate(noise, y, probe="ridge", cv=5, repeats=1)["vectors"]
+        >>> found.targets["gaps"].unlabelled, round(found.summary("r2", "first").mean, 2)
+        (30, 1.0)
 
     Source: for the intervals, Nadeau and Bengio, "Inference for the Generalization Error", Machine Learning 52, 2003.
     """
-    chosen_probe = find_probe(probe)
     named = vectors if isinstance(vectors, Mapping) else {"vectors": vectors}
     if not named:
         raise InputError(
@@ -108,89 +150,190 @@ def cross_validate(
             f"progress must be a function, got {short_repr(progress)}; omit it to see nothing."
         )
     check_settings(repeats, seed, n_jobs)
-    y = check_folds(y, cv, "cv")
+    check_task(task)
+    columns = target_columns(y)
+    graphs = len(next(iter(columns.values())))
     arrays = {
-        name: rescale(check_vectors(name, value, len(y)), scale) for name, value in named.items()
+        name: rescale(check_vectors(name, value, graphs), scale) for name, value in named.items()
     }
+    targets = _read_targets(columns, task)
+    chosen_probe = _read_probe(probe, targets[0].task)
+    scores = read_scoring(scoring, targets)
+    folds = Folds(cv, graphs, groups, repeats, seed)
+    plans = _read_plans(targets, folds, isinstance(chosen_probe, Probe), seed)
+    outcomes = _run(arrays, plans, chosen_probe, scores, n_jobs, progress)
+    results = {
+        name: CrossValidation(
+            chosen_probe.name if isinstance(chosen_probe, Probe) else short_repr(probe),
+            chosen_probe.parameter if isinstance(chosen_probe, Probe) else None,
+            int(seed),
+            {
+                plan.target.name: _collect(plan, graphs, scores, outcomes[name, number])
+                for number, plan in enumerate(plans)
+            },
+        )
+        for name in arrays
+    }
+    _check_defined(results)
+    return results
 
-    outer = RepeatedStratifiedKFold(n_splits=cv, n_repeats=repeats, random_state=seed)
-    splits = list(outer.split(np.zeros(len(y)), y))
-    scores = {name: np.empty((4, len(splits))) for name in arrays}
+
+def _read_targets(columns: Mapping[str, Any], task: Task | None) -> list[Target]:
+    targets, refused = [], {}
+    for name, column in columns.items():
+        try:
+            targets.append(read_target(name, column, task))
+        except InputError as error:
+            refused[name] = error
+    _refuse(refused)
+    tasks = {target.task: target.name for target in targets}
+    if len(tasks) > 1:
+        raise InputError(
+            f"Targets must be of one task, got {' and '.join(f'{v!r} for {k}' for k, v in tasks.items())}; evaluate "
+            'them in two calls, or give task="regression".'
+        )
+    return targets
+
+
+def _refuse(refused: Mapping[str, InputError]) -> None:
+    """Raise the error of the first of the refused targets, and name the others."""
+    if refused:
+        first, *others = refused
+        more = f"; {len(others)} more targets are refused, {', '.join(others[:10])}"
+        message = str(refused[first])
+        raise InputError(f"{message.removesuffix('.')}{more}." if others else message)
+
+
+def _read_probe(probe: Any, task: Task) -> Any:
+    if not is_estimator(probe):
+        return find_probe(probe, task)
+    check_estimator_task(probe, task)
+    return probe
+
+
+def _read_plans(targets: Sequence[Target], folds: Folds, chooses: bool, seed: int) -> list[_Plan]:
+    plans, refused = [], {}
+    for target in targets:
+        try:
+            splits, repeats = folds.of(target)
+            inner = [
+                inner_folds(target, split, seed) if chooses and len(split.train) else []
+                for split in splits
+            ]
+            plans.append(_Plan(target, splits, inner, repeats))
+        except InputError as error:
+            refused[target.name] = error
+    _refuse(refused)
+    counts = {(len(plan.splits), plan.repeats) for plan in plans}
+    if len(counts) > 1:
+        raise InputError(
+            f"`cv` must split all targets into the same number of folds, got {short_repr(folds.cv)} with other "
+            "numbers; give a list of (train, test)."
+        )
+    return plans
+
+
+def _run(
+    arrays: Mapping[str, Floats],
+    plans: Sequence[_Plan],
+    probe: Any,
+    scores: Sequence[Score],
+    n_jobs: int,
+    progress: Callable[[int, int], object] | None,
+) -> dict[tuple[str, int], list[Outcome]]:
+    """Return the outcomes of all splits, for each array and number of a target."""
+    jobs = [
+        (name, number, index)
+        for number, plan in enumerate(plans)
+        for index in range(len(plan.splits))
+        for name in arrays
+    ]
+    found: dict[tuple[str, int, int], Outcome] = {}
     stop = threading.Event()
+    nested = Nested(probe, scores, stop)
 
     # Threads are used because libsvm and BLAS release the interpreter lock, and threads copy no data and start fast.
     # Each thread is limited to one core, or the threads of BLAS and OpenMP would compete for cores. The limit of BLAS
     # applies to the process, so it is set and restored here; that of OpenMP applies to the thread and ends with it.
     with threadpool_limits(1, "blas"):
-        workers = min(effective_n_jobs(n_jobs), len(splits) * len(arrays))
+        workers = min(effective_n_jobs(n_jobs), len(jobs))
         pool = ThreadPoolExecutor(workers, initializer=threadpool_limits, initargs=(1, "openmp"))
         try:
-            futures = {
-                pool.submit(_score_split, x, y, train, test, chosen_probe, seed, stop): (
-                    name,
-                    index,
-                )
-                for index, (train, test) in enumerate(splits)
-                for name, x in arrays.items()
-            }
+            futures = {}
+            for name, number, index in jobs:
+                plan = plans[number]
+                arguments = (arrays[name], plan.target, plan.splits[index], plan.inner[index])
+                futures[pool.submit(nested.score, *arguments)] = (name, number, index)
             for done, future in enumerate(as_completed(futures), start=1):
-                name, index = futures[future]
-                scores[name][:, index] = future.result()
+                job = futures[future]
+                outcome = future.result()
+                is_only = len(plans[job[1]].splits) == 1
+                found[job] = outcome if is_only else outcome._replace(answers=None)
                 if progress is not None:
                     progress(done, len(futures))
         finally:
             stop.set()  # without waiting, Ctrl-C takes effect at once; each thread ends after its current fit
             pool.shutdown(wait=False, cancel_futures=True)
-
-    sizes = np.array([[len(train), len(test)] for train, test in splits]).T.reshape(2, repeats, cv)
-    results = {}
-    for name, table in scores.items():
-        accuracy, macro_f1, chosen, inner = table.reshape(4, repeats, cv)
-        found = TargetScores(
-            task="classification",
-            scores={"accuracy": accuracy, "macro_f1": macro_f1},
-            chosen=chosen,
-            inner_score=inner,
-            train_sizes=sizes[0],
-            test_sizes=sizes[1],
-            unlabelled=0,
-        )
-        results[name] = CrossValidation(probe, chosen_probe.parameter, int(seed), {"y": found})
-    return results
+    return {
+        (name, number): [found[name, number, index] for index in range(len(plan.splits))]
+        for number, plan in enumerate(plans)
+        for name in arrays
+    }
 
 
-def _score_split(
-    x: Floats, y: Ints, train: Ints, test: Ints, probe: Probe, seed: int, stop: threading.Event
-) -> tuple[float, float, float, float]:
-    """Return accuracy, macro-F1, chosen parameter and its mean inner accuracy for one outer fold.
-
-    y[test] is used for scoring only.
-    """
-    x_train, y_train = x[train], y[train]
-    inner_folds = min(INNER_FOLDS, int(np.bincount(y_train).min()))
-    inner = list(
-        StratifiedKFold(inner_folds, shuffle=True, random_state=seed).split(x_train, y_train)
+def _collect(
+    plan: _Plan, graphs: int, scores: Sequence[Score], outcomes: Sequence[Outcome]
+) -> TargetScores:
+    target = plan.target
+    shape = (plan.repeats, len(outcomes) // plan.repeats)
+    table = np.array([outcome.scores for outcome in outcomes]).T
+    part = None
+    if outcomes[0].answers is not None:
+        test = plan.splits[0].test
+        own = outcomes[0].answers.fits_own_labels
+        truth = (target.own if own else target.y)[test]
+        answers = outcomes[0].answers
+        part = Scored(target.rows[test], truth, answers, {one.name: one for one in scores})
+    checksum = 0
+    for split in plan.splits:
+        for positions in split:
+            checksum = zlib.crc32(target.rows[positions].astype("<i8").tobytes() + b"|", checksum)
+    sizes = np.array([[len(split.train), len(split.test)] for split in plan.splits]).T
+    return TargetScores(
+        task=target.task,
+        scores={score.name: row.reshape(shape) for score, row in zip(scores, table, strict=True)},
+        chosen=np.array([outcome.chosen for outcome in outcomes]).reshape(shape),
+        inner_score=np.array([outcome.inner_score for outcome in outcomes]).reshape(shape),
+        train_sizes=sizes[0].reshape(shape),
+        test_sizes=sizes[1].reshape(shape),
+        unlabelled=graphs - len(target.rows),
+        checksum=checksum,
+        test_part=part,
     )
-    most = min(
-        len(fitted) for fitted, _ in inner
-    )  # knn cannot use more neighbours than there are rows
-    grid = [value for value in probe.grid if probe.parameter != "n_neighbors" or value <= most]
-    accuracy = np.empty((len(grid), inner_folds))
-    for column, (fitted, held_out) in enumerate(inner):
-        predictions = _predict(probe, x_train[fitted], y_train[fitted], x_train[held_out], grid)
-        for row, predicted in enumerate(predictions):
-            accuracy[row, column] = np.mean(predicted == y_train[held_out])
-            if stop.is_set():
-                raise InterruptedError
-    means = np.average(accuracy, axis=1)  # sums as GridSearchCV does, to the last bit
-    best = grid[int(np.argmax(means))]
-    (predicted,) = _predict(probe, x_train, y_train, x[test], [best])
-    macro_f1 = f1_score(y[test], predicted, average="macro", zero_division=0.0)
-    return float(np.mean(predicted == y[test])), float(macro_f1), float(best), float(means.max())
 
 
-def _predict(
-    probe: Probe, x_fit: Floats, y_fit: Ints, x_new: Floats, grid: Sequence[float]
-) -> Iterator[Ints]:
-    scaler = StandardScaler().fit(x_fit)
-    return probe.predictor(scaler.transform(x_fit), y_fit, scaler.transform(x_new), grid)
+def _check_defined(results: Mapping[str, CrossValidation]) -> None:
+    """Warn once of undefined scores.
+
+    Raises:
+        InputError: a score is undefined in all folds of all targets.
+    """
+    missing, first = 0, ""
+    for name, result in results.items():
+        for score in result.scores:
+            found = {one: np.isnan(t[score]) for one, t in result.targets.items()}
+            if all(undefined.all() for undefined in found.values()):
+                raise InputError(
+                    f"The score {score} is undefined in all folds of {name!r}, since the test parts have too few rows "
+                    "or only one class, or all predictions are equal; choose another score or other splits."
+                )
+            missing += sum(int(undefined.sum()) for undefined in found.values())
+            if missing and not first:
+                target = next(one for one, undefined in found.items() if undefined.any())
+                first = f"{score} of target {target!r} on {name!r}"
+    if missing:
+        warnings.warn(
+            f"Scores are undefined in {missing} folds, first {first}, and left out of means: their test parts have too "
+            "few rows or only one class, or all predictions are equal.",
+            stacklevel=user_stacklevel(),
+        )

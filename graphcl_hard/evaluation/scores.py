@@ -1,15 +1,27 @@
-"""The scores of cross-validation, with their intervals."""
+"""The scores of cross-validation, with their intervals and comparisons."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from graphcl_hard.evaluation.statistics import corrected_interval
+from graphcl_hard.evaluation.answers import Answers
+from graphcl_hard.evaluation.resampling import resampled_scores, resamples
+from graphcl_hard.evaluation.scoring import Score
+from graphcl_hard.evaluation.statistics import (
+    PairedDifference,
+    bootstrap_difference,
+    corrected_interval,
+    holm,
+    paired_difference,
+    percentile_interval,
+)
+from graphcl_hard.evaluation.targets import Task
 from graphcl_hard.exceptions import InputError, short_repr
 
+Array = npt.NDArray[Any]
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
@@ -18,33 +30,49 @@ class Summary(NamedTuple):
     """The mean of a score, its standard deviation and its confidence interval."""
 
     mean: float
-    """Mean over all folds of all repeats."""
+    """Mean over all folds of all repeats in which the score is defined."""
     std: float | None
     """Standard deviation of the repeats' means (ddof=1), the noise of shuffling only; None with one repeat."""
-    low: float
-    """Lower end of the 95% confidence interval of the mean, not clipped to [0, 1]."""
-    high: float
+    low: float | None
+    """Lower end of the 95% confidence interval of the mean, not clipped to the range of the score; None if the score is
+    defined in one of several folds only."""
+    high: float | None
     """Upper end of this interval."""
+
+
+class Scored(NamedTuple):
+    """What is known of the test rows of a single split, for the bootstrap."""
+
+    rows: Ints
+    """(M,) int64, positions among the rows of the vectors."""
+    truth: Array
+    """(M,) labels as the probe was given them."""
+    answers: Answers
+    scores: Mapping[str, Score]
 
 
 @dataclass(frozen=True, eq=False)
 class TargetScores:
     """Scores of one target on every fold, `target["accuracy"]` for one; all arrays are (repeats, folds)."""
 
-    task: str
+    task: Task
     """"classification" or "regression"."""
     scores: Mapping[str, Floats]
-    """Name of the score -> float64; the first one chose the parameter."""
+    """Name of the score -> float64, NaN where it is undefined; the first one chose the parameter."""
     chosen: Floats
-    """float64, parameter chosen by the inner folds of the training part."""
+    """float64, parameter chosen inside the training part, or on the validation part; NaN for an own estimator."""
     inner_score: Floats
-    """float64, mean of the first score of the chosen parameter on these inner folds, which contain no test row."""
+    """float64, mean of the first score of the chosen parameter on these rows, none of which is a test row."""
     train_sizes: Ints
     """int64, number of rows in each training part."""
     test_sizes: Ints
     """int64, number of rows in each test part."""
     unlabelled: int
     """Number of rows that were left out since their value is missing."""
+    checksum: int
+    """Of the positions in all parts: equal for equal splits."""
+    test_part: Scored | None = field(default=None, repr=False)
+    """The test rows of a single split."""
 
     def __getitem__(self, score: str) -> Floats:
         return self.scores[score]
@@ -53,6 +81,13 @@ class TargetScores:
     def test_train_ratio(self) -> float:
         """n_test / n_train over all folds."""
         return float(self.test_sizes.sum() / self.train_sizes.sum())
+
+    def resampled(self, score: str, rows: Ints, counts: Floats) -> Floats:
+        """Return the score (B,) on each resample of a single split, given how often it has each of the rows, (B, R)."""
+        part = self.test_part
+        assert part is not None
+        columns = np.searchsorted(rows, part.rows)
+        return resampled_scores(part.scores[score], part.truth, part.answers, counts[:, columns])
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,31 +99,31 @@ class CrossValidation:
 
     probe: str
     """Name of the probe."""
-    parameter: str
-    """Name of the parameter in `chosen`: "C" or "n_neighbors"."""
+    parameter: str | None
+    """Name of the parameter in `chosen`: "C", "alpha" or "n_neighbors"; None for an own estimator."""
     seed: int
-    """Seed of the shuffles."""
+    """Seed of the shuffles and of the bootstrap."""
     targets: Mapping[str, TargetScores]
     """Name -> scores of this target; a single target without a name is "y"."""
 
     @property
     def scores(self) -> dict[str, Floats]:
-        """Name of the score -> float64, the mean over the targets."""
-        first = next(iter(self.targets.values()))
-        return {
-            name: np.mean([target[name] for target in self.targets.values()], axis=0)
-            for name in first.scores
-        }
+        """Name of the score -> float64, the mean over the targets for which it is defined, NaN if there is none."""
+        targets = list(self.targets.values())
+        if len(targets) == 1:
+            return dict(targets[0].scores)
+        names = targets[0].scores
+        return {name: _defined_mean(np.stack([one[name] for one in targets])) for name in names}
 
     @property
     def accuracy(self) -> Floats:
         """float64, share of correct predictions on the test fold, in [0, 1]."""
-        return self.scores["accuracy"]
+        return self._values("accuracy", None)
 
     @property
     def macro_f1(self) -> Floats:
         """float64, unweighted mean of the F1 scores of the classes, in [0, 1]."""
-        return self.scores["macro_f1"]
+        return self._values("macro_f1", None)
 
     @property
     def test_train_ratio(self) -> float:
@@ -98,7 +133,11 @@ class CrossValidation:
         return test / sum(int(target.train_sizes.sum()) for target in targets)
 
     def summary(self, score: str | None = None, target: str | None = None) -> Summary:
-        """Return the summary of a score with the `corrected_interval` of Nadeau & Bengio (2003).
+        """Return the mean of a score with its 95% interval.
+
+        The interval is the `corrected_interval` of Nadeau & Bengio (2003); for a single split the percentile interval
+        of 2,000 bootstrap resamples of the test rows, without those in which the score is undefined. The latter says
+        how the score varies with the test rows, not with the training rows.
 
         Args:
             score: name of the score; None: the first one, which chose the parameter.
@@ -108,39 +147,159 @@ class CrossValidation:
             InputError: there is no such score or target.
         """
         values = self._values(score, target)
-        std = float(values.mean(axis=1).std(ddof=1)) if len(values) > 1 else None
-        return Summary(
-            float(values.mean()), std, *corrected_interval(values, self.test_train_ratio)
+        defined = values[~np.isnan(values)]
+        if not defined.size:  # one target of several
+            return Summary(float("nan"), None, None, None)
+        low = high = None
+        if values.size == 1:
+            resampled = self._resampled(score, target)
+            low, high = percentile_interval(resampled[~np.isnan(resampled)])
+        elif defined.size > 1:
+            low, high = corrected_interval(defined, self._ratio(target))
+        means = np.array([row[~np.isnan(row)].mean() for row in values if not np.isnan(row).all()])
+        std = float(means.std(ddof=1)) if len(means) > 1 else None
+        return Summary(float(defined.mean()), std, low, high)
+
+    def compare(
+        self, other: "CrossValidation", score: str | None = None, target: str | None = None
+    ) -> PairedDifference:
+        """Return the paired test of this result minus another one on the same folds.
+
+        It is the corrected resampled t-test, `paired_difference`, over the folds in which the score is defined for
+        both; for a single split the paired bootstrap over test rows, `bootstrap_difference`. The sign is that of
+        self - other also for scores such as rmse, where lower is better.
+
+        Args:
+            other: of the same call, or of one with the same targets, splits and scores.
+            score: name of the score; None: the first one.
+            target: name of the target; None: the mean over the targets.
+
+        Raises:
+            InputError: the splits differ, there is no such score or target, or fewer than 2 of several folds have it.
+        """
+        self._check_comparable(other)
+        first, second = self._values(score, target), other._values(score, target)
+        defined = ~(np.isnan(first) | np.isnan(second))
+        if first.size > 1:
+            return paired_difference(first[defined], second[defined], self._ratio(target))
+        differences = self._resampled(score, target) - other._resampled(score, target)
+        return bootstrap_difference(
+            float((first - second).item()), differences[~np.isnan(differences)]
         )
 
-    def _values(self, score: str | None, target: str | None) -> Floats:
+    def compare_targets(
+        self, other: "CrossValidation", score: str | None = None
+    ) -> dict[str, PairedDifference]:
+        """Return `compare` for each target, with p-values that are corrected for the number of targets (`holm`).
+
+        Raises:
+            InputError: `compare` raises it for one of the targets.
+        """
+        found = {name: self.compare(other, score, name) for name in self.targets}
+        corrected = holm([pair.p for pair in found.values()])
+        return {
+            name: pair._replace(p=float(p))
+            for (name, pair), p in zip(found.items(), corrected, strict=True)
+        }
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all summaries and the scores of every fold as a dictionary for JSON; None stands for NaN.
+
+        With several targets, the scores are the means over them, and "targets" has those of each.
+        """
+        first = next(iter(self.targets.values()))
+        repeats, folds = first.chosen.shape
+        about = {
+            "probe": self.probe,
+            "parameter": self.parameter,
+            "task": first.task,
+            "seed": self.seed,
+            "repeats": repeats,
+            "folds": folds,
+        }
+        if len(self.targets) == 1:
+            return about | self._details(None)
+        return {
+            **about,
+            "summary": self._summaries(None),
+            **{score: _plain(values) for score, values in self.scores.items()},
+            "targets": {name: self._details(name) for name in self.targets},
+        }
+
+    def _details(self, target: str | None) -> dict[str, Any]:
+        found = self.targets[next(iter(self.targets)) if target is None else target]
+        first, *_ = found.scores
+        choice = {"chosen": _plain(found.chosen), f"inner_{first}": _plain(found.inner_score)}
+        return {
+            "summary": self._summaries(target),
+            **{score: _plain(values) for score, values in found.scores.items()},
+            **(choice if self.parameter is not None else {}),
+            "train_sizes": found.train_sizes.tolist(),
+            "test_sizes": found.test_sizes.tolist(),
+            "unlabelled": found.unlabelled,
+        }
+
+    def _summaries(self, target: str | None) -> dict[str, Any]:
+        found = {score: self.summary(score, target)._asdict() for score in self.scores}
+        return {
+            score: {name: None if value != value else value for name, value in summary.items()}  # noqa: PLR0124
+            for score, summary in found.items()
+        }
+
+    def _named(self, score: str | None, target: str | None) -> tuple[str, list[TargetScores]]:
         if target is not None and target not in self.targets:
             raise InputError(
                 f"target must be one of {', '.join(self.targets)}, got {short_repr(target)}; choose one of these."
             )
-        scores = self.scores if target is None else self.targets[target].scores
+        targets = list(self.targets.values()) if target is None else [self.targets[target]]
+        scores = targets[0].scores
         name = next(iter(scores)) if score is None else score
         if name not in scores:
             raise InputError(
                 f"score must be one of {', '.join(scores)}, got {short_repr(score)}; choose one of these."
             )
-        return scores[name]
+        return name, targets
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return all summaries and the scores of every fold as a dictionary for JSON, without NaN."""
-        (found,) = self.targets.values()
-        first, *_ = found.scores
-        repeats, folds = found.chosen.shape
-        return {
-            "probe": self.probe,
-            "parameter": self.parameter,
-            "seed": self.seed,
-            "repeats": repeats,
-            "folds": folds,
-            "summary": {score: self.summary(score)._asdict() for score in found.scores},
-            **{score: values.tolist() for score, values in found.scores.items()},
-            "chosen": found.chosen.tolist(),
-            f"inner_{first}": found.inner_score.tolist(),
-            "train_sizes": found.train_sizes.tolist(),
-            "test_sizes": found.test_sizes.tolist(),
-        }
+    def _values(self, score: str | None, target: str | None) -> Floats:
+        name, targets = self._named(score, target)
+        return self.scores[name] if target is None else targets[0][name]
+
+    def _ratio(self, target: str | None) -> float:
+        return self.test_train_ratio if target is None else self.targets[target].test_train_ratio
+
+    def _resampled(self, score: str | None, target: str | None) -> Floats:
+        """Return the score, or its mean over the targets, on each resample of the test rows of a single split."""
+        name, targets = self._named(score, target)
+        targets = [one for one in targets if one.test_part is not None]
+        rows = np.unique(np.concatenate([one.test_part.rows for one in targets if one.test_part]))
+        return np.concatenate(list(self._resampled_parts(name, targets, rows)))
+
+    def _resampled_parts(
+        self, score: str, targets: list[TargetScores], rows: Ints
+    ) -> Iterator[Floats]:
+        for counts in resamples(len(rows), self.seed):
+            yield _defined_mean(np.stack([one.resampled(score, rows, counts) for one in targets]))
+
+    def _check_comparable(self, other: "CrossValidation") -> None:
+        mine, theirs = (
+            {name: target.checksum for name, target in one.targets.items()} for one in (self, other)
+        )
+        if mine != theirs:
+            raise InputError(
+                "Two results must have the same targets and splits to be compared, got others; evaluate both in one "
+                "call of cross_validate."
+            )
+
+
+def _defined_mean(values: Floats) -> Floats:
+    """Return the mean over the first dimension of the values that are not NaN; NaN if there is none."""
+    defined = ~np.isnan(values)
+    counts = defined.sum(axis=0)
+    sums = np.where(defined, values, 0.0).sum(axis=0)
+    return np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
+
+
+def _plain(values: Floats) -> Any:
+    objects = values.astype(object)
+    objects[np.isnan(values)] = None
+    return objects.tolist()

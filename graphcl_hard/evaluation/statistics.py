@@ -25,17 +25,17 @@ class PairedDifference(NamedTuple):
     """The mean difference of paired scores with its confidence interval and test."""
 
     difference: float
-    """Mean of first - second over the folds."""
+    """Mean of first - second over the folds; for a score such as rmse, where lower is better, good ones are below 0."""
     low: float
     """Lower end of the confidence interval."""
     high: float
     """Upper end of the confidence interval."""
-    t: float
-    """t statistic; 0 if all differences are 0, +-inf if all are equal and not 0."""
+    t: float | None
+    """t statistic; 0 if all differences are 0, +-inf if all are equal and not 0; None for a bootstrap."""
     p: float
     """Two-sided p-value."""
-    degrees_of_freedom: int
-    """Number of folds of all repeats, minus 1."""
+    degrees_of_freedom: int | None
+    """Number of folds of all repeats, minus 1; None for a bootstrap."""
 
 
 def corrected_interval(
@@ -97,6 +97,94 @@ def paired_difference(
     return PairedDifference(mean, low, high, t, float(2 * stats.t.sf(abs(t), freedom)), freedom)
 
 
+def percentile_interval(values: npt.ArrayLike, confidence: float = 0.95) -> tuple[float, float]:
+    """Return the bootstrap's percentile interval: the quantiles of the scores of resamples.
+
+    Args:
+        values: (B,) scores of B resamples, all finite.
+        confidence: confidence level in (0, 1).
+
+    Returns:
+        (low, high).
+
+    Raises:
+        InputError: there is no value, a value is not finite, or the confidence is out of range.
+
+    Source: Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 13.
+    """
+    checked = _check_values("values", values, least=1)
+    _check_confidence(confidence)
+    low, high = np.quantile(checked, [(1 - confidence) / 2, (1 + confidence) / 2])
+    return float(low), float(high)
+
+
+def bootstrap_difference(
+    difference: float, resampled: npt.ArrayLike, confidence: float = 0.95
+) -> PairedDifference:
+    r"""Return the paired bootstrap of a difference of two scores of the same rows.
+
+    With the differences :math:`d_b` of B resamples the two-sided p-value is
+
+    .. math::
+        p = \min\left(1,\; 2 \,
+        \frac{1 + \min(\#\{d_b \le 0\}, \#\{d_b \ge 0\})}{B + 1}\right).
+
+    Args:
+        difference: first - second on all rows.
+        resampled: (B,) first - second on each resample, all finite.
+        confidence: confidence level in (0, 1).
+
+    Returns:
+        The difference, its percentile interval and p; t and the degrees of freedom are None.
+
+    Raises:
+        InputError: there is no value, a value is not finite, or the confidence is out of range.
+
+    Source: Davison and Hinkley, "Bootstrap Methods and their Application", 1997, chapter 4.
+    """
+    values = _check_values("resampled", resampled, least=1)
+    low, high = percentile_interval(values, confidence)
+    tail = min(int((values <= 0).sum()), int((values >= 0).sum()))
+    p = min(1.0, 2 * (1 + tail) / (len(values) + 1))
+    return PairedDifference(float(difference), low, high, None, p, None)
+
+
+def holm(p_values: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    r"""Return p-values with Holm's correction for their number, in the order given.
+
+    With m p-values sorted ascending, the corrected ones are
+
+    .. math::
+        \tilde p_{(i)} = \max_{j \le i} \min(1, (m - j + 1) \, p_{(j)}) .
+
+    Args:
+        p_values: (m,) in [0, 1], at least one.
+
+    Returns:
+        (m,) float64.
+
+    Raises:
+        InputError: a value is no probability, or there is none.
+
+    Examples:
+        >>> from graphcl_hard.evaluation.statistics import holm
+        >>> holm([0.01, 0.04, 0.03]).tolist()
+        [0.03, 0.06, 0.06]
+
+    Source: Holm, "A Simple Sequentially Rejective Multiple Test Procedure", Scand. J. Statistics 6, 1979.
+    """
+    values = _check_values("p_values", p_values, least=1)
+    if values.min() < 0 or values.max() > 1:
+        raise InputError(
+            f"p_values must lie in [0, 1], got {values.min()} to {values.max()}; give probabilities."
+        )
+    order = np.argsort(values, kind="stable")
+    factors = np.arange(len(values), 0, -1)
+    corrected = np.empty_like(values)
+    corrected[order] = np.minimum(1, np.maximum.accumulate(factors * values[order]))
+    return corrected
+
+
 def t_interval(values: npt.ArrayLike, confidence: float = 0.95) -> tuple[float, float] | None:
     """Return Student's confidence interval of the mean of independent values, such as one score for each seed.
 
@@ -134,12 +222,16 @@ def _standard_deviation(values: npt.NDArray[np.float64]) -> float:
 def _around_mean(
     values: npt.NDArray[np.float64], error: float, confidence: float
 ) -> tuple[float, float]:
-    _check_number("confidence", confidence, "0.95 is usual")
-    if not 0 < confidence < 1:
-        raise InputError(f"confidence must lie in (0, 1), got {confidence}; 0.95 is usual.")
+    _check_confidence(confidence)
     mean = float(values.mean())
     half_width = float(stats.t.ppf((1 + confidence) / 2, values.size - 1)) * error
     return mean - half_width, mean + half_width
+
+
+def _check_confidence(confidence: float) -> None:
+    _check_number("confidence", confidence, "0.95 is usual")
+    if not 0 < confidence < 1:
+        raise InputError(f"confidence must lie in (0, 1), got {confidence}; 0.95 is usual.")
 
 
 def _numbers(name: str, values: npt.ArrayLike) -> npt.NDArray[np.float64]:

@@ -71,7 +71,7 @@ def _difference(trained: CrossValidation, other: CrossValidation, score: str) ->
         getattr(trained, score), getattr(other, score), trained.test_train_ratio
     )
     # JSON has no infinity: t becomes null if all differences are equal and not 0.
-    return {**pair._asdict(), "t": pair.t if math.isfinite(pair.t) else None}
+    return {**pair._asdict(), "t": pair.t if pair.t is not None and math.isfinite(pair.t) else None}
 
 
 def summarise(results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from sklearn.svm import SVC
 from graphcl_hard.config import Config
 from graphcl_hard.data.graph_data import GraphData
 from graphcl_hard.evaluation.checks import check_folds
-from graphcl_hard.evaluation.cross_validation import INNER_FOLDS
+from graphcl_hard.evaluation.folds import INNER_FOLDS
 from graphcl_hard.evaluation.probes import C_GRID
 from graphcl_hard.exceptions import InputError
 from graphcl_hard.loader.features import FeatureMap

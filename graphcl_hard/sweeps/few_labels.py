@@ -20,8 +20,8 @@ from threadpoolctl import threadpool_limits
 
 from graphcl_hard.config import Scale
 from graphcl_hard.evaluation.checks import check_folds, check_vectors, rescale
-from graphcl_hard.evaluation.cross_validation import INNER_FOLDS
-from graphcl_hard.evaluation.probes import PROBES
+from graphcl_hard.evaluation.folds import INNER_FOLDS
+from graphcl_hard.evaluation.probes import PROBES, Fitted
 from graphcl_hard.io.atomic_write import atomic_write
 from graphcl_hard.io.file_names import EMBEDDINGS, RESULT
 from graphcl_hard.sweeps.cell import Cell
@@ -190,7 +190,7 @@ def labelled_rows(labels: Ints, fraction: float, seed: Sequence[int]) -> Ints:
 def _predict(name: str, x: Floats, y: Ints, x_test: Floats, seed: int) -> tuple[Ints, bool]:
     """Return the predicted classes of the test rows, and whether the parameter could be chosen."""
     probe = PROBES[name]
-    predictor = _logistic if name == "logistic" else probe.predictor
+    fitter = _logistic if name == "logistic" else probe.fitters["classification"]
     best: float = DEFAULTS[probe.parameter]
     inner_folds = min(INNER_FOLDS, int(np.bincount(y)[np.unique(y)].min()))
     if inner_folds > 1:
@@ -201,21 +201,20 @@ def _predict(name: str, x: Floats, y: Ints, x_test: Floats, seed: int) -> tuple[
         grid = [value for value in probe.grid if probe.parameter != "n_neighbors" or value <= most]
         accuracy = np.empty((len(grid), inner_folds))
         for column, (fitted, held_out) in enumerate(inner):
-            predictions = predictor(x[fitted], y[fitted], x[held_out], grid)
-            accuracy[:, column] = [np.mean(predicted == y[held_out]) for predicted in predictions]
+            accuracy[:, column] = [
+                np.mean(model.predict(rows) == y[held_out])
+                for model, rows in fitter(x[fitted], y[fitted], x[held_out], grid)
+            ]
         best = grid[int(np.argmax(np.average(accuracy, axis=1)))]
-    (predicted,) = predictor(x, y, x_test, [best])
-    return predicted, inner_folds > 1
+    ((model, rows),) = fitter(x, y, x_test, [best])
+    return model.predict(rows), inner_folds > 1
 
 
-def _logistic(train: Floats, labels: Ints, test: Floats, grid: Sequence[float]) -> Iterator[Ints]:
+def _logistic(train: Floats, labels: Ints, test: Floats, grid: Sequence[float]) -> Iterator[Fitted]:
     # the optimum that the package's "logistic" goes to, in tens of Newton steps and not thousands of gradient steps
     for c in grid:
-        yield (
-            LogisticRegression(C=c, solver="newton-cholesky", max_iter=1000)
-            .fit(train, labels)
-            .predict(test)
-        )
+        model = LogisticRegression(C=c, solver="newton-cholesky", max_iter=1000)
+        yield model.fit(train, labels), test
 
 
 def _is_finished(folder: Path, cell: Cell) -> bool:

@@ -10,6 +10,7 @@ import time
 import numpy as np
 import pytest
 from helpers.paths import ROOT
+from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import f1_score
 from sklearn.model_selection import GridSearchCV, KFold, RepeatedStratifiedKFold, StratifiedKFold
@@ -18,7 +19,6 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC, LinearSVC
 
-from graphcl_hard.evaluation import cross_validation as evaluation
 from graphcl_hard.evaluation import statistics
 from graphcl_hard.evaluation.cross_validation import cross_validate
 from graphcl_hard.evaluation.probes import C_GRID, NEIGHBOURS_GRID, PROBES
@@ -184,18 +184,23 @@ def test_huge_test_rows_do_not_move_the_scores_of_the_others():
     assert result.accuracy[0, fold] >= 1 - 1 / len(splits[fold][1])
 
 
-def test_parameter_is_chosen_without_the_test_labels():
-    """Flipping every test label of a fold inverts its accuracy and does not change its chosen C."""
+@pytest.mark.parametrize("task", ["classification", "regression"])
+def test_parameter_is_chosen_without_the_test_values(task):
+    """Changing every test value of a split changes its score, but not its chosen parameter."""
     x, y = sum_pooled(150, seed=4)
     train, test = next(RepeatedStratifiedKFold(n_splits=5, n_repeats=1, random_state=0).split(x, y))
     flipped = y.copy()
     flipped[test] = 1 - y[test]
-    arguments = (train, test, PROBES["svm"], 0, threading.Event())
-    accuracy, _, *chosen = evaluation._score_split(x.astype(float), y, *arguments)
-    other_accuracy, _, *other_chosen = evaluation._score_split(x.astype(float), flipped, *arguments)
-    assert chosen == other_chosen  # with its inner accuracy
-    assert other_accuracy == pytest.approx(1 - accuracy)
-    assert accuracy > 0.55
+    one, other = (
+        cross_validate(x, values, cv=[(train, test)], task=task)["vectors"].targets["y"]
+        for values in (y, flipped)
+    )
+    assert (one.chosen, one.inner_score) == (other.chosen, other.inner_score)
+    first = next(iter(one.scores))
+    assert one[first] != other[first]
+    if task == "classification":
+        assert other["accuracy"] == pytest.approx(1 - one["accuracy"])
+        assert one["accuracy"] > 0.55
 
 
 def test_the_log_scale_is_that_of_signed_logarithms():
@@ -297,13 +302,13 @@ def test_interrupt_stops_between_two_fits(monkeypatch):
         for _ in grid:
             time.sleep(0.01)
             fits.append(1)
-            yield np.zeros(len(test), dtype=int)
+            yield DummyClassifier().fit(train, labels), test
 
     def interrupt(done, total):
         at_interrupt.append(len(fits))
         raise KeyboardInterrupt
 
-    monkeypatch.setitem(PROBES, "svm", PROBES["svm"]._replace(predictor=slow))
+    monkeypatch.setitem(PROBES, "svm", PROBES["svm"]._replace(fitters={"classification": slow}))
     others = set(threading.enumerate())
     with pytest.raises(KeyboardInterrupt):
         cross_validate(X, Y, n_jobs=2, progress=interrupt)
@@ -368,18 +373,13 @@ RARE[Y.argsort()[-4:]] = 5
         (X[:, :0], Y, {}, r"with D >= 1, got \(40, 0\)"),
         ([["a"]] * 40, Y, {}, r"vectors must be a \(G, D\) array of numbers, got list"),
         ({}, Y, {}, "vectors is an empty mapping"),
-        (X, Y[:, None], {}, r"labels must have shape \(G,\), got \(40, 1\)"),
-        (
-            X,
-            np.where(np.arange(40) < 38, Y, np.nan),
-            {},
-            r"labels are missing for 2 of 40 graphs, first for graph 38 \(counted from 0\); leave",
-        ),
+        (X, Y[:, None, None], {}, r"labels must have shape \(G,\) or \(G, T\), got \(40, 1, 1\)"),
+        (X, Y[:, None][:, :0], {}, "y has no target, but needs at least one"),
         (X, np.where(Y == 0, np.inf, 1), {}, r"labels must be finite, got inf for graph"),
         (
             X,
             np.where(Y == 0, 5.1, 6),
-            {},
+            {"task": "classification"},
             r"labels must be classes, got measured values, such as 5.1 for graph \d+; group them",
         ),
         (
@@ -411,10 +411,10 @@ RARE[Y.argsort()[-4:]] = 5
             r"`cv` must lie in \[3, 3\], got 2: class 2 has 3 graphs",
         ),
         (X, [9] + [1] * 39, {}, "class 9 has 1 graph, but nested folds need at least 3 of each"),
-        (X, Y, {"cv": "3"}, "`cv` must be a whole number, got '3'; 10 is usual"),
-        (X, Y, {"cv": 3.0}, "`cv` must be a whole number, got 3.0"),
+        (X, Y, {"cv": "3"}, "`cv` must be a number of folds, a splitter .* got '3'; 10 is usual"),
+        (X, Y, {"cv": 3.0}, "`cv` must be a number of folds, .* got 3.0"),
         (X, Y, {"cv": True}, "`cv` must be a whole number, got True"),
-        (X, Y, {"cv": KFold(3)}, r"`cv` must be a whole number, got KFold\(n_splits=3"),
+        (X, Y, {"cv": KFold}, r"`cv` must be a number of folds, a splitter .*KFold'>"),
         (X, Y, {"repeats": None}, "`repeats` must be a whole number, got None; 5 or 10 are usual"),
         (X, Y, {"seed": None}, "`seed` must be a whole number, got None"),
         (
@@ -428,16 +428,16 @@ RARE[Y.argsort()[-4:]] = 5
             X,
             Y,
             {"probe": ["svm"]},
-            r"probe must be one of svm, .* got \['svm'\]; did you mean 'svm'",
+            r"probe must be an estimator .* got \['svm'\]; did you mean 'svm'",
         ),
-        (X, Y, {"probe": SVC()}, r"probe must be one of svm, .* got SVC\(\); choose one"),
+        (X, Y, {"probe": SVC}, r"probe must be an estimator .* got <class .*SVC'>; choose one"),
         (X, Y, {"scale": np.ones(2)}, r"`scale` must be one of linear, log, got array"),
         (X, Y, {"progress": True}, "progress must be a function, got True"),
         (X, Y, {"repeats": 0}, "`repeats` must be at least 1, got 0"),
         (X, Y, {"seed": -1}, r"`seed` must lie in \[0, 2\*\*32 - 1\], got -1"),
         (X, Y, {"n_jobs": 0}, "`n_jobs` must be at least 1, or negative .* got 0"),
         (X, Y, {"probe": "linear_svm"}, "got 'linear_svm'; did you mean 'linear-svm'?"),
-        (X, Y, {"probe": "xyz"}, "probe must be one of svm, linear-svm, logistic, knn, got 'xyz'"),
+        (X, Y, {"probe": "xyz"}, "one of svm, linear-svm, logistic, ridge, knn, got 'xyz'; choose"),
     ],
 )
 def test_bad_input_is_one_clear_sentence(vectors, labels, settings, message):

@@ -329,9 +329,9 @@ def test_labels_that_are_not_in_the_share_change_nothing(monkeypatch):
 
     def spy(train, labels, test, grid):
         seen.append((len(train), Counter(labels.tolist())))
-        return plain.predictor(train, labels, test, grid)
+        return plain.fitters["classification"](train, labels, test, grid)
 
-    monkeypatch.setitem(few_labels.PROBES, "knn", plain._replace(predictor=spy))
+    monkeypatch.setitem(few_labels.PROBES, "knn", plain._replace(fitters={"classification": spy}))
     few_labels.score(x, LABELS, folds=4, repeats=1, seed=0, probes=("knn",), fractions=(0.1,))
     # 126 training rows: 75, 45 and 6; each fold fits once, with k = 1, since the last class has one labelled row
     assert seen == [(8 + 4 + 1, Counter({0: 8, 1: 4, 2: 1}))] * 4

@@ -9,7 +9,7 @@ import pytest
 import torch
 from scipy import sparse
 
-from graphcl_hard.evaluation.labels import known_labels
+from graphcl_hard.evaluation.targets import known_labels
 from graphcl_hard.exceptions import InputError
 
 
@@ -103,7 +103,7 @@ def test_missing_names(labels):
         (np.array(["2020-01-01"], dtype="M8[D]"), "must be integers, .* for graph 0; convert"),
         (["a", 1], "all be strings or all be numbers, got 'a' for graph 0 and 1 for graph 1"),
         ([None, 1, "1"], "got 1 for graph 1 and '1' for graph 2; convert them"),
-        ([None, 1.5, 2], "got measured values, such as 1.5 for graph 1; group them into classes"),
+        ([None, 1.5, 2], "got measured values, such as 1.5 for graph 1; group them"),
         (np.array([np.nan, 1, 2.25]), "got measured values, such as 2.25 for graph 2"),
         ([1, math.inf], "labels must be finite, got inf for graph 1"),
         (np.array([np.nan, -np.inf]), "labels must be finite, got -inf for graph 1"),

@@ -1,0 +1,137 @@
+"""Fit a probe on one split of one target and score it; its parameter is chosen without the test rows."""
+
+import threading
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.base import clone
+from sklearn.dummy import DummyClassifier
+from sklearn.preprocessing import StandardScaler
+
+from graphcl_hard.evaluation.answers import Answers
+from graphcl_hard.evaluation.probes import Probe
+from graphcl_hard.evaluation.scoring import Score
+from graphcl_hard.evaluation.splitters import Split
+from graphcl_hard.evaluation.targets import Target
+
+Array = npt.NDArray[Any]
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+
+class Outcome(NamedTuple):
+    """The scores of one split."""
+
+    scores: list[float]
+    chosen: float
+    """The value of the probe's parameter; NaN for an estimator of the user."""
+    inner_score: float
+    """Mean of the first score on the inner folds; NaN for an estimator of the user."""
+    answers: Answers | None
+    """The answers for the test rows; None for a split with an empty part."""
+
+
+class Nested:
+    """A probe with its scores, for all splits of all targets.
+
+    Args:
+        probe: `Probe`, or an estimator of scikit-learn.
+        scores: the first one chooses the parameter.
+        stop: once it is set, `score` raises `InterruptedError` after the current fit.
+    """
+
+    def __init__(self, probe: Any, scores: Sequence[Score], stop: threading.Event) -> None:
+        self.probe, self.scores, self.stop = probe, scores, stop
+        self.is_own = isinstance(probe, Probe)
+        self.fits_own_labels = not self.is_own or any(score.needs_model for score in scores)
+
+    def score(
+        self, x: Floats, target: Target, split: Split, inner: Sequence[tuple[Ints, Ints]]
+    ) -> Outcome:
+        """Return the scores of one split.
+
+        Args:
+            x: (G, D) vectors.
+            target: whose values of the test rows are used for scoring only.
+            split: positions among the target's rows.
+            inner: (fitted, held out) positions among the target's rows; not used for an estimator of the user.
+        """
+        if not (len(split.train) and len(split.test)):
+            return Outcome([np.nan] * len(self.scores), np.nan, np.nan, None)
+        x = x[target.rows] if len(target.rows) < len(x) else x
+        grid: list[float] = [np.nan]
+        chosen = inner_score = np.nan
+        if self.is_own:
+            grid = self._grid(inner)
+            chosen, inner_score = self._choose(x, target, inner, grid)
+            grid = [chosen]
+        (answers,) = self._answers(x, target, split.train, split.test, grid)
+        truth = self._labels(target, split.test)
+        scores = [score.compute(truth, answers) for score in self.scores]
+        if not any(score.needs_model for score in self.scores):
+            answers.rows = answers.rows[:, :0]  # a kernel, say, is not needed any more
+        return Outcome(scores, chosen, inner_score, answers)
+
+    def _grid(self, inner: Sequence[tuple[Ints, Ints]]) -> list[float]:
+        most = min(len(fitted) for fitted, _ in inner)  # knn cannot use more neighbours than rows
+        probe = self.probe
+        return [value for value in probe.grid if probe.parameter != "n_neighbors" or value <= most]
+
+    def _choose(
+        self, x: Floats, target: Target, inner: Sequence[tuple[Ints, Ints]], grid: list[float]
+    ) -> tuple[float, float]:
+        """Return the value with the best mean of the first score, the first one on ties, and this mean."""
+        first = self.scores[0]
+        found = np.empty((len(grid), len(inner)))
+        for column, (fitted, held_out) in enumerate(inner):
+            truth = self._labels(target, held_out)
+            for row, answers in enumerate(self._answers(x, target, fitted, held_out, grid)):
+                found[row, column] = first.compute(truth, answers)
+                if self.stop.is_set():
+                    raise InterruptedError
+        defined = ~np.isnan(found).all(axis=0)
+        if not defined.any():
+            return grid[0], np.nan
+        means = np.average(found[:, defined], axis=1)  # sums as GridSearchCV does, to the last bit
+        best = int(np.argmax(np.where(np.isnan(means), -np.inf, first.sign * means)))
+        return float(grid[best]), float(means[best])
+
+    def _labels(self, target: Target, rows: Ints) -> Array:
+        return target.own[rows] if self.fits_own_labels else target.y[rows]
+
+    def _answers(
+        self, x: Floats, target: Target, fitted: Ints, new: Ints, grid: Sequence[float]
+    ) -> Iterator[Answers]:
+        """Yield the answers for new rows of the probe fitted with each value of the grid."""
+        x_fit, y_fit, x_new = x[fitted], self._labels(target, fitted), x[new]
+        names = target.classes
+        if not self.is_own:
+            yield Answers(clone(self.probe).fit(x_fit, y_fit), x_new, names, names)
+            return
+        is_constant = target.task == "classification" and (y_fit == y_fit[0]).all()
+        if is_constant:  # of which most classifiers can learn nothing
+            classes = names if self.fits_own_labels else np.arange(len(names))
+            for _ in grid:
+                yield Answers(DummyClassifier().fit(x_fit, y_fit), x_new, classes, names)
+        elif self.fits_own_labels:
+            for value in grid:
+                model = self.probe.pipeline(target.task, value).fit(x_fit, y_fit)
+                yield Answers(model, x_new, names, names)
+        else:
+            yield from self._standardised(x_fit, y_fit, x_new, target, grid)
+
+    def _standardised(
+        self, x_fit: Floats, y_fit: Array, x_new: Floats, target: Target, grid: Sequence[float]
+    ) -> Iterator[Answers]:
+        scaler = StandardScaler().fit(x_fit)
+        mean, scale = 0.0, 1.0
+        if target.task == "regression":
+            values = StandardScaler().fit(y_fit[:, None])
+            mean, scale = float(values.mean_[0]), float(values.scale_[0])
+            y_fit = (y_fit - mean) / scale
+        fitter = self.probe.fitters[target.task]
+        positions = np.arange(len(target.classes))
+        for model, rows in fitter(scaler.transform(x_fit), y_fit, scaler.transform(x_new), grid):
+            yield Answers(model, rows, positions, target.classes, mean, scale)
