@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from graphcl_hard.evaluation.labels import as_array, known_labels
+from graphcl_hard.evaluation.targets import as_array, known_labels
 from graphcl_hard.exceptions import InputError, first_line, short_repr
 from graphcl_hard.io.text_tables import is_missing_value
 
