@@ -211,7 +211,7 @@ def _report(plan: Sequence[Cell], out: Path, console: Console) -> None:
     from graphcl_hard.sweeps.report.files import finished_records, write_report
     from graphcl_hard.sweeps.report.sections import sweep_page
 
-    page = sweep_page(finished_records(out / "records"), plan)
+    page = sweep_page(finished_records(out / "records"), plan, out)
     console.print(f"report: {write_report(page, out)[-1]}", soft_wrap=True)
 
 

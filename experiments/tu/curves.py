@@ -1,10 +1,9 @@
 """The figures over epochs and over shares of the labels."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from matplotlib import colormaps
 from matplotlib.axes import Axes
@@ -22,6 +21,7 @@ from experiments.tu.tables import main_lines
 from graphcl_hard.config import Config
 from graphcl_hard.sweeps.report.analysis import NAMES, at_epoch, estimate, ordered
 from graphcl_hard.sweeps.report.canvas import Picture, epoch_axis, error_bars, panels
+from graphcl_hard.sweeps.report.curves import curves_of
 
 Record = Mapping[str, Any]
 
@@ -33,7 +33,7 @@ def effective_negatives(records: Iterable[Record], scores: pd.DataFrame) -> Pict
     methods = dict(
         rows[["method", "beta"]].drop_duplicates().sort_values("beta").itertuples(index=False)
     )
-    lines = _curves(
+    lines = curves_of(
         records,
         methods,
         lambda record: list(enumerate(record["training"]["effective_negatives"], start=1)),
@@ -68,7 +68,7 @@ def effective_negatives(records: Iterable[Record], scores: pd.DataFrame) -> Pict
 def effective_rank(records: Iterable[Record], scores: pd.DataFrame) -> Picture | None:
     """Draw the effective rank of the embedding over the epochs, for trained methods at default settings."""
     methods = _over_epochs(scores)
-    lines = _curves(
+    lines = curves_of(
         records,
         methods,
         lambda record: sorted(
@@ -114,26 +114,6 @@ def _over_epochs(scores: pd.DataFrame) -> dict[str, str]:
     }
 
 
-def _curves(
-    records: Iterable[Record], methods: Iterable[str], read: Any
-) -> dict[tuple[str, str], tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]]:
-    """Return (data set, method) -> epochs (E,) and values (seeds, E), over the epochs that all seeds have."""
-    found: dict[tuple[str, str], list[dict[int, float]]] = {}
-    for record in records:
-        if record["method"] in methods and record["scores"]:
-            curve = dict(read(record))
-            if curve:
-                found.setdefault((record["dataset"], record["method"]), []).append(curve)
-    lines = {}
-    for key, curves in found.items():
-        epochs = sorted(set.intersection(*(set(curve) for curve in curves)))
-        lines[key] = (
-            np.array(epochs),
-            np.array([[curve[epoch] for epoch in epochs] for curve in curves]),
-        )
-    return lines
-
-
 def accuracy_epochs(scores: pd.DataFrame) -> Picture | None:
     """Draw accuracy over the scored epochs, for the trained methods at their default settings."""
     methods = _over_epochs(scores)
@@ -170,32 +150,3 @@ def accuracy_epochs(scores: pd.DataFrame) -> Picture | None:
     alt = f"Accuracy over the epochs with intervals on {', '.join(datasets)}."
     note = "Settings of the main table, 95% intervals. The epochs are evenly spaced on the axis, though not in time."
     return Picture("accuracy_epochs", "Accuracy over epochs", alt, note, figure)
-
-
-def label_shares(frame: pd.DataFrame, probe: str) -> Picture:
-    """Draw accuracy against the share of the training labels, for one probe."""
-    rows = frame[frame["probe"] == probe]
-    lines = rows[["line", "family"]].drop_duplicates().itertuples(index=False)
-    fractions: Sequence[float] = sorted(rows["fraction"].unique())
-    named = list(lines)
-
-    def draw(axes: Axes, dataset: str) -> None:
-        for number, (line, family) in enumerate(named):
-            here = rows[(rows["dataset"] == dataset) & (rows["line"] == line)]
-            points = {
-                fraction: estimate(dict(zip(group["seed"], group["accuracy"], strict=True)))
-                for fraction, group in here.groupby("fraction")
-            }
-            if points:
-                places = np.array([fractions.index(fraction) for fraction in points])
-                offset = 0.1 * (number - (len(named) - 1) / 2)
-                error_bars(
-                    axes, places + offset, list(points.values()), style(family, number), label=line
-                )
-        axes.set_xticks(range(len(fractions)), [f"{fraction:.0%}" for fraction in fractions])
-
-    datasets = ordered(rows["dataset"], SETS)
-    figure = panels(datasets, draw, "share of the training labels", "accuracy, %", legend=2)
-    alt = f"Accuracy against the share of the training labels with the {probe} probe on {', '.join(datasets)}."
-    note = f"Probe: {probe}. Last epoch, 95% intervals; the shares are evenly spaced on the axis."
-    return Picture(f"few_labels_{probe}", f"Few labels: {probe}", alt, note, figure)

@@ -5,15 +5,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import scikit_posthocs
 from matplotlib.axes import Axes
-from scipy import stats
 
 from experiments.tu.families import COLOURS, SETS, style, without_others
 from experiments.tu.tables import main_lines
 from graphcl_hard.config import Config
 from graphcl_hard.sweeps.report.analysis import (
-    LEVEL,
     NAMES,
     Estimate,
     Folds,
@@ -21,7 +18,6 @@ from graphcl_hard.sweeps.report.analysis import (
     estimate,
     ordered,
     paired,
-    rank_table,
 )
 from graphcl_hard.sweeps.report.canvas import (
     Picture,
@@ -31,6 +27,7 @@ from graphcl_hard.sweeps.report.canvas import (
     panels,
     shared_legend,
 )
+from graphcl_hard.sweeps.report.ranks import rank_diagram
 
 GAINS = ("untrained", "bn-only", "wl", "hard", "released")
 
@@ -166,48 +163,7 @@ def gains(scores: pd.DataFrame) -> Picture | None:
 
 
 def critical_difference(scores: pd.DataFrame) -> Picture | None:
-    """Draw average ranks, with bars over methods that are not significantly different by Nemenyi's test."""
-    lines = {family: results for family, results in main_lines(scores).items() if results}
-    ranks = rank_table(lines)
-    if len(ranks) < 3 or len(lines) < 3:
-        return None
-    # Nemenyi's test ranks within each data set, and ranks of ranks are the same ranks
-    p = scikit_posthocs.posthoc_nemenyi_friedman(ranks)
-    count, distance = len(lines), nemenyi_distance(len(lines), len(ranks))
-    figure = new_figure(8.5, 3.2)
-    axes = figure.subplots()
+    """Draw the average ranks of the main table."""
+    lines = main_lines(scores)
     labels = {family: NAMES.get(family, family) for family in lines}
-    means = ranks.mean().rename(labels)
-    drawn = scikit_posthocs.critical_difference_diagram(
-        means,
-        p.rename(index=labels, columns=labels),
-        ax=axes,
-        label_fmt_left="{label} ({rank:.2f})  ",
-        label_fmt_right="  ({rank:.2f}) {label}",
-        color_palette={labels[family]: COLOURS[family] for family in lines},
-        elbow_props={"linewidth": 1.2},
-    )
-    for (bar,) in drawn["crossbars"]:
-        # the points of a bar come in the order of a Python set, which differs from process to process
-        x, y = bar.get_data()
-        bar.set_data([min(x), max(x)], y[:2])
-    axes.set_xlim(0.9, count + 0.1)  # the markers at the ends stay whole
-    axes.set_xlabel("average rank (1 is the best)")
-    axes.xaxis.set_label_position("top")
-    alt = "Critical-difference diagram: " + ", ".join(
-        f"{name} {rank:.2f}" for name, rank in means.sort_values().items()
-    )
-    note = (
-        f"Ranks over {', '.join(ranks.index)}. Bars join methods that are not significantly different by Nemenyi's "
-        f"test at {LEVEL:g}, whose critical difference of two average ranks is {distance:.2f}."
-    )
-    return Picture("critical_difference", "Average ranks", alt, note, figure)
-
-
-def nemenyi_distance(methods: int, sets: int) -> float:
-    """Return the critical difference of two average ranks by Nemenyi's test at 0.05.
-
-    Demsar, "Statistical Comparisons of Classifiers over Multiple Data Sets", JMLR 7, 2006, section 3.2.2.
-    """
-    q = stats.studentized_range.ppf(1 - LEVEL, methods, np.inf) / np.sqrt(2)
-    return float(q * np.sqrt(methods * (methods + 1) / (6 * sets)))
+    return rank_diagram(lines, labels, COLOURS)

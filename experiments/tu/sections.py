@@ -5,10 +5,14 @@ from pathlib import Path
 from typing import Any
 
 from experiments.tu import comparisons, curves, figures, inner_search, tables, two_views
-from experiments.tu.families import SETS, study_frame
-from experiments.tu.label_shares import label_shares_table, read_label_shares
+from experiments.tu.families import FAMILIES, SETS, study_frame, style
 from graphcl_hard.sweeps.report import coverage
 from graphcl_hard.sweeps.report.canvas import Picture
+from graphcl_hard.sweeps.report.label_shares import (
+    label_shares_figure,
+    label_shares_table,
+    read_label_shares,
+)
 from graphcl_hard.sweeps.report.page import STATISTICS, Page, with_content
 from graphcl_hard.sweeps.report.table import Table
 
@@ -44,7 +48,7 @@ def study_page(records: Sequence[Mapping[str, Any]], out: Path) -> Page:
         out: the report's folder, whose few_labels/*.json are read.
     """
     scores = study_frame(records)
-    few = read_label_shares(out / FEW_LABELS)
+    few = read_label_shares(out / FEW_LABELS, SETS, FAMILIES)
     probes = list(dict.fromkeys(few["probe"])) if len(few) else []
     ranks, beta, gains = (
         figures.critical_difference(scores),
@@ -92,7 +96,7 @@ def study_page(records: Sequence[Mapping[str, Any]], out: Path) -> Page:
             "Few labels",
             "",
             [
-                *(curves.label_shares(few, probe) for probe in probes),
+                *(label_shares_figure(few, probe, style) for probe in probes),
                 label_shares_table(few) if probes else None,
             ],
         ),

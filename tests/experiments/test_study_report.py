@@ -16,18 +16,17 @@ from scipy import stats
 from experiments.tu import (
     comparisons,
     families,
-    figures,
     inner_search,
     tables,
     two_views,
 )
-from experiments.tu.label_shares import label_shares_table, read_label_shares
 from experiments.tu.sections import study_page
 from graphcl_hard.config import Config
 from graphcl_hard.exceptions import InputError
 from graphcl_hard.sweeps import records
-from graphcl_hard.sweeps.report import analysis, canvas, selection
+from graphcl_hard.sweeps.report import analysis, canvas, ranks, selection
 from graphcl_hard.sweeps.report.files import finished_records, write_report
+from graphcl_hard.sweeps.report.label_shares import label_shares_table, read_label_shares
 
 
 def write_few_labels(folder, sets=SETS):
@@ -326,12 +325,12 @@ def test_wilcoxon_over_the_sets():
 
 
 def test_nemenyi_distance_is_that_of_demsars_example():
-    assert figures.nemenyi_distance(4, 14) == pytest.approx(1.25, abs=0.005)
+    assert ranks.nemenyi_distance(4, 14) == pytest.approx(1.25, abs=0.005)
 
 
 def test_few_labels(tmp_path):
     write_few_labels(tmp_path / "few_labels")
-    frame = read_label_shares(tmp_path / "few_labels")
+    frame = read_label_shares(tmp_path / "few_labels", families.SETS, families.FAMILIES)
     table = label_shares_table(frame)
     assert list(table.shown.columns[3:]) == [
         "1% of the labels",

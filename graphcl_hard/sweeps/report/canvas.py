@@ -14,6 +14,9 @@ from matplotlib.ticker import MaxNLocator
 from graphcl_hard.io.atomic_write import atomic_write
 
 PANELS_A_ROW = 4
+# Okabe and Ito's colours, which colour-blind readers can distinguish; markers repeat the distinction
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000", "#8c8c8c")
+SHAPES = "os^Dv<>Pp"
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,11 @@ class Picture:
     alt: str
     note: str
     figure: Figure
+
+
+def line_style(number: int) -> dict[str, Any]:
+    """Return colour and marker of a line by its number; the first 72 differ."""
+    return {"color": PALETTE[number % len(PALETTE)], "marker": SHAPES[number % len(SHAPES)]}
 
 
 def panels(

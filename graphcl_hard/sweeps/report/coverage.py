@@ -57,9 +57,7 @@ def failures_table(records: Iterable[Record]) -> Table | None:
     if not rows:
         return None
     values = pd.DataFrame(rows).fillna("")
-    note = (
-        "These cells are in no other table; every comparison takes the seeds that both sides have."
-    )
+    note = "These cells are in no table of scores; every comparison takes the seeds that both sides have."
     return Table(
         "failures",
         "Cells that did not finish",

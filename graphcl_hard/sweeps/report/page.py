@@ -13,7 +13,7 @@ from graphcl_hard.sweeps.report.table import Table
 
 TEMPLATE = Path(__file__).with_name("page.html.j2")
 STATISTICS = (
-    "Each seed draws new initial weights and new folds, but all seeds share the same graphs, and any two training "
+    "Each seed draws new random numbers and new folds, but all seeds share the same graphs, and any two training "
     "parts overlap, so the fold scores are not independent and a plain t test would find differences that do not "
     "exist. Intervals and tests are therefore the corrected resampled t of Nadeau and Bengio (Machine Learning 52, "
     "2003): with J = seeds x repeats x folds scores of variance s^2, the variance of their mean is taken as (1/J + "

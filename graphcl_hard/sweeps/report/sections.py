@@ -1,52 +1,121 @@
 """The sections of a sweep's report, in the order of its page."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from graphcl_hard.sweeps.cell import Cell
-from graphcl_hard.sweeps.report.analysis import NAMES, at_epoch, score_frame
-from graphcl_hard.sweeps.report.coverage import coverage_table, failures_table, provenance_table
+from graphcl_hard.sweeps.report import coverage, curves, figures, tables
+from graphcl_hard.sweeps.report.analysis import NAMES, score_frame
+from graphcl_hard.sweeps.report.canvas import PALETTE, line_style
+from graphcl_hard.sweeps.report.label_shares import (
+    label_shares_figure,
+    label_shares_table,
+    read_label_shares,
+)
 from graphcl_hard.sweeps.report.page import STATISTICS, Draft, Page, with_content
-from graphcl_hard.sweeps.report.table import INTERVAL, Table, by_set
+from graphcl_hard.sweeps.report.ranks import rank_diagram
 
-TITLE = "Report of a sweep"
+FEW_LABELS = "few_labels"
+TITLE = "Embeddings of graphs, compared"
 INTRODUCTION = (
-    "Methods that embed graphs without their labels, evaluated by the same probe on the same folds of the same data "
-    "sets. One command makes this page from the records of the runs."
+    "{methods} on {datasets}: embeddings that are computed without labels, and controls, evaluated on the same folds "
+    "of each data set. This page is made from the records of a sweep."
+)
+CHOSEN = (
+    "Here each outer fold has its own setting and epoch, chosen by cross-validation inside its training part, so the "
+    "test fold has no influence."
 )
 
 
-def sweep_page(records: Sequence[Mapping[str, Any]], cells: Sequence[Cell]) -> Page:
+def sweep_page(records: Sequence[Mapping[str, Any]], cells: Sequence[Cell], out: Path) -> Page:
     """Return the page of a sweep; sections without content are left out.
 
     Args:
-        records: of the cells.
-        cells: of the plan, whose data sets and methods come first, in the order of the plan.
+        records: of the cells; those of methods and data sets that the plan does not have are left out.
+        cells: of the plan, whose data sets and methods come in the order of the plan.
+        out: folder of the sweep, whose few_labels/*.json are read.
     """
     datasets = list(dict.fromkeys(cell.dataset for cell in cells))
     methods = list(dict.fromkeys(cell.method for cell in cells))
-    scores = score_frame(records, datasets)
+    keys = {cell.key for cell in cells}
+    records = [
+        record
+        for record in records
+        if (record["dataset"], record["method"], record["seed"]) in keys
+    ]
+    scores = score_frame(records, datasets, list(dict.fromkeys(cell.family for cell in cells)))
+    lines = tables.lines_of(scores, methods)
+    colours = {name: PALETTE[place % len(PALETTE)] for place, name in enumerate(lines)}
+    labels = {name: NAMES.get(name, name) for name in lines}
+    few = read_label_shares(out / FEW_LABELS, datasets)
+    few = few[few["dataset"].isin(datasets)] if len(few) else few
+    probes = list(dict.fromkeys(few["probe"])) if len(few) else []
+    places = {family: place for place, family in enumerate(dict.fromkeys(few.get("family", ())))}
     drafts: list[Draft] = [
-        ("scores", "Scores", STATISTICS, [main_table(scores, methods, datasets)]),
         (
-            "cells",
-            "Cells and versions",
+            "scores",
+            "Scores",
             "",
             [
-                coverage_table(records, datasets),
-                failures_table(records),
-                provenance_table(records),
+                tables.main_table(lines, datasets),
+                figures.intervals(lines, datasets),
+                rank_diagram(lines, labels, colours),
+            ],
+        ),
+        (
+            "tests",
+            "Differences from the controls",
+            STATISTICS,
+            tables.control_tables(lines, datasets),
+        ),
+        ("chosen", "Chosen settings", CHOSEN, [tables.chosen_table(scores, datasets)]),
+        (
+            "epochs",
+            "Over the epochs",
+            "",
+            [
+                curves.accuracy_epochs(scores, methods, datasets),
+                curves.training_curve("loss", "Loss", records, methods, datasets),
+                curves.training_curve(
+                    *("effective_negatives", "Effective share of negatives"),
+                    records,
+                    methods,
+                    datasets,
+                    share=True,
+                ),
+            ],
+        ),
+        (
+            "few-labels",
+            "Few labels",
+            "",
+            [
+                *(
+                    label_shares_figure(few, probe, lambda family, _: line_style(places[family]))
+                    for probe in probes
+                ),
+                label_shares_table(few) if probes else None,
+            ],
+        ),
+        (
+            "cells",
+            "Methods, cells and versions",
+            "",
+            [
+                tables.methods_table(records, methods),
+                coverage.coverage_table(records, datasets),
+                coverage.failures_table(records),
+                coverage.provenance_table(records),
             ],
         ),
     ]
-    return Page(TITLE, TITLE, INTRODUCTION, with_content(drafts))
+    counts = {
+        "methods": _counted(len(lines), "method"),
+        "datasets": _counted(len(datasets), "data set"),
+    }
+    return Page(TITLE, TITLE, INTRODUCTION.format(**counts), with_content(drafts))
 
 
-def main_table(scores: pd.DataFrame, methods: Sequence[str], datasets: Sequence[str]) -> Table:
-    """Return methods x data sets at the last epoch, in the order of the plan."""
-    found = [name for name in methods if (scores["method"] == name).any()]
-    labels = pd.DataFrame({"method": [NAMES.get(name, name) for name in found]})
-    lines = [at_epoch(scores, name) for name in found]
-    return by_set("main", "Accuracy", f"{INTERVAL} At the last epoch.", labels, lines, datasets)
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -1,24 +1,34 @@
-"""Accuracy with few labels: the files of `few_labels` as one frame and one table."""
+"""Accuracy with few labels: the files of `few_labels` as one frame, one table and figures."""
 
 import json
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 
-from experiments.tu.families import FAMILIES, SETS
 from graphcl_hard.sweeps.records import whole_files
 from graphcl_hard.sweeps.report.analysis import Folds, estimate, ordered
+from graphcl_hard.sweeps.report.canvas import Picture, error_bars, panels
 from graphcl_hard.sweeps.report.table import INTERVAL, Table, shown_estimate, value_row
 
 KEYS = ["dataset", "probe", "line", "family"]
 
 
-def read_label_shares(folder: Path) -> pd.DataFrame:
+def read_label_shares(
+    folder: Path, datasets: Sequence[str] = (), families: Sequence[str] = ()
+) -> pd.DataFrame:
     """Return the scores with few labels, one row for each (dataset, probe, line, fraction, seed).
 
     A line is a method at its last epoch, or "untrained" for epoch 0 of a method that is trained: its initial weights
     are those of the seed.
+
+    Args:
+        folder: of the files.
+        datasets: that come first, in this order.
+        families: that come first within a data set, in this order.
 
     Returns:
         Columns dataset, probe, line, family, fraction, seed and the array accuracy (repeats, folds); empty where the
@@ -36,7 +46,7 @@ def read_label_shares(folder: Path) -> pd.DataFrame:
     frame = frame[untrained | (frame["epoch"] == last)]
     places = {
         name: {one: place for place, one in enumerate(order)}
-        for name, order in _orders(frame).items()
+        for name, order in _orders(frame, datasets, families).items()
     }
     frame = frame.sort_values(
         [*KEYS, "fraction", "seed"],
@@ -47,11 +57,13 @@ def read_label_shares(folder: Path) -> pd.DataFrame:
     return frame[[*KEYS, "fraction", "seed", "accuracy"]].reset_index(drop=True)
 
 
-def _orders(frame: pd.DataFrame) -> dict[str, list[str]]:
+def _orders(
+    frame: pd.DataFrame, datasets: Sequence[str], first: Sequence[str]
+) -> dict[str, list[str]]:
     families = frame.drop_duplicates("line").set_index("line")["family"]
-    ranked = ordered(families, FAMILIES)
+    ranked = ordered(families, first)
     lines = sorted(families.index, key=lambda line: (ranked.index(families[line]), line))
-    return {"dataset": ordered(frame["dataset"], SETS), "line": lines}
+    return {"dataset": ordered(frame["dataset"], datasets), "line": lines}
 
 
 def label_shares_table(frame: pd.DataFrame) -> Table:
@@ -73,3 +85,40 @@ def label_shares_table(frame: pd.DataFrame) -> Table:
     return Table(
         "few_labels", "Few labels", note, pd.DataFrame(shown).fillna(""), pd.DataFrame(values)
     )
+
+
+def label_shares_figure(
+    frame: pd.DataFrame, probe: str, style: Callable[[str, int], dict[str, Any]]
+) -> Picture:
+    """Draw accuracy against the share of the training labels, for one probe.
+
+    Args:
+        frame: of `read_label_shares`.
+        probe: its name.
+        style: called as style(family, number of the line), for its colour and marker.
+    """
+    rows = frame[frame["probe"] == probe]
+    lines = rows[["line", "family"]].drop_duplicates().itertuples(index=False)
+    fractions: Sequence[float] = sorted(rows["fraction"].unique())
+    named = list(lines)
+
+    def draw(axes: Axes, dataset: str) -> None:
+        for number, (line, family) in enumerate(named):
+            here = rows[(rows["dataset"] == dataset) & (rows["line"] == line)]
+            points = {
+                fraction: estimate(dict(zip(group["seed"], group["accuracy"], strict=True)))
+                for fraction, group in here.groupby("fraction")
+            }
+            if points:
+                places = np.array([fractions.index(fraction) for fraction in points])
+                offset = 0.1 * (number - (len(named) - 1) / 2)
+                error_bars(
+                    axes, places + offset, list(points.values()), style(family, number), label=line
+                )
+        axes.set_xticks(range(len(fractions)), [f"{fraction:.0%}" for fraction in fractions])
+
+    datasets = list(dict.fromkeys(rows["dataset"]))
+    figure = panels(datasets, draw, "share of the training labels", "accuracy, %", legend=2)
+    alt = f"Accuracy against the share of the training labels with the {probe} probe on {', '.join(datasets)}."
+    note = f"Probe: {probe}. Last epoch, 95% intervals; the shares are evenly spaced on the axis."
+    return Picture(f"few_labels_{probe}", f"Few labels: {probe}", alt, note, figure)

@@ -1,0 +1,158 @@
+"""The tables of a sweep: scores, differences from the controls, settings chosen inside the training folds, methods."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from graphcl_hard.sweeps.cell import CONTROLS
+from graphcl_hard.sweeps.report.analysis import (
+    LEVEL,
+    NAMES,
+    Results,
+    at_epoch,
+    paired,
+    rank_table,
+    signed_rank,
+)
+from graphcl_hard.sweeps.report.paired_tests import NUMBERS, OVER, POINTS, shown_difference, shown_p
+from graphcl_hard.sweeps.report.selection import chosen
+from graphcl_hard.sweeps.report.table import (
+    INTERVAL,
+    Table,
+    by_set,
+    estimates,
+    shown_estimate,
+    shown_seeds,
+    value_row,
+)
+
+Record = Mapping[str, Any]
+FEWEST = 6
+"""Data sets below which Wilcoxon's test over them cannot fall below the level of 0.05."""
+
+
+def lines_of(scores: pd.DataFrame, methods: Sequence[str]) -> dict[str, Results]:
+    """Return the results of each method at its last epoch, in the order of the plan; those without any are left out."""
+    lines = {name: at_epoch(scores, name) for name in methods}
+    return {name: results for name, results in lines.items() if results}
+
+
+def main_table(lines: Mapping[str, Results], datasets: Sequence[str]) -> Table:
+    """Return methods x data sets, with average ranks over the data sets that all methods have."""
+    ranks = rank_table(lines) if len(lines) > 1 else pd.DataFrame()
+    means = ranks.mean() if len(ranks) > 1 else pd.Series(dtype=float)
+    shown, values = [], []
+    for name, results in lines.items():
+        found = estimates(results)
+        row = {"method": NAMES.get(name, name)}
+        row |= {one: shown_estimate(found.get(one)) or "absent" for one in datasets}
+        row["seeds"] = shown_seeds(one.seeds for one in found.values())
+        if len(means):
+            row["rank"] = f"{means[name]:.2f}"
+        shown.append(row)
+        values += [
+            {"method": name, "dataset": one, **value_row(found[one]), "rank": means.get(name)}
+            for one in datasets
+            if one in found
+        ]
+    note = f"{INTERVAL} At the last epoch."
+    if len(means):
+        note += (
+            f" rank: the average over the {len(ranks)} data sets where all methods have records "
+            f"({', '.join(ranks.index)}); 1 is the best, ties are averaged."
+        )
+    columns = ["method", "dataset", "accuracy", "low", "high", "seeds", "rank"]
+    frame = pd.DataFrame(values).reindex(columns=columns)
+    return Table("main", "Accuracy", note, pd.DataFrame(shown), frame)
+
+
+def control_tables(lines: Mapping[str, Results], datasets: Sequence[str]) -> list[Table]:
+    """Return for each control of the plan the differences of the other methods from it."""
+    return [
+        control_table(control, lines, datasets)
+        for control in ("untrained", "bn-only", "wl", "majority")
+        if control in lines and set(lines) - set(CONTROLS)
+    ]
+
+
+def control_table(control: str, lines: Mapping[str, Results], datasets: Sequence[str]) -> Table:
+    """Return methods x data sets with the paired differences from a control on the same folds."""
+    shown, values = [], []
+    for name, results in lines.items():
+        if name == control or (name in CONTROLS and name != "wl"):
+            continue
+        tests = paired(results, lines[control])
+        row = {"method": NAMES.get(name, name)}
+        for one in datasets:
+            if one not in tests.index:
+                row[one] = "absent"
+                continue
+            here = tests.loc[one]
+            row[one] = f"{shown_difference(*here[POINTS])}, {shown_p(here['p_holm'])}"
+            points = {key: 100 * here[key] for key in POINTS}
+            known = {"first": name, "second": control, "dataset": one}
+            values.append({**known, **here.to_dict(), **points})
+        if len(datasets) >= FEWEST:
+            median, p = 100 * tests["difference"].median(), signed_rank(tests["difference"])
+            row["over the data sets"] = f"{median + 0.0:+.1f}, {shown_p(p, mark=False)}"
+            known = {"first": name, "second": control, "dataset": OVER}
+            values.append({**known, "difference": median, "p": p})
+        shown.append(row)
+    title = f"Against {NAMES.get(control, control)}"
+    note = (
+        "Method minus control: difference of mean accuracies in points [95% interval], and p of the corrected "
+        "resampled t test over the same folds of the seeds that both have, with Holm's correction over the data sets "
+        f"of a row, not over the rows; * marks p below {LEVEL:g}."
+    )
+    if len(datasets) >= FEWEST:
+        note += " Last column: median difference, and p of Wilcoxon's signed-rank test over the data sets."
+    frame = pd.DataFrame(values).reindex(columns=NUMBERS)
+    return Table(f"against_{control}", title, note, pd.DataFrame(shown), frame)
+
+
+def chosen_table(scores: pd.DataFrame, datasets: Sequence[str]) -> Table | None:
+    """Return the families of several settings or epochs, with one chosen for each fold inside its training part."""
+    rows = scores[(scores["epoch"] > 0) | scores["last"]]
+    lines, labels = [], []
+    for family, group in rows.groupby("family", sort=False):
+        if len(group[["method", "epoch"]].drop_duplicates()) < 2:
+            continue
+        results, choices = chosen(group)
+        lines.append(results)
+        counts = shown_seeds(choices["candidates"])
+        labels.append({"family": NAMES.get(str(family), family), "candidates": counts})
+    if not lines:
+        return None
+    note = (
+        f"{INTERVAL} For each outer fold, the method of the family and the scored epoch with the largest inner "
+        "accuracy, which depends only on the training folds. Do not mix these rows with those at fixed settings."
+    )
+    title = "Settings chosen inside the training folds"
+    return by_set("chosen", title, note, pd.DataFrame(labels), lines, datasets)
+
+
+def methods_table(records: Iterable[Record], methods: Sequence[str]) -> Table:
+    """Return what each method is: its family and settings, or its class, parameters and the digest of its source."""
+    found = {record["method"]: record for record in records}
+    rows = []
+    for name in methods:
+        if name not in found:
+            continue
+        record = found[name]
+        embedder = record.get("embedder")
+        what = {"settings": _shown(record["settings"])}
+        if embedder is not None:
+            given = _shown({**embedder["parameters"], **record["settings"]})
+            what = {"settings": given, "class": embedder["class"], "source": embedder["source"]}
+        rows.append({"method": name, "family": record["family"], **what})
+    frame = pd.DataFrame(rows).fillna("")
+    note = "The settings and parameters that the plan gives a method; source is a digest of the file with its class."
+    return Table("methods", "Methods", note, frame.astype(str), frame)
+
+
+def _shown(settings: Mapping[str, Any]) -> str:
+    return ", ".join(
+        f"{name} {json.dumps(value).strip(chr(34))}" for name, value in settings.items()
+    )
