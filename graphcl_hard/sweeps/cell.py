@@ -49,7 +49,7 @@ class Cell:
 
     @property
     def source(self) -> str:
-        """What `load_graphs` takes."""
+        """The argument of `load_graphs` for its data set."""
         return self.path_or_name or self.dataset
 
     @property
