@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from graphcl_hard.evaluation.statistics import corrected_interval, paired_difference, t_interval
+from graphcl_hard.evaluation.statistics import (
+    bootstrap_difference,
+    corrected_interval,
+    holm,
+    paired_difference,
+    percentile_interval,
+    t_interval,
+)
 from graphcl_hard.exceptions import InputError
 
 
@@ -142,3 +149,44 @@ def test_t_interval_matches_scipy_and_says_nothing_about_one_value():
 def test_bad_input_is_one_clear_sentence(call, message):
     with pytest.raises(InputError, match=message):
         call()
+
+
+@pytest.mark.parametrize("count", [1, 2, 7, 40])
+def test_holm_is_statsmodels(count):
+    multitest = pytest.importorskip("statsmodels.stats.multitest")
+    rng = np.random.default_rng(count)
+    values = np.round(rng.random(count) ** 3, 2)  # with ties
+    np.testing.assert_allclose(holm(values), multitest.multipletests(values, method="holm")[1])
+
+
+def test_holm_by_hand():
+    # sorted 0.01, 0.03, 0.04: 3 x 0.01, 2 x 0.03, and 0.04, which may not be below the one before
+    np.testing.assert_allclose(holm([0.04, 0.01, 0.03]), [0.06, 0.03, 0.06])
+    assert holm([0.9, 0.8]).tolist() == [1.0, 1.0]
+
+
+@pytest.mark.parametrize("values", [[], [0.5, 1.5], [-0.1], [np.nan], ["a"]])
+def test_what_is_no_probability_is_refused(values):
+    with pytest.raises(InputError, match="p_values must"):
+        holm(values)
+
+
+def test_bootstrap_difference_by_hand():
+    resampled = np.arange(-1.0, 18.0)  # 19 values, of which 2 are not above 0
+    found = bootstrap_difference(8.5, resampled, confidence=0.5)
+    assert (found.low, found.high) == (3.5, 12.5)
+    assert found.p == pytest.approx(2 * (1 + 2) / (19 + 1))
+    assert (found.difference, found.t, found.degrees_of_freedom) == (8.5, None, None)
+    assert bootstrap_difference(0.0, np.zeros(10)).p == 1.0
+
+
+def test_percentile_interval_holds_its_level():
+    """The mean of 40 normal values is inside the interval of its resamples about as often as it should be."""
+    rng = np.random.default_rng(0)
+    inside = 0
+    for _ in range(400):
+        values = rng.normal(size=40)
+        means = values[rng.integers(40, size=(400, 40))].mean(axis=1)
+        low, high = percentile_interval(means, 0.9)
+        inside += low < 0 < high
+    assert 0.84 < inside / 400 < 0.93
