@@ -7,11 +7,13 @@ import sys
 
 import numpy as np
 import pytest
+from sklearn.tree import DecisionTreeRegressor
 
 from graphcl_hard import cross_validate
 from graphcl_hard.config import Config
 from graphcl_hard.embed import main as embed
 from graphcl_hard.evaluate import SETTINGS, Arguments, main
+from graphcl_hard.evaluation.splitters import ScaffoldKFold, Split, scaffold_split
 
 FOLDS = ["--folds", "3", "--repeats", "2"]
 
@@ -154,7 +156,7 @@ def test_quiet_prints_the_file_alone(toy, tmp_path, capsys):
             "toy.npz has no array 'label' for the labels; it has vectors, noise, y.",
         ),
         (["toy.npz", "--only", "vector"], "did you mean 'vectors'?"),
-        (["toy.npz", "--only", "noise", "noise"], "--only must name each array or column once"),
+        (["toy.npz", "--only", "noise", "noise"], "--only must name each once, got 'noise noise'"),
         (["toy.npz", "--only", "y"], "has no array 'y' of vectors"),
         (
             ["toy.npz", "--folds", "21"],
@@ -165,10 +167,13 @@ def test_quiet_prints_the_file_alone(toy, tmp_path, capsys):
         (["toy.npz", "--seed", "-1"], "--seed must lie in [0, 4.29497e+09], got -1"),
         (
             ["toy.npz", "--probes", "svm", "svm"],
-            "--probes must name at least one classifier, each once",
+            "--probes must name each once, got 'svm svm'",
         ),
-        (["toy.npz", "--probes", "forest"], "invalid choice 'forest'"),
-        (["toy.npz", "--fold", "3"], "did you mean --folds?"),
+        (
+            ["toy.npz", "--probes", "forest"],
+            "or one of svm, linear-svm, logistic, ridge, knn, got 'forest'",
+        ),
+        (["toy.npz", "--fold", "3"], "did you mean --folds or --scaffold"),
         (["toy.npz", "--out", "scores.csv"], "--out must end in .json, got 'scores.csv'"),
         (["toy.npz", "--out", "there.json"], "The file there.json exists; give --overwrite"),
         (["toy.npz", "--out", "no/s.json"], "The folder no for --out does not exist"),
@@ -177,7 +182,30 @@ def test_quiet_prints_the_file_alone(toy, tmp_path, capsys):
             "must be finite, got NaN or infinity in 1 of 40 rows, first in row 3, column 0; leave",
         ),
         (["no-y.npz"], "no-y.npz has no graph with a label; give them with --labels."),
-        (["measured.npz"], "labels must be classes, got measured values, such as 1.5 for graph 1"),
+        (
+            ["measured.npz", "--task", "classification"],
+            "labels must be classes, got measured values, such as 1.5 for graph 1",
+        ),
+        (["toy.npz", "--scoring", "roc_acu"], "got 'roc_acu'; did you mean 'roc_auc'?"),
+        (["toy.npz", "--scoring", "r2"], "must name a score for classification"),
+        (["toy.npz", "--probes", "ridge"], "for classification, got 'ridge'; choose one of these"),
+        (
+            ["toy.npz", "--probes", "sklearn.svm:SVM"],
+            "--probes has 'sklearn.svm:SVM', which must be",
+        ),
+        (["toy.npz", "--probes", "nosuch:Thing"], "No module named 'nosuch'"),
+        (
+            ["toy.npz", "--probes", "svm", "sklearn.svm:SVR"],
+            "must be a classifier for classification",
+        ),
+        (["toy.npz", "--compare", "noise", "vector"], "got 'vector'; did you mean 'vectors'?"),
+        (["toy.npz", "--ignore", "nois"], "no array 'nois' of vectors; did you mean 'noise'?"),
+        (["toy.npz", "--split", "part"], "--split must be a column of the vectors' file, another"),
+        (["toy.npz", "--split", "parts.csv"], "The file parts.csv does not exist"),
+        (["toy.npz", "--scaffold", "smiles"], "--scaffold must be a column of the vectors' file"),
+        (["toy.npz", "--split", "a", "--scaffold", "b"], "--split and --scaffold both split"),
+        (["toy.npz", "--scaffold-folds", "3"], "--scaffold-folds needs the SMILES"),
+        (["toy.npz", "--scaffold", "a", "--scaffold-folds", "1"], "must be at least 2, got 1"),
         (["toy.npz", "--labels", ""], "--labels must be the path of a file or folder, got ''"),
         (["one.npz"], "labels must contain at least 2 classes, got only 0"),
         (["short.npz"], "must have one label for each row of 'vectors', got 39 labels 'y' for 40"),
@@ -290,3 +318,184 @@ def test_help_teaches_and_loads_neither_pytorch_nor_scikit_learn():
     assert "python -m graphcl_hard.evaluate mine.csv --labels target" in done.stdout
     for name in ("labels", "only", "out", *SETTINGS):
         assert f"--{name}" in done.stdout
+
+
+# Regression, several targets, given splits, comparisons
+
+FAST = ["--folds", "3", "--repeats", "2", "--probes", "knn"]
+NAN = np.nan
+
+
+@pytest.fixture
+def tasks(tmp_path):
+    """Sixty vectors with ids, two targets of classes with gaps, and a measured value."""
+    generator = np.random.default_rng(1)
+    vectors, noise = generator.normal(size=(2, 60, 3))
+    y = np.stack([vectors[:, 0] > 0, vectors[:, 1] + generator.normal(size=60) > 0], axis=1)
+    y = np.where(generator.random((60, 2)) < 0.2, NAN, y)
+    ids = np.arange(60) + 100
+    arrays = {"vectors": vectors, "noise": noise, "id": ids, "logP": vectors @ [1, 2, 0] + 0.25}
+    np.savez(tmp_path / "t.npz", y=y, targets=np.array(["toxic", "active"]), **arrays)
+    return tmp_path / "t.npz"
+
+
+def scored(path, *words):
+    out = path.with_name("scores.json")
+    assert main([str(path), *words, "--out", str(out), "--overwrite", "--quiet"]) == 0
+    return load(out)
+
+
+def test_measured_values_have_the_scores_of_cross_validate(tasks):
+    found = scored(tasks, "--labels", "logP", *FAST, "--probes", "ridge", "--scale", "linear")
+    arrays = np.load(tasks)
+    named = {name: arrays[name] for name in ("vectors", "noise")}
+    expected = cross_validate(named, arrays["logP"], probe="ridge", cv=3, repeats=2)
+    assert found["scores"]["ridge"] == {name: one.to_dict() for name, one in expected.items()}
+    assert (found["task"], found["graphs"]) == ("regression", 60)
+    assert found["scores"]["ridge"]["vectors"]["summary"]["r2"]["mean"] > 0.99
+    assert "classes" not in found
+
+
+def test_several_targets_have_the_scores_of_each_column(tasks):
+    found = scored(tasks, *FAST, "--scale", "linear", "--scoring", "roc_auc", "accuracy")
+    y = np.load(tasks)["y"]
+    assert found["targets"] == {
+        name: {"graphs": int((~np.isnan(column)).sum())}
+        for name, column in zip(("toxic", "active"), y.T, strict=True)
+    }
+    both = found["scores"]["knn"]["vectors"]
+    for name in ("toxic", "active"):
+        words = [*FAST, "--scale", "linear", "--scoring", "roc_auc", "accuracy"]
+        own = scored(tasks, "--labels", name, *words)["scores"]["knn"]["vectors"]
+        assert both["targets"][name]["roc_auc"] == own["roc_auc"]
+        assert both["targets"][name]["summary"] == own["summary"]
+    means = [both["targets"][name]["summary"]["roc_auc"]["mean"] for name in ("toxic", "active")]
+    assert both["summary"]["roc_auc"]["mean"] == pytest.approx(np.mean(means))
+    assert set(both["summary"]) == {"roc_auc", "accuracy"}
+
+
+def test_labels_come_from_columns_of_another_file(tasks):
+    y = np.load(tasks)["y"]
+    lines = [f"{row + 100},{a},{b}" for row, (a, b) in enumerate(np.nan_to_num(y).astype(int))]
+    tasks.with_name("l.tsv").write_text("\n".join(["id,a,b", *lines]).replace(",", "\t"))
+    file = str(tasks.with_name("l.tsv"))
+    found = scored(tasks, "--labels", f"{file}:b", f"{file}:a", *FAST, "--only", "noise")
+    assert list(found["targets"]) == ["b", "a"]
+    assert list(found["scores"]["knn"]) == ["noise"]
+
+
+def test_a_given_split_is_matched_by_id(tasks, tmp_path, capsys):
+    generator = np.random.default_rng(2)
+    order = generator.permutation(60)
+    parts = np.array(["train"] * 35 + ["Valid"] * 10 + ["test"] * 13 + [""] * 2)
+    lines = [f"{100 + row},{part}" for row, part in zip(order, parts, strict=True)]
+    (tmp_path / "s.csv").write_text("\n".join(["id,split", *lines]) + "\n")
+    words = ["--labels", "logP", "--probes", "ridge", "--scale", "linear"]
+    found = scored(tasks, "--split", str(tmp_path / "s.csv"), *words)
+    assert found["notes"] == ["2 of 60 graphs are in no part of the split."]
+    arrays = np.load(tasks)
+    rows = [np.sort(order[np.char.lower(parts) == part]) for part in ("train", "valid", "test")]
+    expected = cross_validate(
+        arrays["vectors"], arrays["logP"], probe="ridge", cv=Split(*rows), seed=0
+    )
+    assert found["scores"]["ridge"]["vectors"] == expected["vectors"].to_dict()
+    assert main([str(tasks), "--split", str(tmp_path / "s.csv"), *words]) == 0
+    shown = capsys.readouterr().out
+    assert "Given split: 35 graphs to train on, 10 to choose parameters, 13 to test on" in shown
+
+
+def test_a_column_of_parts_is_no_vector(tasks, tmp_path):
+    vectors = np.load(tasks)["vectors"]
+    lines = [
+        f"{a:.4f},{b:.4f},{row % 2},{['train', 'train', 'test'][row % 3]}"
+        for row, (a, b, _) in enumerate(vectors)
+    ]
+    path = tmp_path / "v.csv"
+    path.write_text("\n".join(["a,b,y,part", *lines]))
+    found = scored(path, "--split", "part", "--probes", "knn")
+    assert found["channels"] == {"v": 2}
+    assert found["scores"]["knn"]["v"]["test_sizes"] == [[20]]
+
+
+def test_molecules_are_split_by_scaffolds(tasks, tmp_path):
+    pytest.importorskip("rdkit", reason="RDKit is not installed (the extra [molecules])")
+    cores = ("c1ccccc1", "c1ccncc1", "C1CCCCC1", "C1CC1", "c1ccsc1", "C1CCNCC1", "c1ccoc1", "")
+    smiles = [f"{'C' * (row % 5 + 1)}{cores[row % 8]}" for row in range(60)]
+    rows = [f"{row + 100},{one}" for row, one in enumerate(smiles)][::-1]
+    (tmp_path / "m.csv").write_text("\n".join(["id,smiles", *rows]))
+    words = ["--labels", "logP", "--probes", "ridge", "--scale", "linear", "--scaffold"]
+    found = scored(tasks, *words, str(tmp_path / "m.csv"))
+    arrays = np.load(tasks)
+    options = {"probe": "ridge", "seed": 0}
+    expected = cross_validate(
+        arrays["vectors"], arrays["logP"], cv=scaffold_split(smiles), **options
+    )
+    assert found["scores"]["ridge"]["vectors"] == expected["vectors"].to_dict()
+    found = scored(tasks, *words, f"{tmp_path / 'm.csv'}:smiles", "--scaffold-folds", "4")
+    expected = cross_validate(
+        arrays["vectors"], arrays["logP"], cv=ScaffoldKFold(4), groups=smiles, **options
+    )
+    assert found["scores"]["ridge"]["vectors"] == expected["vectors"].to_dict()
+
+
+def test_two_arrays_are_compared(tasks, capsys):
+    words = [*FAST, "--scale", "linear", "--scoring", "roc_auc", "--compare", "vectors", "noise"]
+    found = scored(tasks, *words)["difference"]
+    arrays = np.load(tasks)
+    expected = cross_validate(
+        {"a": arrays["vectors"], "b": arrays["noise"]},
+        dict(zip(("toxic", "active"), arrays["y"].T, strict=True)),
+        probe="knn",
+        scoring=["roc_auc"],
+        cv=3,
+        repeats=2,
+    )
+    pair = expected["a"].compare(expected["b"], "roc_auc")
+    assert found["of"] == ["vectors", "noise"]
+    assert found["knn"]["roc_auc"]["difference"] == pair.difference
+    assert found["knn"]["roc_auc"]["p"] == pair.p
+    each = expected["a"].compare_targets(expected["b"], "roc_auc")
+    assert {name: one["p"] for name, one in found["knn"]["roc_auc"]["targets"].items()} == {
+        name: one.p for name, one in each.items()
+    }
+    assert main([str(tasks), *words]) == 0
+    shown = capsys.readouterr().out
+    assert "vectors minus noise, paired" in shown
+    assert "ROC-AUC %, mean" in shown
+    assert "Holm" in shown
+
+
+def test_an_estimator_by_its_import_path(tasks, capsys):
+    path = "sklearn.tree:DecisionTreeRegressor"
+    words = ["--labels", "logP", "--folds", "3", "--repeats", "1", "--probes", path]
+    found = scored(tasks, *words, "--scale", "linear", "--seed", "4")
+    arrays = np.load(tasks)
+    expected = cross_validate(
+        arrays["vectors"],
+        arrays["logP"],
+        probe=DecisionTreeRegressor(random_state=4),
+        cv=3,
+        repeats=1,
+        seed=4,
+    )
+    assert found["scores"][path]["vectors"]["r2"] == expected["vectors"].to_dict()["r2"]
+    assert main([str(tasks), *words]) == 0
+    shown = capsys.readouterr().out
+    assert "DecisionTreeRegressor" in shown
+    assert "used as they are" in shown
+
+
+@pytest.mark.parametrize("count", [1, 12])
+def test_tables_fit_into_80_columns(tmp_path, capsys, count):
+    generator = np.random.default_rng(0)
+    y = (generator.random((48, count)) < 0.5).astype(float)
+    names = np.array([f"NR-PPAR-gamma-{number}" for number in range(count)])
+    vectors = generator.normal(size=(48, 8))
+    np.savez(tmp_path / "t.npz", vectors=vectors, y=y if count > 1 else y[:, 0], targets=names)
+    assert main([str(tmp_path / "t.npz"), "--folds", "3", "--repeats", "1", "--probes", "knn"]) == 0
+    shown = capsys.readouterr().out
+    table = shown.partition("cross-validation")[0].splitlines()[:-1]
+    assert max(map(len, table)) <= 80
+    assert "48 graphs" in shown
+    assert "8 columns" in shown
+    assert sum(line.startswith((" NR-", "NR-")) for line in table) == (12 if count > 1 else 0)

@@ -16,8 +16,9 @@ from graphcl_hard.evaluation.targets import (
     read_target,
 )
 from graphcl_hard.exceptions import InputError, first_line, short_repr, user_stacklevel
+from graphcl_hard.io.columns import IDS, LABELS
 from graphcl_hard.io.text_tables import is_missing_value
-from graphcl_hard.io.vectors import IDS, LABELS, table_columns
+from graphcl_hard.io.vectors import table_columns
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]

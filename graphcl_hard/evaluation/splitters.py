@@ -14,6 +14,7 @@ from sklearn.model_selection import GroupKFold
 
 from graphcl_hard.exceptions import InputError, first_line, short_repr
 from graphcl_hard.io.paths import Pathname, user_path
+from graphcl_hard.io.text_tables import is_missing, is_missing_value
 
 Ints = npt.NDArray[np.int64]
 PARTS = ("train", "valid", "test")
@@ -29,6 +30,44 @@ class Split(NamedTuple):
     train: Ints
     valid: Ints
     test: Ints
+
+
+NAMES = {"training": "train", "validation": "valid", "val": "valid"}
+"""Other names of the parts."""
+
+
+def named_split(parts: Iterable[Any], what: str = "split") -> Split:
+    """Return the split that names the part of each row.
+
+    Args:
+        parts: (G,) "train" (or "training"), "valid" (or "validation", "val") or "test", in upper or lower case; a
+            missing value for a row that is in no part.
+        what: name of the split in an error message.
+
+    Raises:
+        InputError: there is another name, or no row in train or test.
+
+    Examples:
+        >>> from graphcl_hard.evaluation.splitters import named_split
+        >>> named_split(["train", "Test", "train", None, "val"])
+        Split(train=array([0, 2]), valid=array([4]), test=array([1]))
+    """
+    rows: dict[str, list[int]] = {part: [] for part in PARTS}
+    for row, value in enumerate(parts):
+        if is_missing_value(value) or (isinstance(value, str) and is_missing(value)):
+            continue
+        name = str(value).strip().lower()
+        part = NAMES.get(name, name)
+        if part not in rows:
+            raise InputError(
+                f"{what} has {short_repr(value)} in row {row} (from 0), must be one of {', '.join(PARTS)}, or empty; "
+                "correct it."
+            )
+        rows[part].append(row)
+    for part in ("train", "test"):
+        if not rows[part]:
+            raise InputError(f"{what} has no row of the part {part}; name some.")
+    return Split(*(np.array(rows[part], dtype=np.int64) for part in PARTS))
 
 
 def murcko_scaffolds(smiles: Iterable[str]) -> npt.NDArray[np.str_]:

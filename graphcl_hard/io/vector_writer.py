@@ -12,7 +12,8 @@ import numpy.typing as npt
 
 from graphcl_hard.exceptions import InputError
 from graphcl_hard.io.atomic_write import atomic_write
-from graphcl_hard.io.vectors import CHECKSUM, IDS, LABELS, TARGET, TARGETS
+from graphcl_hard.io.columns import IDS, LABELS
+from graphcl_hard.io.vectors import CHECKSUM, TARGET, TARGETS
 
 Array = npt.NDArray[Any]
 ROWS = 16384  # vectors in memory at a time, and in a row group of Parquet

@@ -1,15 +1,9 @@
 """Read and check files of vectors and labels."""
 
-import csv
-import difflib
 import fnmatch
-import lzma
 import math
 import re
-import struct
 import warnings
-import zipfile
-import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,23 +12,28 @@ import numpy as np
 import numpy.typing as npt
 
 from graphcl_hard.exceptions import InputError, user_stacklevel
+from graphcl_hard.io.columns import (
+    IDS,
+    LABELS,
+    READ,
+    TABLES,
+    TEXT,
+    nearest,
+    read_columns,
+    split_column,
+)
 from graphcl_hard.io.paths import Pathname, user_path
 from graphcl_hard.io.text_tables import (
     has_decimal_comma,
     is_code,
     is_missing,
     is_number,
-    read_csv,
-    read_lines,
 )
 
-TEXT = (".csv", ".tsv")
-TABLES = (*TEXT, ".parquet")
-READ = (".npz", ".npy", *TABLES)
-LABELS, TARGETS = "y", "targets"
+TARGETS = "targets"
 TARGET = "y."
 """What the name of a column begins with that holds one of several targets; its name follows."""
-IDS, CHECKSUM = "id", "data_sha256"
+CHECKSUM = "data_sha256"
 # What pandas and pyarrow call a column or an index that has no name.
 NAMELESS = re.compile(r"\s*|Unnamed: \d+|__index_level_\d+__")
 NUMBERING = frozenset({"graph", "id", "idx", "index", "level_0", "row", "row_number"})
@@ -42,12 +41,6 @@ NUMBERING = frozenset({"graph", "id", "idx", "index", "level_0", "row", "row_num
 WITH_ONLY = "name the columns to use with `only`"
 
 Array = npt.NDArray[Any]
-# What the readers raise for a damaged file. Encrypted members of a zip file and unknown compressions are RuntimeErrors.
-DAMAGED = (
-    *(ArithmeticError, AssertionError, AttributeError, EOFError, LookupError, MemoryError, OSError),
-    *(RuntimeError, TypeError, ValueError),
-    *(csv.Error, lzma.LZMAError, struct.error, zipfile.BadZipFile, zlib.error),
-)
 
 
 class VectorFile(NamedTuple):
@@ -95,7 +88,7 @@ def read_vectors(
         UserWarning: a column is left out because it holds row numbers, or has one value for each class.
     """
     path = user_path(path)
-    named = _read(path, READ)
+    named = _with_targets(read_columns(path, READ))
     what = "column" if path.suffix in TABLES else "array"
     wanted = [labels] if isinstance(labels, str) else list(labels or ())
     inside = {label: _matching(label, named) for label in wanted}
@@ -162,6 +155,8 @@ def _matching(name: str, named: Iterable[str]) -> list[str]:
     for exact in (name, TARGET + name):
         if exact in names:
             return [exact]
+    if name == LABELS:
+        return [one for one in names if one.startswith(TARGET)]
     return fnmatch.filter(names, name) if re.search(r"[*?[]", name) else []
 
 
@@ -171,7 +166,7 @@ def _chosen(path: Path, names: Sequence[str], named: Mapping[str, Array], what: 
     for name in names:
         matching = _matching(name, named)
         if not matching:
-            raise InputError(f"{path} has no {what} {name!r} of vectors; {_nearest(name, named)}")
+            raise InputError(f"{path} has no {what} {name!r} of vectors; {nearest(name, named)}")
         found |= dict.fromkeys(matching)
     return list(found)
 
@@ -311,68 +306,19 @@ def _warn(text: str) -> None:
     warnings.warn(text, UserWarning, stacklevel=user_stacklevel())
 
 
-def _read(path: Path, suffixes: Iterable[str]) -> dict[str, Array]:
-    if path.is_dir():
-        raise InputError(f"{path} is a folder; give a file, such as the embeddings.npz of a run.")
-    if not path.exists():
-        raise InputError(f"The file {path} does not exist; give a file of vectors or labels.")
-    if path.suffix not in suffixes:
-        raise InputError(f"{path} must end in {', '.join(suffixes)}; save it as one of them.")
-    try:
-        if path.suffix in TEXT:
-            return {name: np.array(column) for name, column in read_csv(path).items()}
-        if path.suffix == ".txt":
-            return {LABELS: np.array(read_lines(path))}
-        return _read_parquet(path) if path.suffix == ".parquet" else _read_numpy(path)
-    except InputError:
-        raise
-    except DAMAGED as error:
-        reason = (
-            (isinstance(error, OSError) and error.strerror)
-            or " ".join(str(error).split())
-            or "it is truncated"
-        )
-        raise InputError(
-            f"{path} cannot be read: {reason.rstrip('.')}; create the file again."
-        ) from error
-
-
-def _read_numpy(path: Path) -> dict[str, Array]:
-    if path.suffix == ".npz" and not zipfile.is_zipfile(path):
-        raise ValueError("it is not a .npz file, or is truncated")
-    try:
-        with path.open("rb") as file:  # np.load(path) would leave an unreadable file open
-            loaded = np.load(file, allow_pickle=False)
-            arrays = {path.stem: loaded} if isinstance(loaded, np.ndarray) else dict(loaded)
-        return {name: array for name, array in arrays.items() if isinstance(array, np.ndarray)}
-    except ValueError as error:
-        if "allow_pickle" not in str(error):
-            raise
-        raise InputError(
-            f"{path} contains pickled objects, which are never loaded as they can run arbitrary code; save arrays of "
-            "numbers or strings."
-        ) from error
-
-
-def _read_parquet(path: Path) -> dict[str, Array]:
-    try:
-        import pandas as pd
-
-        frame = pd.read_parquet(path)
-    except ImportError as error:
-        raise InputError(
-            ".parquet files need pandas and pyarrow; install them, or give .npz or .csv."
-        ) from error
-    if not len(frame):
-        raise InputError(f"{path} has columns but no rows; create the file again.")
-    if not isinstance(frame.index, pd.RangeIndex):  # an index is no vector, but may hold the ids
-        levels = range(frame.index.nlevels)
-        names = [
-            IDS if frame.index.names[level] == IDS else f"__index_level_{level}__"
-            for level in levels
-        ]
-        frame = frame.reset_index(names=names)
-    return {str(name): frame[name].to_numpy() for name in frame.columns}
+def _with_targets(named: dict[str, Array]) -> dict[str, Array]:
+    """Return columns or arrays with one column `y.NAME` for each column of `y` (G, T)."""
+    y = named.get(LABELS)
+    if y is None or y.ndim != 2 or y.shape[1] < 2:
+        return named
+    others = {name: array for name, array in named.items() if name != LABELS}
+    targets = others.get(TARGETS)
+    if targets is not None and targets.shape == y.shape[1:]:
+        others.pop(TARGETS)
+        names = targets.tolist()
+    else:
+        names = list(range(y.shape[1]))
+    return others | {f"{TARGET}{name}": column for name, column in zip(names, y.T, strict=True)}
 
 
 def _default_labels(path: Path, named: Mapping[str, Array]) -> list[str]:
@@ -389,7 +335,7 @@ def _default_labels(path: Path, named: Mapping[str, Array]) -> list[str]:
     ]
     if len(candidates) != 1:
         raise InputError(
-            f"{path} has no labels {LABELS!r}; name them, or a file of them, with `labels`: {_nearest(LABELS, named)}"
+            f"{path} has no labels {LABELS!r}; name them, or a file of them, with `labels`: {nearest(LABELS, named)}"
         )
     return candidates
 
@@ -401,12 +347,10 @@ def _label_columns(
     array = named[name]
     if array.ndim != 2:
         yield name.removeprefix(TARGET), _label_values(path, array)
-        return
-    width = array.shape[1]
-    numbers = [name] if width == 1 else [str(column) for column in range(width)]
-    targets = named.get(TARGETS, np.array([]))
-    names = targets.tolist() if name == LABELS and targets.shape == (width,) else numbers
-    yield from zip(map(str, names), array.T, strict=True)
+    elif array.shape[1] == 1:
+        yield name, _label_values(path, array[:, 0])
+    else:
+        yield from ((str(number), column) for number, column in enumerate(array.T))
 
 
 def _label_file(
@@ -415,33 +359,8 @@ def _label_file(
     """Return the file, and the column if one is named, that has a label which is not in the file of vectors."""
     file, column = split_column(label, "`labels`")
     if file.suffix not in (*READ, ".txt"):
-        raise InputError(f"{path} has no {what} {label!r} for the labels; {_nearest(label, named)}")
+        raise InputError(f"{path} has no {what} {label!r} for the labels; {nearest(label, named)}")
     return file, column
-
-
-def split_column(text: str, what: str) -> tuple[Path, str | None]:
-    """Return the file and the column of FILE:COLUMN, or the file and None of FILE."""
-    before, colon, column = text.rpartition(":")
-    if colon and Path(before).suffix in READ and not Path(text).exists():
-        return user_path(before, what), column
-    return user_path(text, what), None
-
-
-def read_column(text: str, default: Sequence[str], what: str) -> tuple[Path, Array, Array | None]:
-    """Return the file, the values and the ids of FILE:COLUMN, or of the first default column that FILE has.
-
-    Raises:
-        InputError: the file cannot be read, or has no such column.
-    """
-    file, column = split_column(text, what)
-    named = _read(file, READ)
-    names = [column] if column is not None else list(default)
-    name = next((name for name in names if name in named), None)
-    if name is None:
-        raise InputError(
-            f"{file} has no column {names[0]!r}, which {what} needs; give FILE:COLUMN: {_nearest(names[0], named)}"
-        )
-    return file, named[name], named.get(IDS)
 
 
 def _labels_of(
@@ -449,11 +368,11 @@ def _labels_of(
 ) -> list[tuple[str, Array]]:
     """Return the labels in a file of their own after checking that they belong to the rows of `path`."""
     file, column = _label_file(path, own, label, what)
-    named = _read(file, (*READ, ".txt"))
+    named = _with_targets(read_columns(file, (*READ, ".txt")))
     names = _default_labels(file, named) if column is None else _matching(column, named)
     if not names:
         raise InputError(
-            f"{file} has no column {column!r} of labels; {_nearest(str(column), named)}"
+            f"{file} has no column {column!r} of labels; {nearest(str(column), named)}"
         )
     ids, others = own.get(IDS), named.get(IDS)
     found: list[tuple[str, Array]] = []
@@ -555,12 +474,3 @@ def _numbers(table: str, name: str, column: Array, remedy: str) -> npt.NDArray[n
 
 def _is_finite(value: Any) -> bool:
     return is_number(value) and math.isfinite(float(value))
-
-
-def _nearest(name: str, known: Iterable[str]) -> str:
-    names = list(known)
-    lower = {other.lower(): other for other in names}
-    close = difflib.get_close_matches(name.lower(), lower, n=1)
-    if close:
-        return f"did you mean {lower[close[0]]!r}?"
-    return f"it has {', '.join(names[:6])}{', ...' if len(names) > 6 else ''}."

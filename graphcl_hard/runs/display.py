@@ -9,7 +9,6 @@ from typing import Any
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
@@ -19,6 +18,7 @@ PROBE_NAMES = {
     "svm": "SVM (RBF)",
     "linear-svm": "linear SVM",
     "logistic": "logistic regression",
+    "ridge": "ridge regression",
     "knn": "nearest neighbours",
 }
 
@@ -171,24 +171,15 @@ class Display:
         shown = next(iter(result["scores"].values()))
         first = shown.get("trained") or shown["untrained"]
         self._optimistic(result)
-        self.say(_protocol(first, "[95% intervals] and the p-value of the difference in accuracy"))
+        self.say(
+            protocol_text(first, "[95% intervals] and the p-value of the difference in accuracy")
+        )
         if "batch_norm" in shown:
             self.say(CONTROL)
 
-    def scores(self, title: str, scores: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> None:
-        """Print the scores of each probe, by name, on each array of vectors, by name."""
-        table = _table(escape(title), "vectors", with_p=False)
-        for probe, by_name in scores.items():
-            table.add_section()
-            table.add_row(PROBE_NAMES[probe], style="dim")
-            for name, scored in by_name.items():
-                table.add_row(
-                    escape(name),
-                    *(_score(scored["summary"][score]) for score in ("accuracy", "macro_f1")),
-                )
+    def table(self, table: Table) -> None:
+        """Print a table."""
         self._show(table)
-        first = next(iter(next(iter(scores.values())).values()))
-        self.say(_protocol(first, "[95% intervals]"))
 
     def summary(self, summary: Mapping[str, Any]) -> None:
         """Print the table of a run over several seeds."""
@@ -231,8 +222,10 @@ def _untrained(result: Mapping[str, Any]) -> str:
     return f"untrained {result.get('encoder', 'gin').upper()}"
 
 
-def _protocol(scored: Mapping[str, Any], corrected: str) -> str:
-    noise = "± is the standard deviation over repeats; " if scored["repeats"] > 1 else ""
+def protocol_text(scored: Mapping[str, Any], corrected: str, with_std: bool = True) -> str:
+    """Return how the scores of a run or a file were made, in two sentences."""
+    with_std = with_std and scored["repeats"] > 1
+    noise = "± is the standard deviation over repeats; " if with_std else ""
     return (
         f"{scored['repeats']} x {scored['folds']}-fold cross-validation, parameters chosen inside the training folds. "
         f"{noise}{corrected} are corrected for overlapping training folds (Nadeau and Bengio)."

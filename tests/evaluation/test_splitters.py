@@ -11,6 +11,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from graphcl_hard.evaluation.splitters import (
     ScaffoldKFold,
     murcko_scaffolds,
+    named_split,
     read_ogb_split,
     scaffold_split,
 )
@@ -192,6 +193,26 @@ def test_scikit_learn_takes_the_folds():
 def test_errors(call, sentence):
     with pytest.raises(InputError, match=sentence):
         call()
+
+
+def test_parts_by_their_names():
+    names = ["train", "TEST", None, "Validation", "training", float("nan"), " val ", "NA", "test"]
+    split = named_split(names)
+    assert [part.tolist() for part in split] == [[0, 4], [3, 6], [1, 8]]
+    assert [part.dtype for part in named_split(["train", "test"])] == [np.int64] * 3
+
+
+@pytest.mark.parametrize(
+    ("names", "sentence"),
+    [
+        (["train", "dev", "test"], "s has 'dev' in row 1 .*must be one of train, valid, test"),
+        (["train", "valid"], "s has no row of the part test"),
+        ([], "s has no row of the part train"),
+    ],
+)
+def test_wrong_parts_are_refused(names, sentence):
+    with pytest.raises(InputError, match=sentence):
+        named_split(names, "s")
 
 
 def write_split(folder, **parts):

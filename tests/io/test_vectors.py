@@ -10,8 +10,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from graphcl_hard.exceptions import InputError
+from graphcl_hard.io.columns import read_column
 from graphcl_hard.io.vector_writer import ROWS, write_vectors
-from graphcl_hard.io.vectors import numbers_rows, read_column, read_vectors
+from graphcl_hard.io.vectors import numbers_rows, read_vectors
 
 VECTORS = np.random.default_rng(0).normal(size=(12, 3)).astype(np.float32)
 Y = np.arange(12) % 3
