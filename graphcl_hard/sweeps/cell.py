@@ -39,6 +39,7 @@ class Cell:
     given: Settings  # with those that the plan's methods share
     path_or_name: str = ""  # of the data set, where it is not its name
     embedder: Embedder | None = None
+    control: bool = False  # whether the report compares the other methods with it
 
     @property
     def kind(self) -> str:

@@ -28,7 +28,17 @@ OWNED = ("dataset", "seed", "seeds", "out", "overwrite", "resume", "quiet")  # e
 SETTINGS = tuple(field.name for field in fields(Config) if field.name not in OWNED)
 PLAN_KEYS = ("datasets", "seeds", "seeds_of", "settings", "methods")
 METHOD_KEYS = (
-    *("name", "family", "method", "parameters", "settings", "grid", "without", "datasets"),
+    *(
+        "name",
+        "family",
+        "method",
+        "parameters",
+        "settings",
+        "grid",
+        "without",
+        "datasets",
+        "control",
+    ),
 )
 DATASET_KEYS = ("name", "dataset")
 SHORT = {"tau_plus": "tau"}  # in generated names
@@ -42,6 +52,7 @@ class _Method:
     given: Settings
     datasets: tuple[str, ...]
     embedder: Embedder | None
+    control: bool
 
 
 def read_plan(path: Path) -> list[Cell]:
@@ -55,7 +66,8 @@ def read_plan(path: Path) -> list[Cell]:
     - `methods`, a list. Each is the name of a control (majority, wl, untrained, bn-only), the import path of a class,
       or a mapping. A mapping has a `family` or, for a class, `method`, its import path, and `parameters` for it;
       a `name` (that of the family or class, where there is none); `settings` of its own, which win over the shared
-      ones; `datasets` where it is not for all; and perhaps a `grid`, setting or parameter -> values: then each
+      ones; `datasets` where it is not for all; `control: true` if the report shall compare all others with it, as with
+      the controls; and perhaps a `grid`, setting or parameter -> values: then each
       combination is a method, its values added to the name, but for those that `without` lists.
 
     Raises:
@@ -122,6 +134,7 @@ def _cells(content: Any, folder: Path) -> list[Cell]:
             method.given,
             source,
             method.embedder,
+            method.control,
         )
         for dataset, source in datasets.items()
         for seed in seeds[dataset]
@@ -214,6 +227,9 @@ def _methods(
     ]
     unused = list(left_out)
     folders = [str(folder), str(Path.cwd())]
+    control = entry.get("control", family in CONTROLS and family == prefix)
+    if not isinstance(control, bool):
+        raise InputError(f"{where}, control must be true or false, got {control!r}; fix that line.")
     for values in itertools.product(*grid.values()):
         point = checked(dict(zip(grid, values, strict=True)), where)
         matching = [one for one in left_out if one.items() <= point.items()]
@@ -227,7 +243,7 @@ def _methods(
         else:
             embedder = check_embedder(path, {**parameters, **point}, folders)
         given = _merged(shared, own, f"method {name}", family if path is None else "")
-        yield _Method(name, family, own, given, tuple(chosen), embedder)
+        yield _Method(name, family, own, given, tuple(chosen), embedder, control)
     if unused:
         raise InputError(
             f"{where}, without: the grid has no point {unused[0]}; name values that it has."

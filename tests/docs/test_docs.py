@@ -105,6 +105,8 @@ def blocks(document):
 
 def evaluate(example):
     language, text = example.region.lexemes["language"], example.parsed
+    if file := re.match(r"# (\w+\.(?:py|yaml))\n", text):  # a block that is a file
+        Path(file[1]).write_text(text)
     if first_line(text) in NOT_RUN:
         check(language, text)
     elif language == "python":

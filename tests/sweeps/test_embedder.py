@@ -195,6 +195,7 @@ def test_a_class_by_its_path_is_a_method_and_so_is_each_point_of_its_grid(folder
         ("[{family: hard, parameters: {beta: 1}}]", "unknown key 'parameters'"),
         ("[{method: 'foreign_methods:Sizes', family: wl}]", "in the family of a control, 'wl'"),
         ("[{method: 'foreign_methods:Sizes', parameters: 3}]", "parameters must hold keys"),
+        ("[{family: hard, control: 1}]", "method hard, control must be true or false, got 1"),
         ("[{method: 3}]", "a method's family must be"),
         ("[nowhere:X]", "nowhere:X cannot be imported"),
     ],

@@ -29,7 +29,12 @@ def records_of(folder, sets=SETS, seeds=2):
 
 
 def plan_of(sets=SETS, methods=(*LEVELS, "never"), seeds=2):
-    return [Cell(a, m, m, {}, seed, {}) for a in sets for seed in range(seeds) for m in methods]
+    return [
+        Cell(a, m, m, {}, seed, {}, "", None, m in CONTROLS)
+        for a in sets
+        for seed in range(seeds)
+        for m in methods
+    ]
 
 
 def page_of(folder, out, **plan):

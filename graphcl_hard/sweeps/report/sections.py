@@ -38,6 +38,7 @@ def sweep_page(records: Sequence[Mapping[str, Any]], cells: Sequence[Cell], out:
     """
     datasets = list(dict.fromkeys(cell.dataset for cell in cells))
     methods = list(dict.fromkeys(cell.method for cell in cells))
+    controls = list(dict.fromkeys(cell.method for cell in cells if cell.control))
     keys = {cell.key for cell in cells}
     records = [
         record
@@ -67,7 +68,7 @@ def sweep_page(records: Sequence[Mapping[str, Any]], cells: Sequence[Cell], out:
             "tests",
             "Differences from the controls",
             STATISTICS,
-            tables.control_tables(lines, datasets),
+            tables.control_tables(controls, lines, datasets),
         ),
         ("chosen", "Chosen settings", CHOSEN, [tables.chosen_table(scores, datasets)]),
         (

@@ -68,13 +68,13 @@ def main_table(lines: Mapping[str, Results], datasets: Sequence[str]) -> Table:
     return Table("main", "Accuracy", note, pd.DataFrame(shown), frame)
 
 
-def control_tables(lines: Mapping[str, Results], datasets: Sequence[str]) -> list[Table]:
+def control_tables(
+    controls: Iterable[str], lines: Mapping[str, Results], datasets: Sequence[str]
+) -> list[Table]:
     """Return for each control of the plan the differences of the other methods from it."""
-    return [
-        control_table(control, lines, datasets)
-        for control in ("untrained", "bn-only", "wl", "majority")
-        if control in lines and set(lines) - set(CONTROLS)
-    ]
+    if not set(lines) - set(CONTROLS):
+        return []
+    return [control_table(name, lines, datasets) for name in controls if name in lines]
 
 
 def control_table(control: str, lines: Mapping[str, Results], datasets: Sequence[str]) -> Table:
