@@ -11,6 +11,7 @@ COMMANDS = {
     "embed": "embed graphs with the encoder of a run",
     "evaluate": "evaluate saved vectors with probes",
     "convert": "convert graphs to a folder of shards for streaming",
+    "finetune": "fine-tune an encoder on labels or targets",
     "sweep": "run the data sets, methods and seeds of a plan, and report the results",
 }
 

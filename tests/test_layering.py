@@ -24,7 +24,7 @@ ORDER = (
     ),
     *("runs", "estimators", "sweeps", "commands"),
 )
-COMMANDS = {"run", "embed", "evaluate", "convert", "sweep", "__main__"}
+COMMANDS = {"run", "embed", "evaluate", "convert", "finetune", "sweep", "__main__"}
 MODULES = sorted(
     path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py"
 )

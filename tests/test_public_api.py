@@ -9,9 +9,10 @@ import pytest
 from helpers import public_api
 
 import graphcl_hard
-from graphcl_hard import data, embed, evaluate, run
+from graphcl_hard import data, embed, evaluate, finetune, run
 from graphcl_hard.config import Config
 from graphcl_hard.data.tu.dataset import TUDataset
+from graphcl_hard.training.fine_tuning import FineTuning
 
 
 def test_the_interface_is_the_committed_one():
@@ -51,7 +52,7 @@ def test_everything_public_has_a_docstring():
             assert inspect.getdoc(inspect.getattr_static(thing, member)), f"{name}.{member}"
 
 
-@pytest.mark.parametrize("module", [run, embed, evaluate])
+@pytest.mark.parametrize("module", [run, embed, evaluate, finetune])
 def test_the_flags_are_those_of_the_commands_help(module, monkeypatch, capsys):
     monkeypatch.setenv("COLUMNS", "200")
     with pytest.raises(SystemExit, match="0"):
@@ -70,7 +71,11 @@ def test_the_flags_are_those_of_the_commands_help(module, monkeypatch, capsys):
 
 
 def test_every_flag_is_in_the_commands_docstring():
-    for arguments in (Config, run.Arguments, embed.Arguments, evaluate.Arguments):
+    for arguments in (
+        Config,
+        FineTuning,
+        *(command.Arguments for command in (run, embed, evaluate, finetune)),
+    ):
         documented = public_api.documented_attributes(arguments)
         fields = [field.name for field in dataclasses.fields(arguments) if field.name != "settings"]
         assert documented == fields

@@ -68,6 +68,7 @@ class HardInfoGraphRegressor(RegressorMixin, SupervisedEstimator):
         history_: list of `FineTuneEpoch`, one for each epoch.
         best_epoch_: int, number of the epoch whose weights are kept, from 1.
         targets_: names of the targets, empty without names.
+        validation_rows_: (n,) int64, positions in `X` of the graphs that chose the epoch; empty if they were given.
         n_features_in_: int, number of columns of the node features.
 
     Raises:

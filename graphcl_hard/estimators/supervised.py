@@ -102,6 +102,7 @@ class SupervisedEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Gra
     history_: list[FineTuneEpoch]
     best_epoch_: int
     targets_: tuple[str, ...]
+    validation_rows_: npt.NDArray[np.int64]
     n_features_in_: int
     _single: bool
     _scale: TargetScale | None
@@ -136,6 +137,7 @@ class SupervisedEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Gra
         else:
             features = init[1]
         known = torch.from_numpy(np.flatnonzero(targets.known.numpy()))
+        valid: Tensor | None = None
         chosen: tuple[tuple[GraphSource, Tensor], tuple[GraphSource, Tensor] | None]
         if validation is None:
             train, valid = self._split(targets, known, config.seed)
@@ -149,6 +151,7 @@ class SupervisedEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Gra
                 self._validation(validation, targets, encoder_name, features),
             )
         self._train(chosen, targets, (init and init[0], features), config, settings)
+        self.validation_rows_ = np.empty(0, dtype=np.int64) if valid is None else valid.numpy()
         return self
 
     def _train(
@@ -246,6 +249,7 @@ class SupervisedEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Gra
             "single": self._single,
             "history": [_plain(epoch) for epoch in self.history_],
             "best_epoch": self.best_epoch_,
+            "validation_rows": self.validation_rows_.tolist(),
             "encoder": _checksum(self.encoder_),
             **self._target_content(),
         }
@@ -298,6 +302,7 @@ class SupervisedEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Gra
         self._hold(encoder, features, head.eval())
         self.history_ = [_epoch(row) for row in content["history"]]
         self.best_epoch_ = content["best_epoch"]
+        self.validation_rows_ = np.array(content["validation_rows"], dtype=np.int64)
         self.targets_, self._single = tuple(content["targets"]), bool(content["single"])
         self._scale = None if mean is None or std is None else TargetScale(mean, std)
         self._load_targets(content)

@@ -8,8 +8,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from graphcl_hard.evaluation.targets import as_array, known_labels
-from graphcl_hard.exceptions import InputError, first_line, short_repr
+from graphcl_hard.evaluation.targets import NAME, known_labels, target_columns
+from graphcl_hard.exceptions import InputError, first_line
 from graphcl_hard.io.text_tables import is_missing_value
 
 
@@ -98,23 +98,12 @@ def measured_targets(given: Any, names: tuple[str, ...] = ()) -> Targets:
 
 def _array(given: Any, names: tuple[str, ...]) -> tuple[NDArray[Any], tuple[str, ...]]:
     """Return (G,) or (G, T) values, and the names of the columns."""
-    try:
-        if hasattr(given, "columns") and hasattr(given, "to_numpy"):  # a table of pandas
-            return given.to_numpy(), tuple(map(str, given.columns))
-        if isinstance(given, Mapping):
-            columns = [np.asarray(column) for column in given.values()]
-            return np.stack(columns, axis=1), tuple(map(str, given))
-        # NumPy would turn a list of strings and None into strings.
-        array = (
-            np.array(given, dtype=object) if isinstance(given, (list, tuple)) else as_array(given)
-        )
-    except (TypeError, ValueError) as error:
-        raise InputError(f"y must be an array (G,) or (G, T), got {short_repr(given)}.") from error
-    if array.ndim not in (1, 2) or (array.ndim == 2 and not array.shape[1]):
-        raise InputError(
-            f"y must have shape (G,) or (G, T), got {array.shape}; give one row for each graph."
-        )
-    return array, names
+    columns = target_columns(given)
+    if list(columns) == [NAME] and not isinstance(given, Mapping) and np.ndim(given) == 1:
+        return columns[NAME], names
+    if isinstance(given, Mapping) or hasattr(given, "iloc"):
+        names = tuple(columns)
+    return np.stack([_numbers(column) for column in columns.values()], axis=1), names
 
 
 def _numbers(array: NDArray[Any]) -> NDArray[np.float64]:

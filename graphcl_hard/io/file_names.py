@@ -7,6 +7,7 @@ FEATURES = "features.json"
 ENCODER = ("encoder.safetensors", "encoder.json")
 HEAD = "head.safetensors"
 """Weights of the head of a fine-tuned model, beside its encoder."""
+PREDICTIONS = "predictions.csv"
 PICTURES = ("training.png", "embedding.png")
 RUN_FILES = {
     CONFIG,
@@ -18,6 +19,7 @@ RUN_FILES = {
     *CHECKPOINTS,
     *ENCODER,
     HEAD,
+    PREDICTIONS,
     *PICTURES,
 }
 LOCK, REPLACED = ".graphcl_hard.lock", "replaced-run"

@@ -17,6 +17,7 @@ from graphcl_hard.runs.early_signals import end_process
 from graphcl_hard.runs.flags import with_flags
 
 # For a process that a signal ends, a shell reports 128 plus the number of the signal; schedulers look for these.
+RESUMES = "the same command with --out and --resume continues"
 BAD_INPUT, INTERRUPTED, NOBODY_READS, TERMINATED = 2, 130, 141, 143
 
 
@@ -29,7 +30,7 @@ def exit_status(action: Callable[[], None], flags: Iterable[str] = ()) -> int:
 
     0: done. 2: bad input, or a file that cannot be read or written. 130: Ctrl-C. 141: the reader of the output is gone.
     143: SIGTERM, with the training saved. An error is one sentence on stderr. A KeyboardInterrupt may carry the folder
-    with the results so far.
+    with the results so far, and what continues it.
     """
     try:
         with _initial_state():
@@ -54,7 +55,7 @@ def exit_status(action: Callable[[], None], flags: Iterable[str] = ()) -> int:
         )
     except KeyboardInterrupt as interrupt:
         what = (
-            f"{interrupt.args[0]} has the results so far; the same command with --out and --resume continues"
+            f"{interrupt.args[0]} has the results so far; {(*interrupt.args, RESUMES)[1]}"
             if interrupt.args
             else "nothing was written"
         )

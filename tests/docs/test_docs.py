@@ -25,7 +25,7 @@ from sybil.evaluators.python import PythonEvaluator
 from sybil.parsers.markdown.lexers import FencedCodeBlockLexer
 from sybil.parsers.rest import DocTestParser
 
-from graphcl_hard import InputError, embed, run, sweep
+from graphcl_hard import InputError, embed, finetune, run, sweep
 from graphcl_hard import evaluate as evaluate_command
 from graphcl_hard.sweeps.plan import narrow, read_plan
 
@@ -54,6 +54,7 @@ PARSERS = {
     "graphcl_hard.run": lambda words: run.parse(words).settings.check(),
     "graphcl_hard.embed": lambda words: tyro.cli(embed.Arguments, args=words),
     "graphcl_hard.evaluate": lambda words: tyro.cli(evaluate_command.Arguments, args=words),
+    "graphcl_hard.finetune": lambda words: tyro.cli(finetune.Arguments, args=words),
     "graphcl_hard.sweep": lambda words: part_of_a_plan(sweep.parse(words)),
 }
 NO_CODE = ("text", "yaml", "math", "latex", "bibtex", "mermaid")

@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any, get_args, get_origin
 
 import graphcl_hard
-from graphcl_hard import convert, embed, evaluate, run
+from graphcl_hard import convert, embed, evaluate, finetune, run
 from graphcl_hard.config import Config
 from graphcl_hard.runs.flags import flag
+from graphcl_hard.training.fine_tuning import FineTuning
 
 SNAPSHOT = Path(__file__).with_name("public_api.txt")
 MARKS = {
@@ -32,7 +33,7 @@ def snapshot() -> str:
     """The whole interface."""
     commands = [
         line
-        for command in (run, embed, evaluate, convert)
+        for command in (run, embed, evaluate, convert, finetune)
         for line in flags(command.PROG, command.Arguments)
     ]
     return "\n".join([*names(), *commands]) + "\n"
@@ -119,11 +120,10 @@ def flags(prog: str, arguments: type) -> Iterator[str]:
         marks, hint = (), hints[field.name]
         if get_origin(hint) is typing.Annotated:
             hint, *marks = get_args(hint)
-        if hint is Config:
-            for setting in dataclasses.fields(Config):
-                yield one_flag(
-                    flag(setting.name), setting, typing.get_type_hints(Config)[setting.name], True
-                )
+        if hint in (Config, FineTuning):
+            types = typing.get_type_hints(hint)
+            for setting in dataclasses.fields(hint):
+                yield one_flag(flag(setting.name), setting, types[setting.name], True)
             continue
         is_word = any("Positional" in repr(mark) for mark in marks)
         name = field.name.upper() if is_word else flag(field.name)

@@ -1,0 +1,234 @@
+"""The command that fine-tunes: its parts, scores, files, refusals and signals."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from sklearn.metrics import accuracy_score, f1_score, roc_auc_score
+
+from graphcl_hard import HardInfoGraph, HardInfoGraphClassifier, HardInfoGraphRegressor, load_graphs
+from graphcl_hard.convert import main as convert
+from graphcl_hard.embed import main as embed
+from graphcl_hard.finetune import main
+
+QUICK = ["--epochs", "3", "--hidden-channels", "8", "--num-layers", "2", "--lr", "0.01", "--quiet"]
+
+
+@pytest.fixture(scope="module")
+def mutag():
+    return load_graphs("MUTAG")
+
+
+@pytest.fixture(scope="module")
+def tuned(tmp_path_factory):
+    out = tmp_path_factory.mktemp("tuned") / "run"
+    assert main([*QUICK, "--epochs", "15", "--test-fraction", "0.3", "--out", str(out)]) == 0
+    return out
+
+
+def content(folder, name="result.json"):
+    return json.loads((folder / name).read_text())
+
+
+def test_the_folder_holds_scores_predictions_and_a_model(tuned, mutag):
+    result, table = content(tuned), pd.read_csv(tuned / "predictions.csv")
+    assert result["status"] == "finished"
+    assert table["split"].value_counts().to_dict() == result["parts"]
+    assert result["parts"]["test"] == 57
+    test = table[table["split"] == "test"]
+    scores = result["scores"]["test"]
+    assert scores["accuracy"] == accuracy_score(test["y"], test["y_predicted"])
+    assert scores["macro_f1"] == f1_score(test["y"], test["y_predicted"], average="macro")
+    assert scores["roc_auc"] == pytest.approx(roc_auc_score(test["y"], test["p_1"]))
+    majority = table.loc[table["split"] == "train", "y"].mode()[0]
+    assert result["scores"]["baseline"]["accuracy"] == np.mean(test["y"] == majority)
+    assert scores["accuracy"] > result["scores"]["baseline"]["accuracy"]
+    model = HardInfoGraphClassifier.from_pretrained(tuned)
+    assert np.array_equal(model.predict(mutag), table["y_predicted"])
+    assert np.array_equal(table["id"], mutag.ids)
+    with (tuned / "metrics.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == result["epochs_run"]
+    best = min(rows, key=lambda row: float(row["valid_loss"]))
+    assert result["epoch"] == int(best["epoch"]) == model.best_epoch_
+    settings = yaml.safe_load((tuned / "config.yaml").read_text())
+    assert (settings["epochs"], settings["test_fraction"]) == (15, 0.3)
+
+
+def test_it_repeats_bit_for_bit_and_prints_its_folder(tuned, tmp_path, capsys):
+    out = tmp_path / "again"
+    assert main([*QUICK, "--epochs", "15", "--test-fraction", "0.3", "--out", str(out)]) == 0
+    assert capsys.readouterr().out == f"{out}\n"
+    assert (out / "predictions.csv").read_bytes() == (tuned / "predictions.csv").read_bytes()
+
+
+def test_its_encoder_embeds_and_starts_others(tuned, tmp_path, capsys, mutag):
+    out = tmp_path / "vectors.npz"
+    assert embed([str(tuned), "--data", "MUTAG", "--out", str(out), "--quiet"]) == 0
+    model = HardInfoGraphClassifier.from_pretrained(tuned)
+    assert np.array_equal(np.load(out)["vectors"], model.transform(mutag))
+    assert capsys.readouterr().err == ""
+    words = ["--init", str(tuned), "--epochs", "1", "--out", str(tmp_path / "b"), "--quiet"]
+    assert main([*words, "--freeze", "True"]) == 0
+    assert "was fine-tuned on labels" in capsys.readouterr().err
+    frozen = HardInfoGraphClassifier.from_pretrained(tmp_path / "b")
+    assert np.array_equal(frozen.transform(mutag), model.transform(mutag))
+
+
+def test_several_seeds_have_a_summary(tmp_path, capsys, mutag):
+    HardInfoGraph(epochs=1, hidden_channels=8, random_state=0).fit(mutag).save_pretrained(
+        tmp_path / "init"
+    )
+    out = tmp_path / "run"
+    words = ["--init", str(tmp_path / "init"), "--epochs", "2", "--seeds", "2", "--seed", "4"]
+    assert main([*words, "--out", str(out)]) == 0
+    shown = capsys.readouterr()
+    assert "mean over seeds 4 to 5" in shown.out
+    assert not shown.err
+    summary = content(out, "summary.json")
+    each = [content(out / f"seed-{seed}")["scores"]["test"]["accuracy"] for seed in (4, 5)]
+    assert summary["scores"]["test"]["accuracy"]["values"] == each
+    assert summary["scores"]["test"]["accuracy"]["mean"] == pytest.approx(np.mean(each))
+    assert main([*words, "--out", str(out)]) == 2
+    assert "--overwrite to replace it" in capsys.readouterr().err
+    assert main([*words, "--out", str(out), "--overwrite", "--quiet"]) == 0
+
+
+@pytest.fixture(scope="module")
+def several(tmp_path_factory, mutag):
+    """MUTAG with three targets with gaps: its class, whether it is large, and its number of nodes."""
+    folder = tmp_path_factory.mktemp("several")
+    generator, sizes = np.random.default_rng(0), mutag.node_ptr.diff().numpy()
+    smiles = ["C" * size + "O" * int(one) for size, one in zip(sizes, mutag.y, strict=True)]
+    table = pd.DataFrame(
+        {"smiles": smiles, "oxygen": mutag.y.numpy(), "large": (sizes > 17).astype(int)}
+    ).astype(object)
+    for name in ("oxygen", "large"):
+        table.loc[generator.random(188) < 0.5, name] = ""
+    table["weight"] = sizes * 14.5
+    table.to_csv(folder / "table.csv", index=False)
+    pytest.importorskip("rdkit")
+    words = [str(folder / "table.csv"), "--out", str(folder / "set"), "--quiet"]
+    assert convert([*words, "--labels", "oxygen", "large", "weight"]) == 0
+    return folder / "set"
+
+
+def test_several_targets_with_gaps(several, tmp_path):
+    out = tmp_path / "run"
+    words = [*QUICK, "--dataset", str(several), "--out", str(out), "--epochs", "30"]
+    assert main([*words, "--targets", "oxygen", "large", "--test-fraction", "0.3"]) == 0
+    result, table = content(out), pd.read_csv(out / "predictions.csv")
+    test = table[table["split"] == "test"]
+    for name in ("oxygen", "large"):
+        known = test[test[name].notna()]
+        found = result["scores"]["test"]["targets"][name]
+        assert found["roc_auc"] == pytest.approx(
+            roc_auc_score(known[name], known[f"{name}_predicted"])
+        )
+        assert found["roc_auc"] > 0.8
+    each = [one["roc_auc"] for one in result["scores"]["test"]["targets"].values()]
+    assert result["scores"]["test"]["roc_auc"] == pytest.approx(np.mean(each))
+    assert HardInfoGraphClassifier.from_pretrained(out).targets_ == ("oxygen", "large")
+
+
+def test_regression(several, tmp_path, capsys):
+    out = tmp_path / "run"
+    words = ["--dataset", str(several), "--targets", "weight", "--lr", "0.01", "--epochs", "40"]
+    assert main([*words, "--out", str(out)]) == 0
+    assert "The baseline predicts the mean of the training part." in " ".join(
+        capsys.readouterr().out.split()
+    )
+    result, table = content(out), pd.read_csv(out / "predictions.csv")
+    test = table[table["split"] == "test"]
+    error = np.sqrt(np.mean((test["weight"] - test["weight_predicted"]) ** 2))
+    assert result["scores"]["test"]["rmse"] == pytest.approx(error)
+    assert error < result["scores"]["baseline"]["rmse"] / 2
+    assert HardInfoGraphRegressor.from_pretrained(out).targets_ == ("weight",)
+
+
+def test_a_given_split(tmp_path, mutag):
+    ids = mutag.ids
+    parts = np.where(np.arange(188) < 100, "train", np.where(np.arange(188) < 140, "valid", "test"))
+    parts[:5] = ""
+    pd.DataFrame({"id": ids, "split": parts}).to_csv(tmp_path / "split.csv", index=False)
+    words = [*QUICK, "--split", str(tmp_path / "split.csv"), "--out", str(tmp_path / "run")]
+    assert main(words) == 0
+    table = pd.read_csv(tmp_path / "run" / "predictions.csv", keep_default_na=False)
+    assert table["split"].tolist() == parts.tolist()
+
+
+def test_predictions_are_a_split_for_another_call(tuned, tmp_path):
+    given = tuned / "predictions.csv"
+    assert main([*QUICK, "--split", str(given), "--out", str(tmp_path / "run")]) == 0
+    tables = [pd.read_csv(folder / "predictions.csv") for folder in (tuned, tmp_path / "run")]
+    assert tables[0]["split"].tolist() == tables[1]["split"].tolist()
+
+
+@pytest.mark.parametrize(
+    "text", ["id,split\n1,train\n2,tst\n", "id,split\n1,train\n2,valid\n", "id,part\n1,train\n"]
+)
+def test_wrong_splits_are_one_sentence(tmp_path, capsys, text):
+    (tmp_path / "split.csv").write_text(text)
+    out = tmp_path / "run"
+    assert main([*QUICK, "--split", str(tmp_path / "split.csv"), "--out", str(out)]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: ")
+    assert "split.csv" in error
+    assert error.count("\n") == 1
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        (["--lr", "-1"], "--lr must lie in [0, 1000], got -1"),
+        (["--test-fraction", "1"], "--test-fraction must lie in (0, 1), got 1.0"),
+        (["--targets", "toxic"], "--targets must be among none"),
+        (["--task", "regression", "--init", "nowhere"], "No encoder can be loaded from nowhere"),
+        (["--init", "runs/a", "--encoder", "gcn"], "--encoder must be left out with --init"),
+        (["--dataset", "MUTAC"], "did you mean MUTAG?"),
+        (["--test-fraction", "0.001"], "cannot be split with --test-fraction 0.001"),
+        (["--freeze", "maybe"], "--freeze"),
+    ],
+)
+def test_bad_input_is_one_sentence(tmp_path, capsys, words, found):
+    out = tmp_path / "run"
+    assert main([*words, "--out", str(out)]) == 2
+    error = capsys.readouterr().err
+    assert found in error
+    assert error.count("\n") == 1
+    assert not out.exists()
+
+
+@pytest.mark.slow
+def test_ctrl_c_keeps_the_best_epoch_so_far(tmp_path, mutag):
+    out = tmp_path / "run"
+    words = ["--dataset", "MUTAG", "--epochs", "100000", "--patience", "100000", "--out", str(out)]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "graphcl_hard.finetune", *words],
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=os.environ,
+    )
+    deadline = time.monotonic() + 100
+    while not (out / "metrics.csv").exists() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    time.sleep(0.5)
+    process.send_signal(signal.SIGINT)
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert f"interrupted: {out} has the results so far; --overwrite starts again." in error
+    result = content(out)
+    assert result["status"] == "interrupted"
+    model = HardInfoGraphClassifier.from_pretrained(out)
+    assert model.best_epoch_ == result["epoch"] >= 1
+    assert 0 < model.score(mutag) <= 1
