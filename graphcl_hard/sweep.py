@@ -39,6 +39,8 @@ from graphcl_hard.runs.cli import as_called, exit_status, one_sentence, prepare_
 from graphcl_hard.runs.early_signals import end_process
 from graphcl_hard.sweeps import engine
 from graphcl_hard.sweeps.cell import Cell
+from graphcl_hard.sweeps.extras import REPORT, require
+from graphcl_hard.sweeps.methods import KINDS
 from graphcl_hard.sweeps.outlook import (
     ProgressBar,
     Records,
@@ -140,6 +142,7 @@ def _sweep(arguments: Arguments) -> int:
     runs, records_folder = out / "runs", out / "records"
     plan = read_plan(arguments.plan)
     if arguments.report_only:
+        require(*REPORT)
         _report(plan, out, console)
         return 0
     cells = narrow(plan, arguments.datasets, arguments.methods, arguments.seeds)
@@ -151,6 +154,9 @@ def _sweep(arguments: Arguments) -> int:
         time = f"; {estimate(todo, records).text(jobs)}, {jobs} in parallel" if todo else ""
         console.print(f"{len(todo)} of {len(cells)} cells to do{time}", soft_wrap=True)
         return 0
+    kinds = {cell.kind for cell in cells}
+    packages = {name for kind in kinds for name in KINDS[kind].packages}
+    require("pyarrow", *sorted(packages), *(REPORT if arguments.report else ()))
     with _locked(runs):
         for partial in records_folder.rglob(f"{PARTIAL}*"):  # of a writer that was killed
             partial.unlink()

@@ -34,6 +34,7 @@ def test_the_wheel_holds_the_package_and_mutag(wheel):
     for name in (
         "graphcl_hard/run.py",
         "graphcl_hard/py.typed",
+        "graphcl_hard/sweeps/report/page.html.j2",
         "graphcl_hard/datasets/README.md",
         "graphcl_hard/datasets/MUTAG/MUTAG_A.txt",
         "graphcl_hard/datasets/MUTAG/MUTAG_graph_labels.txt",

@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from grakel.kernels import VertexHistogram, WeisfeilerLehman
 from sklearn import config_context
 from sklearn.metrics import f1_score
 from sklearn.model_selection import RepeatedStratifiedKFold, StratifiedKFold
@@ -27,6 +26,7 @@ from graphcl_hard.exceptions import InputError
 from graphcl_hard.loader.features import FeatureMap
 from graphcl_hard.runs.experiment import describe
 from graphcl_hard.sweeps.data import labelled_graphs
+from graphcl_hard.sweeps.extras import require
 
 FAMILIES = ("majority", "wl")
 ITERATIONS = (0, 1, 2, 3, 4, 5)
@@ -186,6 +186,9 @@ def wl_kernels(graphs: GraphData, iterations: int) -> Floats:
     Returns:
         (H, G, G) float64 in [0, 1].
     """
+    require("grakel")
+    from grakel.kernels import VertexHistogram, WeisfeilerLehman  # noqa: PLC0415 - slow to import, and an extra
+
     # GraKeL wants at least one iteration; the features after each are kept by the base kernel of that iteration.
     kernel = WeisfeilerLehman(
         n_iter=max(iterations, 1), base_graph_kernel=(VertexHistogram, {"sparse": True})
