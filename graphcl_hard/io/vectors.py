@@ -273,16 +273,20 @@ def _holding_labels(columns: Mapping[str, Array], labels: Array) -> Iterator[str
     """Yield the names of columns that have equal values where, and only where, the labels are equal."""
     if labels.ndim != 1:
         return
-    known = [label is not None and label == label for label in labels.tolist()]  # noqa: PLR0124
-    found = labels[known].tolist()
-    classes = len(set(found))
-    if len(found) < 10 or not 1 < classes < len(found):
+    given = labels.tolist()
+    known = [row for row, label in enumerate(given) if label is not None and label == label]  # noqa: PLR0124
+    found = [given[row] for row in known]
+    if len(known) < 10 or not 1 < len(set(found)) < len(known):
         return
+
+    def are_equal(column: Array, count: int) -> bool:
+        values = column[known[:count]].tolist()
+        pairs = len(set(zip(values, found[:count], strict=True)))
+        return pairs == len(set(values)) == len(set(found[:count]))
+
     for name, column in columns.items():
-        if len(column) != len(known) or len(set(column[:100].tolist())) > classes:
-            continue  # in most arrays, the first rows suffice
-        values = column[known].tolist()
-        if len(set(values)) == len(set(zip(values, found, strict=True))) == classes:
+        # The first rows suffice to exclude nearly all columns, of which there may be thousands.
+        if len(column) == len(labels) and are_equal(column, 100) and are_equal(column, len(known)):
             yield name
 
 

@@ -1,7 +1,6 @@
 """How saved vectors are split into parts to train on and to test on: by numbered folds, given parts, or scaffolds."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -103,15 +102,15 @@ def _split(file: VectorFile, text: str, rows: int) -> Split:
 
 def _smiles(file: VectorFile, text: str, rows: int) -> Array:
     """Return the SMILES of all rows."""
-    source, found = Path(text), file.aside.get(text)
+    where, found = f"The column {text!r}", file.aside.get(text)
     if found is None:
         _check_source(text, "scaffold", "FILE:COLUMN")
         source, values, ids = read_column(text, ["smiles", "SMILES"], "`scaffold`")
-        found = aligned(source, values, ids, file.ids, rows)
+        where, found = str(source), aligned(source, values, ids, file.ids, rows)
     missing = [row for row, one in enumerate(found.tolist()) if is_missing_value(one)]
     if missing:
         raise InputError(
-            f"{source} has no SMILES for {len(missing)} of {rows} graphs, first for row {missing[0]} (from 0) of the "
+            f"{where} has no SMILES for {len(missing)} of {rows} graphs, first for row {missing[0]} (from 0) of the "
             "vectors; add them."
         )
     return np.array(found.tolist(), dtype=object)
