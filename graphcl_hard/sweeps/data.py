@@ -3,6 +3,7 @@
 import dataclasses
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -10,28 +11,58 @@ import torch
 
 from graphcl_hard.data.graph_data import GraphData
 from graphcl_hard.data.load import load_graphs
+from graphcl_hard.evaluation.targets import NAME, Task
 from graphcl_hard.exceptions import InputError
 
 Ints = npt.NDArray[np.int64]
 
 
 @lru_cache(maxsize=1)  # the cells of a data set follow one another
+def graphs_of(source: str, data_dir: str | Path | None) -> GraphData:
+    """Return a data set.
+
+    Raises:
+        InputError: it cannot be read, or has no labels.
+    """
+    graphs = load_graphs(source, data_dir=data_dir)
+    if graphs.labels is None:
+        raise InputError(
+            f"{graphs.name} has no labels, by which the methods of a sweep are scored; add labels."
+        )
+    return graphs
+
+
 def labelled_graphs(source: str, data_dir: str | Path | None) -> tuple[GraphData, Ints, Ints]:
     """Return a data set, the positions of its graphs that have a class, and their classes, 0..C-1.
 
     Raises:
         InputError: the data set cannot be read, or has no classes.
     """
-    graphs = load_graphs(source, data_dir=data_dir)
+    graphs = graphs_of(source, data_dir)
     if not graphs.classes:
         raise InputError(
-            f"{graphs.name} has no classes, by which the methods of a sweep are scored; add labels."
+            f"{graphs.name} has measured targets, but this method is only scored on classes; name its data sets in the "
+            "plan with `datasets`."
         )
     rows = np.flatnonzero(graphs.y.numpy() >= 0)
     return graphs, rows, graphs.y.numpy()[rows]
 
 
+def measured_targets(graphs: GraphData) -> tuple[dict[str, npt.NDArray[np.float64]], Task | None]:
+    """Return name -> (G,) values of each measured target, NaN where missing, and their task.
+
+    Targets whose known values are all 0 or 1 are classes, as in OGB. The task is None where there are both kinds.
+    """
+    y = graphs.y.numpy()
+    columns = {NAME: y} if y.ndim == 1 else dict(zip(graphs.targets, y.T, strict=True))
+    binary = {bool(np.isin(column[~np.isnan(column)], (0, 1)).all()) for column in columns.values()}
+    if len(binary) > 1:
+        return columns, None
+    return columns, "classification" if binary.pop() else "regression"
+
+
 def without_labels(graphs: GraphData) -> GraphData:
     """Return the same graphs without labels, so that no method can see them."""
     y = torch.full((graphs.num_graphs,), -1)
-    return dataclasses.replace(graphs, y=y, classes=(), targets=())
+    removed: dict[str, Any] = {"y": y, "classes": (), "targets": ()}
+    return dataclasses.replace(graphs, **removed)

@@ -22,6 +22,7 @@ from graphcl_hard.config import Scale
 from graphcl_hard.evaluation.checks import check_folds, check_vectors, rescale
 from graphcl_hard.evaluation.folds import INNER_FOLDS
 from graphcl_hard.evaluation.probes import PROBES, Fitted
+from graphcl_hard.evaluation.targets import known_labels
 from graphcl_hard.io.atomic_write import atomic_write
 from graphcl_hard.io.file_names import EMBEDDINGS, RESULT
 from graphcl_hard.sweeps.cell import Cell
@@ -97,6 +98,9 @@ def _read_run(cell: Cell, runs: Path) -> tuple[Floats, Ints, str]:
     names = (f"epoch_{config['epochs']}", "trained") if config["epochs"] else ("untrained",)
     with np.load(runs / cell.path / EMBEDDINGS) as arrays:
         embedding, labels = next(arrays[name] for name in names if name in arrays), arrays["y"]
+    known = known_labels(labels)[1]
+    if not known.all():
+        embedding, labels = embedding[known], labels[known]
     digest = hashlib.sha256(
         " ".join(str(config[name]) for name in ("scale", "folds", "repeats")).encode()
     )

@@ -10,6 +10,7 @@ from graphcl_hard.sweeps.records import read_records
 from graphcl_hard.sweeps.report import analysis, tables
 from graphcl_hard.sweeps.report.files import write_report
 from graphcl_hard.sweeps.report.sections import sweep_page
+from graphcl_hard.sweeps.report.table import words_of
 
 SETS = ("A", "B", "C")
 MINE = {"class": "mine:Degrees", "parameters": {"largest": 8}, "source": "0123456789abcdef"}
@@ -60,14 +61,16 @@ def test_the_method_stands_beside_its_controls(tmp_path):
     methods = parts["methods"].shown.set_index("method")
     assert methods.loc["Degrees", "class"] == "mine:Degrees"
     assert methods.loc["Degrees", "settings"] == "largest 8"
-    assert {"intervals", "critical_difference", "accuracy_epochs", "loss"} <= parts.keys()
+    assert {"intervals", "critical_difference", "score_epochs", "loss"} <= parts.keys()
 
 
 def test_a_difference_is_the_corrected_resampled_t_with_holm_over_the_data_sets(tmp_path):
     records_of(tmp_path)
     scores = analysis.score_frame(read_records(tmp_path))
     lines = tables.lines_of(scores, list(LEVELS))
-    table = tables.control_table("wl", lines, SETS).values.query("first == 'Degrees'")
+    table = tables.control_table("wl", lines, SETS, words_of(scores)).values.query(
+        "first == 'Degrees'"
+    )
     p = []
     for dataset in SETS:
         ours, theirs = (

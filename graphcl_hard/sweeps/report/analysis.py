@@ -47,7 +47,8 @@ def score_frame(
 
     Columns: dataset, method, family, beta, tau_plus (nan where nothing is trained), others (how many settings there are
     beside these two), seed, epoch, last (whether it is the run's last epoch), and the arrays accuracy and
-    inner_accuracy, both (repeats, folds). Where a record holds several probes, the RBF SVM's scores are taken.
+    inner_accuracy, both (repeats, folds), and score, the name of what they are, which is another first score where the
+    targets are measured. Where a record holds several probes, the RBF SVM's scores are taken.
 
     Args:
         records: of the cells.
@@ -95,11 +96,25 @@ def _rows(record: Mapping[str, Any]) -> list[dict[str, Any]]:
             **fixed,
             "epoch": int(epoch),
             "last": int(epoch) == record["last_epoch"],
-            "accuracy": np.divide(scored["correct"], record["test_sizes"]),
-            "inner_accuracy": np.asarray(scored["inner_accuracy"], dtype=np.float64),
+            **_folds(scored, record["test_sizes"]),
         }
         for epoch, scored in scores.get(PROBE, next(iter(scores.values()))).items()
     ]
+
+
+def _folds(scored: Mapping[str, Any], test_sizes: Any) -> dict[str, Any]:
+    """Return the first score on every fold and on the inner folds; that of measured targets is in the same columns."""
+    if "score" in scored:
+        values, inner, name = (
+            scored["folds"][scored["score"]],
+            scored["inner_score"],
+            scored["score"],
+        )
+    else:
+        values, name = np.divide(scored["correct"], test_sizes), "accuracy"
+        inner = scored["inner_accuracy"]
+    found = {"accuracy": values, "inner_accuracy": inner}
+    return {key: np.asarray(one, dtype=np.float64) for key, one in found.items()} | {"score": name}
 
 
 def ordered(names: Iterable[str], first: Sequence[str]) -> list[str]:

@@ -11,16 +11,17 @@ from matplotlib.ticker import PercentFormatter
 
 from graphcl_hard.sweeps.report.analysis import NAMES, at_epoch, estimate
 from graphcl_hard.sweeps.report.canvas import Picture, epoch_axis, error_bars, line_style, panels
+from graphcl_hard.sweeps.report.table import Words
 
 Record = Mapping[str, Any]
 Curves = dict[tuple[str, str], tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]]
 MOST = 12  # lines in a figure
 
 
-def accuracy_epochs(
-    scores: pd.DataFrame, methods: Sequence[str], datasets: Sequence[str]
+def score_epochs(
+    scores: pd.DataFrame, methods: Sequence[str], datasets: Sequence[str], words: Words
 ) -> Picture | None:
-    """Draw accuracy over the scored epochs of the methods that have several."""
+    """Draw the score over the scored epochs of the methods that have several."""
     counts = scores.groupby("method")["epoch"].nunique()
     lines = [name for name in methods if counts.get(name, 0) > 1]
     drawn, left_out = lines[:MOST], lines[MOST:]
@@ -41,13 +42,15 @@ def accuracy_epochs(
         axes.set_xticks(range(len(epochs)), [str(epoch) for epoch in epochs])
 
     shown = [name for name in datasets if (rows["dataset"] == name).any()]
-    figure = panels(shown, draw, "epoch (0: untrained)", "accuracy, %", legend=-(-len(drawn) // 4))
-    alt = f"Accuracy over the epochs with intervals on {', '.join(shown)}."
+    figure = panels(
+        shown, draw, "epoch (0: untrained)", f"{words.score}, %", legend=-(-len(drawn) // 4)
+    )
+    alt = f"{words.score.capitalize()} over the epochs with intervals on {', '.join(shown)}."
     note = (
         "95% intervals. The epochs are evenly spaced on the axis, though not in time."
         + _without(left_out)
     )
-    return Picture("accuracy_epochs", "Accuracy over epochs", alt, note, figure)
+    return Picture("score_epochs", f"{words.score.capitalize()} over epochs", alt, note, figure)
 
 
 def training_curve(

@@ -7,12 +7,15 @@ from matplotlib.axes import Axes
 
 from graphcl_hard.sweeps.report.analysis import NAMES, Results, estimate
 from graphcl_hard.sweeps.report.canvas import PANELS_A_ROW, Picture, finish, line_style, new_figure
+from graphcl_hard.sweeps.report.table import Words
 
 MOST = 40  # methods in the figure
 
 
-def intervals(lines: Mapping[str, Results], datasets: Sequence[str]) -> Picture | None:
-    """Draw the accuracy of each method with its interval, a panel for each data set."""
+def intervals(
+    lines: Mapping[str, Results], datasets: Sequence[str], words: Words
+) -> Picture | None:
+    """Draw the score of each method with its interval, a panel for each data set."""
     names, left_out = list(lines)[:MOST], list(lines)[MOST:]
     shown = [one for one in datasets if any(one in lines[name] for name in names)]
     if len(names) < 2:
@@ -25,15 +28,17 @@ def intervals(lines: Mapping[str, Results], datasets: Sequence[str]) -> Picture 
         _panel(axes, dataset, names, lines)
     for axes in grid.ravel()[len(shown) :]:
         axes.remove()
-    figure.supxlabel("accuracy, %", fontsize=11)
-    alt = f"Accuracy of {len(names)} methods with intervals on {', '.join(shown)}."
+    figure.supxlabel(f"{words.score}, %", fontsize=11)
+    alt = (
+        f"{words.score.capitalize()} of {len(names)} methods with intervals on {', '.join(shown)}."
+    )
     note = (
         "95% intervals, at the last epoch. Those of differences on the same folds are narrower: compare methods by the "
         "tables of differences."
     )
     if left_out:
         note += f" Not drawn: {', '.join(left_out)}."
-    return Picture("intervals", "Accuracy of all methods", alt, note, figure)
+    return Picture("intervals", f"{words.score.capitalize()} of all methods", alt, note, figure)
 
 
 def _panel(axes: Axes, dataset: str, names: Sequence[str], lines: Mapping[str, Results]) -> None:

@@ -15,6 +15,7 @@ from graphcl_hard.sweeps.report.label_shares import (
 )
 from graphcl_hard.sweeps.report.page import STATISTICS, Draft, Page, with_content
 from graphcl_hard.sweeps.report.ranks import rank_diagram
+from graphcl_hard.sweeps.report.table import words_of
 
 FEW_LABELS = "few_labels"
 TITLE = "Embeddings of graphs, compared"
@@ -46,7 +47,7 @@ def sweep_page(records: Sequence[Mapping[str, Any]], cells: Sequence[Cell], out:
         if (record["dataset"], record["method"], record["seed"]) in keys
     ]
     scores = score_frame(records, datasets, list(dict.fromkeys(cell.family for cell in cells)))
-    lines = tables.lines_of(scores, methods)
+    lines, words = tables.lines_of(scores, methods), words_of(scores)
     colours = {name: PALETTE[place % len(PALETTE)] for place, name in enumerate(lines)}
     labels = {name: NAMES.get(name, name) for name in lines}
     few = read_label_shares(out / FEW_LABELS, datasets)
@@ -59,8 +60,8 @@ def sweep_page(records: Sequence[Mapping[str, Any]], cells: Sequence[Cell], out:
             "Scores",
             "",
             [
-                tables.main_table(lines, datasets),
-                figures.intervals(lines, datasets),
+                tables.main_table(lines, datasets, words),
+                figures.intervals(lines, datasets, words),
                 rank_diagram(lines, labels, colours),
             ],
         ),
@@ -68,15 +69,15 @@ def sweep_page(records: Sequence[Mapping[str, Any]], cells: Sequence[Cell], out:
             "tests",
             "Differences from the controls",
             STATISTICS,
-            tables.control_tables(controls, lines, datasets),
+            tables.control_tables(controls, lines, datasets, words),
         ),
-        ("chosen", "Chosen settings", CHOSEN, [tables.chosen_table(scores, datasets)]),
+        ("chosen", "Chosen settings", CHOSEN, [tables.chosen_table(scores, datasets, words)]),
         (
             "epochs",
             "Over the epochs",
             "",
             [
-                curves.accuracy_epochs(scores, methods, datasets),
+                curves.score_epochs(scores, methods, datasets, words),
                 curves.training_curve("loss", "Loss", records, methods, datasets),
                 curves.training_curve(
                     *("effective_negatives", "Effective share of negatives"),

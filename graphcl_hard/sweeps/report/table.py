@@ -2,12 +2,31 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import pandas as pd
 
 from graphcl_hard.sweeps.report.analysis import Estimate, Results, estimate, ordered
 
 INTERVAL = "Mean accuracy in % [95% interval]."
+
+
+class Words(NamedTuple):
+    """How the scores of a sweep are called."""
+
+    score: str
+    """"accuracy", or "score" where data sets have others."""
+    interval: str
+    """The beginning of a note: what is in the cells of a table."""
+
+
+def words_of(scores: pd.DataFrame) -> Words:
+    """Return the words for the scores of a `score_frame`."""
+    names = dict(zip(scores["dataset"], scores["score"], strict=True))
+    if set(names.values()) == {"accuracy"}:
+        return Words("accuracy", INTERVAL)
+    each = ", ".join(f"{score} on {dataset}" for dataset, score in names.items())
+    return Words("score", f"Mean score in % [95% interval]: {each}.")
 
 
 @dataclass(frozen=True)

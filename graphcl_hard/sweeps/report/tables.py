@@ -19,8 +19,8 @@ from graphcl_hard.sweeps.report.analysis import (
 from graphcl_hard.sweeps.report.paired_tests import NUMBERS, OVER, POINTS, shown_difference, shown_p
 from graphcl_hard.sweeps.report.selection import chosen
 from graphcl_hard.sweeps.report.table import (
-    INTERVAL,
     Table,
+    Words,
     by_set,
     estimates,
     shown_estimate,
@@ -39,7 +39,7 @@ def lines_of(scores: pd.DataFrame, methods: Sequence[str]) -> dict[str, Results]
     return {name: results for name, results in lines.items() if results}
 
 
-def main_table(lines: Mapping[str, Results], datasets: Sequence[str]) -> Table:
+def main_table(lines: Mapping[str, Results], datasets: Sequence[str], words: Words) -> Table:
     """Return methods x data sets, with average ranks over the data sets that all methods have."""
     ranks = rank_table(lines) if len(lines) > 1 else pd.DataFrame()
     means = ranks.mean() if len(ranks) > 1 else pd.Series(dtype=float)
@@ -57,7 +57,7 @@ def main_table(lines: Mapping[str, Results], datasets: Sequence[str]) -> Table:
             for one in datasets
             if one in found
         ]
-    note = f"{INTERVAL} At the last epoch."
+    note = f"{words.interval} At the last epoch."
     if len(means):
         note += (
             f" rank: the average over the {len(ranks)} data sets where all methods have records "
@@ -65,19 +65,21 @@ def main_table(lines: Mapping[str, Results], datasets: Sequence[str]) -> Table:
         )
     columns = ["method", "dataset", "accuracy", "low", "high", "seeds", "rank"]
     frame = pd.DataFrame(values).reindex(columns=columns)
-    return Table("main", "Accuracy", note, pd.DataFrame(shown), frame)
+    return Table("main", words.score.capitalize(), note, pd.DataFrame(shown), frame)
 
 
 def control_tables(
-    controls: Iterable[str], lines: Mapping[str, Results], datasets: Sequence[str]
+    controls: Iterable[str], lines: Mapping[str, Results], datasets: Sequence[str], words: Words
 ) -> list[Table]:
     """Return for each control of the plan the differences of the other methods from it."""
     if not set(lines) - set(CONTROLS):
         return []
-    return [control_table(name, lines, datasets) for name in controls if name in lines]
+    return [control_table(name, lines, datasets, words) for name in controls if name in lines]
 
 
-def control_table(control: str, lines: Mapping[str, Results], datasets: Sequence[str]) -> Table:
+def control_table(
+    control: str, lines: Mapping[str, Results], datasets: Sequence[str], words: Words
+) -> Table:
     """Return methods x data sets with the paired differences from a control on the same folds."""
     shown, values = [], []
     for name, results in lines.items():
@@ -102,7 +104,7 @@ def control_table(control: str, lines: Mapping[str, Results], datasets: Sequence
         shown.append(row)
     title = f"Against {NAMES.get(control, control)}"
     note = (
-        "Method minus control: difference of mean accuracies in points [95% interval], and p of the corrected "
+        f"Method minus control: difference of the mean {words.score} in points [95% interval], and p of the corrected "
         "resampled t test over the same folds of the seeds that both have, with Holm's correction over the data sets "
         f"of a row, not over the rows; * marks p below {LEVEL:g}."
     )
@@ -112,7 +114,7 @@ def control_table(control: str, lines: Mapping[str, Results], datasets: Sequence
     return Table(f"against_{control}", title, note, pd.DataFrame(shown), frame)
 
 
-def chosen_table(scores: pd.DataFrame, datasets: Sequence[str]) -> Table | None:
+def chosen_table(scores: pd.DataFrame, datasets: Sequence[str], words: Words) -> Table | None:
     """Return the families of several settings or epochs, with one chosen for each fold inside its training part."""
     rows = scores[(scores["epoch"] > 0) | scores["last"]]
     lines, labels = [], []
@@ -126,8 +128,8 @@ def chosen_table(scores: pd.DataFrame, datasets: Sequence[str]) -> Table | None:
     if not lines:
         return None
     note = (
-        f"{INTERVAL} For each outer fold, the method of the family and the scored epoch with the largest inner "
-        "accuracy, which depends only on the training folds. Do not mix these rows with those at fixed settings."
+        f"{words.interval} For each outer fold, the method of the family and the scored epoch with the largest inner "
+        f"{words.score}, which depends only on the training folds. Do not mix these rows with those at fixed settings."
     )
     title = "Settings chosen inside the training folds"
     return by_set("chosen", title, note, pd.DataFrame(labels), lines, datasets)
