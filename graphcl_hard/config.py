@@ -23,7 +23,7 @@ View = Literal[
     "random",
     "none",
 ]
-Probe = Literal["svm", "linear-svm", "logistic", "knn"]
+Probe = Literal["svm", "linear-svm", "logistic", "ridge", "knn"]
 Scale = Literal["linear", "log"]
 Logger = Literal["none", "csv", "tensorboard"]
 

@@ -37,7 +37,14 @@ from graphcl_hard.evaluation.probes import (
 from graphcl_hard.evaluation.scores import CrossValidation, Scored, TargetScores
 from graphcl_hard.evaluation.scoring import Score, read_scoring
 from graphcl_hard.evaluation.splitters import Split
-from graphcl_hard.evaluation.targets import Target, Task, check_task, read_target, target_columns
+from graphcl_hard.evaluation.targets import (
+    Target,
+    Task,
+    check_task,
+    read_targets,
+    refuse,
+    target_columns,
+)
 from graphcl_hard.exceptions import InputError, short_repr, user_stacklevel
 
 
@@ -110,8 +117,8 @@ def cross_validate(
         name -> `CrossValidation`, in the order of `vectors`.
 
     Raises:
-        InputError: the vectors, targets or settings are invalid; the targets are of two tasks; or a score is undefined
-            in all folds of all targets.
+        InputError: the vectors, targets or settings are invalid; the targets are of two tasks; or the first score is
+            undefined in all folds of all targets.
 
     Warns:
         UserWarning: a column of a table, other than `id`, is left out; or a score is undefined in some folds. They are
@@ -156,7 +163,7 @@ def cross_validate(
     arrays = {
         name: rescale(check_vectors(name, value, graphs), scale) for name, value in named.items()
     }
-    targets = _read_targets(columns, task)
+    targets = read_targets(columns, task)
     chosen_probe = _read_probe(probe, targets[0].task)
     scores = read_scoring(scoring, targets)
     folds = Folds(cv, graphs, groups, repeats, seed)
@@ -178,32 +185,6 @@ def cross_validate(
     return results
 
 
-def _read_targets(columns: Mapping[str, Any], task: Task | None) -> list[Target]:
-    targets, refused = [], {}
-    for name, column in columns.items():
-        try:
-            targets.append(read_target(name, column, task))
-        except InputError as error:
-            refused[name] = error
-    _refuse(refused)
-    tasks = {target.task: target.name for target in targets}
-    if len(tasks) > 1:
-        raise InputError(
-            f"Targets must be of one task, got {' and '.join(f'{v!r} for {k}' for k, v in tasks.items())}; evaluate "
-            'them in two calls, or give task="regression".'
-        )
-    return targets
-
-
-def _refuse(refused: Mapping[str, InputError]) -> None:
-    """Raise the error of the first of the refused targets, and name the others."""
-    if refused:
-        first, *others = refused
-        more = f"; {len(others)} more targets are refused, {', '.join(others[:10])}"
-        message = str(refused[first])
-        raise InputError(f"{message.removesuffix('.')}{more}." if others else message)
-
-
 def _read_probe(probe: Any, task: Task) -> Any:
     if not is_estimator(probe):
         return find_probe(probe, task)
@@ -223,7 +204,7 @@ def _read_plans(targets: Sequence[Target], folds: Folds, chooses: bool, seed: in
             plans.append(_Plan(target, splits, inner, repeats))
         except InputError as error:
             refused[target.name] = error
-    _refuse(refused)
+    refuse(refused)
     counts = {(len(plan.splits), plan.repeats) for plan in plans}
     if len(counts) > 1:
         raise InputError(
@@ -316,13 +297,14 @@ def _check_defined(results: Mapping[str, CrossValidation]) -> None:
     """Warn once of undefined scores.
 
     Raises:
-        InputError: a score is undefined in all folds of all targets.
+        InputError: the first score is undefined in all folds of all targets.
     """
     missing, first = 0, ""
     for name, result in results.items():
         for score in result.scores:
             found = {one: np.isnan(t[score]) for one, t in result.targets.items()}
-            if all(undefined.all() for undefined in found.values()):
+            is_first = score == next(iter(result.scores))
+            if is_first and all(undefined.all() for undefined in found.values()):
                 raise InputError(
                     f"The score {score} is undefined in all folds of {name!r}, since the test parts have too few rows "
                     "or only one class, or all predictions are equal; choose another score or other splits."

@@ -113,7 +113,7 @@ def read_target(name: str, column: Array, task: Task | None = None) -> Target:
     values, known = _known(column, what)
     rows = np.flatnonzero(known)
     if not len(rows):
-        raise InputError(f"{what} must contain at least 2 classes, got none; give values.")
+        raise InputError(f"{what} must have values, got none; give some for at least 2 graphs.")
     is_number = values.dtype.kind in "biuf"
     if task is None:
         measured = values.dtype.kind == "f" and bool((values != np.rint(values)).any())
@@ -139,6 +139,37 @@ def read_target(name: str, column: Array, task: Task | None = None) -> Target:
             f"graphs, such as {classes[np.bincount(y).argmin()]}; group them into classes first{remedy}."
         )
     return Target(name, task, rows, y.astype(np.int64), classes, what)
+
+
+def read_targets(columns: Mapping[str, Any], task: Task | None = None) -> list[Target]:
+    """Return all targets after checking them (`read_target`) and that they are of one task.
+
+    Raises:
+        InputError: some cannot be read, or they are of two tasks.
+    """
+    targets, refused = [], {}
+    for name, column in columns.items():
+        try:
+            targets.append(read_target(name, column, task))
+        except InputError as error:
+            refused[name] = error
+    refuse(refused)
+    tasks = {target.task: target.name for target in targets}
+    if len(tasks) > 1:
+        raise InputError(
+            f"Targets must be of one task, got {' and '.join(f'{v!r} for {k}' for k, v in tasks.items())}; evaluate "
+            'them in two calls, or give task="regression".'
+        )
+    return targets
+
+
+def refuse(refused: Mapping[str, InputError]) -> None:
+    """Raise the error of the first of the refused targets, if there is one, and name the others."""
+    if refused:
+        first, *others = refused
+        more = f"; {len(others)} more targets are refused, {', '.join(others[:10])}"
+        message = str(refused[first])
+        raise InputError(f"{message.removesuffix('.')}{more}." if others else message)
 
 
 def known_labels(labels: object) -> tuple[Array, npt.NDArray[np.bool_]]:

@@ -3,7 +3,7 @@
 import os
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
@@ -13,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from graphcl_hard.runs.flags import with_flags
+from graphcl_hard.runs.score_table import heading, interval, number
 
 PROBE_NAMES = {
     "svm": "SVM (RBF)",
@@ -135,8 +136,12 @@ class Display:
                 f"{data['name']}: {data['graphs']} graphs, seed {result['seed']}: trained, not evaluated."
             )
             return
+        main = next(iter(result["scores"].values()))
+        first = main.get("trained") or main["untrained"]
+        targets = _targets(data["classes"], first)
         table = _table(
-            f"{data['name']}: {data['graphs']} graphs, {data['classes']} classes, seed {result['seed']}"
+            f"{data['name']}: {data['graphs']} graphs, {targets}, seed {result['seed']}",
+            first["summary"],
         )
         epoch = (
             f"best epoch, {result['epoch']}"
@@ -156,25 +161,21 @@ class Display:
             }
             for name, scored in rows.items():
                 if scored is not None:
-                    summary = scored["summary"]
-                    table.add_row(
-                        name, _score(summary["accuracy"]), "", _score(summary["macro_f1"])
-                    )
+                    main_score, *more = _scores(scored["summary"])
+                    table.add_row(name, main_score, "", *more)
             for key, name in DIFFERENCES.items():
                 if key in scores:
-                    accuracy, macro_f1 = (scores[key][score] for score in ("accuracy", "macro_f1"))
-                    p = f"{accuracy['p']:.2g}"
-                    table.add_row(
-                        name, _difference(accuracy), p, _difference(macro_f1), style="bold"
-                    )
+                    main_score, *more = _scores(scores[key], "+")
+                    p = next(iter(scores[key].values()))["p"]
+                    shown_p = "" if p is None else f"{p:.2g}"
+                    table.add_row(name, main_score, shown_p, *more, style="bold")
         self._show(table)
-        shown = next(iter(result["scores"].values()))
-        first = shown.get("trained") or shown["untrained"]
         self._optimistic(result)
+        score = heading(next(iter(first["summary"]))).removesuffix(" %")
         self.say(
-            protocol_text(first, "[95% intervals] and the p-value of the difference in accuracy")
+            protocol_text(first, f"[95% intervals] and the p-value of the difference in {score}")
         )
-        if "batch_norm" in shown:
+        if "batch_norm" in main:
             self.say(CONTROL)
 
     def table(self, table: Table) -> None:
@@ -186,7 +187,9 @@ class Display:
         data, seeds = summary["dataset"], summary["seeds"]
         if not summary["scores"]:
             return
-        table = _table(f"{data['name']}: mean over seeds {seeds[0]} to {seeds[-1]}", with_p=False)
+        first = next(iter(next(iter(summary["scores"].values())).values()))
+        title = f"{data['name']}: mean over seeds {seeds[0]} to {seeds[-1]}"
+        table = _table(title, first, with_p=False)
         names = {
             "untrained": _untrained(summary),
             "batch_norm": "batch norm only",
@@ -200,10 +203,7 @@ class Display:
                 if key not in rows:
                     continue
                 sign = "+" if key in DIFFERENCES else ""
-                accuracy, macro_f1 = (
-                    _score(rows[key][score], sign) for score in ("accuracy", "macro_f1")
-                )
-                table.add_row(name, accuracy, macro_f1, style="bold" if sign else "")
+                table.add_row(name, *_scores(rows[key], sign), style="bold" if sign else "")
         self._show(table)
         self._optimistic(summary)
         self.say(
@@ -232,33 +232,36 @@ def protocol_text(scored: Mapping[str, Any], corrected: str, with_std: bool = Tr
     )
 
 
-def _table(title: str, rows: str = "encoder", with_p: bool = True) -> Table:
+def _targets(classes: int, scored: Mapping[str, Any]) -> str:
+    if "targets" in scored:
+        return f"{len(scored['targets'])} targets"
+    return f"{classes} classes" if classes else "1 target"
+
+
+def _table(title: str, scores: Iterable[str], rows: str = "encoder", with_p: bool = True) -> Table:
     table = Table(
         title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False
     )
     table.add_column(rows)
-    table.add_column("accuracy %", justify="right", no_wrap=True)
-    if with_p:
-        table.add_column("p", justify="right", no_wrap=True)
-    table.add_column("macro-F1 %", justify="right", no_wrap=True)
+    first, *others = map(heading, scores)
+    table.add_column(first, justify="right", no_wrap=True)
+    for name in (["p"] if with_p else []) + others:
+        table.add_column(name, justify="right", no_wrap=True)
     return table
 
 
-def _score(summary: Mapping[str, Any], sign: str = "") -> str:
-    text = f"{100 * summary['mean']:{sign}.1f}"
-    if summary["std"] is not None:
-        text += f" ± {100 * summary['std']:.1f}"
-    return text + _interval(summary["low"], summary["high"], sign)
+def _scores(found: Mapping[str, Mapping[str, Any]], sign: str = "") -> list[str]:
+    """Return a cell for each score; of more than two scores, all but the first are means only, to save room."""
+    return [
+        _score(name, summary, sign, only_mean=place > 0 and len(found) > 2)
+        for place, (name, summary) in enumerate(found.items())
+    ]
 
 
-def _difference(difference: Mapping[str, Any]) -> str:
-    return f"{100 * difference['difference']:+.1f}" + _interval(
-        difference["low"], difference["high"], "+"
-    )
-
-
-def _interval(low: float | None, high: float | None, sign: str) -> str:
-    # The backslash keeps rich from parsing the bracket as markup.
-    return (
-        "" if low is None or high is None else f" \\[{100 * low:{sign}.1f}, {100 * high:{sign}.1f}]"
-    )
+def _score(score: str, summary: Mapping[str, Any], sign: str, only_mean: bool) -> str:
+    text = number(score, summary["mean"] if "mean" in summary else summary["difference"], sign)
+    if only_mean:
+        return text
+    if summary.get("std") is not None:
+        text += f" ± {number(score, summary['std'])}"
+    return text + interval(score, summary["low"], summary["high"], sign)

@@ -30,7 +30,7 @@ from graphcl_hard.runs.display import Display
 from graphcl_hard.runs.environment import environment
 from graphcl_hard.runs.folder import RunFolder
 from graphcl_hard.runs.loggers import EpochLog
-from graphcl_hard.runs.results import compare, evaluate_vectors, summarise
+from graphcl_hard.runs.results import compare, evaluate_vectors, labelled, summarise
 from graphcl_hard.runs.resume import (
     check_same_data,
     check_same_settings,
@@ -336,10 +336,10 @@ class SeedRun:
             named = {str(epoch): embedding for epoch, embedding in embeddings.items()}
             if self.control is not None:
                 named["batch_norm"] = self.control
-            labelled = self.graphs.y.numpy() >= 0
-            seen = {name: array[labelled] for name, array in named.items()}
-            y = self.graphs.y.numpy()[labelled]
-            for probe, found in evaluate_vectors(seen, y, config, self.display):
+            known = labelled(self.graphs)
+            seen = {name: array[known.rows] for name, array in named.items()}
+            evaluated = evaluate_vectors(seen, known.y, config, self.display, known.task)
+            for probe, found in evaluated:
                 by_epoch = {epoch: found[str(epoch)] for epoch in embeddings}
                 if config.protocol == "best-epoch" and probe == config.probes[0]:
                     best = best_epoch(by_epoch)
@@ -421,10 +421,10 @@ class SeedRun:
 
 
 def best_epoch(by_epoch: Mapping[int, CrossValidation]) -> int:
-    """Return the trained epoch with the highest mean accuracy."""
+    """Return the trained epoch with the highest mean of the first score."""
     return max(
         (epoch for epoch in by_epoch if epoch > 0),
-        key=lambda epoch: by_epoch[epoch].accuracy.mean(),
+        key=lambda epoch: by_epoch[epoch].summary().mean,
     )
 
 

@@ -64,6 +64,7 @@ class EpochLog:
                 means = {
                     f"{probe}/{name}": summary["mean"]
                     for name, summary in scored["summary"].items()
+                    if summary["mean"] is not None
                 }
                 self._log(means, epoch)
 

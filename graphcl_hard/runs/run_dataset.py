@@ -103,30 +103,29 @@ def _absolute(config: Config) -> Config:
 
 
 def _check_evaluation(config: Config, graphs: "GraphSource", display: "Display") -> None:
-    from graphcl_hard.evaluation.checks import check_folds
+    import numpy as np
 
-    if graphs.y.is_floating_point():
-        raise InputError(
-            f"The labels of {graphs.name} are measured values, not classes, which is all that is evaluated; give "
-            "--no-evaluate to only train."
-        )
+    from graphcl_hard.evaluation.checks import check_target_folds
+    from graphcl_hard.evaluation.probes import find_probe
+    from graphcl_hard.evaluation.targets import read_targets, target_columns
+    from graphcl_hard.runs.results import labelled
+
     if graphs.num_classes == 1:
         raise InputError(
             f"All labelled graphs of {graphs.name} have the class {graphs.classes[0]}, but an evaluation needs 2 "
             "classes; give --no-evaluate to only train."
         )
-    if not graphs.classes:
-        raise InputError(
-            f"{graphs.name} has no classes to evaluate with; give --no-evaluate to only train."
-        )
-    labelled = graphs.y >= 0
-    labels = graphs.labels
-    assert labels is not None
-    check_folds(labels[labelled.numpy()], config.folds)
-    missing = graphs.num_graphs - int(labelled.sum())
+    known = labelled(graphs)
+    y = known.y if graphs.y.is_floating_point() else np.array(graphs.classes)[known.y]
+    for target in read_targets(target_columns(y), known.task):
+        check_target_folds(target, config.folds, "folds")
+    for probe in config.probes:
+        find_probe(probe, known.task)
+    missing = graphs.num_graphs - int(known.rows.sum())
     if missing:
+        what = "target" if graphs.y.is_floating_point() else "class"
         display.warn(
-            f"{missing} of {graphs.num_graphs} graphs have no class; the encoder is trained on all, and scored on "
+            f"{missing} of {graphs.num_graphs} graphs have no {what}; the encoder is trained on all, and scored on "
             "the others."
         )
     if graphs.num_graphs > MANY_GRAPHS:

@@ -107,6 +107,14 @@ def number(score: str, value: float | None, sign: str = "") -> str:
     return f"{value:{sign}.3f}" if abs(value) < 10 else f"{value:{sign}.4g}"
 
 
+def interval(score: str, low: float | None, high: float | None, sign: str = "") -> str:
+    """Return an interval as text, empty if there is none."""
+    # The backslash keeps rich from parsing the bracket as markup.
+    if low is None or high is None:
+        return ""
+    return f" \\[{number(score, low, sign)}, {number(score, high, sign)}]"
+
+
 def _called(probe: str, probe_names: Mapping[str, str]) -> str:
     return probe_names.get(probe, probe.rpartition(":")[2])
 
@@ -131,16 +139,9 @@ def _cell(score: str, summary: Summary, with_std: bool, with_interval: bool) -> 
     text = number(score, summary.mean)
     if with_interval and with_std and summary.std is not None:
         text += f" ± {number(score, summary.std)}"
-    return text + (_interval(score, summary.low, summary.high) if with_interval else "")
+    return text + (interval(score, summary.low, summary.high) if with_interval else "")
 
 
 def _difference(score: str, pair: PairedDifference) -> tuple[str, str]:
     text = number(score, pair.difference, "+")
-    return text + _interval(score, pair.low, pair.high, "+"), f"{pair.p:.2g}"
-
-
-def _interval(score: str, low: float | None, high: float | None, sign: str = "") -> str:
-    # The backslash keeps rich from parsing the bracket as markup.
-    if low is None or high is None:
-        return ""
-    return f" \\[{number(score, low, sign)}, {number(score, high, sign)}]"
+    return text + interval(score, pair.low, pair.high, "+"), f"{pair.p:.2g}"

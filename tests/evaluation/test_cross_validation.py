@@ -395,7 +395,7 @@ RARE[Y.argsort()[-4:]] = 5
             "got 40 different values for 40 graphs, such as molecule 0; group them into classes",
         ),
         (X, np.ones(40, dtype=int), {}, "labels must contain at least 2 classes, got only 1"),
-        (X[:0], Y[:0], {}, "labels must contain at least 2 classes, got none"),
+        (X[:0], Y[:0], {}, "labels must have values, got none"),
         (X, Y, {"cv": 1}, r"`cv` must lie in \[2, 20\], got 1"),
         (X, RARE, {"cv": 10}, r"`cv` must lie in \[2, 4\], got 10: class 5 has 4 graphs"),
         (

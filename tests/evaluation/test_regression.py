@@ -150,7 +150,7 @@ def test_whole_numbers_are_classes_unless_told_otherwise():
             {},
             "labels must be finite, got inf for graph 39",
         ),
-        (np.full(40, np.nan), {}, "labels must contain at least 2 classes, got none"),
+        (np.full(40, np.nan), {}, "labels must have values, got none"),
     ],
 )
 def test_what_cannot_be_evaluated_is_one_sentence(values, settings, sentence):
