@@ -152,7 +152,8 @@ class Config:
         repeats: Number of times that the cross-validation is repeated with other shuffles.
         scale: Input of the probes: the embedding, or sign(x) log(1 + |x|) of it, since sums over nodes span orders of
             magnitude.
-        probes: Classifiers that score the embedding; svm has an RBF kernel. The first one is the main one.
+        probes: Models that score the embedding: svm (RBF kernel) and knn for classes and measured targets, linear-svm
+            and logistic for classes, ridge for measured targets. The first one is the main one.
         accelerator: Where to train. auto: a GPU if there is one.
         sync_batch_norm: Under torchrun, compute batch norm over the nodes of all processes, so that the results are
             those of a single process; without it, over the nodes of each process. See docs/many_processes.md.

@@ -2,13 +2,15 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from rich.box import SIMPLE_HEAD
 from rich.markup import escape
 from rich.table import Table
 
-from graphcl_hard.evaluation.scores import CrossValidation, Summary
-from graphcl_hard.evaluation.statistics import PairedDifference
+if TYPE_CHECKING:  # the commands show their help without scikit-learn
+    from graphcl_hard.evaluation.scores import CrossValidation, Summary
+    from graphcl_hard.evaluation.statistics import PairedDifference
 
 PERCENT = {
     "accuracy": "accuracy %",
@@ -26,7 +28,7 @@ HEADINGS = {
     "mae": "MAE",
     "spearman": "Spearman",
 }
-Results = Mapping[str, Mapping[str, CrossValidation]]
+Results = Mapping[str, Mapping[str, "CrossValidation"]]
 """Probe -> name of the vectors -> scores."""
 
 
@@ -66,7 +68,7 @@ def score_table(title: str, results: Results, graphs: int, probe_names: Mapping[
 
 def comparison_table(
     title: str,
-    results: Mapping[str, tuple[Mapping[str, PairedDifference], Mapping[str, PairedDifference]]],
+    results: Mapping[str, "tuple[Mapping[str, PairedDifference], Mapping[str, PairedDifference]]"],
     score: str,
     probe_names: Mapping[str, str],
 ) -> Table:
@@ -127,7 +129,7 @@ def _table(title: str, rows: str) -> Table:
     return table
 
 
-def _cells(found: CrossValidation, scores: Sequence[str], target: str | None) -> list[str]:
+def _cells(found: "CrossValidation", scores: Sequence[str], target: str | None) -> list[str]:
     several, whole = len(found.targets) > 1, len(scores) <= 2
     return [
         _cell(score, found.summary(score, target), not several, whole or place == 0)
@@ -135,13 +137,13 @@ def _cells(found: CrossValidation, scores: Sequence[str], target: str | None) ->
     ]
 
 
-def _cell(score: str, summary: Summary, with_std: bool, with_interval: bool) -> str:
+def _cell(score: str, summary: "Summary", with_std: bool, with_interval: bool) -> str:
     text = number(score, summary.mean)
     if with_interval and with_std and summary.std is not None:
         text += f" ± {number(score, summary.std)}"
     return text + (interval(score, summary.low, summary.high) if with_interval else "")
 
 
-def _difference(score: str, pair: PairedDifference) -> tuple[str, str]:
+def _difference(score: str, pair: "PairedDifference") -> tuple[str, str]:
     text = number(score, pair.difference, "+")
     return text + interval(score, pair.low, pair.high, "+"), f"{pair.p:.2g}"

@@ -61,7 +61,7 @@ def test_a_measured_target(tmp_path, capsys, probe):
         assert told == pair._asdict()  # the sign is that of trained - untrained, also for rmse
     shown = capsys.readouterr()
     assert "6 of 48 graphs have no target" in shown.err
-    for text in ("1 target,", "R2", "rmse", "Spearman", "the p-value of the difference in R2"):
+    for text in ("1 target,", "R2", "RMSE", "Spearman", "the p-value of the difference in R2"):
         assert text in shown.out
     assert "accuracy" not in shown.out
 
