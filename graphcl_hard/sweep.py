@@ -74,6 +74,8 @@ class Arguments:
         rerun_changed: Run cells again that have a record of other settings, or of another source of their method.
         few_labels: Also evaluate the embeddings with probes that see 1, 5, 10 and 100 per cent of the training labels;
             this takes longer than training.
+        fine_tune: Also fine-tune the encoders of the runs on the same shares of the labels, beside what --few-labels
+            does; from the control untrained, this is training from scratch.
         report_only: Run no cell, write the report.
         report: Write the report at the end.
     """
@@ -89,6 +91,7 @@ class Arguments:
     retry_failed: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     rerun_changed: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     few_labels: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    fine_tune: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     report_only: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     report: bool = True
 
@@ -173,8 +176,8 @@ def _sweep(arguments: Arguments) -> int:
         if todo:
             _compute(todo, records, out, arguments.scheduler, jobs, console)
         pack_records(records_folder)
-        if arguments.few_labels:
-            _few_labels(cells, out, jobs, console)
+        if arguments.few_labels or arguments.fine_tune:
+            _few_labels(cells, out, jobs, arguments.fine_tune, console)
         if arguments.report and any(record["scores"] for record in records.values()):
             _report(plan, out, console)
     failed = sum(records[cell.key]["status"] != "finished" for cell in cells)
@@ -204,13 +207,15 @@ def _compute(
             bar.end(cell, record)
 
 
-def _few_labels(cells: Sequence[Cell], out: Path, jobs: int, console: Console) -> None:
+def _few_labels(
+    cells: Sequence[Cell], out: Path, jobs: int, fine_tune: bool, console: Console
+) -> None:
     from graphcl_hard.sweeps import few_labels
 
     def progress(done: int, total: int, label: str) -> None:
         console.print(f"few labels: {done} of {total}, {label}", soft_wrap=True)
 
-    few_labels.run(cells, out / "runs", out / "few_labels", progress, jobs)
+    few_labels.run(cells, out / "runs", out / "few_labels", progress, jobs, fine_tune)
 
 
 def _report(plan: Sequence[Cell], out: Path, console: Console) -> None:

@@ -1,6 +1,6 @@
 """Few labels: evaluate the saved embeddings of runs by probes that see only a share of the training labels.
 
-The encoder has seen no label, so only the probe changes from one share to the next.
+The encoder has seen no label, so only the probe changes from one share to the next; or it is fine-tuned on that share.
 """
 
 import hashlib
@@ -29,6 +29,8 @@ from graphcl_hard.sweeps.cell import Cell
 
 FRACTIONS = (0.01, 0.05, 0.1, 1.0)
 LABEL_PROBES = ("logistic", "svm", "knn")
+FINE_TUNED = "fine-tuned"
+"""In place of a probe: encoder and head are trained on the labelled rows."""
 DEFAULTS = {"C": 1.0, "n_neighbors": 1}  # where there are too few labels to choose by
 
 Floats = npt.NDArray[np.float64]
@@ -42,6 +44,7 @@ def run(
     out: Path,
     progress: Callable[[int, int, str], object] | None = None,
     jobs: int = 1,
+    fine_tune: bool = False,
 ) -> None:
     """Score the embeddings of all finished runs among the cells, and write one file for each data set.
 
@@ -58,22 +61,26 @@ def run(
         out: folder of the files.
         progress: called as progress(done, total, name) when a run has been scored.
         jobs: processes, each with one thread.
+        fine_tune: whether also to fine-tune the encoders of the runs, with the entry "fine-tuned" as "probe".
     """
     cells = list(cells)
+    probes = (*LABEL_PROBES, FINE_TUNED) if fine_tune else LABEL_PROBES
     files = {name: _read(out / f"{name}.json") for name in {cell.dataset for cell in cells}}
     missing = [
         cell
         for cell in cells
-        if _is_finished(runs / cell.path, cell) and not _is_done(files[cell.dataset], cell, runs)
+        if _is_finished(runs / cell.path, cell)
+        and not _is_done(files[cell.dataset], cell, runs, probes)
     ]
     work = Parallel(n_jobs=jobs, return_as="generator_unordered")(
-        delayed(score_run)(cell, runs) for cell in missing
+        delayed(score_run)(cell, runs, fine_tune) for cell in missing
     )
     for done, (cell, entries) in enumerate(work, start=1):
         kept = [
             entry
             for entry in files[cell.dataset]
             if (entry["method"], entry["seed"]) != (cell.method, cell.seed)
+            or (entry["probe"] not in probes and entry["source"] == entries[0]["source"])
         ]
         files[cell.dataset] = kept + entries
         _write(out / f"{cell.dataset}.json", files[cell.dataset])
@@ -81,12 +88,14 @@ def run(
             progress(done, len(missing), cell.label)
 
 
-def score_run(cell: Cell, runs: Path) -> tuple[Cell, list[Entry]]:
-    """Return the cell and the entries of its run's last epoch, for each probe and fraction."""
+def score_run(cell: Cell, runs: Path, fine_tune: bool = False) -> tuple[Cell, list[Entry]]:
+    """Return the cell and the entries of its run's last epoch, for each probe and fraction; see `run`."""
     embedding, labels, source = _read_run(cell, runs)
     settings = {name: cell.config()[name] for name in ("folds", "repeats", "scale", "seed")}
     with threadpool_limits(1):
         scored = score(embedding, labels, **settings)
+        if fine_tune:
+            scored += _fine_tuned(cell, runs, labels)
     fixed = {**cell.identity(), "epoch": cell.config()["epochs"]}
     return cell, [{**fixed, **entry, "source": source} for entry in scored]
 
@@ -173,6 +182,38 @@ def score(
     ]
 
 
+def _fine_tuned(cell: Cell, runs: Path, labels: Ints) -> list[Entry]:
+    """Return an entry for each fraction, of classifiers that are fine-tuned on the same labelled rows as the probes."""
+    from graphcl_hard.data.load import load_graphs  # noqa: PLC0415 - they load PyTorch
+    from graphcl_hard.sweeps.label_curves import fine_tuned_accuracy  # noqa: PLC0415
+
+    config = cell.config()
+    folds, repeats, seed = config["folds"], config["repeats"], config["seed"]
+    y = check_folds(labels, folds)
+    splitter = RepeatedStratifiedKFold(n_splits=folds, n_repeats=repeats, random_state=seed)
+    training = [train for train, _ in splitter.split(y, y)]
+    labelled = [
+        [
+            train[labelled_rows(y[train], fraction, (seed, *divmod(index, folds)))]
+            for index, train in enumerate(training)
+        ]
+        for fraction in FRACTIONS
+    ]
+    graphs = load_graphs(cell.source, data_dir=cell.given.get("data_dir"))
+    found = fine_tuned_accuracy(
+        graphs, y, labelled, runs / cell.path, folds=folds, repeats=repeats, seed=seed
+    )
+    return [
+        {
+            "probe": FINE_TUNED,
+            "fraction": fraction,
+            "accuracy": np.round(values, 6).tolist(),
+            "defaulted": 0,
+        }
+        for fraction, values in zip(FRACTIONS, found, strict=True)
+    ]
+
+
 def labelled_rows(labels: Ints, fraction: float, seed: Sequence[int]) -> Ints:
     """Return the labelled rows, sorted: the given fraction of each class, rounded, at least one row of each.
 
@@ -230,7 +271,7 @@ def _is_finished(folder: Path, cell: Cell) -> bool:
     return result["status"] == "finished" and cell.difference({**result, **cell.identity()}) is None
 
 
-def _is_done(entries: Iterable[Entry], cell: Cell, runs: Path) -> bool:
+def _is_done(entries: Iterable[Entry], cell: Cell, runs: Path, probes: Sequence[str]) -> bool:
     """Return whether all scores of the run's present embedding exist."""
     expected = {**cell.identity(), "source": _read_run(cell, runs)[2]}
     found = {
@@ -238,7 +279,7 @@ def _is_done(entries: Iterable[Entry], cell: Cell, runs: Path) -> bool:
         for entry in entries
         if all(entry[key] == value for key, value in expected.items())
     }
-    return found >= {(probe, fraction) for probe in LABEL_PROBES for fraction in FRACTIONS}
+    return found >= {(probe, fraction) for probe in probes for fraction in FRACTIONS}
 
 
 def _read(path: Path) -> list[Entry]:
@@ -248,7 +289,7 @@ def _read(path: Path) -> list[Entry]:
 def _write(path: Path, entries: list[Entry]) -> None:
     """Write a data set's entries, one a line, in an order that does not depend on which run was ready first."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    places = {probe: place for place, probe in enumerate(LABEL_PROBES)}
+    places = {probe: place for place, probe in enumerate((*LABEL_PROBES, FINE_TUNED))}
     entries.sort(
         key=lambda entry: (
             entry["method"],

@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
+from graphcl_hard.sweeps.few_labels import FINE_TUNED
 from graphcl_hard.sweeps.records import whole_files
-from graphcl_hard.sweeps.report.analysis import Folds, estimate, ordered
-from graphcl_hard.sweeps.report.canvas import Picture, error_bars, panels
+from graphcl_hard.sweeps.report.analysis import Estimate, Folds, estimate, ordered
+from graphcl_hard.sweeps.report.canvas import Picture, error_bars, line_style, panels
 from graphcl_hard.sweeps.report.table import INTERVAL, Table, shown_estimate, value_row
 
 KEYS = ["dataset", "probe", "line", "family"]
@@ -80,7 +81,8 @@ def label_shares_table(frame: pd.DataFrame) -> Table:
         shown.append(row)
     note = (
         f"{INTERVAL} The probe is fitted on a share of the labels of each training part, at least one per class "
-        "(on small data sets 1% is one per class); the encoder needs none."
+        "(on small data sets 1% is one per class); the encoder needs none. Where it is fine-tuned, it is trained on "
+        "these labels too; from the untrained encoder, that is training from scratch."
     )
     return Table(
         "few_labels", "Few labels", note, pd.DataFrame(shown).fillna(""), pd.DataFrame(values)
@@ -104,11 +106,7 @@ def label_shares_figure(
 
     def draw(axes: Axes, dataset: str) -> None:
         for number, (line, family) in enumerate(named):
-            here = rows[(rows["dataset"] == dataset) & (rows["line"] == line)]
-            points = {
-                fraction: estimate(dict(zip(group["seed"], group["accuracy"], strict=True)))
-                for fraction, group in here.groupby("fraction")
-            }
+            points = _points(rows, dataset, line)
             if points:
                 places = np.array([fractions.index(fraction) for fraction in points])
                 offset = 0.1 * (number - (len(named) - 1) / 2)
@@ -122,3 +120,59 @@ def label_shares_figure(
     alt = f"Accuracy against the share of the training labels with the {probe} probe on {', '.join(datasets)}."
     note = f"Probe: {probe}. Last epoch, 95% intervals; the shares are evenly spaced on the axis."
     return Picture(f"few_labels_{probe}", f"Few labels: {probe}", alt, note, figure)
+
+
+def label_curves_figure(frame: pd.DataFrame, probe: str = "svm") -> Picture | None:
+    """Draw accuracy against the share of the labels for frozen and for fine-tuned encoders, on the same labelled rows.
+
+    Args:
+        frame: of `read_label_shares`.
+        probe: on the vectors of the frozen encoders.
+
+    Returns:
+        The figure, with the lines of the methods that have been fine-tuned; None if none has.
+    """
+    tuned = list(dict.fromkeys(frame.loc[frame["probe"] == FINE_TUNED, "line"]))
+    if not tuned:
+        return None
+    rows = frame[frame["line"].isin(tuned) & frame["probe"].isin((probe, FINE_TUNED))]
+    fractions: Sequence[float] = sorted(rows["fraction"].unique())
+    lines = [(line, mode) for line in tuned for mode in (probe, FINE_TUNED)]
+
+    def name(line: str, mode: str) -> str:
+        if mode == probe:
+            return f"{line}, frozen"
+        return "from scratch" if line == "untrained" else f"{line}, fine-tuned"
+
+    def draw(axes: Axes, dataset: str) -> None:
+        for number, (line, mode) in enumerate(lines):
+            points = _points(rows[rows["probe"] == mode], dataset, line)
+            if points:
+                places = np.array([fractions.index(fraction) for fraction in points])
+                offset = 0.5 * (number - (len(lines) - 1) / 2) / len(lines)
+                style = line_style(tuned.index(line)) | {"label": name(line, mode)}
+                style["linestyle"] = "--" if mode == probe else "-"
+                error_bars(axes, places + offset, list(points.values()), style)
+        axes.set_xticks(range(len(fractions)), [f"{fraction:.0%}" for fraction in fractions])
+
+    datasets = list(dict.fromkeys(rows["dataset"]))
+    figure = panels(datasets, draw, "share of the training labels", "accuracy, %", legend=2)
+    alt = (
+        "Accuracy against the share of the training labels, for frozen and fine-tuned encoders and training from "
+        f"scratch, on {', '.join(datasets)}."
+    )
+    note = (
+        f"95% intervals, on the same folds and labelled graphs. Frozen: the {probe} probe on the vectors. Fine-tuned: "
+        "encoder and head, 20 epochs or 200 steps, whichever is more, without a validation part. The shares are evenly "
+        "spaced on the axis."
+    )
+    return Picture("label_curves", "Frozen, fine-tuned, from scratch", alt, note, figure)
+
+
+def _points(rows: pd.DataFrame, dataset: str, line: str) -> dict[float, Estimate]:
+    """Return the accuracy of a line on a data set for each share of the labels."""
+    here = rows[(rows["dataset"] == dataset) & (rows["line"] == line)]
+    return {
+        fraction: estimate(dict(zip(group["seed"], group["accuracy"], strict=True)))
+        for fraction, group in here.groupby("fraction")
+    }

@@ -9,6 +9,7 @@ from graphcl_hard.sweeps.report import coverage, curves, figures, tables
 from graphcl_hard.sweeps.report.analysis import NAMES, score_frame
 from graphcl_hard.sweeps.report.canvas import PALETTE, line_style
 from graphcl_hard.sweeps.report.label_shares import (
+    label_curves_figure,
     label_shares_figure,
     label_shares_table,
     read_label_shares,
@@ -93,6 +94,7 @@ def sweep_page(records: Sequence[Mapping[str, Any]], cells: Sequence[Cell], out:
             "Few labels",
             "",
             [
+                label_curves_figure(few) if probes else None,
                 *(
                     label_shares_figure(few, probe, lambda family, _: line_style(places[family]))
                     for probe in probes
