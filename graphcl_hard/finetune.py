@@ -197,6 +197,12 @@ def _fine_tune(arguments: Arguments) -> None:
     shown = f"seed {seeds[0]}" if len(seeds) == 1 else f"mean over seeds {seeds[0]} to {seeds[-1]}"
     title = f"{data}: {results[0]['parts']['test']} graphs in the test part, {shown}"
     display.table(_table(title, summary["scores"]))
+    intervals = (
+        "± and [95% intervals] (Student's t) are over seeds, which change parts and weights."
+        if len(seeds) > 1
+        else "[95% intervals] are of bootstrap resamples of the test graphs."
+    )
+    display.say(intervals)
     display.say(f"{PROTOCOL} The baseline predicts the {_baseline(problem)} of the training part.")
     display.say(f"written: {out}")
     if arguments.quiet:
@@ -212,15 +218,21 @@ def _table(title: str, scores: Mapping[str, Any]) -> "Table":
     for number, name in enumerate(("score", "fine-tuned", "baseline")):
         table.add_column(name, justify="right" if number else "left")
     for name in scores["test"]:
-        table.add_row(name, *(escape(_shown(scores[part][name])) for part in ("test", "baseline")))
+        table.add_row(
+            name, *(escape(_shown(scores[part].get(name))) for part in ("test", "baseline"))
+        )
     return table
 
 
-def _shown(score: Mapping[str, Any]) -> str:
+def _shown(score: Mapping[str, Any] | None) -> str:
+    if score is None:
+        return ""
     text = f"{score['mean']:.4g}"
-    if score["std"] is None:
-        return text
-    return f"{text} ± {score['std']:.2g} [{score['low']:.4g}, {score['high']:.4g}]"
+    if score["std"]:
+        text += f" ± {score['std']:.2g}"
+    if score["low"] is not None and score["std"] != 0:
+        text += f" [{score['low']:.4g}, {score['high']:.4g}]"
+    return text
 
 
 def _baseline(problem: "Problem") -> str:

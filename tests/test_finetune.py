@@ -44,13 +44,20 @@ def test_the_folder_holds_scores_predictions_and_a_model(tuned, mutag):
     assert table["split"].value_counts().to_dict() == result["parts"]
     assert result["parts"]["test"] == 57
     test = table[table["split"] == "test"]
-    scores = result["scores"]["test"]
+    scores = {name: one["mean"] for name, one in result["scores"]["test"].items()}
     assert scores["accuracy"] == accuracy_score(test["y"], test["y_predicted"])
     assert scores["macro_f1"] == f1_score(test["y"], test["y_predicted"], average="macro")
     assert scores["roc_auc"] == pytest.approx(roc_auc_score(test["y"], test["p_1"]))
     majority = table.loc[table["split"] == "train", "y"].mode()[0]
-    assert result["scores"]["baseline"]["accuracy"] == np.mean(test["y"] == majority)
-    assert scores["accuracy"] > result["scores"]["baseline"]["accuracy"]
+    baseline = result["scores"]["baseline"]["accuracy"]["mean"]
+    assert baseline == np.mean(test["y"] == majority)
+    assert scores["accuracy"] > baseline
+    interval = result["scores"]["test"]["accuracy"]
+    right = (test["y"] == test["y_predicted"]).to_numpy()
+    resampled = right[np.random.default_rng(1).integers(57, size=(20_000, 57))].mean(axis=1)
+    assert [interval["low"], interval["high"]] == pytest.approx(
+        np.quantile(resampled, [0.025, 0.975]), abs=0.02
+    )
     model = HardInfoGraphClassifier.from_pretrained(tuned)
     assert np.array_equal(model.predict(mutag), table["y_predicted"])
     assert np.array_equal(table["id"], mutag.ids)
@@ -94,7 +101,7 @@ def test_several_seeds_have_a_summary(tmp_path, capsys, mutag):
     assert "mean over seeds 4 to 5" in shown.out
     assert not shown.err
     summary = content(out, "summary.json")
-    each = [content(out / f"seed-{seed}")["scores"]["test"]["accuracy"] for seed in (4, 5)]
+    each = [content(out / f"seed-{seed}")["scores"]["test"]["accuracy"]["mean"] for seed in (4, 5)]
     assert summary["scores"]["test"]["accuracy"]["values"] == each
     assert summary["scores"]["test"]["accuracy"]["mean"] == pytest.approx(np.mean(each))
     assert main([*words, "--out", str(out)]) == 2
@@ -135,7 +142,7 @@ def test_several_targets_with_gaps(several, tmp_path):
         )
         assert found["roc_auc"] > 0.8
     each = [one["roc_auc"] for one in result["scores"]["test"]["targets"].values()]
-    assert result["scores"]["test"]["roc_auc"] == pytest.approx(np.mean(each))
+    assert result["scores"]["test"]["roc_auc"]["mean"] == pytest.approx(np.mean(each))
     assert HardInfoGraphClassifier.from_pretrained(out).targets_ == ("oxygen", "large")
 
 
@@ -149,8 +156,8 @@ def test_regression(several, tmp_path, capsys):
     result, table = content(out), pd.read_csv(out / "predictions.csv")
     test = table[table["split"] == "test"]
     error = np.sqrt(np.mean((test["weight"] - test["weight_predicted"]) ** 2))
-    assert result["scores"]["test"]["rmse"] == pytest.approx(error)
-    assert error < result["scores"]["baseline"]["rmse"] / 2
+    assert result["scores"]["test"]["rmse"]["mean"] == pytest.approx(error)
+    assert error < result["scores"]["baseline"]["rmse"]["mean"] / 2
     assert HardInfoGraphRegressor.from_pretrained(out).targets_ == ("weight",)
 
 
@@ -206,6 +213,14 @@ def test_bad_input_is_one_sentence(tmp_path, capsys, words, found):
     assert found in error
     assert error.count("\n") == 1
     assert not out.exists()
+
+
+def test_a_failed_training_says_so(tmp_path, capsys):
+    words = ["--lr", "1000", "--weight-decay", "1000", "--out", str(tmp_path / "run")]
+    assert main([*QUICK, *words]) == 2
+    assert "lower --lr" in capsys.readouterr().err
+    assert content(tmp_path / "run")["status"] == "failed"
+    assert main([*QUICK, "--out", str(tmp_path / "run"), "--overwrite"]) == 0
 
 
 @pytest.mark.slow

@@ -4,6 +4,7 @@ import csv
 import io
 import math
 import statistics
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +12,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from sklearn import metrics
 from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.model_selection import train_test_split
 
@@ -20,8 +20,11 @@ from graphcl_hard.estimators.classifier import HardInfoGraphClassifier
 from graphcl_hard.estimators.regressor import HardInfoGraphRegressor
 from graphcl_hard.estimators.supervised import SupervisedEstimator
 from graphcl_hard.estimators.targets import Targets, class_targets, measured_targets
+from graphcl_hard.evaluation.answers import Answers
+from graphcl_hard.evaluation.resampling import resampled_scores, resamples
+from graphcl_hard.evaluation.scoring import OWN, Score
 from graphcl_hard.evaluation.splitters import PARTS, Split, named_split, read_ogb_split
-from graphcl_hard.evaluation.statistics import t_interval
+from graphcl_hard.evaluation.statistics import percentile_interval, t_interval
 from graphcl_hard.exceptions import InputError, StopTraining, first_line
 from graphcl_hard.io import file_names
 from graphcl_hard.io.columns import aligned, read_column
@@ -33,6 +36,7 @@ from graphcl_hard.runs.folder import RunFolder
 from graphcl_hard.training.supervised import FineTuneEpoch
 
 Array = npt.NDArray[Any]
+MOST_RESAMPLED = 200_000
 PROTOCOL = "The epoch was chosen by the loss on the validation part. The test part was scored once, after that."
 
 
@@ -183,7 +187,12 @@ def run_seed(
 
         model.set_params(on_epoch=on_epoch)
         validation = (graphs[valid], problem.of(valid)) if len(valid) else None
-        model.fit(graphs[train], problem.of(train), validation=validation)
+        try:
+            model.fit(graphs[train], problem.of(train), validation=validation)
+        except BaseException as error:
+            failed = {"status": "failed", "error": first_line(error)}
+            folder.write_json(file_names.RESULT, result | failed)
+            raise
         model.set_params(on_epoch=None)
         if not len(valid):
             chosen = model.validation_rows_
@@ -192,7 +201,7 @@ def run_seed(
         model.save_pretrained(folder.path)
         outputs = model_outputs(model, graphs)
         scores = {
-            "test": score_part(problem, test, *outputs),
+            "test": score_part(problem, test, *outputs, seed=known["seed"]),
             "baseline": score_part(problem, test, *baseline_outputs(problem, train)),
             **({"valid": score_part(problem, valid, *outputs)} if len(valid) else {}),
         }
@@ -241,57 +250,99 @@ def baseline_outputs(problem: Problem, train: Array) -> tuple[Array, Array | Non
     return (table, None) if problem.is_regression else ((table > 0.5).astype(float), table)
 
 
-def score_part(
-    problem: Problem, rows: Array, predicted: Array, shares: Array | None
-) -> dict[str, Any]:
-    """Return the scores of predictions on the known entries of a part, by name: the mean over targets, and each.
+class _Given:
+    """A model that answers with what another one has said of all graphs, for rows given by position."""
 
-    A score that is undefined (the area under the curve of one class) is None, and left out of the mean.
-    """
-    found: dict[str, dict[str, float | None]] = {}
-    for target, (name, y) in enumerate(problem.columns):
-        known = rows[~np.isnan(y[rows])]
-        if not len(known):
-            continue
-        chance = None
+    def __init__(self, predicted: Array, shares: Array | None, classes: int) -> None:
+        self.classes_ = np.arange(classes)
+        self._predicted, self._shares = predicted, shares
         if shares is not None:
-            binary = problem.targets.classes is not None and shares.shape[1] == 2
-            chance = shares[known, 1] if binary else None
-            if problem.targets.classes is None:
-                chance = shares[known, target]
-        found[name] = _scores(y[known], predicted[known, target], chance, problem.is_regression)
-    names = list(next(iter(found.values()), {}))
-    means = {
-        score: [value for one in found.values() if (value := one[score]) is not None]
-        for score in names
+            self.predict_proba = shares.__getitem__
+
+    def predict(self, rows: Array) -> Array:
+        return self._predicted[rows]
+
+
+def _answers(
+    problem: Problem, target: int, rows: Array, predicted: Array, shares: Array | None
+) -> Answers:
+    """Return the answers of the model for some rows of a target."""
+    if shares is not None and problem.targets.classes is None:
+        shares = np.stack([1 - shares[:, target], shares[:, target]], axis=1)
+    classes = 0 if shares is None else shares.shape[1]
+    model = _Given(predicted[:, target], shares, classes)
+    return Answers(model, rows, model.classes_, model.classes_)
+
+
+def score_part(
+    problem: Problem,
+    rows: Array,
+    predicted: Array,
+    shares: Array | None,
+    seed: int | None = None,
+) -> dict[str, Any]:
+    """Return the scores of predictions on the known entries of a part, by name, and those of each of several targets.
+
+    A score is "mean", its mean over targets, and with a `seed` "low" and "high", the 95% interval of bootstrap
+    resamples of the graphs. A score that is undefined (the area under the curve of one class) is None, and left out of
+    the mean. There is no interval for more than 200,000 graphs and targets.
+    """
+    scores = OWN["regression" if problem.is_regression else "classification"]
+    columns: list[Array] = []
+    each: dict[str, tuple[Array, Answers]] = {}
+    for target, (name, y) in enumerate(problem.columns):
+        column = np.flatnonzero(~np.isnan(y[rows]))
+        if len(column):
+            known = rows[column]
+            truth = y[known] if problem.is_regression else y[known].astype(np.int64)
+            each[name] = truth, _answers(problem, target, known, predicted, shares)
+            columns.append(column)
+    table = {
+        name: {score.name: score.compute(*pair) for score in scores.values()}
+        for name, pair in each.items()
     }
     content: dict[str, Any] = {
-        score: statistics.fmean(values) if values else None for score, values in means.items()
+        score: {
+            "mean": _mean([found[score] for found in table.values()]),
+            "low": None,
+            "high": None,
+        }
+        for score in scores
     }
-    return content | ({"targets": found} if not problem.targets.single else {})
+    if seed is not None and len(rows) * len(each) <= MOST_RESAMPLED:
+        for score in scores.values():
+            low, high = _interval(score, list(each.values()), columns, len(rows), seed)
+            content[score.name] |= {"low": low, "high": high}
+    if problem.targets.single:
+        return content
+    targets = {
+        name: {score: None if math.isnan(value) else value for score, value in found.items()}
+        for name, found in table.items()
+    }
+    return {**content, "targets": targets}
 
 
-def _scores(
-    y: Array, predicted: Array, chance: Array | None, is_regression: bool
-) -> dict[str, float | None]:
-    if is_regression:
-        found = {
-            "r2": metrics.r2_score(y, predicted) if len(y) > 1 and np.ptp(y) else None,
-            "rmse": metrics.root_mean_squared_error(y, predicted),
-            "mae": metrics.mean_absolute_error(y, predicted),
-        }
-    else:
-        found = {
-            "accuracy": metrics.accuracy_score(y, predicted),
-            "macro_f1": metrics.f1_score(y, predicted, average="macro", zero_division=0),
-        }
-        if chance is not None:
-            has_both = len(np.unique(y)) == 2
-            found["roc_auc"] = metrics.roc_auc_score(y, chance) if has_both else None
-            found["average_precision"] = (
-                metrics.average_precision_score(y, chance) if has_both else None
-            )
-    return {name: None if value is None else float(value) for name, value in found.items()}
+def _interval(
+    score: Score, each: list[tuple[Array, Answers]], columns: list[Array], rows: int, seed: int
+) -> tuple[float | None, float | None]:
+    """Return the 95% bootstrap interval of the mean of a score over targets."""
+    means = []
+    for counts in resamples(rows, seed):
+        values = [
+            resampled_scores(score, *pair, counts[:, column])
+            for pair, column in zip(each, columns, strict=True)
+        ]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # where all are undefined
+            means.append(np.nanmean(values, axis=0))
+    found = np.concatenate(means)
+    defined = found[~np.isnan(found)]
+    return percentile_interval(defined) if len(defined) else (None, None)
+
+
+def _mean(values: list[float]) -> float | None:
+    defined = [value for value in values if not math.isnan(value)]
+    return statistics.fmean(defined) if defined else None
 
 
 def predictions_csv(problem: Problem, split: Split, predicted: Array, shares: Array | None) -> str:
@@ -322,21 +373,24 @@ def predictions_csv(problem: Problem, split: Split, predicted: Array, shares: Ar
 
 
 def summarise(results: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return the mean, standard deviation and Student's interval over seeds of the scores on the test part."""
+    """Return the mean, standard deviation and Student's interval over seeds of the scores on the test part.
+
+    For one seed the interval is that of the bootstrap.
+    """
     scores: dict[str, Any] = {}
     for part in ("test", "baseline"):
         for score, first in results[0]["scores"][part].items():
-            values = [result["scores"][part][score] for result in results]
-            if isinstance(first, dict) or None in values:
+            if score == "targets":
                 continue
-            low, high = t_interval(values) or (None, None)
-            scores.setdefault(part, {})[score] = {
-                "mean": statistics.fmean(values),
-                "std": statistics.stdev(values) if len(values) > 1 else None,
-                "low": low,
-                "high": high,
-                "values": values,
-            }
+            values = [result["scores"][part][score]["mean"] for result in results]
+            if None in values:
+                continue
+            row = {**first, "std": None}
+            if len(values) > 1:
+                low, high = t_interval(values) or (None, None)
+                std = statistics.stdev(values)
+                row = {"mean": statistics.fmean(values), "std": std, "low": low, "high": high}
+            scores.setdefault(part, {})[score] = {**row, "values": values}
     first = results[0]
     return {
         "dataset": first["dataset"],
