@@ -130,11 +130,11 @@ def _describe_labels(shards: "GraphShards") -> str:
         counts = (~shards.y.isnan()).sum(dim=0)
         least, most = int(counts.min()), int(counts.max())
         each = str(most) if least == most else f"{least} to {most}"
-        return f"{len(shards.targets)} targets, known for {each} of them each, so train with --no-evaluate"
+        return f"{len(shards.targets)} targets, known for {each} of them each"
     missing = int((~(shards.y >= 0)).sum()) if shards.classes else int(shards.y.isnan().sum())
     known = f"{shards.num_graphs - missing} of {shards.num_graphs} graphs have " if missing else ""
     if shards.y.is_floating_point():
-        return f"{known}measured targets, not classes, so train with --no-evaluate"
+        return f"{known}measured targets"
     if not shards.classes:
         return "no labels, so train with --no-evaluate"
     names = ", ".join(map(str, shards.classes[:10])) + (", ..." if len(shards.classes) > 10 else "")
