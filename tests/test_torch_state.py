@@ -16,6 +16,8 @@ from graphcl_hard import (
     GraphCL,
     GraphShards,
     HardInfoGraph,
+    HardInfoGraphClassifier,
+    HardInfoGraphRegressor,
     InfoGraph,
     InputError,
     cross_validate,
@@ -187,6 +189,41 @@ def test_estimator(own, plain, state, tmp_path):
     with unchanged(state):
         found = trained(own, tmp_path / "inside", negative_queue=4)
     same(found, plain)
+
+
+def fine_tuned(own, folder):
+    """Return what a classifier and a regressor give in their lives."""
+    data = own[1]
+    found = []
+    targets = ([0, 1] * 3, [[0, 1], [1, None], [None, 0]] * 2, np.arange(6.0))
+    for place, y in enumerate(targets):
+        kind = HardInfoGraphClassifier if place < 2 else HardInfoGraphRegressor
+        model = kind(random_state=2, epochs=2, batch_size=3, hidden_channels=4, dropout=0.5)
+        model.set_params(validation_fraction=0.4).fit(data, y)
+        model.save_pretrained(folder / str(place))
+        loaded = kind.from_pretrained(folder / str(place))
+        again = kind(init=loaded, random_state=0, epochs=1, freeze=True).fit(
+            data, y, validation=(data, y)
+        )
+        for one in (model, loaded, again):
+            found += [one.predict(data), one.transform(data), one.score(data, y)]
+            found += [*one.encoder_.state_dict().values(), *one.head_.state_dict().values()]
+        found += [model.predict_proba(data)] if place < 2 else []
+        found += [[epoch[:-1] for epoch in model.history_]]
+    return found
+
+
+@pytest.fixture(scope="module")
+def plainly_tuned(own, tmp_path_factory):
+    return fine_tuned(own, tmp_path_factory.mktemp("tuned"))
+
+
+@of_states
+@quiet
+def test_fine_tuning(own, plainly_tuned, state, tmp_path):
+    with unchanged(state):
+        found = fine_tuned(own, tmp_path)
+    same(found, plainly_tuned)
 
 
 @contextmanager

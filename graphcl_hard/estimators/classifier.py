@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 import torch
+from scipy.special import expit, softmax
 from sklearn.base import ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
@@ -154,9 +155,10 @@ class HardInfoGraphClassifier(ClassifierMixin, SupervisedEstimator):
     def predict_proba(self, X: Graphs) -> npt.NDArray[np.float64]:
         """Return the probability of each class, (G, C); for T targets that of the class 1 of each, (G, T)."""
         check_is_fitted(self)
-        outputs = torch.from_numpy(self._outputs(self._read_again(X)))
-        found = outputs.softmax(dim=1) if self._single else outputs.sigmoid()
-        return found.numpy()
+        outputs = self._outputs(self._read_again(X))
+        found: npt.NDArray[np.float64]
+        found = softmax(outputs, axis=1) if self._single else expit(outputs)
+        return found
 
     def decision_function(self, X: Graphs) -> npt.NDArray[np.float64]:
         """Return (G,) log-odds of the second of two classes, else (G, C) scores; for T targets (G, T) log-odds."""

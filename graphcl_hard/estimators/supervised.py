@@ -112,7 +112,7 @@ class SupervisedEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Gra
         for name in inspect.signature(type(self)).parameters:
             setattr(self, name, arguments[name])
 
-    def fit(self: Model, X: Graphs, y: object = None, *, validation: object = None) -> Model:
+    def fit(self: Model, X: Graphs, y: object = None, *, validation: Any = None) -> Model:
         """Learn the targets of the graphs `X`.
 
         Args:
@@ -128,7 +128,26 @@ class SupervisedEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Gra
         config, settings = self._settings(draw=True)
         init = None if self.init is None else self._load_init()
         encoder_name = config.encoder if init is None else init[0].arguments["encoder"]
-        data = self._read(X, encoder_name, init and init[1], labelled=y is None)
+        known_features = init and init[1]
+        data = self._read(X, encoder_name, known_features, labelled=y is None)
+        held_out: tuple[GraphSource, object] | None = None
+        if validation is not None:
+            pair = isinstance(validation, tuple) and len(validation) == 2
+            graphs, own = validation if pair else (validation, None)
+            held_out = self._read(graphs, encoder_name, known_features, labelled=own is None), own
+        with initial_state():  # the caller's iterables are read by now
+            self._fit((data, y), held_out, init, config, settings)
+        return self
+
+    def _fit(
+        self,
+        given: tuple[GraphSource, object],
+        held_out: tuple[GraphSource, object] | None,
+        init: tuple[GraphEncoder, FeatureMap] | None,
+        config: Config,
+        settings: FineTuning,
+    ) -> None:
+        data, y = given
         targets = self._targets(data, y)
         self._check(targets)
         if init is None:
@@ -139,20 +158,16 @@ class SupervisedEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Gra
         known = torch.from_numpy(np.flatnonzero(targets.known.numpy()))
         valid: Tensor | None = None
         chosen: tuple[tuple[GraphSource, Tensor], tuple[GraphSource, Tensor] | None]
-        if validation is None:
+        if held_out is None:
             train, valid = self._split(targets, known, config.seed)
             chosen = (
                 _rows(data, targets.y, train),
                 None if valid is None else _rows(data, targets.y, valid),
             )
         else:
-            chosen = (
-                _rows(data, targets.y, known),
-                self._validation(validation, targets, encoder_name, features),
-            )
+            chosen = _rows(data, targets.y, known), self._validation(held_out, targets)
         self._train(chosen, targets, (init and init[0], features), config, settings)
         self.validation_rows_ = np.empty(0, dtype=np.int64) if valid is None else valid.numpy()
-        return self
 
     def _train(
         self,
@@ -169,7 +184,7 @@ class SupervisedEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Gra
                 f"fit needs at least 2 graphs with a target for training, got {graphs.num_graphs}; give more."
             )
         scale, task = self._prepare(y, targets)
-        with self._threads(), initial_state(), training_device(config) as fabric:
+        with self._threads(), training_device(config) as fabric:
             device, dtype = place(fabric, config)
 
             def part(graphs: GraphSource, y: Tensor) -> Part:
@@ -352,6 +367,7 @@ class SupervisedEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Gra
             config = dataclasses.replace(config, seed=seed)
         return config, settings
 
+    @initial_state()
     def _load_init(self) -> tuple[GraphEncoder, FeatureMap]:
         """Return a copy of the encoder that `init` names, and its features."""
         init: Any = self.init
@@ -423,23 +439,16 @@ class SupervisedEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Gra
         return torch.from_numpy(np.sort(train)), torch.from_numpy(np.sort(valid))
 
     def _validation(
-        self, validation: object, targets: Targets, encoder: str, features: FeatureMap
+        self, held_out: tuple[GraphSource, object], targets: Targets
     ) -> tuple[GraphSource, Tensor]:
-        graphs: Any
-        graphs, y = (
-            validation
-            if isinstance(validation, tuple) and len(validation) == 2
-            else (validation, None)
-        )
-        data = self._read(graphs, encoder, features, labelled=y is None)
-        found = self._targets(data, y, targets.classes)
+        found = self._targets(*held_out, targets.classes)
         check_same_form(found, targets.single, targets.y[:1].numel())
         rows = torch.from_numpy(np.flatnonzero(found.known.numpy()))
         if not len(rows):
             raise InputError(
                 "`validation` must have a graph with a target, got none; leave it out."
             )
-        return _rows(data, found.y, rows)
+        return _rows(held_out[0], found.y, rows)
 
     def _read_again(self, X: Graphs, labelled: bool = False) -> GraphSource:
         return self._read(X, self.encoder_.arguments["encoder"], self.features_, labelled)

@@ -20,6 +20,7 @@ from sklearn.model_selection import (
     train_test_split,
 )
 from sklearn.pipeline import make_pipeline
+from sklearn.utils import estimator_checks
 from torch_geometric.data import Data
 
 from graphcl_hard import (
@@ -353,6 +354,29 @@ def test_scikit_learn_clones_it_with_what_init_has_learnt(mutag, pretrained):
     assert np.array_equal(scores, own)
     auc = cross_val_score(model, mutag, mutag.labels, cv=2, scoring="roc_auc")
     assert (auc > 0.5).all()
+
+
+CHECKS = (
+    estimator_checks.check_parameters_default_constructible,
+    estimator_checks.check_no_attributes_set_in_init,
+    estimator_checks.check_do_not_raise_errors_in_init_or_set_params,
+    estimator_checks.check_get_params_invariance,
+    estimator_checks.check_set_params,
+    estimator_checks.check_estimator_cloneable,
+    estimator_checks.check_estimator_repr,
+    estimator_checks.check_mixin_order,
+    estimator_checks.check_valid_tag_types,
+    estimator_checks.check_estimator_tags_renamed,
+)
+"""Those of scikit-learn's checks that give no data; the others give arrays of numbers in place of graphs."""
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+@pytest.mark.parametrize(
+    "estimator", [HardInfoGraph, HardInfoGraphClassifier, HardInfoGraphRegressor]
+)
+def test_scikit_learns_checks_without_data_pass(estimator, check):
+    check(estimator.__name__, estimator())
 
 
 def test_scorers_of_scikit_learn_take_several_targets(mutag, table):
