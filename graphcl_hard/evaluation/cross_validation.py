@@ -244,12 +244,10 @@ def _run(
             for name, number, index in jobs:
                 plan = plans[number]
                 arguments = (arrays[name], plan.target, plan.splits[index], plan.inner[index])
-                futures[pool.submit(nested.score, *arguments)] = (name, number, index)
+                keep = len(plan.splits) == 1  # for the bootstrap
+                futures[pool.submit(nested.score, *arguments, keep)] = (name, number, index)
             for done, future in enumerate(as_completed(futures), start=1):
-                job = futures[future]
-                outcome = future.result()
-                is_only = len(plans[job[1]].splits) == 1
-                found[job] = outcome if is_only else outcome._replace(answers=None)
+                found[futures[future]] = future.result()
                 if progress is not None:
                     progress(done, len(futures))
         finally:

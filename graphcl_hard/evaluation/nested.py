@@ -30,7 +30,7 @@ class Outcome(NamedTuple):
     inner_score: float
     """Mean of the first score on the inner folds; NaN for an estimator of the user."""
     answers: Answers | None
-    """The answers for the test rows; None for a split with an empty part."""
+    """The answers for the test rows, if they are kept; None for a split with an empty part."""
 
 
 class Nested:
@@ -48,7 +48,12 @@ class Nested:
         self.fits_own_labels = not self.is_own or any(score.needs_model for score in scores)
 
     def score(
-        self, x: Floats, target: Target, split: Split, inner: Sequence[tuple[Ints, Ints]]
+        self,
+        x: Floats,
+        target: Target,
+        split: Split,
+        inner: Sequence[tuple[Ints, Ints]],
+        keep: bool = False,
     ) -> Outcome:
         """Return the scores of one split.
 
@@ -57,6 +62,7 @@ class Nested:
             target: whose values of the test rows are used for scoring only.
             split: positions among the target's rows.
             inner: (fitted, held out) positions among the target's rows; not used for an estimator of the user.
+            keep: whether to return the answers.
         """
         if not (len(split.train) and len(split.test)):
             return Outcome([np.nan] * len(self.scores), np.nan, np.nan, None)
@@ -72,7 +78,7 @@ class Nested:
         scores = [score.compute(truth, answers) for score in self.scores]
         if not any(score.needs_model for score in self.scores):
             answers.rows = answers.rows[:, :0]  # a kernel, say, is not needed any more
-        return Outcome(scores, chosen, inner_score, answers)
+        return Outcome(scores, chosen, inner_score, answers if keep else None)
 
     def _grid(self, inner: Sequence[tuple[Ints, Ints]]) -> list[float]:
         most = min(len(fitted) for fitted, _ in inner)  # knn cannot use more neighbours than rows
