@@ -62,7 +62,11 @@ def measured_targets(graphs: GraphData) -> tuple[dict[str, npt.NDArray[np.float6
 
 
 def without_labels(graphs: GraphData) -> GraphData:
-    """Return the same graphs without labels, so that no method can see them."""
+    """Return a copy of the graphs without labels, so that a method can neither see them nor change the graphs."""
     y = torch.full((graphs.num_graphs,), -1)
-    removed: dict[str, Any] = {"y": y, "classes": (), "targets": ()}
-    return dataclasses.replace(graphs, **removed)
+    changed: dict[str, Any] = {"y": y, "classes": (), "targets": (), "ids": graphs.ids.copy()}
+    for field in dataclasses.fields(graphs):
+        value = getattr(graphs, field.name)
+        if isinstance(value, torch.Tensor) and field.name != "y":
+            changed[field.name] = value.clone()
+    return dataclasses.replace(graphs, **changed)

@@ -6,6 +6,7 @@ further kind is an entry of `KINDS`, and the condition by which `Cell.kind` know
 
 import contextlib
 import io
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -184,9 +185,12 @@ def _embedder(cell: Cell, _runs: Path, threads: int) -> Record:
     assert cell.embedder is not None
     graphs = graphs_of(cell.source, cell.given.get("data_dir"))
     start = time.perf_counter()
-    quiet = io.StringIO()
-    with initial_state(), contextlib.redirect_stdout(quiet), contextlib.redirect_stderr(quiet):
-        vectors = embed(cell.embedder, without_labels(graphs), cell.seed)
+    quiet, folder = io.StringIO(), Path.cwd()
+    try:
+        with initial_state(), contextlib.redirect_stdout(quiet), contextlib.redirect_stderr(quiet):
+            vectors = embed(cell.embedder, without_labels(graphs), cell.seed)
+    finally:
+        os.chdir(folder)
     embedded = time.perf_counter()
     found = score_vectors(vectors, graphs, _evaluation(cell), threads)
     described = _described(graphs, "chosen by the method", start, embedded)

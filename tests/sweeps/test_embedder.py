@@ -4,6 +4,7 @@ import json
 import random
 import re
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -62,6 +63,17 @@ class Returns:
             "fewer": rows[1:], "flat": rows[:, 0], "nan": rows * np.nan, "none": None, "text": [["a"]] * len(graphs),
             "list": rows.tolist(), "empty": rows[:, :0], "self": self,
         }[self.kind]
+
+
+class Meddles:
+    def fit_transform(self, graphs):
+        import os
+
+        os.chdir("/")
+        torch.set_default_dtype(torch.float64)
+        graphs.node_ptr[1:] = 0
+        graphs.edge_index[:] = 0
+        return np.ones((len(graphs), 1))
 
 
 class Neither:
@@ -146,6 +158,15 @@ def test_a_cell_has_the_scores_of_cross_validate(folder, tmp_path, capsys):
     )
     assert (record["status"], record["channels"], record["last_epoch"]) == ("finished", 1, 0)
     assert record["embedder"]["class"] == "foreign_methods:TwoSteps"
+
+
+def test_what_a_method_changes_stays_in_its_cell(folder, tmp_path):
+    before = worker.run_cell(cell_of(folder, "TwoSteps"), tmp_path, 1)
+    where, state = Path.cwd(), torch.get_default_dtype()
+    assert worker.run_cell(cell_of(folder, "Meddles"), tmp_path, 1)["status"] == "finished"
+    assert (Path.cwd(), torch.get_default_dtype()) == (where, state)
+    after = worker.run_cell(cell_of(folder, "TwoSteps"), tmp_path, 1)
+    assert after["scores"] == before["scores"]
 
 
 def test_the_seed_of_a_cell_is_that_of_all_random_states(folder):

@@ -135,11 +135,10 @@ def test_killed_twice_it_ends_with_the_same_records_and_report(plan, undisturbed
         wait_until(
             lambda n=records: len(list(tmp_path.glob("records/*/*/seed-?.json"))) >= n, process
         )
-        halfway = wait_until(lambda: unfinished(tmp_path), process)
+        wait_until(lambda: unfinished(tmp_path), process)
         workers += psutil.Process(process.pid).children(recursive=True)
         process.send_signal(signal.SIGKILL)  # and start again at once, while workers may still die
         assert process.wait() == -signal.SIGKILL
-        assert (halfway[0] / "checkpoint.safetensors").exists()
     (tmp_path / "records" / ".part-torn.json").write_text(
         "{"
     )  # what a writer leaves that is killed
