@@ -9,8 +9,9 @@ times, and the confidence interval accounts for overlapping training parts.
 import threading
 import warnings
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -236,7 +237,7 @@ def _run(
     # Threads are used because libsvm and BLAS release the interpreter lock, and threads copy no data and start fast.
     # Each thread is limited to one core, or the threads of BLAS and OpenMP would compete for cores. The limit of BLAS
     # applies to the process, so it is set and restored here; that of OpenMP applies to the thread and ends with it.
-    with threadpool_limits(1, "blas"):
+    with _restored_warnings(), threadpool_limits(1, "blas"):
         workers = min(effective_n_jobs(n_jobs), len(jobs))
         pool = ThreadPoolExecutor(workers, initializer=threadpool_limits, initargs=(1, "openmp"))
         try:
@@ -258,6 +259,20 @@ def _run(
         for number, plan in enumerate(plans)
         for name in arrays
     }
+
+
+@contextmanager
+def _restored_warnings() -> Iterator[None]:
+    """Restore the filters of warnings after a block with threads, and show its warnings then.
+
+    Some estimators of scikit-learn change the filters of the whole process while they work. In several threads they
+    leave them changed, and warn of filters that another thread has just emptied.
+    """
+    with warnings.catch_warnings(record=True) as caught:
+        yield
+    for one in caught:
+        if "sklearn.utils.parallel.delayed" not in str(one.message):
+            warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)
 
 
 def _collect(

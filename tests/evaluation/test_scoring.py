@@ -226,6 +226,22 @@ def test_estimators_of_scikit_learn_are_probes(probe, classes):
     assert not hasattr(probe, "classes_")  # it was cloned
 
 
+def test_threads_restore_the_filters_of_warnings_and_show_what_the_probe_warns_of():
+    class Warner(DummyClassifier):
+        def predict(self, rows):
+            warnings.warn("predicted", UserWarning, stacklevel=1)
+            warnings.warn("sklearn.utils.parallel.delayed should be used", stacklevel=1)
+            warnings.simplefilter("always", ImportWarning)  # as a thread that restores too late
+            return super().predict(rows)
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        filters = list(warnings.filters)
+        cross_validate(X, Y, probe=Warner(), cv=4, repeats=1, n_jobs=2)
+        assert list(warnings.filters) == filters
+    assert {str(one.message) for one in caught} == {"predicted"}
+
+
 def test_undefined_scores_are_left_out_with_one_warning():
     x, y = unbalanced(60)
     y[-10:] = 0
