@@ -300,13 +300,24 @@ def _compare(arguments: Arguments, results: "Results") -> "dict[str, Compared]":
     compared: dict[str, Compared] = {}
     for probe, by_name in results.items():
         first, second = (by_name[name] for name in arguments.compare)
-        try:
-            means = {score: first.compare(second, score) for score in first.scores}
-            each = {score: first.compare_targets(second, score) for score in first.scores}
-        except InputError as error:  # a score is undefined in too many folds
-            warnings.warn(f"{probe} is not compared: {error}", stacklevel=2)
-            continue
-        compared[probe] = (means, each)
+        means: dict[str, PairedDifference] = {}
+        each: dict[str, Mapping[str, PairedDifference]] = {}
+        for score in first.scores:
+            try:
+                means[score] = first.compare(second, score)
+            except InputError as error:  # a score is undefined in too many folds
+                warnings.warn(f"{probe} is not compared: {error}", stacklevel=2)
+                continue
+            each[score] = first.compare_targets(second, score)
+            left = [name for name in first.targets if name not in each[score]]
+            if left:
+                warnings.warn(
+                    f"{score} of {probe} is not compared for {len(left)} targets, {', '.join(left[:10])}, since it is "
+                    "undefined in too many folds.",
+                    stacklevel=2,
+                )
+        if means:
+            compared[probe] = (means, each)
     return compared
 
 
@@ -390,9 +401,12 @@ def _show(
     first_score = next(iter(found.scores))
     if compared:
         first, second = arguments.compare or ("", "")
-        shown = {probe: (means, each[first_score]) for probe, (means, each) in compared.items()}
+        shown = {
+            probe: (means, each.get(first_score, {})) for probe, (means, each) in compared.items()
+        }
         title = f"{first} minus {second}, paired"
-        display.table(comparison_table(title, shown, first_score, PROBE_NAMES))
+        several = len(targets) > 1
+        display.table(comparison_table(title, shown, first_score, PROBE_NAMES, several=several))
         if len(targets) > 1:
             display.say("The p-values of the targets are corrected by Holm's method.")
     folds = {"repeats": arguments.repeats, "folds": arguments.folds}

@@ -499,3 +499,23 @@ def test_tables_fit_into_80_columns(tmp_path, capsys, count):
     assert "48 graphs" in shown
     assert "8 columns" in shown
     assert sum(line.startswith((" NR-", "NR-")) for line in table) == (12 if count > 1 else 0)
+
+
+def test_the_result_is_written_whatever_can_be_compared(tmp_path, capsys):
+    """One target has no test graphs, and a score is undefined in the only test part."""
+    generator = np.random.default_rng(0)
+    y = np.column_stack(
+        [np.arange(60) % 2, np.where(np.arange(60) < 40, np.arange(60) % 2, np.nan)]
+    )
+    file, out = tmp_path / "v.npz", tmp_path / "scores.json"
+    a, b = generator.normal(size=(2, 60, 3))
+    np.savez(file, a=a, b=b, y=y, targets=np.array(["whole", "cut"]))
+    (tmp_path / "split.csv").write_text("\n".join(["split", *["train"] * 40, *["test"] * 20]))
+    words = ["--probes", "knn", "--compare", "a", "b", "--out", str(out)]
+    assert main([str(file), "--split", str(tmp_path / "split.csv"), *words]) == 0
+    found = load(out)
+    difference = found["difference"]["knn"]["roc_auc"]
+    assert list(difference["targets"]) == ["whole"]
+    assert difference["difference"] == difference["targets"]["whole"]["difference"]
+    assert any("roc_auc of knn is not compared for 1 targets, cut" in one for one in found["notes"])
+    assert "ROC-AUC %, mean" in capsys.readouterr().out

@@ -18,7 +18,7 @@ from graphcl_hard.evaluation.targets import (
 from graphcl_hard.exceptions import InputError, first_line, short_repr, user_stacklevel
 from graphcl_hard.io.columns import IDS, LABELS
 from graphcl_hard.io.text_tables import is_missing_value
-from graphcl_hard.io.vectors import table_columns
+from graphcl_hard.io.vectors import TARGET, table_columns
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -75,7 +75,8 @@ def check_target_folds(target: Target, folds: int, name: str = "cv") -> None:
 def check_vectors(name: str, value: Any, graphs: int) -> Floats:
     """Return the vectors as a (G, D) float64 array after checking that they are finite.
 
-    Of a table of pandas, the columns `id` and `y` and row numbers are left out, as they are of a file of vectors.
+    Of a table of pandas, the columns `id`, `y` and `y.NAME` and row numbers are left out, as they are of a file of
+    vectors.
 
     Raises:
         InputError: the value is not a finite two-dimensional array of numbers with a row for each graph.
@@ -128,9 +129,10 @@ def _table(what: str, frame: Any) -> Floats:
     if len(columns) < len(names):
         raise InputError(f"{what} must have different column names, got {', '.join(names[:6])}.")
     columns.pop(IDS, None)
-    if columns.pop(LABELS, None) is not None:
+    for name in [one for one in columns if one == LABELS or one.startswith(TARGET)]:
+        del columns[name]
         warnings.warn(
-            f"The column {LABELS!r} of {what} is left out, since files of vectors have the labels there; rename it if "
+            f"The column {name!r} of {what} is left out, since files of vectors have the labels there; rename it if "
             "it is a feature.",
             stacklevel=user_stacklevel(),
         )

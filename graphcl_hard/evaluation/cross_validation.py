@@ -86,7 +86,7 @@ def cross_validate(
     Args:
         vectors: name -> (G, D) array; D may differ between names. A single array is treated as {"vectors": array}.
             Everything is computed in float64. An array may be a list, a PyTorch tensor, a SciPy matrix or a table of
-            pandas, whose columns `id` and `y` and columns of row numbers are left out.
+            pandas, whose columns `id`, `y` and `y.NAME` and columns of row numbers are left out.
         y: (G,), the class of each graph: integers, strings, booleans or whole floats; or its measured value: numbers
             of which one is not whole. Several targets are an array (G, T), a table of pandas or name -> (G,). A row
             whose value is None, NaN or an empty string is left out of this target. Give the `labels` of a data set, not
@@ -109,7 +109,8 @@ def cross_validate(
         groups: (G,), for a splitter that keeps groups together.
         task: "classification" or "regression", for all targets; None: regression if a value is not whole.
         repeats: how many times the graphs are shuffled and split into numbered folds, at least 1.
-        seed: seed of the shuffles, 0 to 2**32 - 1. The scores depend on the seed, but not on n_jobs.
+        seed: seed of the shuffles, 0 to 2**32 - 1. The scores depend on the seed, but not on n_jobs, unless an
+            estimator of yours draws random numbers without a `random_state` of its own.
         scale: "log" first replaces x by sign(x) log(1 + |x|), since sums over nodes span orders of magnitude.
         n_jobs: number of threads; -1 for all cores, -2 for all but one.
         progress: called as progress(done, total) in the caller's thread after each fold of each target and array.
@@ -288,7 +289,7 @@ def _collect(
         truth = (target.own if own else target.y)[test]
         answers = outcomes[0].answers
         part = Scored(target.rows[test], truth, answers, {one.name: one for one in scores})
-    checksum = 0
+    checksum = zlib.crc32(repr(target.classes.tolist()).encode() + target.y.tobytes())
     for split in plan.splits:
         for positions in split:
             checksum = zlib.crc32(target.rows[positions].astype("<i8").tobytes() + b"|", checksum)

@@ -6,6 +6,7 @@ Source: Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, chapters
 """
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ import numpy.typing as npt
 
 from graphcl_hard.evaluation.answers import Answers
 from graphcl_hard.evaluation.scoring import Score
+from graphcl_hard.exceptions import InputError
 
 Array = npt.NDArray[Any]
 Floats = npt.NDArray[np.float64]
@@ -48,5 +50,7 @@ def resampled_scores(score: Score, truth: Array, answers: Answers, counts: Float
     for number, row in enumerate(counts.astype(np.int64)):
         drawn = np.repeat(np.arange(len(truth)), row)
         if len(drawn):
-            found[number] = score.compute(truth[drawn], answers.take(drawn))
+            # Some scorers refuse rows of one class, of which they are undefined.
+            with suppress(InputError):
+                found[number] = score.compute(truth[drawn], answers.take(drawn))
     return found

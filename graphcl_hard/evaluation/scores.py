@@ -1,6 +1,6 @@
 """The scores of cross-validation, with their intervals and comparisons."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -30,12 +30,13 @@ class Summary(NamedTuple):
     """The mean of a score, its standard deviation and its confidence interval."""
 
     mean: float
-    """Mean over all folds of all repeats in which the score is defined."""
+    """Mean over all folds of all repeats in which the score is defined; of several targets, the mean of their means."""
     std: float | None
     """Standard deviation of the repeats' means (ddof=1), the noise of shuffling only; None with one repeat."""
     low: float | None
     """Lower end of the 95% confidence interval of the mean, not clipped to the range of the score; None if the score is
-    defined in one of several folds only."""
+    defined in one of several folds only, or, for the mean of several targets, undefined for some of them in some
+    folds: the means of these folds are those of other targets."""
     high: float | None
     """Upper end of this interval."""
 
@@ -70,7 +71,7 @@ class TargetScores:
     unlabelled: int
     """Number of rows that were left out since their value is missing."""
     checksum: int
-    """Of the positions in all parts: equal for equal splits."""
+    """Of the values and of the positions in all parts: equal for equal targets and splits."""
     test_part: Scored | None = field(default=None, repr=False)
     """The test rows of a single split."""
 
@@ -85,7 +86,8 @@ class TargetScores:
     def resampled(self, score: str, rows: Ints, counts: Floats) -> Floats:
         """Return the score (B,) on each resample of a single split, given how often it has each of the rows, (B, R)."""
         part = self.test_part
-        assert part is not None
+        if part is None:  # without rows
+            return np.full(len(counts), np.nan)
         columns = np.searchsorted(rows, part.rows)
         return resampled_scores(part.scores[score], part.truth, part.answers, counts[:, columns])
 
@@ -105,6 +107,9 @@ class CrossValidation:
     """Seed of the shuffles and of the bootstrap."""
     targets: Mapping[str, TargetScores]
     """Name -> scores of this target; a single target without a name is "y"."""
+    _cache: dict[tuple[str, str | None, int], Floats] = field(
+        default_factory=dict, init=False, repr=False
+    )
 
     @property
     def scores(self) -> dict[str, Floats]:
@@ -146,19 +151,27 @@ class CrossValidation:
         Raises:
             InputError: there is no such score or target.
         """
-        values = self._values(score, target)
-        defined = values[~np.isnan(values)]
-        if not defined.size:  # one target of several
+        name, targets = self._named(score, target)
+        known = [one[name] for one in targets if not np.isnan(one[name]).all()]
+        if not known:  # one target of several
             return Summary(float("nan"), None, None, None)
-        low = high = None
-        if values.size == 1:
-            resampled = self._resampled(score, target)
-            low, high = percentile_interval(resampled[~np.isnan(resampled)])
-        elif defined.size > 1:
-            low, high = corrected_interval(defined, self._ratio(target))
-        means = np.array([row[~np.isnan(row)].mean() for row in values if not np.isnan(row).all()])
+        mean = float(np.mean([_mean(values) for values in known]))
+        repeats = [
+            [_mean(row) for row in rows if not np.isnan(row).all()]
+            for rows in zip(*known, strict=True)
+        ]
+        means = np.array([np.mean(row) for row in repeats if row])
         std = float(means.std(ddof=1)) if len(means) > 1 else None
-        return Summary(float(defined.mean()), std, low, high)
+        low = high = None
+        values = _defined_mean(np.stack(known))
+        defined = values[~np.isnan(values)]
+        if values.size == 1:
+            is_known = [not np.isnan(one[name]).all() for one in targets]
+            resampled = _defined_mean(self._resampled(name, target, self.seed)[is_known])
+            low, high = percentile_interval(resampled[~np.isnan(resampled)])
+        elif defined.size > 1 and (len(known) == 1 or not np.isnan(known).any()):
+            low, high = corrected_interval(defined, self._ratio(target))
+        return Summary(mean, std, low, high)
 
     def compare(
         self, other: "CrossValidation", score: str | None = None, target: str | None = None
@@ -166,41 +179,72 @@ class CrossValidation:
         """Return the paired test of this result minus another one on the same folds.
 
         It is the corrected resampled t-test, `paired_difference`, over the folds in which the score is defined for
-        both; for a single split the paired bootstrap over test rows, `bootstrap_difference`. The sign is that of
-        self - other also for scores such as rmse, where lower is better.
+        both; for a single split the paired bootstrap over test rows, `bootstrap_difference`. For the mean over the
+        targets, the scores are subtracted for each target, and the mean of a fold is that of the targets for which the
+        score is defined for both. The sign is that of self - other also for scores such as rmse, where lower is better.
 
         Args:
-            other: of the same call, or of one with the same targets, splits and scores.
+            other: of the same call, or of one with the same probe, targets, splits and scores.
             score: name of the score; None: the first one.
             target: name of the target; None: the mean over the targets.
 
         Raises:
-            InputError: the splits differ, there is no such score or target, or fewer than 2 of several folds have it.
+            InputError: the probes, targets or splits differ, there is no such score or target, or fewer than 2 of
+                several folds have it.
         """
-        self._check_comparable(other)
-        first, second = self._values(score, target), other._values(score, target)
-        defined = ~(np.isnan(first) | np.isnan(second))
-        if first.size > 1:
-            return paired_difference(first[defined], second[defined], self._ratio(target))
-        differences = self._resampled(score, target) - other._resampled(score, target)
-        return bootstrap_difference(
-            float((first - second).item()), differences[~np.isnan(differences)]
-        )
+        found = self._paired(other, score, target)
+        if found is None:
+            name, targets = self._named(score, target)
+            folds = targets[0][name].size
+            of = "" if target is None or len(self.targets) == 1 else f" of target {target!r}"
+            raise InputError(
+                f"The score {name}{of} must be defined for both results in at least {min(folds, 2)} of {folds} folds "
+                "to be compared; choose another score or other splits."
+            )
+        return found
 
     def compare_targets(
         self, other: "CrossValidation", score: str | None = None
     ) -> dict[str, PairedDifference]:
         """Return `compare` for each target, with p-values that are corrected for the number of targets (`holm`).
 
+        Targets whose score is defined for both results in fewer than 2 of several folds are left out.
+
         Raises:
-            InputError: `compare` raises it for one of the targets.
+            InputError: the probes, targets or splits differ, or there is no such score.
         """
-        found = {name: self.compare(other, score, name) for name in self.targets}
+        pairs = {name: self._paired(other, score, name) for name in self.targets}
+        found = {name: pair for name, pair in pairs.items() if pair is not None}
+        if not found:
+            return {}
         corrected = holm([pair.p for pair in found.values()])
         return {
             name: pair._replace(p=float(p))
             for (name, pair), p in zip(found.items(), corrected, strict=True)
         }
+
+    def _paired(
+        self, other: "CrossValidation", score: str | None, target: str | None
+    ) -> PairedDifference | None:
+        """Return the paired test; None if the score is defined for both in too few folds."""
+        self._check_comparable(other)
+        name, mine = self._named(score, target)
+        _, theirs = other._named(name, target)
+        each = np.stack([a[name] - b[name] for a, b in zip(mine, theirs, strict=True)])
+        folds = _defined_mean(each)
+        defined = folds[~np.isnan(folds)]
+        if folds.size > 1:
+            if len(defined) < 2:
+                return None
+            return paired_difference(defined, np.zeros_like(defined), self._ratio(target))
+        resampled = self._resampled(name, target, self.seed) - other._resampled(
+            name, target, self.seed
+        )
+        differences = _defined_mean(resampled[~np.isnan(each.ravel())])
+        differences = differences[~np.isnan(differences)]
+        if not len(defined) or not len(differences):
+            return None
+        return bootstrap_difference(float(defined[0]), differences)
 
     def to_dict(self) -> dict[str, Any]:
         """Return all summaries and the scores of every fold as a dictionary for JSON; None stands for NaN.
@@ -267,18 +311,24 @@ class CrossValidation:
     def _ratio(self, target: str | None) -> float:
         return self.test_train_ratio if target is None else self.targets[target].test_train_ratio
 
-    def _resampled(self, score: str | None, target: str | None) -> Floats:
-        """Return the score, or its mean over the targets, on each resample of the test rows of a single split."""
-        name, targets = self._named(score, target)
-        targets = [one for one in targets if one.test_part is not None]
-        rows = np.unique(np.concatenate([one.test_part.rows for one in targets if one.test_part]))
-        return np.concatenate(list(self._resampled_parts(name, targets, rows)))
+    def _resampled(self, score: str, target: str | None, seed: int) -> Floats:
+        """Return the score of each target, (T, B), on each resample of the test rows of a single split.
 
-    def _resampled_parts(
-        self, score: str, targets: list[TargetScores], rows: Ints
-    ) -> Iterator[Floats]:
-        for counts in resamples(len(rows), self.seed):
-            yield _defined_mean(np.stack([one.resampled(score, rows, counts) for one in targets]))
+        It is computed once, since summaries and comparisons need the same resamples.
+        """
+        key = (score, target, seed)
+        if key not in self._cache:
+            _, targets = self._named(score, target)
+            parts = [one.test_part.rows for one in targets if one.test_part is not None]
+            rows = np.unique(np.concatenate(parts)) if parts else np.zeros(1, dtype=np.int64)
+            self._cache[key] = np.concatenate(
+                [
+                    np.stack([one.resampled(score, rows, counts) for one in targets])
+                    for counts in resamples(len(rows), seed)
+                ],
+                axis=1,
+            )
+        return self._cache[key]
 
     def _check_comparable(self, other: "CrossValidation") -> None:
         mine, theirs = (
@@ -289,6 +339,16 @@ class CrossValidation:
                 "Two results must have the same targets and splits to be compared, got others; evaluate both in one "
                 "call of cross_validate."
             )
+        if self.probe != other.probe:
+            raise InputError(
+                f"Two results must have the same probe to be compared, got {self.probe} and {other.probe}; evaluate "
+                "both in one call of cross_validate."
+            )
+
+
+def _mean(values: Floats) -> float:
+    """Return the mean of the values that are not NaN, of which there are some."""
+    return float(values[~np.isnan(values)].mean())
 
 
 def _defined_mean(values: Floats) -> Floats:

@@ -127,13 +127,15 @@ def _read(scorer: Any, task: Task, name: str | None = None) -> Score:
             f"scoring must be names or scorers, got {short_repr(scorer)}; give a name or a function."
         )
     called = name or str(getattr(scorer, "__name__", type(scorer).__name__))
-    return Score(called, 1, _call(scorer), needs_model=True)
+    return Score(called, 1, _call(scorer, called), needs_model=True)
 
 
 def _of_scikit_learn(scorer: Any, name: str) -> Score:
     def compute(truth: Array, answers: Answers) -> float:
         try:
             return float(scorer(answers.as_estimator(), truth, answers.own(truth)))
+        except InputError:
+            raise
         except AttributeError as error:  # of a model without this kind of answer
             raise InputError(
                 f"The score {name} needs another kind of prediction than {type(answers.model).__name__} has; choose "
@@ -149,9 +151,18 @@ def _of_scikit_learn(scorer: Any, name: str) -> Score:
     return Score(name, 1, compute)
 
 
-def _call(scorer: Callable[[Any, Array, Array], Any]) -> Callable[[Array, Answers], float]:
+def _call(
+    scorer: Callable[[Any, Array, Array], Any], name: str
+) -> Callable[[Array, Answers], float]:
     def compute(truth: Array, answers: Answers) -> float:
-        value = scorer(answers.model, answers.rows, truth)
+        try:
+            value = scorer(answers.model, answers.rows, truth)
+        except InputError:
+            raise
+        except Exception as error:
+            raise InputError(
+                f"The score {name} cannot be computed: {first_line(error).rstrip('.')}; correct the function."
+            ) from error
         if not isinstance(value, Real):
             raise InputError(
                 f"A scorer must return a number, got {short_repr(value)}; give one function for each score."

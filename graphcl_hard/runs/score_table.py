@@ -71,6 +71,8 @@ def comparison_table(
     results: Mapping[str, "tuple[Mapping[str, PairedDifference], Mapping[str, PairedDifference]]"],
     score: str,
     probe_names: Mapping[str, str],
+    *,
+    several: bool,
 ) -> Table:
     """Return the table of paired differences: of each target in one score, and of the mean in all scores.
 
@@ -79,6 +81,7 @@ def comparison_table(
         results: probe -> (score -> difference of the mean over the targets, target -> difference in `score`).
         score: the score of the targets.
         probe_names: how probes are called.
+        several: whether there are several targets.
     """
     table = _table(title, "difference")
     table.add_column("", justify="right", no_wrap=True)
@@ -86,7 +89,6 @@ def comparison_table(
     for probe, (means, targets) in results.items():
         table.add_section()
         table.add_row(escape(_called(probe, probe_names)), style="dim")
-        several = len(targets) > 1
         for target, pair in targets.items() if several else ():
             table.add_row(f"{heading(score)}, {escape(target)}", *_difference(score, pair))
         for name, pair in means.items():
@@ -101,11 +103,16 @@ def heading(score: str) -> str:
 
 
 def number(score: str, value: float | None, sign: str = "") -> str:
-    """Return a score as text: in percent, or with three decimals or significant digits."""
+    """Return a score as text: in percent, or with three decimals or significant digits.
+
+    Small errors, whose unit may be anything, have significant digits; R2 and correlations, which are at most 1, do not.
+    """
     if value is None or math.isnan(value):
         return "-"
     if score in PERCENT:
         return f"{100 * value:{sign}.1f}"
+    if 0 < abs(value) < 0.1 and score not in ("r2", "spearman", "mcc"):
+        return f"{value:{sign}.3g}"
     return f"{value:{sign}.3f}" if abs(value) < 10 else f"{value:{sign}.4g}"
 
 

@@ -90,3 +90,11 @@ def test_labels_and_row_numbers_of_a_table_are_left_out():
     assert "vectors 'trained' has a column without a name (Unnamed: 0)" in told[1]
     assert "The column 'row' of vectors 'trained' is left out" in told[2]
     assert told[2].endswith("; give the array of the columns to use if it is a feature.")
+
+
+def test_several_targets_in_a_table_are_left_out():
+    """As `graphcl_hard.embed` writes them."""
+    frame = pd.DataFrame({"a": np.arange(30) % 7, "y.toxic": np.arange(30) // 15})
+    with pytest.warns(UserWarning, match=r"The column 'y\.toxic' of vectors is left out"):
+        found = check_vectors("vectors", frame, 30)
+    assert np.array_equal(found, np.arange(30)[:, None] % 7)

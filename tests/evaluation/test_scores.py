@@ -2,7 +2,9 @@
 
 import numpy as np
 import pytest
+from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.metrics import f1_score, make_scorer
+from sklearn.model_selection import GroupKFold
 
 from graphcl_hard.evaluation.answers import Answers
 from graphcl_hard.evaluation.cross_validation import cross_validate
@@ -99,7 +101,8 @@ def test_repeated_folds_have_corrected_intervals_and_tests():
             summary = good.summary(score, target)
             assert (summary.low, summary.high) == corrected_interval(first, ratio)
             assert summary.std == pytest.approx(first.mean(axis=1).std(ddof=1))
-            assert good.compare(noise, score, target) == paired_difference(first, second, ratio)
+            expected = pytest.approx(paired_difference(first, second, ratio))
+            assert good.compare(noise, score, target) == expected
     assert good.compare(noise, "r2").difference > 0 > good.compare(noise, "mae").difference
     each = good.compare_targets(noise, "r2")
     plain = {name: good.compare(noise, "r2", name) for name in each}
@@ -147,7 +150,8 @@ def test_a_single_split_has_the_bootstrap_over_its_test_rows(y, score, target, m
     tail = min((difference <= 0).sum(), (difference >= 0).sum())
     assert pair.p == pytest.approx(2 * (1 + tail) / (1 + np.isfinite(difference).sum()))
     assert (pair.t, pair.degrees_of_freedom) == (None, None)
-    assert pair.difference == summary.mean - found["noise"].summary(score, target).mean
+    other = found["noise"].summary(score, target).mean
+    assert pair.difference == pytest.approx(summary.mean - other)
 
 
 def test_all_scorers_have_the_bootstrap(monkeypatch):
@@ -203,3 +207,98 @@ def test_scores_of_a_mapping_have_its_names():
     target = read_target("y", np.arange(20) % 2)
     scores = read_scoring({"area": "roc_auc", "f": "f1"}, [target])
     assert [(score.name, score.sign) for score in scores] == [("area", 1), ("f", 1)]
+
+
+class Lazy(RegressorMixin, BaseEstimator):
+    """Predicts the first feature, or a constant for targets that have little to do with it."""
+
+    def fit(self, x, y):
+        related = abs(np.corrcoef(x[:, 0], y)[0, 1]) > 0.4
+        self.slope_ = float(related)
+        return self
+
+    def predict(self, x):
+        return x[:, 0] * self.slope_
+
+
+def easy_and_hard():
+    rng = np.random.default_rng(3)
+    easy, hard = rng.normal(size=(2, 120))
+    first = easy + 1.2 * rng.normal(size=120)  # knows the easy target only
+    second = 0.7 * easy + 0.6 * hard + 0.1 * rng.normal(size=120)  # is better on both
+    return {"first": first[:, None], "second": second[:, None]}, {"easy": easy, "hard": hard}
+
+
+@pytest.mark.parametrize("cv", [4, Split(np.arange(60), [], np.arange(60, 120))])
+@pytest.mark.filterwarnings("ignore:Scores are undefined")
+def test_differences_of_means_are_those_of_the_same_targets(cv):
+    vectors, y = easy_and_hard()
+    found = cross_validate(vectors, y, probe=Lazy(), scoring="spearman", cv=cv, repeats=1)
+    first, second = found["first"], found["second"]
+    assert np.isnan(first.targets["hard"]["spearman"]).all()
+    assert not np.isnan(second.targets["hard"]["spearman"]).any()
+    pair, easy = first.compare(second), first.compare(second, target="easy")
+    assert (pair.difference, pair.low) == pytest.approx((easy.difference, easy.low))
+    assert pair.difference < 0
+    assert list(first.compare_targets(second)) == ["easy"]
+    assert first.compare_targets(second)["easy"].p == easy.p  # Holm's correction for one
+    with pytest.raises(InputError, match="The score spearman of target 'hard' must be defined for"):
+        first.compare(second, target="hard")
+
+
+@pytest.mark.filterwarnings("ignore:Scores are undefined")
+def test_a_target_without_test_rows_is_left_out():
+    y = {"whole": CLASSES[:, 0], "cut": np.where(np.arange(90) < 60, LATENT[:, 1] > 0, np.nan)}
+    found = cross_validate(X, y, probe="knn", cv=SPLIT)
+    pairs = found["good"].compare_targets(found["noise"])
+    assert list(pairs) == ["whole"]
+    assert found["good"].compare(found["noise"]).difference == pairs["whole"].difference
+
+
+def test_results_of_two_seeds_draw_the_same_resamples():
+    one, other = (
+        cross_validate(X, CLASSES[:, 0], probe="knn", cv=SPLIT, seed=seed)["good"]
+        for seed in (0, 1)
+    )
+    pair = one.compare(other)
+    assert (pair.low, pair.high, pair.p) == (0, 0, 1)
+
+
+def test_the_mean_of_targets_is_that_of_their_rows():
+    y = CLASSES.copy()
+    y[20:, 1] = 0.0
+    groups = np.arange(90) // 10
+    with pytest.warns(UserWarning, match="undefined"):
+        found = cross_validate(
+            X["good"], y, probe="knn", cv=GroupKFold(9), groups=groups, scoring="roc_auc"
+        )["vectors"]
+    each = [found.summary("roc_auc", name) for name in found.targets]
+    summary = found.summary("roc_auc")
+    assert summary.mean == pytest.approx(np.mean([one.mean for one in each]))
+    assert summary.mean != pytest.approx(np.nanmean(found.scores["roc_auc"]))
+    assert (summary.low, summary.high) == (None, None)
+
+
+def test_results_of_other_values_or_probes_are_not_compared():
+    one = cross_validate(X, LATENT[:, 0], probe="ridge", cv=2, repeats=1)["good"]
+    for y, probe in ((LATENT[:, 1], "ridge"), (LATENT[:, 0], "knn")):
+        other = cross_validate(X, y, probe=probe, cv=2, repeats=1)["good"]
+        with pytest.raises(InputError, match=r"the same (targets and splits|probe) to be"):
+            one.compare(other)
+
+
+def test_the_bootstrap_asks_a_scorer_once_for_each_resample(monkeypatch):
+    monkeypatch.setattr("graphcl_hard.evaluation.resampling.RESAMPLES", 20)
+    calls = []
+
+    def function(estimator, rows, labels):
+        calls.append(len(labels))
+        if len(np.unique(labels[:2])) < 2:
+            raise ValueError("one class")
+        return 1.0
+
+    y = np.arange(90) % 2
+    found = cross_validate(X["good"], y, probe="knn", cv=SPLIT, scoring=function)["vectors"]
+    calls.clear()
+    assert found.summary() == found.summary()
+    assert len(calls) == 20

@@ -35,7 +35,7 @@ def test_every_target_has_a_row_and_its_number_of_graphs(found):
     summary = found["x"].summary("r2", "b")
     interval = [f"[{summary.low:.3f},", f"{summary.high:.3f}]"]
     assert rows[5][2:5] == [f"{summary.mean:.3f}", *interval]
-    assert rows[5][5] == f"{found['x'].summary('rmse', 'b').mean:.3f}"
+    assert rows[5][5] == number("rmse", found["x"].summary("rmse", "b").mean)
     assert rows[6][1] == f"{found['x'].summary('r2').mean:.3f}"
 
 
@@ -51,7 +51,11 @@ def test_one_target_has_standard_deviations(found):
 
 def test_differences_have_signs_and_p_values():
     pair = PairedDifference(0.0123, -0.01, 0.04, 1.0, 0.25, 9)
-    rows = lines(comparison_table("t", {"svm": ({"roc_auc": pair}, {"a": pair})}, "roc_auc", {}))
+    rows = lines(
+        comparison_table(
+            "t", {"svm": ({"roc_auc": pair}, {"a": pair})}, "roc_auc", {}, several=False
+        )
+    )
     assert rows[-1] == ["ROC-AUC", "%", "+1.2", "[-1.0,", "+4.0]", "0.25"]
 
 
@@ -62,6 +66,8 @@ def test_differences_have_signs_and_p_values():
         ("r2", -0.12345, "-0.123"),
         ("rmse", 1234.56, "1235"),
         ("neg_log_loss", 0.5, "0.500"),
+        ("rmse", 1.234e-4, "0.000123"),
+        ("r2", 1.234e-4, "0.000"),
         ("r2", float("nan"), "-"),
         ("r2", None, "-"),
     ],
