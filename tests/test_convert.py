@@ -476,7 +476,7 @@ def test_a_tu_set(tmp_path):
         (["m.txt"], "m.txt must end in .csv, .csv.gz, .parquet"),
         (["set"], "set is already a folder of shards"),
         (["MUTAG", "--labels", "0"], "--labels must be left out for a TU data set"),
-        (["MUTAG", "--out", "m.csv"], "The folder m.csv is a file, must be new or empty"),
+        (["MUTAG", "--out", "m.csv"], "The folder m.csv is a file, but must be new or empty"),
         (["MUTAG", "--out", "."], r"The folder \. contains"),
         (["m.csv", "--name", "../x"], "The data set name '../x' must be"),
         (["empty.csv"], "has no column 'smiles', it has none"),
@@ -494,7 +494,7 @@ def test_a_tu_set(tmp_path):
         ),
         (["twice.csv"], "twice.csv has 2 columns 'smiles'; rename all but one"),
         (["twice.parquet"], "twice.parquet has 2 columns 'smiles'; rename all but one"),
-        (["m.csv", "--lable", "x"], "--labels"),
+        (["m.csv", "--lable", "x"], r"--lable, x; did you mean --labels\?"),
     ],
 )
 def test_bad_input_is_one_sentence_and_nothing_is_written(

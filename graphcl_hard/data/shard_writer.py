@@ -331,4 +331,4 @@ def check_empty(path: Path) -> None:
     foreign = [name for name in found if LOCK not in found or not re.fullmatch(OURS, name)]
     if path.exists() and (not path.is_dir() or foreign):
         what = f"contains {foreign[0]}" if foreign else "is a file"
-        raise InputError(f"The folder {path} {what}, must be new or empty; choose another.")
+        raise InputError(f"The folder {path} {what}, but must be new or empty; choose another.")

@@ -4,6 +4,7 @@ import csv
 import difflib
 import lzma
 import struct
+import warnings
 import zipfile
 import zlib
 from collections.abc import Iterable, Sequence
@@ -13,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from graphcl_hard.exceptions import InputError
+from graphcl_hard.exceptions import InputError, user_stacklevel
 from graphcl_hard.io.paths import user_path
 from graphcl_hard.io.text_tables import read_csv, read_lines
 
@@ -40,7 +41,7 @@ def read_columns(path: Path, suffixes: Iterable[str]) -> dict[str, Array]:
     if path.is_dir():
         raise InputError(f"{path} is a folder; give a file, such as the embeddings.npz of a run.")
     if not path.exists():
-        raise InputError(f"The file {path} does not exist; give a file of vectors or labels.")
+        raise InputError(f"The file {path} does not exist; correct its name.")
     if path.suffix not in suffixes:
         raise InputError(f"{path} must end in {', '.join(suffixes)}; save it as one of them.")
     try:
@@ -75,7 +76,7 @@ def _read_numpy(path: Path) -> dict[str, Array]:
             raise
         raise InputError(
             f"{path} contains pickled objects, which are never loaded as they can run arbitrary code; save arrays of "
-            "numbers or strings."
+            "numbers or strings, such as np.array(list(column), dtype=str)."
         ) from error
 
 
@@ -140,12 +141,16 @@ def aligned(
 
     Raises:
         InputError: an id is there twice, no id is among those of the rows, or the order of the values is unknown.
+
+    Warns:
+        UserWarning: the rows have ids and the values have none, see `warn_of_order`.
     """
     found = np.full(rows, None, dtype=object)
     if ids is not None and own_ids is not None:
         names = [str(one) for one in ids.tolist()]
         wanted = [str(one) for one in own_ids.tolist()]
     elif len(values) == rows:
+        warn_of_order(file, own_ids)
         found[:] = values.tolist()
         return found
     elif own_ids is not None and all(str(one).isdecimal() for one in own_ids.tolist()):
@@ -169,6 +174,19 @@ def aligned(
     for row in known:
         found[row] = values[place[wanted[row]]]
     return found
+
+
+def warn_of_order(file: Path, own_ids: Array | None) -> None:
+    """Warn that values are taken in the order of rows of vectors whose ids are more than the numbers of the rows."""
+    if own_ids is None:
+        return
+    names = [str(one) for one in own_ids.tolist()]
+    if all(names != [str(row) for row in range(first, first + len(names))] for first in (0, 1)):
+        warnings.warn(
+            f"{file} has no column {IDS!r}, so its rows are taken in the order of the vectors, whose first id is "
+            f"{names[0]!r}; name the column of the ids {IDS!r} to match them.",
+            stacklevel=user_stacklevel(),
+        )
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

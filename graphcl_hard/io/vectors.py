@@ -21,6 +21,7 @@ from graphcl_hard.io.columns import (
     nearest,
     read_columns,
     split_column,
+    warn_of_order,
 )
 from graphcl_hard.io.paths import Pathname, user_path
 from graphcl_hard.io.text_tables import (
@@ -85,7 +86,8 @@ def read_vectors(
             or not finite; or labels have other ids, or another number, than the rows.
 
     Warns:
-        UserWarning: a column is left out because it holds row numbers, or has one value for each class.
+        UserWarning: a column is left out because it holds row numbers, or has one value for each class; or labels of
+            another file have no ids.
     """
     path = user_path(path)
     named = _with_targets(read_columns(path, READ))
@@ -379,6 +381,8 @@ def _labels_of(
             f"{file} has no column {column!r} of labels; {nearest(str(column), named)}"
         )
     ids, others = own.get(IDS), named.get(IDS)
+    if others is None:
+        warn_of_order(file, ids)
     found: list[tuple[str, Array]] = []
     for name in names:
         labels = named[name]

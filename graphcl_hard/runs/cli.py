@@ -89,12 +89,11 @@ def one_sentence(prefix: str, parser: Callable[[], Arguments]) -> Arguments:
         # The box is drawn in ASCII where the terminal is not UTF-8.
         lines = (line.strip("│|╭╮╰╯+ ") for line in box.getvalue().splitlines())
         parts = re.split(r"[─-]{9,}", "\n".join(lines))
-        complaint, *rest = [" ".join(part.split()) for part in parts if part.strip(" \n─")][1:] or [
-            "unknown flags"
-        ]
-        close = re.findall(
-            r"--[a-z-]+", next((part for part in rest if part.startswith("Perhaps")), "")
-        )
+        found = [" ".join(part.split()) for part in parts if part.strip(" \n─")]
+        complaint = found[1] if len(found) > 1 else "unknown flags"
+        # A flag begins a line; others are in its description.
+        perhaps = next((part for part in parts if part.strip().startswith("Perhaps")), "")
+        close = re.findall(r"^--[a-z-]+", perhaps, re.MULTILINE)
         hint = f"did you mean {' or '.join(dict.fromkeys(close))}?" if close else "see --help."
         raise InputError(f"{prefix}{complaint.rstrip('.')}; {hint}") from None
 

@@ -13,6 +13,7 @@ from graphcl_hard.evaluation.splitters import (
     read_ogb_split,
     scaffold_split,
 )
+from graphcl_hard.evaluation.targets import target_columns
 from graphcl_hard.exceptions import InputError
 from graphcl_hard.io.columns import READ, Array, aligned, read_column, split_column
 from graphcl_hard.io.paths import user_path
@@ -62,7 +63,7 @@ def read_protocol(
         smiles = _smiles(file, scaffold, rows)
         if scaffold_folds is None:
             split = scaffold_split(smiles.tolist())
-            return Protocol(split, text=f"Split by scaffolds: {_sizes(split)}. {BOOTSTRAP}")
+            return Protocol(split, text=f"Split by scaffolds: {_sizes(file, split)}. {BOOTSTRAP}")
         how = f"{scaffold_folds}-fold cross-validation, all molecules of a scaffold in one fold"
         return Protocol(ScaffoldKFold(scaffold_folds), smiles, f"{how}, {INSIDE}. {CORRECTED}")
     if not splits:
@@ -71,15 +72,20 @@ def read_protocol(
     left_out = rows - len(np.unique(np.concatenate([np.concatenate(split) for split in found])))
     note = f"{left_out} of {rows} graphs are in no part of the split." if left_out else None
     if len(found) == 1:
-        text = f"Given split: {_sizes(found[0])}. {BOOTSTRAP}"
+        text = f"Given split: {_sizes(file, found[0])}. {BOOTSTRAP}"
         return Protocol(found[0], text=text, note=note)
     return Protocol(found, text=f"{len(found)} given splits. {CORRECTED}", note=note)
 
 
-def _sizes(split: Split) -> str:
-    train, valid, test = map(len, split)
+def _sizes(file: VectorFile, split: Split) -> str:
+    """Return the numbers of graphs in the parts of a split, of those that have a label."""
+    columns = target_columns(file.labels).values()
+    known = [[not is_missing_value(one) for one in column.tolist()] for column in columns]
+    labelled = np.any(known, axis=0)
+    train, valid, test = (int(labelled[part].sum()) for part in split)
     choice = f"{valid} to choose parameters" if valid else INSIDE
-    return f"{train} graphs to train on, {choice}, {test} to test on"
+    counts = f"{train} graphs to train on, {choice}, {test} to test on"
+    return f"{counts}, fewer for a target with gaps" if len(known) > 1 else counts
 
 
 def _split(file: VectorFile, text: str, rows: int) -> Split:

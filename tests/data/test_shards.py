@@ -313,7 +313,7 @@ def test_nothing_else_is_ever_replaced(tmp_path, toy):
     write_shards(tmp_path / "set", [toy])
     refused(
         lambda: write_shards(tmp_path / "set", [toy]),
-        f"contains {SHARDS_INDEX}, must be new or empty",
+        f"contains {SHARDS_INDEX}, but must be new or empty",
     )
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "encoder.safetensors").write_bytes(b"")

@@ -740,3 +740,14 @@ def test_another_number_of_labels_is_reported_before_anything_else(tmp_path):
     path = npz(tmp_path / "a.npz", vectors=VECTORS, y=np.full(11, np.nan))
     with pytest.raises(InputError, match=r"one label for each row of 'vectors', got 11 labels 'y'"):
         read_vectors(path)
+
+
+def test_labels_of_another_file_without_ids_are_taken_in_order_with_a_warning(tmp_path):
+    """A shuffled file would give wrong scores without a word."""
+    names = [f"m{row}" for row in range(12)]
+    np.savez(tmp_path / "v.npz", emb=np.random.default_rng(0).normal(size=(12, 2)), id=names)
+    (tmp_path / "l.csv").write_text("name,kind\n" + "".join(f"m{r},{r % 2}\n" for r in range(12)))
+    with pytest.warns(UserWarning, match=r"l.csv has no column 'id', .* first id is 'm0'; name"):
+        read_vectors(tmp_path / "v.npz", f"{tmp_path / 'l.csv'}:kind")
+    np.savez(tmp_path / "numbered.npz", emb=np.ones((12, 2)), id=np.arange(12))
+    read_vectors(tmp_path / "numbered.npz", f"{tmp_path / 'l.csv'}:kind")  # no warning

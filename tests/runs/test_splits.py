@@ -63,6 +63,18 @@ def test_several_splits_are_like_folds(tmp_path):
     assert "3 given splits" in found.text
 
 
+def test_graphs_without_a_label_are_not_counted():
+    parts = ["train", "train", "valid", "test", "test"]
+    one = vectors(5, part=parts)._replace(labels=np.array([1.0, np.nan, 2.0, np.nan, 3.0]))
+    assert "1 graphs to train on, 1 to choose parameters, 1 to test on." in (
+        read_protocol(one, 10, ["part"]).text
+    )
+    two = one._replace(labels={"a": one.labels, "b": np.array([1, 2, None, None, 3], dtype=object)})
+    assert "2 graphs to train on, 1 to choose parameters, 1 to test on, fewer for a target" in (
+        read_protocol(two, 10, ["part"]).text
+    )
+
+
 def test_a_missing_smiles_is_named(tmp_path):
     pytest.importorskip("rdkit", reason="RDKit is not installed (the extra [molecules])")
     (tmp_path / "m.csv").write_text("id,smiles\na,CC\nb,\nc,CO\n")
