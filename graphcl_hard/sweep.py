@@ -119,7 +119,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             status = _sweep(parse(words))
         except KeyboardInterrupt as stop:
             print("stopped; the same command resumes from here.", file=sys.stderr)
-            status = 128 + (stop.args[0] if stop.args else signal.SIGINT)
+            status = 128 + (stop.args[0] if isinstance(stop, Stopped) else signal.SIGINT)
 
     return exit_status(action, FLAGS) or status
 
@@ -215,7 +215,10 @@ def _few_labels(
     def progress(done: int, total: int, label: str) -> None:
         console.print(f"few labels: {done} of {total}, {label}", soft_wrap=True)
 
-    few_labels.run(cells, out / "runs", out / "few_labels", progress, jobs, fine_tune)
+    def skipped(sentence: str) -> None:
+        console.print(f"few labels: {sentence}.", soft_wrap=True)
+
+    few_labels.run(cells, out / "runs", out / "few_labels", progress, jobs, fine_tune, skipped)
 
 
 def _report(plan: Sequence[Cell], out: Path, console: Console) -> None:

@@ -12,6 +12,7 @@ import tyro
 from graphcl_hard.config import EARLIER, Config, Scope, names_in
 from graphcl_hard.runs.cli import one_sentence
 from graphcl_hard.runs.config_file import to_flags
+from graphcl_hard.sweeps.data_files import data_files
 from graphcl_hard.sweeps.embedder import Embedder
 
 CONTROLS: dict[str, dict[str, Any]] = {
@@ -103,6 +104,9 @@ class Cell:
             held |= Config().to_dict() | EARLIER | record["config"]
         ours |= self.identity().get("embedder", {"class": None})
         held |= record.get("embedder", {"class": None})
+        if record.get("status") == "finished" and "data_files" in record:
+            ours["data_files"] = data_files(self.source, self.given.get("data_dir"))
+            held["data_files"] = record["data_files"]
         return next(
             (f"{n} {held[n]!r}, now {value!r}" for n, value in ours.items() if held[n] != value),
             None,

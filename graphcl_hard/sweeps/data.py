@@ -11,8 +11,8 @@ import torch
 
 from graphcl_hard.data.graph_data import GraphData
 from graphcl_hard.data.load import load_graphs
-from graphcl_hard.evaluation.targets import NAME, Task
 from graphcl_hard.exceptions import InputError
+from graphcl_hard.runs.results import labelled
 
 Ints = npt.NDArray[np.int64]
 
@@ -22,13 +22,19 @@ def graphs_of(source: str, data_dir: str | Path | None) -> GraphData:
     """Return a data set.
 
     Raises:
-        InputError: it cannot be read, or has no labels.
+        InputError: it cannot be read, or has no labels, or has targets of both kinds.
     """
     graphs = load_graphs(source, data_dir=data_dir)
     if graphs.labels is None:
         raise InputError(
             f"{graphs.name} has no labels, by which the methods of a sweep are scored; add labels."
         )
+    try:
+        labelled(graphs)
+    except InputError as error:
+        raise InputError(
+            str(error).replace("give --no-evaluate to only train, or a data set", "give a data set")
+        ) from None
     return graphs
 
 
@@ -46,19 +52,6 @@ def labelled_graphs(source: str, data_dir: str | Path | None) -> tuple[GraphData
         )
     rows = np.flatnonzero(graphs.y.numpy() >= 0)
     return graphs, rows, graphs.y.numpy()[rows]
-
-
-def measured_targets(graphs: GraphData) -> tuple[dict[str, npt.NDArray[np.float64]], Task | None]:
-    """Return name -> (G,) values of each measured target, NaN where missing, and their task.
-
-    Targets whose known values are all 0 or 1 are classes, as in OGB. The task is None where there are both kinds.
-    """
-    y = graphs.y.numpy()
-    columns = {NAME: y} if y.ndim == 1 else dict(zip(graphs.targets, y.T, strict=True))
-    binary = {bool(np.isin(column[~np.isnan(column)], (0, 1)).all()) for column in columns.values()}
-    if len(binary) > 1:
-        return columns, None
-    return columns, "classification" if binary.pop() else "regression"
 
 
 def without_labels(graphs: GraphData) -> GraphData:

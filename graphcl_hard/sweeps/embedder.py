@@ -143,7 +143,9 @@ def _imported(path: Any, folders: Sequence[str]) -> Callable[..., Any]:
     importlib.invalidate_caches()
     try:
         module = importlib.import_module(module_name)
-    except (Exception, SystemExit) as error:  # the module may do anything
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # the module may do anything
         raise InputError(
             f"{path} cannot be imported: {reason(error)}; install its package, or put its file beside the plan."
         ) from error

@@ -96,7 +96,12 @@ def _submit(
 def _killed(cell: Cell, deaths: int, error: Exception) -> Record:
     codes = re.search(r"exit codes of the workers are \{(.*?)\}", str(error))
     how = f" ({codes[1]})" if codes else ""
-    advice = "it may want more memory: try --retry-failed with fewer --jobs, or larger workers."
+    if how.startswith(" (EXIT"):
+        advice = (
+            "its method ended the process, for example by os._exit: let it raise an error instead."
+        )
+    else:
+        advice = "it may want more memory: try --retry-failed with fewer --jobs, or larger workers."
     return failed_record(cell, f"{deaths} workers died on this cell{how}; {advice}")
 
 

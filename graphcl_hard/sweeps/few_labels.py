@@ -45,6 +45,7 @@ def run(
     progress: Callable[[int, int, str], object] | None = None,
     jobs: int = 1,
     fine_tune: bool = False,
+    skipped: Callable[[str], object] | None = None,
 ) -> None:
     """Score the embeddings of all finished runs among the cells, and write one file for each data set.
 
@@ -53,7 +54,8 @@ def run(
     folds) to six digits, "defaulted", the number of folds that had too few labels to choose the parameter, and
     "source", a digest of what was scored. Scores of the same embeddings that a file already holds are kept. The file is
     written again after each run, so a call that was stopped resumes with the next one. Cells without a finished run of
-    their settings are left out.
+    their settings are left out, and so is the fine-tuning of a run whose saved encoder is that of an earlier epoch,
+    picked on the test folds.
 
     Args:
         cells: of the sweep.
@@ -62,25 +64,41 @@ def run(
         progress: called as progress(done, total, name) when a run has been scored.
         jobs: processes, each with one thread.
         fine_tune: whether also to fine-tune the encoders of the runs, with the entry "fine-tuned" as "probe".
+        skipped: called with a sentence for each run that is left out, or not fine-tuned.
     """
     cells = list(cells)
-    probes = (*LABEL_PROBES, FINE_TUNED) if fine_tune else LABEL_PROBES
     files = {name: _read(out / f"{name}.json") for name in {cell.dataset for cell in cells}}
+    probes_of: dict[tuple[str, str, int], tuple[str, ...]] = {}
+    for cell in cells:
+        reason = _unusable(runs / cell.path, cell)
+        if reason is None:
+            tuned = fine_tune and _keeps_last_epoch(runs / cell.path, cell)
+            probes_of[cell.key] = (*LABEL_PROBES, FINE_TUNED) if tuned else LABEL_PROBES
+            if tuned or not fine_tune:
+                continue
+            reason = "is not fine-tuned, since its encoder is of an epoch that was picked on the test folds"
+        if skipped is not None and cell.kind == "run":
+            skipped(f"{cell.label} {reason}")
     missing = [
         cell
         for cell in cells
-        if _is_finished(runs / cell.path, cell)
-        and not _is_done(files[cell.dataset], cell, runs, probes)
+        if cell.key in probes_of
+        and not _is_done(files[cell.dataset], cell, runs, probes_of[cell.key])
     ]
     work = Parallel(n_jobs=jobs, return_as="generator_unordered")(
-        delayed(score_run)(cell, runs, fine_tune) for cell in missing
+        delayed(score_run)(cell, runs, FINE_TUNED in probes_of[cell.key]) for cell in missing
     )
     for done, (cell, entries) in enumerate(work, start=1):
         kept = [
             entry
             for entry in files[cell.dataset]
             if (entry["method"], entry["seed"]) != (cell.method, cell.seed)
-            or (entry["probe"] not in probes and entry["source"] == entries[0]["source"])
+            or (
+                # of an earlier call with --fine-tune
+                entry["probe"] == FINE_TUNED
+                and not fine_tune
+                and entry["source"] == entries[0]["source"]
+            )
         ]
         files[cell.dataset] = kept + entries
         _write(out / f"{cell.dataset}.json", files[cell.dataset])
@@ -262,13 +280,24 @@ def _logistic(train: Floats, labels: Ints, test: Floats, grid: Sequence[float]) 
         yield model.fit(train, labels), test
 
 
-def _is_finished(folder: Path, cell: Cell) -> bool:
-    """Return whether the folder holds a finished run with the cell's settings; baselines have none."""
+def _unusable(folder: Path, cell: Cell) -> str | None:
+    """Return why the folder holds no finished run with the cell's settings and labels; None if it does."""
     path = folder / RESULT
     if not (path.is_file() and (folder / EMBEDDINGS).is_file()):
-        return False
+        return "has no run folder with vectors"
     result = json.loads(path.read_text(encoding="utf-8"))
-    return result["status"] == "finished" and cell.difference({**result, **cell.identity()}) is None
+    if not result["dataset"].get("classes", 1):
+        return "has measured targets, and few labels are of classes"
+    if result["status"] != "finished":
+        return "has no finished run"
+    difference = cell.difference({**result, **cell.identity()})
+    return None if difference is None else f"has a run with {difference}"
+
+
+def _keeps_last_epoch(folder: Path, cell: Cell) -> bool:
+    """Return whether the encoder that a run saved is that of its last epoch."""
+    result = json.loads((folder / RESULT).read_text(encoding="utf-8"))
+    return bool(result["epoch"] == cell.config()["epochs"])
 
 
 def _is_done(entries: Iterable[Entry], cell: Cell, runs: Path, probes: Sequence[str]) -> bool:

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock
 
 from graphcl_hard.config import Config, Scope, names_in
-from graphcl_hard.exceptions import InputError
 from graphcl_hard.io.file_names import LOCK, RESULT
 from graphcl_hard.runs.cli import exit_status
 from graphcl_hard.runs.environment import environment
@@ -157,15 +156,12 @@ def _mean(cell: Cell, threads: int) -> Record:
     import numpy as np  # noqa: PLC0415 - not needed by a dry run, as the others
     from sklearn.dummy import DummyClassifier, DummyRegressor  # noqa: PLC0415
 
-    from graphcl_hard.sweeps.data import graphs_of, measured_targets  # noqa: PLC0415
+    from graphcl_hard.runs.results import labelled  # noqa: PLC0415
+    from graphcl_hard.sweeps.data import graphs_of  # noqa: PLC0415
     from graphcl_hard.sweeps.scoring import score_vectors  # noqa: PLC0415
 
     graphs = graphs_of(cell.source, cell.given.get("data_dir"))
-    _, task = measured_targets(graphs)
-    if task is None:
-        raise InputError(
-            f"{graphs.name} has targets of both kinds, of 0 and 1 and of other numbers; give each kind a data set."
-        )
+    task = labelled(graphs).task
     probe = DummyRegressor() if task == "regression" else DummyClassifier(strategy="prior")
     # a constant has no rank correlation
     scoring = ("r2", "rmse", "mae") if task == "regression" else None

@@ -26,6 +26,7 @@ from graphcl_hard.sweeps.plan_checks import (
 
 OWNED = ("dataset", "seed", "seeds", "out", "overwrite", "resume", "quiet")  # each cell's own
 SETTINGS = tuple(field.name for field in fields(Config) if field.name not in OWNED)
+SHARED = ("folds", "repeats")  # by all methods, which are compared fold by fold
 PLAN_KEYS = ("datasets", "seeds", "seeds_of", "settings", "methods")
 METHOD_KEYS = (
     *(
@@ -197,6 +198,8 @@ def _methods(
     prefix = label(entry.get("name", family), "name")
     where = f"method {prefix}"
     allowed = _allowed(family, path)
+    for part in ("settings", "grid"):
+        _check_shared(entry.get(part), f"{where}, {part}")
     settings = mapping(entry.get("settings"), f"{where}, settings", allowed)
     if path is None:
         settings = {**CONTROLS.get(family, {}), **settings}
@@ -271,6 +274,16 @@ def _check_family(family: str, path: Any) -> None:
         raise InputError(f"methods has the unknown family {family!r}; did you mean {close[0]!r}?")
     if path is not None and family in CONTROLS:
         raise InputError(f"methods has {path!r} in the family of a control, {family!r}; rename it.")
+
+
+def _check_shared(given: Any, where: str) -> None:
+    """Refuse folds of a method's own: no test could pair its scores with those of other methods."""
+    for name in SHARED:
+        if isinstance(given, dict) and name in given:
+            raise InputError(
+                f"{where} has {name} {given[name]!r}, but all methods must have the same folds; set it in the "
+                "plan's own settings."
+            )
 
 
 def _allowed(family: str, path: Any) -> Sequence[str]:

@@ -11,7 +11,7 @@ from graphcl_hard.data.graph_data import GraphData
 from graphcl_hard.evaluation.cross_validation import cross_validate
 from graphcl_hard.evaluation.scores import CrossValidation
 from graphcl_hard.exceptions import InputError
-from graphcl_hard.sweeps.data import measured_targets
+from graphcl_hard.runs.results import labelled
 from graphcl_hard.sweeps.run_record import compact
 
 
@@ -38,21 +38,16 @@ def score_vectors(
     Raises:
         InputError: the labels cannot be folded, or the first score is undefined in a fold.
     """
-    rows, y, task = np.arange(graphs.num_graphs), graphs.y.numpy(), None
-    if graphs.classes:
-        rows = np.flatnonzero(y >= 0)
-        targets: Any = y[rows]
-    else:
-        targets, task = measured_targets(graphs)
+    held = labelled(graphs)
     scores, sizes = {}, []
     for name, probe in (probes or {name: name for name in config.probes}).items():
         (found,) = cross_validate(
-            vectors[rows],
-            targets,
+            vectors[held.rows],
+            held.y,
             probe=probe,
             scoring=scoring,
             cv=config.folds,
-            task=task,
+            task=held.task,
             repeats=config.repeats,
             seed=config.seed,
             scale=config.scale,

@@ -11,6 +11,7 @@ from pathlib import Path
 from threadpoolctl import threadpool_limits
 
 from graphcl_hard.sweeps.cell import Cell
+from graphcl_hard.sweeps.data_files import data_files
 from graphcl_hard.sweeps.embedder import reason
 from graphcl_hard.sweeps.methods import KINDS, Record, failed_record
 from graphcl_hard.training.allocator import keep_freed_memory
@@ -43,8 +44,9 @@ def run_cell(cell: Cell, runs: Path, threads: int) -> Record:
     """
     with _one_at_a_time, share_of(threads):
         try:
-            return KINDS[cell.kind].run(cell, runs, threads)
-        except (Exception, SystemExit) as error:  # of any kind: the other cells still run
+            files = data_files(cell.source, cell.given.get("data_dir"))
+            return {**KINDS[cell.kind].run(cell, runs, threads), "data_files": files}
+        except BaseException as error:  # of any kind: the other cells still run
             return failed_record(cell, reason(error))
 
 

@@ -49,6 +49,10 @@ class TwoSteps:
         return torch.tensor([[graph.num_nodes - self.mean] for graph in graphs])
 
 
+class Panic(BaseException):
+    pass
+
+
 class Returns:
     def __init__(self, kind):
         self.kind = kind
@@ -57,6 +61,10 @@ class Returns:
         rows = np.ones((len(graphs), 2))
         if self.kind == "exit":
             sys.exit("the end")
+        if self.kind == "interrupt":
+            raise KeyboardInterrupt("x")
+        if self.kind == "panic":
+            raise Panic("at the disco")
         if self.kind == "raise":
             raise ValueError("no\\nluck")
         return {
@@ -88,6 +96,7 @@ def folder(tmp_path, monkeypatch):
     (tmp_path / "foreign_methods.py").write_text(CODE)
     (tmp_path / "broken_module.py").write_text("import nothing_of_this_name\n")
     (tmp_path / "ending_module.py").write_text("raise SystemExit(3)\n")
+    (tmp_path / "panicking_module.py").write_text("raise BaseException(3)\n")
     yield tmp_path
     for name in ("foreign_methods", "broken_module", "ending_module"):
         sys.modules.pop(name, None)
@@ -101,6 +110,7 @@ def folder(tmp_path, monkeypatch):
         ("no_such_module:X", {}, "ModuleNotFoundError: No module named 'no_such_module'; install"),
         ("broken_module:X", {}, "'nothing_of_this_name' (broken_module.py, line 1); install"),
         ("ending_module:X", {}, "cannot be imported: SystemExit: 3 (ending_module.py, line 1)"),
+        ("panicking_module:X", {}, "cannot be imported: BaseException: 3 (panicking_module.py"),
         ("foreign_methods:Size", {}, "foreign_methods.py has no Size; did you mean Sizes?"),
         ("foreign_methods:CONSTANT", {}, "CONSTANT must be a class, got int"),
         ("foreign_methods:Neither", {}, "must have a method fit_transform(graphs), or fit(graphs)"),
@@ -135,6 +145,8 @@ def cell_of(folder, name, seed=0, given=GIVEN, **parameters):
         ("text", "must be a (G, D) array of numbers, got list: it holds <U1"),
         ("self", "Returns returns cannot be used: vectors must "),
         ("exit", "SystemExit: the end (foreign_methods.py, line "),
+        ("interrupt", "KeyboardInterrupt: x (foreign_methods.py, line "),
+        ("panic", "Panic: at the disco (foreign_methods.py, line "),
         ("raise", "ValueError: no luck (foreign_methods.py, line "),
     ],
 )
@@ -217,6 +229,11 @@ def test_a_class_by_its_path_is_a_method_and_so_is_each_point_of_its_grid(folder
         ("[{method: 'foreign_methods:Sizes', family: wl}]", "in the family of a control, 'wl'"),
         ("[{method: 'foreign_methods:Sizes', parameters: 3}]", "parameters must hold keys"),
         ("[{family: hard, control: 1}]", "method hard, control must be true or false, got 1"),
+        (
+            "[{method: 'foreign_methods:Sizes', settings: {folds: 5}}]",
+            "settings has folds 5, but all",
+        ),
+        ("[{family: hard, grid: {repeats: [1, 2]}}]", "grid has repeats [1, 2], but all methods"),
         ("[{method: 3}]", "a method's family must be"),
         ("[nowhere:X]", "nowhere:X cannot be imported"),
     ],

@@ -215,6 +215,13 @@ def test_a_cluster_that_loses_a_worker_does_every_cell_once(plan, undisturbed, t
     assert records_of(tmp_path) == records_of(undisturbed)
 
 
+def test_a_method_that_ended_its_process_is_not_said_to_want_memory():
+    error = RuntimeError("The exit codes of the workers are {EXIT(7)}")
+    record = engine._killed(cell("a"), 2, error)
+    assert "(EXIT(7)); its method ended the process" in record["error"]
+    assert "memory" not in record["error"]
+
+
 def at_work(workers, out):
     """A worker that trains a cell: it holds the lock of the run folder."""
     folders = {str(folder / ".graphcl_hard.lock") for folder in unfinished(out)}
@@ -334,6 +341,24 @@ def test_a_second_sweep_on_the_same_folder_is_refused(plan, tmp_path, capsys):
         f"error: Another sweep is running in {tmp_path / 'runs'}; wait until it ends"
         in capsys.readouterr().err
     )
+
+
+def test_a_record_of_another_data_set_under_the_same_name_is_not_taken(tmp_path):
+    for number in (1, 2):
+        write_toy(tmp_path / f"v{number}")
+    here, there = (
+        Cell("TOY", "majority", "majority", {}, 0, {"folds": 3}, str(tmp_path / f"v{number}"))
+        for number in (1, 2)
+    )
+    record = worker.run_cell(here, tmp_path, 1)
+    assert record["status"] == "finished"
+    assert here.difference(record) is None
+    assert there.difference(record) is None  # the same files elsewhere
+    path = tmp_path / "v2" / "TOY_graph_labels.txt"
+    path.write_text(path.read_text()[2:] + "0\n")
+    assert "data_files " in there.difference(record)
+    del record["data_files"]  # of an earlier version
+    assert there.difference(record) is None
 
 
 @pytest.mark.slow

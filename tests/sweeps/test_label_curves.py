@@ -1,6 +1,7 @@
 """Curves over shares of the labels for frozen, fine-tuned and untrained encoders, on the same labelled rows."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -89,6 +90,34 @@ def test_it_resumes_and_keeps_what_the_other_call_has_done(swept, scored, tmp_pa
     (tmp_path / "MUTAG.json").write_text(json.dumps(left))
     few_labels.run(*swept, tmp_path)  # again, for the probes only
     assert (tmp_path / "MUTAG.json").read_bytes() == whole
+
+
+def test_an_encoder_picked_on_the_test_folds_is_not_fine_tuned(swept, tmp_path, monkeypatch):
+    cells, runs = swept
+    shutil.copytree(runs, tmp_path / "runs")
+    path = tmp_path / "runs" / cells[1].path / "result.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"epoch": 0}))
+    monkeypatch.setattr(label_curves, "epochs_for", lambda _: 1)
+    told = []
+    few_labels.run(cells, tmp_path / "runs", tmp_path / "few", fine_tune=True, skipped=told.append)
+    entries = json.loads((tmp_path / "few" / "MUTAG.json").read_text())
+    tuned = {entry["method"] for entry in entries if entry["probe"] == few_labels.FINE_TUNED}
+    assert tuned == {"untrained"}
+    assert {entry["method"] for entry in entries} == {"untrained", "hard"}
+    assert told == [
+        "MUTAG hard seed 0 is not fine-tuned, since its encoder is of an epoch that was picked on the test folds"
+    ]
+
+
+def test_runs_without_classes_are_named(swept, tmp_path):
+    cells, runs = swept
+    shutil.copytree(runs, tmp_path / "runs")
+    path = tmp_path / "runs" / cells[1].path / "result.json"
+    result = json.loads(path.read_text())
+    path.write_text(json.dumps(result | {"dataset": result["dataset"] | {"classes": 0}}))
+    told = []
+    few_labels.run(cells[1:], tmp_path / "runs", tmp_path / "few", skipped=told.append)
+    assert told == ["MUTAG hard seed 0 has measured targets, and few labels are of classes"]
 
 
 def test_the_report_has_the_curves(scored):

@@ -93,6 +93,19 @@ def test_the_kernel_is_only_scored_on_classes(folder, tmp_path):
     assert "has measured targets, but this method is only scored on classes" in record["error"]
 
 
+@pytest.mark.parametrize("method", ["majority", "untrained", "Sizes"])
+def test_whole_numbers_beside_columns_of_0_and_1_are_refused(graphs, tmp_path, method):
+    given = graphs["measured"]
+    y = torch.stack([torch.arange(188) % 2, torch.arange(188) % 5], dim=1).double()
+    mixed = dataclasses.replace(given, name="mixed", y=y, targets=("a", "b"))
+    write_shards(tmp_path / "mixed", [mixed])
+    embedder = Embedder(f"{__name__}:Sizes", {}, "", ()) if method == "Sizes" else None
+    cell = Cell("mixed", method, method, {}, 0, GIVEN, str(tmp_path / "mixed"), embedder)
+    record = worker.run_cell(cell, tmp_path / "runs", 1)
+    assert "must all be 0 and 1, or all be measured, got 'a' of 0 and 1 and 'b'" in record["error"]
+    assert not (tmp_path / "runs").exists()
+
+
 @pytest.mark.slow
 def test_a_run_is_scored_at_its_last_epoch_and_reported(folder, tmp_path):
     plan = tmp_path / "plan.yaml"

@@ -92,6 +92,15 @@ def test_a_missing_package_is_one_sentence_with_the_extra(
     assert sweep.main([*words, "--dry-run"]) == 0
 
 
+def test_an_interrupt_with_words_is_130(tmp_path, monkeypatch, capsys):
+    def interrupted(_):
+        raise KeyboardInterrupt("x")
+
+    monkeypatch.setattr(sweep, "_sweep", interrupted)
+    assert sweep.main([str(tmp_path / "plan.yaml")]) == 130
+    assert capsys.readouterr().err == "stopped; the same command resumes from here.\n"
+
+
 def test_a_dry_run_loads_no_pytorch(tmp_path):
     plan = tmp_path / "plan.yaml"
     plan.write_text("datasets: [MUTAG]\nmethods: [majority, wl, untrained, bn-only]\n")
