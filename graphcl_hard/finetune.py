@@ -157,7 +157,7 @@ def _fine_tune(arguments: Arguments) -> None:
         check_spelling(check_name(arguments.dataset))
 
     from graphcl_hard.data.load import open_dataset
-    from graphcl_hard.estimators.fine_tune_run import PROTOCOL, read_problem, summarise
+    from graphcl_hard.estimators.fine_tune_run import read_problem, summarise
     from graphcl_hard.runs.display import Display
 
     handle_signals()
@@ -197,16 +197,27 @@ def _fine_tune(arguments: Arguments) -> None:
     shown = f"seed {seeds[0]}" if len(seeds) == 1 else f"mean over seeds {seeds[0]} to {seeds[-1]}"
     title = f"{data}: {results[0]['parts']['test']} graphs in the test part, {shown}"
     display.table(_table(title, summary["scores"]))
-    intervals = (
-        "± and [95% intervals] (Student's t) are over seeds, which change parts and weights."
-        if len(seeds) > 1
-        else "[95% intervals] are of bootstrap resamples of the test graphs."
+    display.say(_intervals(arguments, splits[0]))
+    display.say(
+        f"{results[0]['protocol']} The baseline predicts the {_baseline(problem)} of the training part."
     )
-    display.say(intervals)
-    display.say(f"{PROTOCOL} The baseline predicts the {_baseline(problem)} of the training part.")
     display.say(f"written: {out}")
     if arguments.quiet:
         print(out)
+
+
+def _intervals(arguments: Arguments, split: "Split") -> str:
+    """Return what is behind the ± and the intervals of the table."""
+    if arguments.seeds == 1:
+        return "[95% intervals] are of bootstrap resamples of the test graphs."
+    if arguments.split is None:
+        return (
+            "± is over seeds, which change parts and weights; [95% intervals] are of the corrected resampled t, since "
+            "the parts overlap."
+        )
+    valid = len(split.valid) or not arguments.settings.validation_fraction
+    changed = "the weights" if valid else "the weights and the validation part"
+    return f"± is over seeds, which change {changed} but not the test part, so there is no interval for other graphs."
 
 
 def _table(title: str, scores: Mapping[str, Any]) -> "Table":

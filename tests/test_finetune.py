@@ -8,15 +8,24 @@ import subprocess
 import sys
 import time
 
+import networkx as nx
 import numpy as np
 import pandas as pd
 import pytest
 import yaml
 from sklearn.metrics import accuracy_score, f1_score, roc_auc_score
 
-from graphcl_hard import HardInfoGraph, HardInfoGraphClassifier, HardInfoGraphRegressor, load_graphs
+from graphcl_hard import (
+    HardInfoGraph,
+    HardInfoGraphClassifier,
+    HardInfoGraphRegressor,
+    load_graphs,
+    write_shards,
+)
 from graphcl_hard.convert import main as convert
 from graphcl_hard.embed import main as embed
+from graphcl_hard.estimators import fine_tune_run
+from graphcl_hard.evaluation.statistics import corrected_interval
 from graphcl_hard.finetune import main
 
 QUICK = ["--epochs", "3", "--hidden-channels", "8", "--num-layers", "2", "--lr", "0.01", "--quiet"]
@@ -100,10 +109,13 @@ def test_several_seeds_have_a_summary(tmp_path, capsys, mutag):
     shown = capsys.readouterr()
     assert "mean over seeds 4 to 5" in shown.out
     assert not shown.err
+    assert "which change parts and weights; [95% intervals] are of the corrected" in shown.out
     summary = content(out, "summary.json")
     each = [content(out / f"seed-{seed}")["scores"]["test"]["accuracy"]["mean"] for seed in (4, 5)]
     assert summary["scores"]["test"]["accuracy"]["values"] == each
     assert summary["scores"]["test"]["accuracy"]["mean"] == pytest.approx(np.mean(each))
+    found = summary["scores"]["test"]["accuracy"]
+    assert [found["low"], found["high"]] == pytest.approx(corrected_interval(each, 19 / 169))
     assert main([*words, "--out", str(out)]) == 2
     assert "--overwrite to replace it" in capsys.readouterr().err
     assert main([*words, "--out", str(out), "--overwrite", "--quiet"]) == 0
@@ -172,11 +184,62 @@ def test_a_given_split(tmp_path, mutag):
     assert table["split"].tolist() == parts.tolist()
 
 
+def test_seeds_on_a_given_split_have_no_interval(tuned, tmp_path, capsys):
+    out = tmp_path / "run"
+    words = ["--split", str(tuned / "predictions.csv"), "--seeds", "2", "--out", str(out)]
+    assert main([*QUICK[:-1], *words]) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "over seeds, which change the weights but not the test part, so there is no" in shown
+    found = content(out, "summary.json")["scores"]["test"]["accuracy"]
+    assert (found["low"], found["high"]) == (None, None)
+    assert found["std"] == pytest.approx(np.std(found["values"], ddof=1))
+
+
+def test_failed_scoring_is_a_failed_run(tmp_path, monkeypatch):
+    def fail(*_, **__):
+        raise RuntimeError("no scores")
+
+    monkeypatch.setattr(fine_tune_run, "score_part", fail)
+    with pytest.raises(RuntimeError, match="no scores"):
+        main([*QUICK, "--out", str(tmp_path / "run")])
+    assert content(tmp_path / "run")["status"] == "failed"
+
+
 def test_predictions_are_a_split_for_another_call(tuned, tmp_path):
     given = tuned / "predictions.csv"
     assert main([*QUICK, "--split", str(given), "--out", str(tmp_path / "run")]) == 0
     tables = [pd.read_csv(folder / "predictions.csv") for folder in (tuned, tmp_path / "run")]
     assert tables[0]["split"].tolist() == tables[1]["split"].tolist()
+
+
+def test_a_class_that_the_training_part_lacks_is_never_predicted(tmp_path, capsys):
+    colours = ["black", "red", "white"]
+    graphs = [nx.path_graph(2 + 4 * (number % 3 == 2)) for number in range(30)]
+    for number, graph in enumerate(graphs):
+        graph.graph["graph_label"] = colours[number % 3]
+    write_shards(tmp_path / "set", graphs)
+    graphs = load_graphs(tmp_path / "set")
+    parts = ["test" if row % 3 == 0 or row >= 15 else "train" for row in range(30)]
+    pd.DataFrame({"id": graphs.ids, "split": parts}).to_csv(tmp_path / "split.csv", index=False)
+    out = tmp_path / "run"
+    words = ["--dataset", str(tmp_path / "set"), "--split", str(tmp_path / "split.csv")]
+    assert (
+        main([*QUICK, *words, "--epochs", "60", "--validation-fraction", "0", "--out", str(out)])
+        == 0
+    )
+    table = pd.read_csv(out / "predictions.csv")
+    model = HardInfoGraphClassifier.from_pretrained(out)
+    assert model.classes_.tolist() == ["red", "white"]
+    assert table["y_predicted"].tolist() == model.predict(graphs).tolist()
+    assert (table["p_black"] == 0).all()
+    assert np.array_equal(table[["p_red", "p_white"]], model.predict_proba(graphs))
+    test = table[table["split"] == "test"]
+    scores = content(out)["scores"]
+    assert (
+        scores["test"]["accuracy"]["mean"] == accuracy_score(test["y"], test["y_predicted"]) > 0.4
+    )
+    assert scores["baseline"]["accuracy"]["mean"] == np.mean(test["y"] == "red")
+    assert content(out)["protocol"].startswith("The last epoch was kept")
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from torch import Tensor
 from graphcl_hard.data.graph_data import GraphSource
 from graphcl_hard.data.load import Graphs
 from graphcl_hard.estimators.hard_infograph import HardInfoGraph
-from graphcl_hard.estimators.supervised import SupervisedEstimator, TargetScale, check_same_form
+from graphcl_hard.estimators.supervised import SupervisedEstimator, TargetScale
 from graphcl_hard.estimators.targets import Targets, class_targets
 from graphcl_hard.exceptions import InputError, short_repr, user_stacklevel
 from graphcl_hard.io.paths import Pathname
@@ -75,7 +75,8 @@ class HardInfoGraphClassifier(ClassifierMixin, SupervisedEstimator):
             to 0 along a cosine.
         freeze: True trains only the head. A number does so in that many epochs at the start. False: both are trained.
         validation_fraction: share of the graphs that chooses the epoch. 0: the last epoch is kept.
-        patience: number of epochs without a lower validation loss after which training ends. None: it never ends early.
+        patience: number of epochs without a lower validation loss after which training ends, counted from the end of
+            the frozen ones. None: it never ends early.
         accelerator: "auto", "cpu", "cuda" or "mps".
         precision: "32-true", "64-true" or "bf16-mixed".
         deterministic: whether to refuse operations that do not repeat bit for bit.
@@ -175,8 +176,7 @@ class HardInfoGraphClassifier(ClassifierMixin, SupervisedEstimator):
         """
         check_is_fitted(self)
         data = self._read_again(X, labelled=y is None)
-        truth = self._targets(data, y)
-        check_same_form(truth, self._single, self.head_.out.out_features)
+        truth = self._truth(data, y)
         predicted = self._predict(data)
         if truth.classes is None:
             return masked_accuracy(predicted.astype(np.float64), truth.y.numpy())

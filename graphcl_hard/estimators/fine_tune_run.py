@@ -24,7 +24,7 @@ from graphcl_hard.evaluation.answers import Answers
 from graphcl_hard.evaluation.resampling import resampled_scores, resamples
 from graphcl_hard.evaluation.scoring import OWN, Score
 from graphcl_hard.evaluation.splitters import PARTS, Split, named_split, read_ogb_split
-from graphcl_hard.evaluation.statistics import percentile_interval, t_interval
+from graphcl_hard.evaluation.statistics import corrected_interval, percentile_interval
 from graphcl_hard.exceptions import InputError, StopTraining, first_line
 from graphcl_hard.io import file_names
 from graphcl_hard.io.columns import aligned, read_column
@@ -37,7 +37,6 @@ from graphcl_hard.training.supervised import FineTuneEpoch
 
 Array = npt.NDArray[Any]
 MOST_RESAMPLED = 200_000
-PROTOCOL = "The epoch was chosen by the loss on the validation part. The test part was scored once, after that."
 
 
 @dataclass(frozen=True)
@@ -189,23 +188,23 @@ def run_seed(
         validation = (graphs[valid], problem.of(valid)) if len(valid) else None
         try:
             model.fit(graphs[train], problem.of(train), validation=validation)
+            model.set_params(on_epoch=None)
+            if not len(valid):
+                chosen = model.validation_rows_
+                train, valid = np.delete(train, chosen), train[chosen]
+            split = Split(train, valid, test)
+            model.save_pretrained(folder.path)
+            outputs = model_outputs(model, problem)
+            scores = {
+                "test": score_part(problem, test, *outputs, seed=known["seed"]),
+                "baseline": score_part(problem, test, *baseline_outputs(problem, train)),
+                **({"valid": score_part(problem, valid, *outputs)} if len(valid) else {}),
+            }
+            folder.write_text(file_names.PREDICTIONS, predictions_csv(problem, split, *outputs))
         except BaseException as error:
             failed = {"status": "failed", "error": first_line(error)}
             folder.write_json(file_names.RESULT, result | failed)
             raise
-        model.set_params(on_epoch=None)
-        if not len(valid):
-            chosen = model.validation_rows_
-            train, valid = np.delete(train, chosen), train[chosen]
-        split = Split(train, valid, test)
-        model.save_pretrained(folder.path)
-        outputs = model_outputs(model, graphs)
-        scores = {
-            "test": score_part(problem, test, *outputs, seed=known["seed"]),
-            "baseline": score_part(problem, test, *baseline_outputs(problem, train)),
-            **({"valid": score_part(problem, valid, *outputs)} if len(valid) else {}),
-        }
-        folder.write_text(file_names.PREDICTIONS, predictions_csv(problem, split, *outputs))
         result |= {
             "status": "finished" if pending() is None else "interrupted",
             "dataset": describe(graphs, model.features_),
@@ -213,7 +212,7 @@ def run_seed(
             "epoch": model.best_epoch_,
             "epochs_run": len(model.history_),
             "parts": {part: len(rows) for part, rows in zip(PARTS, split, strict=True)},
-            "protocol": PROTOCOL,
+            "protocol": protocol(len(model.history_), len(valid)),
             "scores": scores,
             "device": str(next(model.encoder_.parameters()).device),
             "threads": torch.get_num_threads(),
@@ -224,14 +223,37 @@ def run_seed(
     return result
 
 
-def model_outputs(model: SupervisedEstimator, graphs: GraphSource) -> tuple[Array, Array | None]:
-    """Return the predictions (G, T), classes as positions, and the probabilities (G, C) or (G, T), if there are any."""
+def protocol(epochs: int, valid: int) -> str:
+    """Return how the epoch was chosen, for numbers of epochs and of graphs in the validation part."""
+    chosen = "The last epoch was kept, since there was no validation part."
+    if valid:
+        chosen = "The epoch was chosen by the loss on the validation part."
+    if not epochs:
+        chosen = "Nothing was trained."
+    return f"{chosen} The test part was scored once, after that."
+
+
+def model_outputs(model: SupervisedEstimator, problem: Problem) -> tuple[Array, Array | None]:
+    """Return the predictions (G, T), classes as positions, and the probabilities (G, C) or (G, T), if there are any.
+
+    Positions and columns are those of the problem's classes, also where the training part has only some of them.
+    """
+    graphs, classes = problem.graphs, problem.targets.classes
     if isinstance(model, HardInfoGraphRegressor):
         return model.predict(graphs).reshape(graphs.num_graphs, -1), None
     assert isinstance(model, HardInfoGraphClassifier)
     shares = model.predict_proba(graphs)
-    is_table = isinstance(model.classes_, list)
-    return (shares > 0.5).astype(float) if is_table else shares.argmax(axis=1)[:, None], shares
+    if classes is None:
+        return (shares > 0.5).astype(float), shares
+    places = np.searchsorted(classes, model.classes_)
+    return places[shares.argmax(axis=1)][:, None], _scattered(shares, places, len(classes))
+
+
+def _scattered(shares: Array, places: Array, classes: int) -> Array:
+    """Return shares of all classes, (G, C), from those of the classes at some places; the others have 0."""
+    found = np.zeros((len(shares), classes))
+    found[:, places] = shares
+    return found
 
 
 def baseline_outputs(problem: Problem, train: Array) -> tuple[Array, Array | None]:
@@ -242,7 +264,9 @@ def baseline_outputs(problem: Problem, train: Array) -> tuple[Array, Array | Non
         rows = train[~np.isnan(y[train])]
         if problem.targets.classes is not None:
             dummy = DummyClassifier(strategy="prior").fit(nothing[rows], y[rows])
-            return dummy.predict(nothing)[:, None], dummy.predict_proba(nothing)
+            shares_of = dummy.predict_proba(nothing)
+            every = _scattered(shares_of, dummy.classes_.astype(int), len(problem.targets.classes))
+            return dummy.predict(nothing)[:, None], every
         dummy = DummyRegressor().fit(nothing[rows], y[rows]) if len(rows) else None
         predicted.append(nothing[:, 0] if dummy is None else dummy.predict(nothing))
         shares.append(predicted[-1])  # of 0 and 1 the mean is the share of 1
@@ -373,11 +397,16 @@ def predictions_csv(problem: Problem, split: Split, predicted: Array, shares: Ar
 
 
 def summarise(results: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return the mean, standard deviation and Student's interval over seeds of the scores on the test part.
+    """Return the mean, standard deviation and interval over seeds of the scores on the test part.
 
-    For one seed the interval is that of the bootstrap.
+    For one seed the interval is that of the bootstrap. For several it is the `corrected_interval` of drawn splits,
+    whose training parts overlap, with all graphs that are not in the test part as training part. A given split has
+    none: its test part is always the same, and other weights say nothing of other graphs.
     """
     scores: dict[str, Any] = {}
+    parts = results[0]["parts"]
+    ratio = parts["test"] / (parts["train"] + parts["valid"])
+    is_drawn = results[0]["config"]["split"] is None
     for part in ("test", "baseline"):
         for score, first in results[0]["scores"][part].items():
             if score == "targets":
@@ -387,7 +416,7 @@ def summarise(results: list[dict[str, Any]]) -> dict[str, Any]:
                 continue
             row = {**first, "std": None}
             if len(values) > 1:
-                low, high = t_interval(values) or (None, None)
+                low, high = corrected_interval(values, ratio) if is_drawn else (None, None)
                 std = statistics.stdev(values)
                 row = {"mean": statistics.fmean(values), "std": std, "low": low, "high": high}
             scores.setdefault(part, {})[score] = {**row, "values": values}

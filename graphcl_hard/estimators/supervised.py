@@ -29,7 +29,7 @@ from graphcl_hard.data.graph_data import GraphSource
 from graphcl_hard.data.load import Graphs
 from graphcl_hard.estimators.base import GraphEstimator, own_mistakes, to_json_value
 from graphcl_hard.estimators.hard_infograph import HardInfoGraph
-from graphcl_hard.estimators.targets import Targets
+from graphcl_hard.estimators.targets import Targets, as_trained
 from graphcl_hard.exceptions import InputError, first_line
 from graphcl_hard.io.checksum import read_checksummed, tensors_checksum, write_checksummed
 from graphcl_hard.io.file_names import HEAD
@@ -410,6 +410,11 @@ class SupervisedEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Gra
             )
         return targets
 
+    def _truth(self, data: GraphSource, y: object) -> Targets:
+        """Return the targets of graphs to score, in the order of those of `fit`."""
+        outputs = self.head_.out.out_features
+        return as_trained(self._targets(data, y), self._single, self.targets_, outputs)
+
     def _split(self, targets: Targets, known: Tensor, seed: int) -> tuple[Tensor, Tensor | None]:
         """Return the rows of the training part and of the validation part."""
         fraction = self.validation_fraction
@@ -441,8 +446,8 @@ class SupervisedEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Gra
     def _validation(
         self, held_out: tuple[GraphSource, object], targets: Targets
     ) -> tuple[GraphSource, Tensor]:
-        found = self._targets(*held_out, targets.classes)
-        check_same_form(found, targets.single, targets.y[:1].numel())
+        given = self._targets(*held_out, targets.classes)
+        found = as_trained(given, targets.single, targets.names, targets.y[:1].numel())
         rows = torch.from_numpy(np.flatnonzero(found.known.numpy()))
         if not len(rows):
             raise InputError(
@@ -499,14 +504,6 @@ class SupervisedEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Gra
 
     def _load_targets(self, content: Mapping[str, Any]) -> None:
         pass
-
-
-def check_same_form(found: Targets, single: bool, outputs: int) -> None:
-    """Raise `InputError` if targets have another shape than those of the training."""
-    if found.single != single or (not single and found.y.shape[1] != outputs):
-        wanted = "(G,)" if single else f"(G, {outputs})"
-        shape = "(G,)" if found.single else f"(G, {found.y.shape[1]})"
-        raise InputError(f"y must be {wanted} as in `fit`, got {shape}; give the same targets.")
 
 
 def _rows(data: GraphSource, y: Tensor, rows: Tensor) -> tuple[GraphSource, Tensor]:

@@ -79,6 +79,32 @@ def class_targets(
     return Targets(torch.from_numpy(y), classes, single=True)
 
 
+def as_trained(found: Targets, single: bool, names: tuple[str, ...], outputs: int) -> Targets:
+    """Return targets in the order of those of the training, by their names where both have names.
+
+    Args:
+        found: the targets.
+        single: whether those of the training were (G,).
+        names: their names.
+        outputs: their number T.
+
+    Raises:
+        InputError: the names or the shape are not those of the training.
+    """
+    if found.names and names and set(found.names) != set(names):
+        raise InputError(
+            f"y must have the targets of `fit`, {', '.join(map(repr, names[:10]))}, got "
+            f"{', '.join(map(repr, found.names[:10]))}; give the same targets, in any order."
+        )
+    if found.single != single or (not single and found.y.shape[1] != outputs):
+        wanted = "(G,)" if single else f"(G, {outputs})"
+        shape = "(G,)" if found.single else f"(G, {found.y.shape[1]})"
+        raise InputError(f"y must be {wanted} as in `fit`, got {shape}; give the same targets.")
+    if found.names in ((), names) or not names:
+        return found
+    return found._replace(y=found.y[:, [found.names.index(name) for name in names]], names=names)
+
+
 def measured_targets(given: Any, names: tuple[str, ...] = ()) -> Targets:
     """Return numbers (G,) or (G, T) as targets; missing entries are None or NaN, see `class_targets`.
 

@@ -32,7 +32,8 @@ class FineTuning:
             the first epoch on.
         validation_fraction: Share of the graphs that are left out of the training and choose its epoch, in [0, 1).
             0: none are, and the last epoch is kept.
-        patience: Number of epochs without a lower validation loss after which training ends. None: it never ends early.
+        patience: Number of epochs without a lower validation loss after which training ends, counted from the end of
+            the frozen ones. None: it never ends early.
     """
 
     head_channels: int = _setting(64, high=65536, advice="64 is usual, and 0 is a linear head")

@@ -189,7 +189,9 @@ def train_supervised(
             on_epoch(history[-1])
         except StopTraining:
             break
-        if settings.patience is not None and epoch - best >= settings.patience:
+        # An encoder that is to be trained later has not had its chance in the frozen epochs.
+        frozen = settings.frozen_epochs if settings.frozen_epochs < settings.epochs else 0
+        if settings.patience is not None and epoch - max(best, frozen) >= settings.patience:
             break
     if kept is not None:
         trainer.model.load_state_dict(kept)

@@ -168,6 +168,14 @@ def test_the_best_epoch_is_kept(mutag):
     assert math.isnan(last.history_[-1].valid_loss)
 
 
+def test_frozen_epochs_are_not_counted_as_patience(mutag):
+    settings = {**QUICK, "epochs": 20, "lr": 0.02, "patience": 2}
+    opposite = (mutag, -mutag.labels)  # so an early epoch is the best one
+    for freeze, frozen in ((10, 10), (True, 0), (20, 0)):
+        model = HardInfoGraphClassifier(**settings, freeze=freeze).fit(mutag, validation=opposite)
+        assert len(model.history_) == max(model.best_epoch_, frozen) + 2 < 20
+
+
 def test_on_epoch_may_stop_the_training(mutag):
     def stop(epoch):
         if epoch.epoch == 2:
@@ -228,6 +236,24 @@ def test_tables_of_pandas_and_dictionaries_name_the_targets(mutag, table):
     assert all(np.array_equal(first, other) for other in others)
     assert [model.targets_ for model in models] == [(), *[("mutagenic", "large")] * 2]
     assert [one.tolist() for one in models[0].classes_] == [[0, 1], [0, 1]]
+
+
+def test_named_targets_may_come_in_any_order(mutag, table):
+    columns = {"mutagenic": table[:, 0], "large": table[:, 1]}
+    swapped = dict(reversed(columns.items()))
+    fit = HardInfoGraphClassifier(**QUICK).fit
+    models = [fit(mutag, columns, validation=(mutag, y)).history_ for y in (columns, swapped)]
+    assert [one[:5] for one in models[0]] == [one[:5] for one in models[1]]
+    for estimator in (HardInfoGraphClassifier, HardInfoGraphRegressor):
+        model = estimator(**QUICK).fit(mutag, columns)
+        assert model.score(mutag, swapped) == model.score(mutag, columns) != 0.5
+        assert model.score(mutag, table) == model.score(mutag, columns)
+        for names in (("a", "large"), ("mutagenic",), ("mutagenic", "large", "a")):
+            other = dict.fromkeys(names, table[:, 0])
+            with pytest.raises(InputError, match="the targets of `fit`, 'mutagenic', 'large', got"):
+                model.score(mutag, other)
+            with pytest.raises(InputError, match="the targets of `fit`"):
+                estimator(**QUICK).fit(mutag, columns, validation=(mutag, other))
 
 
 def test_graphs_of_other_kinds_bring_their_labels():
