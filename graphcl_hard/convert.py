@@ -130,7 +130,7 @@ def _describe_labels(shards: "GraphShards") -> str:
         counts = (~shards.y.isnan()).sum(dim=0)
         least, most = int(counts.min()), int(counts.max())
         each = str(most) if least == most else f"{least} to {most}"
-        return f"{len(shards.targets)} targets, known for {each} of them each"
+        return f"{len(shards.targets)} targets, each known for {each} graphs"
     missing = int((~(shards.y >= 0)).sum()) if shards.classes else int(shards.y.isnan().sum())
     known = f"{shards.num_graphs - missing} of {shards.num_graphs} graphs have " if missing else ""
     if shards.y.is_floating_point():

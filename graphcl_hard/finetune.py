@@ -115,6 +115,7 @@ class Arguments:
 
 SHARED = ("encoder", "hidden_channels", "num_layers", "readout", "accelerator", "precision")
 """Settings that a run of graphcl_hard.run has too, with the same ranges."""
+UNWEIGHTED = "`class_weight` must be none for regression, got balanced; leave it out."
 FLAGS = (*(field.name for field in dataclasses.fields(Arguments)), *TUNING_RULES)
 
 
@@ -139,6 +140,12 @@ def _mistakes(arguments: Arguments) -> Iterator[str]:
     yield from dataclasses.replace(Config(), **shared).mistakes()
     if not 0 < arguments.test_fraction < 1:
         yield f"`test_fraction` must lie in (0, 1), got {arguments.test_fraction}; 0.1 is usual."
+    if arguments.task == "regression" and arguments.class_weight != "none":
+        yield UNWEIGHTED
+    if arguments.init is not None and arguments.out is not None:
+        init, out = arguments.init.resolve(), arguments.out.resolve()
+        if out in (init, *init.parents):
+            yield f"`init` must not be in the folder that is written, got {arguments.init}; choose another `out`."
     if arguments.init is not None:
         for name in (*SHARED[:4], "use_node_attr"):
             given = getattr(arguments, name)
@@ -152,7 +159,7 @@ def _fine_tune(arguments: Arguments) -> None:
     if mistakes:
         raise InputError("\n".join(mistakes))
     if arguments.out is not None:
-        check_vacant(arguments.out, arguments.overwrite)
+        check_vacant(arguments.out, arguments.overwrite, can_resume=False)
     if not is_path(arguments.dataset):
         check_spelling(check_name(arguments.dataset))
 
@@ -174,12 +181,14 @@ def _fine_tune(arguments: Arguments) -> None:
     with display.download(arguments.dataset) as progress:
         graphs = open_dataset(arguments.dataset, data_dir=arguments.data_dir, progress=progress)
     problem = read_problem(graphs, arguments.targets, arguments.task)
+    if problem.is_regression and arguments.class_weight != "none":
+        raise InputError(UNWEIGHTED)
     seeds = range(arguments.seed, arguments.seed + arguments.seeds)
     splits = [_split(arguments, problem, seed) for seed in seeds]
     out = arguments.out or default_folder(arguments.dataset, datetime.now())
     results = []
     try:
-        with RunFolder(out, arguments.overwrite) as folder:
+        with RunFolder(out, arguments.overwrite, can_resume=False) as folder:
             if arguments.seeds == 1:
                 results.append(
                     _run_seed(arguments, problem, splits[0], arguments.seed, folder, display)

@@ -238,7 +238,7 @@ def test_several_columns_are_several_targets(tmp_path, monkeypatch, capsys, suff
     out = tmp_path / "set"
     assert main([str(path), "--labels", "a", "c", "b", "--out", str(out)]) == 0
     shown = capsys.readouterr().out.replace("\n", " ")
-    assert "3 targets, known for 2 to 3 of them each" in shown
+    assert "3 targets, each known for 2 to 3 graphs" in shown
     found = GraphShards(out)
     assert found.targets == ("a", "c", "b")
     nan = math.nan

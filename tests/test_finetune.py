@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import networkx as nx
 import numpy as np
@@ -19,6 +20,7 @@ from graphcl_hard import (
     HardInfoGraph,
     HardInfoGraphClassifier,
     HardInfoGraphRegressor,
+    InputError,
     load_graphs,
     write_shards,
 )
@@ -117,7 +119,11 @@ def test_several_seeds_have_a_summary(tmp_path, capsys, mutag):
     found = summary["scores"]["test"]["accuracy"]
     assert [found["low"], found["high"]] == pytest.approx(corrected_interval(each, 19 / 169))
     assert main([*words, "--out", str(out)]) == 2
-    assert "--overwrite to replace it" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert (
+        error
+        == f"error: The folder {out} has a run in it; give --overwrite to replace it, or another --out.\n"
+    )
     assert main([*words, "--out", str(out), "--overwrite", "--quiet"]) == 0
 
 
@@ -267,6 +273,10 @@ def test_wrong_splits_are_one_sentence(tmp_path, capsys, text):
         (["--dataset", "MUTAC"], "did you mean MUTAG?"),
         (["--test-fraction", "0.001"], "cannot be split with --test-fraction 0.001"),
         (["--freeze", "maybe"], "--freeze"),
+        (
+            ["--task", "regression", "--class-weight", "balanced"],
+            "--class-weight must be none for regression",
+        ),
     ],
 )
 def test_bad_input_is_one_sentence(tmp_path, capsys, words, found):
@@ -276,6 +286,38 @@ def test_bad_input_is_one_sentence(tmp_path, capsys, words, found):
     assert found in error
     assert error.count("\n") == 1
     assert not out.exists()
+
+
+def test_an_encoder_in_the_folder_to_replace_is_left(tuned, capsys):
+    before = {path.name: path.read_bytes() for path in tuned.iterdir()}
+    for init in (tuned, tuned / "seed-0", tuned / ".." / tuned.name):
+        assert main([*QUICK, "--init", str(init), "--out", str(tuned), "--overwrite"]) == 2
+        assert "--init must not be in the folder that is written" in capsys.readouterr().err
+    assert {path.name: path.read_bytes() for path in tuned.iterdir()} == before
+
+
+@pytest.mark.parametrize(
+    ("held", "given", "task", "words"),
+    [
+        ("ab", ("a", "a"), "auto", "`targets` must be different, got a, a"),
+        (("a", "split"), (), "auto", "other columns of predictions.csv, got 'split'"),
+        (("id", "b"), (), "regression", "other columns of predictions.csv, got 'id'"),
+        (("a", "a_predicted"), (), "auto", "got 'a_predicted'; rename it, or leave it out"),
+    ],
+)
+def test_targets_have_columns_of_their_own(held, given, task, words):
+    graphs = SimpleNamespace(
+        name="graphs", labels=np.eye(2)[[0, 1, 1]], targets=tuple(held), classes=()
+    )
+    with pytest.raises(InputError, match=words):
+        fine_tune_run.read_problem(graphs, given, task)
+
+
+def test_weights_of_classes_are_refused_for_measured_values(several, tmp_path, capsys):
+    words = ["--dataset", str(several), "--targets", "weight", "--class-weight", "balanced"]
+    assert main([*words, "--out", str(tmp_path / "run")]) == 2
+    assert "--class-weight must be none for regression, got balanced" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_failed_training_says_so(tmp_path, capsys):

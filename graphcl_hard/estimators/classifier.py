@@ -3,6 +3,7 @@
 import math
 import warnings
 from collections.abc import Callable, Mapping
+from numbers import Real
 from typing import Any, Literal
 
 import numpy as np
@@ -17,7 +18,7 @@ from graphcl_hard.data.graph_data import GraphSource
 from graphcl_hard.data.load import Graphs
 from graphcl_hard.estimators.hard_infograph import HardInfoGraph
 from graphcl_hard.estimators.supervised import SupervisedEstimator, TargetScale
-from graphcl_hard.estimators.targets import Targets, class_targets
+from graphcl_hard.estimators.targets import Targets, check_same_kind, class_targets
 from graphcl_hard.exceptions import InputError, short_repr, user_stacklevel
 from graphcl_hard.io.paths import Pathname
 from graphcl_hard.training.supervised import FineTuneEpoch, Task, masked_accuracy
@@ -85,7 +86,7 @@ class HardInfoGraphClassifier(ClassifierMixin, SupervisedEstimator):
             each.
 
     Attributes:
-        classes_: (C,) array, the classes in ascending order; for T targets a list of T arrays.
+        classes_: (C,) array, the classes in ascending order; for T targets (T, 2), 0 and 1 of each.
         encoder_: the fine-tuned encoder, a `torch.nn.Module`.
         head_: the head.
         features_: `FeatureMap`, how node features are made.
@@ -177,6 +178,8 @@ class HardInfoGraphClassifier(ClassifierMixin, SupervisedEstimator):
         check_is_fitted(self)
         data = self._read_again(X, labelled=y is None)
         truth = self._truth(data, y)
+        if truth.classes is not None:
+            check_same_kind(truth.classes, self.classes_)
         predicted = self._predict(data)
         if truth.classes is None:
             return masked_accuracy(predicted.astype(np.float64), truth.y.numpy())
@@ -198,14 +201,16 @@ class HardInfoGraphClassifier(ClassifierMixin, SupervisedEstimator):
     def _check(self, targets: Targets) -> None:
         super()._check(targets)
         weight = self.class_weight
-        if weight is not None and weight != "balanced" and not isinstance(weight, Mapping):
+        is_balanced = isinstance(weight, str) and weight == "balanced"
+        if weight is not None and not is_balanced and not isinstance(weight, Mapping):
             raise InputError(
                 f"`class_weight` must be None, 'balanced' or a dictionary, got {short_repr(weight)}; give one of them."
             )
         classes = [0, 1] if targets.classes is None else targets.classes.tolist()
         if isinstance(weight, Mapping):
             for name, value in weight.items():
-                if name not in classes or not 0 <= value < math.inf:
+                is_number = isinstance(value, Real) and not isinstance(value, bool)
+                if name not in classes or not is_number or not 0 <= value < math.inf:
                     raise InputError(
                         f"`class_weight` must map classes to numbers from 0 on, got {short_repr(value)} for "
                         f"{short_repr(name)}; the classes are {', '.join(map(repr, classes[:10]))}."
@@ -254,8 +259,8 @@ class HardInfoGraphClassifier(ClassifierMixin, SupervisedEstimator):
         return None, Task("binary", outputs, weight)
 
     def _hold_targets(self, targets: Targets) -> None:
-        binary = [np.array([0, 1])] * targets.y[:1].numel()
-        self.classes_ = binary if targets.classes is None else targets.classes
+        classes = targets.classes
+        self.classes_ = _binary(targets.y[:1].numel()) if classes is None else classes
 
     def _target_content(self) -> dict[str, Any]:
         return {"classes": self.classes_.tolist() if self._single else None}
@@ -265,4 +270,9 @@ class HardInfoGraphClassifier(ClassifierMixin, SupervisedEstimator):
         outputs = self.head_.out.out_features
         if classes is not None and len(classes) != outputs:
             raise ValueError("it has another number of classes than outputs")
-        self.classes_ = [np.array([0, 1])] * outputs if classes is None else np.array(classes)
+        self.classes_ = _binary(outputs) if classes is None else np.array(classes)
+
+
+def _binary(targets: int) -> npt.NDArray[np.int64]:
+    # (T, 2) rather than (T,) as in scikit-learn: with T = 2 its scorers would take that for two classes of one target.
+    return np.tile(np.arange(2), (targets, 1))

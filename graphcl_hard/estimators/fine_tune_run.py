@@ -95,8 +95,19 @@ def read_problem(graphs: GraphSource, names: tuple[str, ...], task: str) -> Prob
             f"`targets` must be among {', '.join(held) or 'none, as there is one without a name'}, got {unknown[0]}; "
             "correct it."
         )
+    if len(set(names)) < len(names):
+        raise InputError(
+            f"`targets` must be different, got {', '.join(names[:10])}; give each of them once."
+        )
     if names:
         y, held = y[:, [held.index(name) for name in names]], names
+    written = ("id", "split", *held, *(f"{name}_predicted" for name in held))
+    twice = [name for name in held if written.count(name) > 1]
+    if twice:
+        raise InputError(
+            f"Targets must not be called like other columns of {file_names.PREDICTIONS}, got {twice[0]!r}; rename it, "
+            "or leave it out of `targets`."
+        )
     measured = y.dtype.kind == "f" and not graphs.classes
     is_binary = measured and bool(np.isin(y[~np.isnan(y)], (0, 1)).all())
     is_regression = task == "regression" or (task == "auto" and measured and not is_binary)

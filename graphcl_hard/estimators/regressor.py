@@ -1,5 +1,6 @@
 """`HardInfoGraphRegressor`, a scikit-learn regressor of graphs."""
 
+import warnings
 from collections.abc import Callable
 from typing import Any, Literal
 
@@ -14,6 +15,7 @@ from graphcl_hard.data.load import Graphs
 from graphcl_hard.estimators.hard_infograph import HardInfoGraph
 from graphcl_hard.estimators.supervised import SupervisedEstimator, TargetScale
 from graphcl_hard.estimators.targets import Targets, measured_targets
+from graphcl_hard.exceptions import user_stacklevel
 from graphcl_hard.io.paths import Pathname
 from graphcl_hard.training.supervised import FineTuneEpoch, Task, masked_r2
 
@@ -145,6 +147,18 @@ class HardInfoGraphRegressor(RegressorMixin, SupervisedEstimator):
         self, y: Any, names: tuple[str, ...], classes: npt.NDArray[Any] | None = None
     ) -> Targets:
         return measured_targets(y, names)
+
+    def _check(self, targets: Targets) -> None:
+        super()._check(targets)
+        empty = targets.y.isnan().all(dim=0)
+        if empty.any():
+            first = int(empty.nonzero()[0])
+            name = repr(targets.names[first]) if targets.names else str(first)
+            warnings.warn(
+                f"{int(empty.sum())} of {len(empty)} targets have no known value in y, first {name}, so nothing can be "
+                "learnt of them.",
+                stacklevel=user_stacklevel(),
+            )
 
     def _prepare(self, y: Tensor, targets: Targets) -> tuple[TargetScale | None, Task]:
         known = ~y.isnan()

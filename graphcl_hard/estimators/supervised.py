@@ -150,11 +150,6 @@ class SupervisedEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Gra
         data, y = given
         targets = self._targets(data, y)
         self._check(targets)
-        if init is None:
-            left = [name for name in ("node_attr", "edge_attr") if getattr(self, name) in ((), [])]
-            features = fit_features(data, config.encoder == "gine", left)
-        else:
-            features = init[1]
         known = torch.from_numpy(np.flatnonzero(targets.known.numpy()))
         valid: Tensor | None = None
         chosen: tuple[tuple[GraphSource, Tensor], tuple[GraphSource, Tensor] | None]
@@ -166,6 +161,11 @@ class SupervisedEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Gra
             )
         else:
             chosen = _rows(data, targets.y, known), self._validation(held_out, targets)
+        if init is None:
+            left = [name for name in ("node_attr", "edge_attr") if getattr(self, name) in ((), [])]
+            features = fit_features(chosen[0][0], config.encoder == "gine", left)
+        else:
+            features = init[1]
         self._train(chosen, targets, (init and init[0], features), config, settings)
         self.validation_rows_ = np.empty(0, dtype=np.int64) if valid is None else valid.numpy()
 
@@ -250,6 +250,11 @@ class SupervisedEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Gra
         if not isinstance(self.random_state, (int, np.integer)):
             unkept.add("random_state")
         params = self.get_params(deep=False) | {"init": str(self.init) if self.init else None}
+        if isinstance(params.get("class_weight"), Mapping):  # the keys of JSON are strings
+            params["class_weight"] = [
+                [one.item() if isinstance(one, np.generic) else one for one in pair]
+                for pair in params["class_weight"].items()
+            ]
         content = {
             "kind": self.kind,
             "params": {
@@ -290,7 +295,10 @@ class SupervisedEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Gra
                 raise ValueError(f"it is a {content['kind']}, not a {cls.kind}")
             if content["encoder"] != _checksum(encoder):
                 raise ValueError(f"{HEAD} is of another encoder than the one in the folder")
-            estimator = cls(**as_tuples(content["params"]))
+            params = as_tuples(content["params"])
+            if isinstance(params.get("class_weight"), tuple):
+                params["class_weight"] = dict(params["class_weight"])
+            estimator = cls(**params)
             estimator._load(encoder, features, tensors, content)
         except (*DAMAGED, SafetensorError) as why:
             raise InputError(
@@ -380,7 +388,8 @@ class SupervisedEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Gra
         if isinstance(init, GraphEstimator):
             if not init.__sklearn_is_fitted__():
                 raise InputError(
-                    f"`init` must be fitted, got {type(init).__name__} that is not; call its `fit` first."
+                    f"`init` must be fitted, got {type(init).__name__} that is not; call its `fit` first, or, as a "
+                    "value of a search, where scikit-learn clones it, give a path."
                 )
             encoder, features = copy.deepcopy(init.encoder_), init.features_
         for name in ENCODER_SETTINGS:

@@ -67,16 +67,27 @@ def class_targets(
     labels, known = known_labels(array if array.dtype.kind in "biuf" else array.tolist())
     if classes is None:
         classes = np.unique(labels)
+    check_same_kind(labels, classes)
     place = np.searchsorted(classes, labels).clip(max=max(len(classes) - 1, 0))
     unknown = classes[place] != labels if len(classes) else np.zeros(0, dtype=np.bool_)
     if np.any(unknown):
         found = labels[np.argmax(unknown)]
         raise InputError(
-            f"y must have the classes of the training, {_listed(classes)}, got {found}; leave such graphs out."
+            f"y must have the classes of the training, {_listed(classes)}, got "
+            f"{np.asarray(found).item()!r}; leave such graphs out."
         )
     y = np.full(len(known), -1)
     y[known] = place
     return Targets(torch.from_numpy(y), classes, single=True)
+
+
+def check_same_kind(labels: NDArray[Any], classes: NDArray[Any]) -> None:
+    """Raise `InputError` if labels are strings and the classes of the training are not, or the other way round."""
+    if len(labels) and (labels.dtype.kind in "biuf") != (classes.dtype.kind in "biuf"):
+        raise InputError(
+            f"y must have the classes of the training, {_listed(classes)}, got {labels[:1].tolist()[0]!r}, which is of "
+            "another type; convert it."
+        )
 
 
 def as_trained(found: Targets, single: bool, names: tuple[str, ...], outputs: int) -> Targets:

@@ -29,11 +29,13 @@ from graphcl_hard.io.file_names import (
 )
 
 
-def check_vacant(path: Path, overwrite: bool, resume: bool = False) -> None:
+def check_vacant(
+    path: Path, overwrite: bool, resume: bool = False, can_resume: bool = True
+) -> None:
     """Raise `InputError` unless a run may be written to the folder; touch nothing.
 
     The folder must be missing or empty; with `overwrite` it may have a run in it and nothing else, and with `resume`
-    what a run leaves when it is killed.
+    what a run leaves when it is killed. `can_resume` says whether the command has --resume, to name it.
     """
     try:
         entries = [entry for entry in path.iterdir() if entry.name != LOCK] if path.exists() else []
@@ -44,15 +46,16 @@ def check_vacant(path: Path, overwrite: bool, resume: bool = False) -> None:
     if not entries:
         return
     strange = _strange(path)
+    flags = "--overwrite and --resume do not" if can_resume else "--overwrite does not"
     if strange is not None or not (_is_stopped_run(path) if resume else _is_run(path)):
         raise InputError(
             f"The folder {path} has something other than a run in it ({strange or entries[0].name}), which "
-            "--overwrite and --resume do not touch either; choose another --out."
+            f"{flags} touch either; choose another --out."
         )
     if not (overwrite or resume):
         raise InputError(
-            f"The folder {path} has a run in it; give --resume to continue it, --overwrite to replace it, or another "
-            "--out."
+            f"The folder {path} has a run in it; give {'--resume to continue it, ' if can_resume else ''}--overwrite "
+            "to replace it, or another --out."
         )
 
 
@@ -64,12 +67,15 @@ class RunFolder:
         overwrite: whether to replace the run in the folder. It is moved to the subfolder replaced-run until the new run
             has finished, and stays there if the new run fails.
         resume: whether to continue the run in the folder.
+        can_resume: as in `check_vacant`.
 
     Raises:
         InputError: the folder is not vacant, cannot be made, or another run is writing to it.
     """
 
-    def __init__(self, path: Path, overwrite: bool = False, resume: bool = False) -> None:
+    def __init__(
+        self, path: Path, overwrite: bool = False, resume: bool = False, can_resume: bool = True
+    ) -> None:
         self.path = path
         self._rows: list[dict[str, Any]] = []
         try:
@@ -85,7 +91,7 @@ class RunFolder:
                 f"The folder {path} cannot be written: {error.strerror}; choose another --out."
             ) from error
         try:
-            check_vacant(path, overwrite, resume)
+            check_vacant(path, overwrite, resume, can_resume)
             if resume:
                 self._put_back()
                 for partial in path.glob(PARTIAL + "*"):  # of a process that was killed

@@ -99,8 +99,8 @@ def masked_accuracy(predicted: NDArray[np.float64], y: NDArray[np.float64]) -> f
 def masked_r2(predicted: NDArray[np.float64], y: NDArray[np.float64]) -> float:
     """Return R2 on the known entries, (G,) or (G, T); the mean over targets.
 
-    Entries of `y` are NaN where they are missing. Targets with fewer than 2 known entries, or whose known entries are
-    equal, have no R2 and are left out; without any other, it is NaN.
+    Entries of `y` are NaN where they are missing. Targets with fewer than 2 known entries have no R2 and are left out;
+    without any other, it is NaN. For equal true values it is, as in scikit-learn, 1 if they are met, else 0.
     """
     y, predicted = y.reshape(len(y), -1), predicted.reshape(len(y), -1)
     known = ~np.isnan(y)
@@ -109,8 +109,10 @@ def masked_r2(predicted: NDArray[np.float64], y: NDArray[np.float64]) -> float:
     centred = np.where(known, truth - truth.sum(axis=0) / count.clip(1), 0)
     error = (np.where(known, predicted - truth, 0) ** 2).sum(axis=0)
     spread = (centred**2).sum(axis=0)
-    has_score = (count > 1) & (spread > 0)
-    scores = 1 - error[has_score] / spread[has_score]
+    is_equal = np.where(known, y, -np.inf).max(axis=0) == np.where(known, y, np.inf).min(axis=0)
+    scores = np.where(error == 0, 1.0, 0.0)
+    np.divide(error, spread, out=scores, where=~is_equal & (spread > 0))
+    scores = np.where(is_equal, scores, 1 - scores)[count > 1]
     return float(scores.mean()) if len(scores) else math.nan
 
 

@@ -16,6 +16,7 @@ from sklearn.model_selection import (
     GridSearchCV,
     KFold,
     StratifiedKFold,
+    cross_val_predict,
     cross_val_score,
     train_test_split,
 )
@@ -199,6 +200,27 @@ def test_class_weights(mutag):
     assert abs(balanced - first["None"]) > 1e-3
 
 
+@pytest.mark.parametrize("key", [np.int64, int, str])
+def test_class_weights_are_saved(mutag, tmp_path, key):
+    weight = {key(-1): np.float32(2), key(1): 1}
+    y = [key(label) for label in mutag.labels]
+    HardInfoGraphClassifier(**QUICK, class_weight=weight).fit(mutag, y).save_pretrained(tmp_path)
+    loaded = HardInfoGraphClassifier.from_pretrained(tmp_path)
+    assert loaded.class_weight == weight
+    assert clone(loaded).fit(mutag, y).score(mutag, y) == loaded.score(mutag, y)
+
+
+def test_input_features_are_those_of_the_training_part():
+    graphs = [nx.path_graph(3) for _ in range(40)]
+    for number, graph in enumerate(graphs):
+        nx.set_node_attributes(graph, float(number), "height")
+    y = np.arange(40) % 2
+    model = HardInfoGraphClassifier(**QUICK, node_attr="height").fit(graphs, y)
+    train = np.delete(np.arange(40), model.validation_rows_)
+    assert len(train) == 36
+    assert model.features_.mean == pytest.approx((train.mean(),))
+
+
 def test_class_weights_of_a_table(mutag, table):
     y = np.array([1.0, 1.0, 1.0, 0.0, np.nan] * 20)
     y = np.stack([y, 1 - y], axis=1)
@@ -342,16 +364,20 @@ def test_wrong_settings_are_refused(mutag, pretrained):
     assert len(str(caught.value).splitlines()) == 4
     with pytest.raises(InputError, match="`num_layers` must be left out with `init`"):
         HardInfoGraphClassifier(init=pretrained, num_layers=2).fit(mutag)
-    with pytest.raises(InputError, match="`init` must be fitted"):
+    with pytest.raises(InputError, match=r"call its `fit` first, or, .* clones it, give a path"):
         HardInfoGraphClassifier(init=HardInfoGraph()).fit(mutag)
     with pytest.raises(InputError, match="No encoder can be loaded"):
         HardInfoGraphClassifier(init="nowhere").fit(mutag)
-    for weight in ("even", {5: 1}, {1: -1}):
+    for weight in ("even", np.ones(2), {5: 1}, {1: -1}, {1: "a"}, {1: True}, {1: math.nan}):
         with pytest.raises(InputError, match="`class_weight` must"):
             HardInfoGraphClassifier(class_weight=weight).fit(mutag)
     with pytest.raises(InputError, match="the classes of the training"):
         HardInfoGraphClassifier(**QUICK).fit(mutag, validation=(mutag[:2], [1, 5]))
     model = HardInfoGraphClassifier(**QUICK).fit(mutag)
+    with pytest.raises(InputError, match="training, -1, 1, got '-1', which is of another type"):
+        model.score(mutag, [str(label) for label in mutag.labels])
+    with pytest.raises(InputError, match="training, -1, 1, got 'a', which is of another type"):
+        HardInfoGraphClassifier(**QUICK).fit(mutag, validation=(mutag[:2], ["a", "b"]))
     with pytest.raises(InputError, match=r"y must be \(G,\) as in `fit`"):
         model.score(mutag, np.ones((188, 2)))
     with pytest.raises(NotFittedError):
@@ -363,6 +389,12 @@ def test_a_target_of_one_class_is_warned_of(mutag, table):
     table[table[:, 1] == 0, 1] = np.nan
     with pytest.warns(UserWarning, match="1 of 2 targets have only one class in y, first 1"):
         HardInfoGraphClassifier(**QUICK).fit(mutag, table)
+
+
+def test_a_measured_target_without_a_value_is_warned_of(mutag, table):
+    y = {"a": table[:, 0], "b": nothing(mutag)}
+    with pytest.warns(UserWarning, match="1 of 2 targets have no known value in y, first 'b'"):
+        HardInfoGraphRegressor(**QUICK).fit(mutag, y)
 
 
 def test_scikit_learn_clones_it_with_what_init_has_learnt(mutag, pretrained):
@@ -411,6 +443,10 @@ def test_scorers_of_scikit_learn_take_several_targets(mutag, table):
     full = np.nan_to_num(table)
     auc = cross_val_score(model, mutag, full, cv=KFold(2), scoring="roc_auc", error_score="raise")
     assert ((auc > 0) & (auc < 1)).all()
+    for method in ("predict_proba", "decision_function"):
+        found = cross_val_predict(model, mutag, full, cv=KFold(2), method=method)
+        fitted = clone(model).fit(mutag[:94], full[:94])
+        assert np.array_equal(found[94:], getattr(fitted, method)(mutag[94:]))
 
 
 def test_a_pipeline_ends_with_it(mutag):

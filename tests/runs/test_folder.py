@@ -59,8 +59,17 @@ def test_a_run_is_replaced_only_when_asked(tmp_path):
         folder.write_text(file_names.CONFIG, "beta: 1\n")
         folder.write_text(file_names.RESULT, "{}")
         (folder.path / "seed-0").mkdir()
-    with pytest.raises(InputError, match=r"run has a run in it; give --resume"):
+    with pytest.raises(InputError) as caught:
         RunFolder(tmp_path / "run")
+    assert str(caught.value) == (
+        f"The folder {tmp_path / 'run'} has a run in it; give --resume to continue it, --overwrite to replace it, or "
+        "another --out."
+    )
+    with pytest.raises(InputError) as caught:
+        RunFolder(tmp_path / "run", can_resume=False)
+    assert str(caught.value) == (
+        f"The folder {tmp_path / 'run'} has a run in it; give --overwrite to replace it, or another --out."
+    )
     assert (tmp_path / "run" / file_names.CONFIG).read_text() == "beta: 1\n"
     with RunFolder(tmp_path / "run", overwrite=True) as folder:
         assert sorted(os.listdir(folder.path)) == [file_names.LOCK, file_names.REPLACED]

@@ -2,13 +2,17 @@
 
 import dataclasses
 import inspect
+import math
 import re
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, r2_score
 
 from graphcl_hard import HardInfoGraphClassifier
+from graphcl_hard.evaluation.answers import Answers
+from graphcl_hard.evaluation.measures import r2
 from graphcl_hard.training.fine_tuning import FineTuning
 from graphcl_hard.training.supervised import cosine_share, masked_accuracy, masked_r2
 
@@ -29,8 +33,20 @@ def test_scores_are_those_of_scikit_learn_column_by_column():
 def test_targets_without_a_score_are_left_out_of_the_mean():
     y = np.array([[1.0, np.nan, 2.0], [3.0, np.nan, 2.0]])
     assert masked_r2(y.copy(), y) == 1
-    assert masked_accuracy(np.zeros((2, 3)), np.full((2, 3), np.nan)) != 0  # NaN
+    assert math.isnan(masked_accuracy(np.zeros((2, 3)), np.full((2, 3), np.nan)))
     assert np.isnan(masked_r2(np.zeros(2), np.full(2, np.nan)))
+    assert math.isnan(masked_r2(np.zeros(1), np.ones(1)))
+
+
+@pytest.mark.parametrize("predicted", [[0.5, 0.5, 0.5], [0.5, 0.5, 0.75]])
+def test_r2_of_equal_true_values_is_that_of_scikit_learn_and_of_the_evaluation(predicted):
+    truth, found = np.full(3, 0.5), np.array(predicted)
+    wanted = r2_score(truth, found)
+    assert masked_r2(found, truth) == wanted
+    model = SimpleNamespace(predict=lambda rows: found[rows])
+    answers = Answers(model, np.arange(3), np.empty(0), np.empty(0))
+    with np.errstate(all="ignore"):  # as its callers do
+        assert r2(truth, answers, np.ones((1, 3)))[0] == wanted
 
 
 def test_the_cosine_rises_over_a_tenth_of_the_steps_and_ends_at_zero():
