@@ -94,6 +94,7 @@ def _embed(arguments: Arguments) -> None:
 
     from graphcl_hard.data.load import open_dataset
     from graphcl_hard.evaluation.checks import rescale
+    from graphcl_hard.evaluation.targets import is_measured
     from graphcl_hard.io.vector_writer import write_vectors
     from graphcl_hard.loader.streaming import make_batches
     from graphcl_hard.nn.encoders.pretrained import load_pretrained
@@ -119,6 +120,7 @@ def _embed(arguments: Arguments) -> None:
             labels=graphs.labels,
             targets=graphs.targets,
             checksum=graphs.checksum,
+            task="regression" if is_measured(graphs.y.numpy()) else None,
         )
     display.say(f"written: {arguments.out}: {graphs.num_graphs} graphs, {width} numbers each")
     if arguments.quiet:

@@ -79,11 +79,13 @@ class Arguments:
             empty cell, NaN, NA, null) are not scored; of several targets each has the graphs that have it.
         only: Arrays or columns to use as vectors, or patterns such as 'emb_*'; the default is all but row numbers.
         ignore: Arrays or columns, or patterns of them, that are not vectors.
-        task: classification or regression; the default is regression where a label is not whole.
+        task: classification or regression; the default is what the file of vectors says, as files of measured targets
+            by graphcl_hard.run and graphcl_hard.embed do, and else regression where a label is not whole.
         scoring: Scores; the first one chooses the probe's parameter. For classes: accuracy, macro_f1,
             balanced_accuracy, roc_auc, average_precision, mcc; for measured values: r2, rmse, mae, spearman; and the
             names of scikit-learn. The default is accuracy and macro_f1; of several targets of two classes roc_auc and
-            average_precision; of measured values all four.
+            average_precision; of measured values all four. Of two classes, the positive one is the second in sorted
+            order.
         probes: Models that score the vectors: svm (RBF kernel), linear-svm, logistic, ridge (measured values), knn;
             or an estimator of scikit-learn, as sklearn.ensemble:RandomForestClassifier, which is used as it is.
         folds: Number of folds of the cross-validation, which is stratified for classes.
@@ -224,7 +226,9 @@ def _read(arguments: Arguments) -> "tuple[VectorFile, list[Target], Protocol]":
         check_vectors(name, array, rows)
     if all(is_missing_value(one) for column in columns.values() for one in column.tolist()):
         raise InputError(f"{path} has no graph with a label; give them with --labels.")
-    targets = [read_target(name, column, arguments.task) for name, column in columns.items()]
+    targets = [
+        read_target(name, column, arguments.task or file.task) for name, column in columns.items()
+    ]
     for probe in arguments.probes:
         if ":" in probe:
             check_estimator_task(_estimator(probe, arguments.seed), targets[0].task)
@@ -270,7 +274,7 @@ def _score(
                 scoring=list(arguments.scoring) or None,
                 cv=protocol.cv,
                 groups=protocol.groups,
-                task=arguments.task,
+                task=arguments.task or file.task,
                 repeats=arguments.repeats,
                 seed=arguments.seed,
                 scale=arguments.scale,
@@ -339,9 +343,15 @@ def _record(
         "unlabelled": rows - known,
     }
     if len(targets) > 1:
-        record["targets"] = {target.name: {"graphs": len(target.rows)} for target in targets}
+        record["targets"] = {
+            target.name: {"graphs": len(target.rows), **_positive(target)} for target in targets
+        }
     elif one.task == "classification":
-        record |= {"classes": len(one.classes), "class_names": one.classes.tolist()}
+        record |= {
+            "classes": len(one.classes),
+            "class_names": one.classes.tolist(),
+            **_positive(one),
+        }
     record |= {
         "channels": {name: array.shape[1] for name, array in file.vectors.items()},
         "config": {name: getattr(arguments, name) for name in SETTINGS},
@@ -368,6 +378,11 @@ def _record(
             },
         }
     return record
+
+
+def _positive(target: "Target") -> dict[str, Any]:
+    """Return the positive one of two classes, for scores such as roc_auc."""
+    return {"positive_class": target.classes[1:].tolist()[0]} if len(target.classes) == 2 else {}
 
 
 def _plain(pair: "PairedDifference") -> dict[str, Any]:
@@ -398,6 +413,11 @@ def _show(
     title = f"{arguments.vectors.name}: {known} graphs, {what}, seed {arguments.seed}, {columns}"
     display.table(score_table(title, results, rows, PROBE_NAMES))
     found = next(iter(next(iter(results.values())).values()))
+    shown_positive = {str(positive) for one in targets for positive in _positive(one).values()}
+    if shown_positive and {"roc_auc", "average_precision"} & set(found.scores):
+        display.say(
+            f"The positive class is the second in sorted order: {', '.join(sorted(shown_positive))}."
+        )
     first_score = next(iter(found.scores))
     if compared:
         first, second = arguments.compare or ("", "")

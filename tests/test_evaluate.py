@@ -519,3 +519,12 @@ def test_the_result_is_written_whatever_can_be_compared(tmp_path, capsys):
     assert difference["difference"] == difference["targets"]["whole"]["difference"]
     assert any("roc_auc of knn is not compared for 1 targets, cut" in one for one in found["notes"])
     assert "ROC-AUC %, mean" in capsys.readouterr().out
+
+
+def test_the_positive_class_is_told(toy, tmp_path, capsys):
+    arrays, out = dict(np.load(toy)), tmp_path / "scores.json"
+    np.savez(toy, **arrays | {"y": np.where(arrays["y"] == 1, "active", "inactive")})
+    words = [*FOLDS, "--probes", "knn", "--only", "noise", "--scoring", "average_precision"]
+    assert main([str(toy), *words, "--out", str(out)]) == 0
+    assert load(out)["positive_class"] == "inactive"
+    assert "The positive class is the second in sorted order: inactive." in capsys.readouterr().out

@@ -100,13 +100,15 @@ def cross_validate(
             are accuracy, macro_f1, balanced_accuracy, roc_auc, average_precision and mcc; for measured values r2, rmse,
             mae and spearman; and all names of `sklearn.metrics.get_scorer_names()`. Of more than two classes, roc_auc
             and average_precision are the means over the classes of the test part, each against the rest; both are
-            undefined where all test rows are of one class. None: accuracy and macro_f1 for classes, roc_auc and
-            average_precision for several targets of two classes each, and all four for measured values.
+            undefined where all test rows are of one class. Of two classes, the positive one is the second in sorted
+            order: 1 of 0 and 1, but "inactive" of "active" and "inactive". None: accuracy and macro_f1 for classes,
+            roc_auc and average_precision for several targets of two classes each, and all four for measured values.
         cv: number of folds, from 2 to the number of graphs in the smallest class; a splitter of scikit-learn; `Split`;
             or a list of `Split` or of (train, test), each with positions of rows or a mask (G,). With a validation
-            part, it chooses the parameter. Numbered folds and splitters split the known rows of each target on their
+            part, it chooses the parameter; where the first score is undefined on it, inner folds of the training part
+            do. Numbered folds and splitters split the known rows of each target on their
             own; of a given split each target takes the rows that it knows.
-        groups: (G,), for a splitter that keeps groups together.
+        groups: (G,), for a splitter that keeps groups together; inner folds keep them together, too.
         task: "classification" or "regression", for all targets; None: regression if a value is not whole.
         repeats: how many times the graphs are shuffled and split into numbered folds, at least 1.
         seed: seed of the shuffles, 0 to 2**32 - 1. The scores depend on the seed, but not on n_jobs, unless an
@@ -123,8 +125,8 @@ def cross_validate(
             undefined in all folds of all targets.
 
     Warns:
-        UserWarning: a column of a table, other than `id`, is left out; or a score is undefined in some folds. They are
-            left out of means.
+        UserWarning: a column of a table, other than `id`, is left out; a score is undefined in some folds, which are
+            left out of means; or it is undefined on the rows that choose the parameter.
 
     Examples:
         >>> import numpy as np
@@ -170,7 +172,7 @@ def cross_validate(
     scores = read_scoring(scoring, targets)
     folds = Folds(cv, graphs, groups, repeats, seed)
     plans = _read_plans(targets, folds, isinstance(chosen_probe, Probe), seed)
-    outcomes = _run(arrays, plans, chosen_probe, scores, n_jobs, progress)
+    outcomes = _run(arrays, plans, chosen_probe, scores, seed, n_jobs, progress)
     results = {
         name: CrossValidation(
             chosen_probe.name if isinstance(chosen_probe, Probe) else short_repr(probe),
@@ -199,8 +201,9 @@ def _read_plans(targets: Sequence[Target], folds: Folds, chooses: bool, seed: in
     for target in targets:
         try:
             splits, repeats = folds.of(target)
+            groups = folds.groups_of(target) if chooses else None
             inner = [
-                inner_folds(target, split, seed) if chooses and len(split.train) else []
+                inner_folds(target, split, seed, groups) if chooses and len(split.train) else []
                 for split in splits
             ]
             plans.append(_Plan(target, splits, inner, repeats))
@@ -221,6 +224,7 @@ def _run(
     plans: Sequence[_Plan],
     probe: Any,
     scores: Sequence[Score],
+    seed: int,
     n_jobs: int,
     progress: Callable[[int, int], object] | None,
 ) -> dict[tuple[str, int], list[Outcome]]:
@@ -233,7 +237,7 @@ def _run(
     ]
     found: dict[tuple[str, int, int], Outcome] = {}
     stop = threading.Event()
-    nested = Nested(probe, scores, stop)
+    nested = Nested(probe, scores, stop, seed)
 
     # Threads are used because libsvm and BLAS release the interpreter lock, and threads copy no data and start fast.
     # Each thread is limited to one core, or the threads of BLAS and OpenMP would compete for cores. The limit of BLAS
@@ -313,8 +317,10 @@ def _check_defined(results: Mapping[str, CrossValidation]) -> None:
     Raises:
         InputError: the first score is undefined in all folds of all targets.
     """
-    missing, first = 0, ""
+    missing, first, unchosen = 0, "", 0
     for name, result in results.items():
+        for one in result.targets.values():
+            unchosen += int((~np.isnan(one.chosen) & np.isnan(one.inner_score)).sum())
         for score in result.scores:
             found = {one: np.isnan(t[score]) for one, t in result.targets.items()}
             is_first = score == next(iter(result.scores))
@@ -331,5 +337,11 @@ def _check_defined(results: Mapping[str, CrossValidation]) -> None:
         warnings.warn(
             f"Scores are undefined in {missing} folds, first {first}, and left out of means: their test parts have too "
             "few rows or only one class, or all predictions are equal.",
+            stacklevel=user_stacklevel(),
+        )
+    if unchosen:
+        warnings.warn(
+            f"The probe's parameter is the first of its grid in {unchosen} folds, since the score that chooses it is "
+            "undefined on all rows held out for the choice.",
             stacklevel=user_stacklevel(),
         )

@@ -8,15 +8,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from sklearn.model_selection import (
+    GroupKFold,
     KFold,
     PredefinedSplit,
     RepeatedKFold,
     RepeatedStratifiedKFold,
+    StratifiedGroupKFold,
     StratifiedKFold,
 )
 
 from graphcl_hard.evaluation.checks import check_target_folds
-from graphcl_hard.evaluation.splitters import PARTS, Split
+from graphcl_hard.evaluation.splitters import PARTS, ScaffoldKFold, Split, murcko_scaffolds
 from graphcl_hard.evaluation.targets import Target, as_array
 from graphcl_hard.exceptions import InputError, first_line, short_repr
 
@@ -102,6 +104,14 @@ class Folds:
             Split(train, NONE, test) for train, test in outer.split(np.zeros(count), target.y)
         ], self.repeats
 
+    def groups_of(self, target: Target) -> Any:
+        """Return the groups (K,) of the target's rows, which are scaffolds for `ScaffoldKFold`; None without any."""
+        if self.groups is None:
+            return None
+        groups = self.groups[target.rows]
+        is_smiles = isinstance(self.cv, ScaffoldKFold)
+        return murcko_scaffolds(groups.tolist()) if is_smiles else groups
+
     def _parts(self, item: Any) -> Split:
         if isinstance(item, Split):
             return item
@@ -122,6 +132,12 @@ class Folds:
                 raise InputError(
                     f"`cv` must have each row in one part of a split, got row {twice[0]} in {name} and another one; "
                     "leave it out of one."
+                )
+            values, counts = np.unique(part, return_counts=True)
+            if (counts > 1).any():
+                raise InputError(
+                    f"`cv` must have each row once, got row {values[counts.argmax()]} {counts.max()} times in {name}; "
+                    "leave out its repetitions."
                 )
             used[part] = 1
         return Split(*parts)
@@ -150,11 +166,14 @@ def _positions(part: Any, name: str, total: int) -> Ints:
     return array.astype(np.int64)
 
 
-def inner_folds(target: Target, split: Split, seed: int) -> list[tuple[Ints, Ints]]:
+def inner_folds(
+    target: Target, split: Split, seed: int, groups: Any = None
+) -> list[tuple[Ints, Ints]]:
     """Return the (fitted, held out) positions among the target's rows that choose the probe's parameter.
 
     They are the training and the validation part if there is one. Otherwise they are folds of the training part, 5 or
-    as many as its smallest class has rows, but at least 2.
+    as many as its smallest class has rows, but at least 2; of measured values so many that each has 2 rows, since R2
+    is undefined for one. Groups (K,) of the target's rows are kept together if the training part has at least 2.
 
     Raises:
         InputError: the training part is too small to be split.
@@ -163,20 +182,27 @@ def inner_folds(target: Target, split: Split, seed: int) -> list[tuple[Ints, Int
     if len(valid):
         return [(train, valid)]
     y = target.y[train]
+    groups = None if groups is None else groups[train]
+    different = 0 if groups is None else len(np.unique(groups))
     if target.task == "classification":
         counts = np.bincount(y)
         counts = counts[counts > 0]
         folds, least = min(INNER_FOLDS, max(2, int(counts.min()))), int(counts.max())
         splitter = StratifiedKFold(folds, shuffle=True, random_state=seed)
     else:
-        folds, least = min(INNER_FOLDS, max(2, len(y))), len(y)
+        folds, least = min(INNER_FOLDS, max(2, len(y) // 2)), len(y)
         splitter = KFold(folds, shuffle=True, random_state=seed)
     if least < 2:
         raise InputError(
             f"The training part of {target.what} has {len(y)} rows, too few for the inner folds that choose the "
             "probe's parameter; enlarge it, or give a Split with a validation part."
         )
+    if different > 1:
+        folds = min(folds, different)
+        kind = StratifiedGroupKFold if target.task == "classification" else GroupKFold
+        splitter = kind(folds, shuffle=True, random_state=seed)
     with warnings.catch_warnings():  # of classes with fewer rows than folds
         warnings.simplefilter("ignore", UserWarning)
-        pairs = list(splitter.split(y, y))
-    return [(train[fitted], train[held_out]) for fitted, held_out in pairs]
+        pairs = list(splitter.split(y, y, groups if different > 1 else None))
+    # Of few groups of unequal sizes, stratified folds may be empty.
+    return [(train[fitted], train[held_out]) for fitted, held_out in pairs if len(held_out)]

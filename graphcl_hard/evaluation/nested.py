@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,11 +11,13 @@ from sklearn.base import clone
 from sklearn.dummy import DummyClassifier
 from sklearn.preprocessing import StandardScaler
 
-from graphcl_hard.evaluation.answers import Answers
+from graphcl_hard.evaluation.answers import Answers, probe_errors
+from graphcl_hard.evaluation.folds import NONE, inner_folds
 from graphcl_hard.evaluation.probes import Probe
 from graphcl_hard.evaluation.scoring import Score
 from graphcl_hard.evaluation.splitters import Split
 from graphcl_hard.evaluation.targets import Target
+from graphcl_hard.exceptions import InputError, short_repr
 
 Array = npt.NDArray[Any]
 Floats = npt.NDArray[np.float64]
@@ -28,7 +31,7 @@ class Outcome(NamedTuple):
     chosen: float
     """The value of the probe's parameter; NaN for an estimator of the user."""
     inner_score: float
-    """Mean of the first score on the inner folds; NaN for an estimator of the user."""
+    """Mean of the first score on the inner folds; NaN for an estimator of the user, or if it is undefined there."""
     answers: Answers | None
     """The answers for the test rows, if they are kept; None for a split with an empty part."""
 
@@ -40,10 +43,13 @@ class Nested:
         probe: `Probe`, or an estimator of scikit-learn.
         scores: the first one chooses the parameter.
         stop: once it is set, `score` raises `InterruptedError` after the current fit.
+        seed: of inner folds where the score is undefined on a validation part.
     """
 
-    def __init__(self, probe: Any, scores: Sequence[Score], stop: threading.Event) -> None:
-        self.probe, self.scores, self.stop = probe, scores, stop
+    def __init__(
+        self, probe: Any, scores: Sequence[Score], stop: threading.Event, seed: int
+    ) -> None:
+        self.probe, self.scores, self.stop, self.seed = probe, scores, stop, seed
         self.is_own = isinstance(probe, Probe)
         self.fits_own_labels = not self.is_own or any(score.needs_model for score in scores)
 
@@ -72,6 +78,10 @@ class Nested:
         if self.is_own:
             grid = self._grid(inner)
             chosen, inner_score = self._choose(x, target, inner, grid)
+            if np.isnan(inner_score) and len(split.valid):  # of one class, say
+                with suppress(InputError):  # of a training part that is too small
+                    inner = inner_folds(target, split._replace(valid=NONE), self.seed)
+                    chosen, inner_score = self._choose(x, target, inner, self._grid(inner))
             grid = [chosen]
         (answers,) = self._answers(x, target, split.train, split.test, grid)
         truth = self._labels(target, split.test)
@@ -88,7 +98,10 @@ class Nested:
     def _choose(
         self, x: Floats, target: Target, inner: Sequence[tuple[Ints, Ints]], grid: list[float]
     ) -> tuple[float, float]:
-        """Return the value with the best mean of the first score, the first one on ties, and this mean."""
+        """Return the value with the best mean of the first score, the first one on ties, and this mean.
+
+        They are the first value and NaN if the score is undefined on all held-out rows.
+        """
         first = self.scores[0]
         found = np.empty((len(grid), len(inner)))
         for column, (fitted, held_out) in enumerate(inner):
@@ -114,7 +127,11 @@ class Nested:
         x_fit, y_fit, x_new = x[fitted], self._labels(target, fitted), x[new]
         names = target.classes
         if not self.is_own:
-            yield Answers(clone(self.probe).fit(x_fit, y_fit), x_new, names, names)
+            own = short_repr(self.probe)
+            with probe_errors(own, "fit"):
+                model = clone(self.probe).fit(x_fit, y_fit)
+            fitted_classes = np.unique(y_fit) if len(names) else None
+            yield Answers(model, x_new, names, names, fitted=fitted_classes, own=own)
             return
         is_constant = target.task == "classification" and (y_fit == y_fit[0]).all()
         if is_constant:  # of which most classifiers can learn nothing

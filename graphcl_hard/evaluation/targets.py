@@ -38,6 +38,14 @@ class Target(NamedTuple):
         return self.classes[self.y] if self.task == "classification" else self.y
 
 
+def is_measured(y: Array) -> bool:
+    """Return whether the y of a data set, (G,) or (G, T), is floats of which every column has others than 0 and 1."""
+    if y.dtype.kind != "f":
+        return False
+    columns = y.reshape(len(y), -1).T
+    return all(not np.isin(column[~np.isnan(column)], (0, 1)).all() for column in columns)
+
+
 def as_array(value: Any) -> Array:
     """Return a value as an array: a list, PyTorch tensor, SciPy or masked array, or anything else that NumPy reads.
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from graphcl_hard.exceptions import InputError
 from graphcl_hard.io.atomic_write import atomic_write
 from graphcl_hard.io.columns import IDS, LABELS
-from graphcl_hard.io.vectors import CHECKSUM, TARGET, TARGETS
+from graphcl_hard.io.vectors import CHECKSUM, TARGET, TARGETS, TASK
 
 Array = npt.NDArray[Any]
 ROWS = 16384  # vectors in memory at a time, and in a row group of Parquet
@@ -27,6 +27,7 @@ def write_vectors(
     labels: Array | None = None,
     targets: Sequence[str] = (),
     checksum: str | None = None,
+    task: str | None = None,
 ) -> int:
     """Write vectors with the identities and labels of their graphs to a file, completely or not at all.
 
@@ -41,6 +42,8 @@ def write_vectors(
         targets: the names of T labels, written as the array `targets`, or in the names of the columns.
         checksum: hex digest of the data set, written as the array, or the metadata of Parquet, `data_sha256`; a CSV
             has no place for it.
+        task: "regression" for measured labels, of which whole numbers would be read as classes; written as `checksum`
+            is.
 
     Returns:
         the dimension D of the vectors.
@@ -53,7 +56,7 @@ def write_vectors(
     with atomic_write(path) as partial:
         blocks = _blocks(parts)
         first = next(blocks)
-        around = _Around(ids, labels, tuple(targets), checksum)
+        around = _Around(ids, labels, tuple(targets), checksum, task)
         write(partial, first.shape[1], first.dtype, itertools.chain([first], blocks), around)
     return int(first.shape[1])
 
@@ -77,6 +80,7 @@ class _Around(NamedTuple):
     labels: Array | None
     targets: tuple[str, ...]
     checksum: str | None
+    task: str | None
 
     def names(self, width: int) -> list[str]:
         return [IDS, *(f"v{column}" for column in range(width)), *self.label_columns()]
@@ -129,7 +133,8 @@ def _write_npz(
         "shape": (len(around.ids), width),
     }
     targets = np.array(around.targets, dtype=str) if around.targets else None
-    small = {IDS: around.ids, LABELS: around.labels, TARGETS: targets, CHECKSUM: around.checksum}
+    small: dict[str, Any] = {IDS: around.ids, LABELS: around.labels, TARGETS: targets}
+    small |= {CHECKSUM: around.checksum, TASK: around.task}
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         with archive.open("vectors.npy", "w", force_zip64=True) as member:
             np.lib.format.write_array_header_1_0(member, header)
@@ -172,7 +177,8 @@ def _parquet_writer() -> Callable[[Path, int, Any, Iterable[Array], _Around], No
         kinds = [kind(around.ids)] + [pa.from_numpy_dtype(dtype)] * width
         for column in around.label_columns().values():
             kinds.append(pa.int64() if _is_whole(column) else kind(column))
-        metadata = None if around.checksum is None else {CHECKSUM: around.checksum}
+        said = {CHECKSUM: around.checksum, TASK: around.task}
+        metadata = {name: text for name, text in said.items() if text is not None}
         schema = pa.schema(zip(around.names(width), kinds, strict=True), metadata)
         with pq.ParquetWriter(path, schema) as writer:
             for block, ids, labels in around.beside(blocks):

@@ -6,7 +6,7 @@ import re
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -35,6 +35,8 @@ TARGETS = "targets"
 TARGET = "y."
 """What the name of a column begins with that holds one of several targets; its name follows."""
 CHECKSUM = "data_sha256"
+TASK = "task"
+"""Name of the array, or of the metadata of Parquet, that is "regression" if the labels of the file are measured."""
 # What pandas and pyarrow call a column or an index that has no name.
 NAMELESS = re.compile(r"\s*|Unnamed: \d+|__index_level_\d+__")
 NUMBERING = frozenset({"graph", "id", "idx", "index", "level_0", "row", "row_number"})
@@ -55,6 +57,8 @@ class VectorFile(NamedTuple):
     """(G,) ids, or None."""
     aside: dict[str, Array]
     """Name -> (G,) columns that were asked for beside the vectors, as they are in the file."""
+    task: Literal["regression"] | None = None
+    """What the file says of its own labels; None if it says nothing, or if other labels are used."""
 
 
 def read_vectors(
@@ -124,7 +128,20 @@ def read_vectors(
                 "feature."
             )
     single = next(iter(found.values())) if len(found) == 1 else found
-    return VectorFile(vectors, single, named.get(IDS), kept)
+    are_own = all(names and all(map(_is_beside, names)) for names in inside.values())
+    return VectorFile(
+        vectors, single, named.get(IDS), kept, _task(path, named) if are_own else None
+    )
+
+
+def _task(path: Path, named: Mapping[str, Array]) -> Literal["regression"] | None:
+    if path.suffix == ".parquet":
+        import pyarrow.parquet as pq
+
+        text = (pq.read_schema(path).metadata or {}).get(TASK.encode(), b"").decode()
+    else:
+        text = str(named.get(TASK, ""))
+    return "regression" if text == "regression" else None
 
 
 def _checked_labels(

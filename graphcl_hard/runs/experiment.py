@@ -17,6 +17,7 @@ from graphcl_hard.data.graph_data import GraphSource
 from graphcl_hard.evaluation.checks import rescale
 from graphcl_hard.evaluation.effective_rank import effective_rank
 from graphcl_hard.evaluation.scores import CrossValidation
+from graphcl_hard.evaluation.targets import is_measured
 from graphcl_hard.exceptions import StopTraining
 from graphcl_hard.io import file_names
 from graphcl_hard.io.atomic_write import atomic_write
@@ -429,9 +430,11 @@ def best_epoch(by_epoch: Mapping[int, CrossValidation]) -> int:
 
 
 def identity(graphs: GraphSource) -> dict[str, Any]:
-    """Return what embeddings.npz says of its rows: the graphs' ids and own labels, and the checksum of the data."""
+    """Return what embeddings.npz says of its rows: the graphs' ids and own labels, whether these are measured, and the
+    checksum of the data."""
     labels = {} if graphs.labels is None else {"y": graphs.labels}
     labels |= {"targets": np.array(graphs.targets)} if graphs.targets else {}
+    labels |= {"task": np.array("regression")} if is_measured(graphs.y.numpy()) else {}
     return {"id": graphs.ids, **labels, "data_sha256": np.array(graphs.checksum)}
 
 

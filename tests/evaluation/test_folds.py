@@ -10,6 +10,7 @@ from sklearn.model_selection import (
     PredefinedSplit,
     RepeatedKFold,
     ShuffleSplit,
+    StratifiedGroupKFold,
     StratifiedKFold,
     cross_val_score,
 )
@@ -18,8 +19,10 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 from graphcl_hard.evaluation.cross_validation import cross_validate
+from graphcl_hard.evaluation.folds import Folds, inner_folds
 from graphcl_hard.evaluation.probes import C_GRID
-from graphcl_hard.evaluation.splitters import Split
+from graphcl_hard.evaluation.splitters import ScaffoldKFold, Split
+from graphcl_hard.evaluation.targets import read_target
 from graphcl_hard.exceptions import InputError
 
 RNG = np.random.default_rng(0)
@@ -41,7 +44,6 @@ def search(inner):
         (StratifiedKFold(3, shuffle=True, random_state=1), None, (1, 3)),
         (RepeatedKFold(n_splits=2, n_repeats=3, random_state=1), None, (3, 2)),
         (ShuffleSplit(2, random_state=1), None, (1, 2)),
-        (GroupKFold(3), GROUPS, (1, 3)),
         (LeaveOneGroupOut(), GROUPS // 5, (1, 2)),
         (PredefinedSplit(np.where(np.arange(60) < 20, -1, np.arange(60) % 2)), None, (1, 2)),
         ([(TRAIN, TEST), (TEST, TRAIN)], None, (1, 2)),
@@ -178,3 +180,53 @@ def test_targets_with_other_numbers_of_folds_are_refused():
         InputError, match="`cv` must split all targets into the same number of folds"
     ):
         cross_validate(X, {"all": Y, "gaps": gaps}, cv=LeaveOneGroupOut(), groups=GROUPS)
+
+
+def test_inner_folds_keep_groups_together_as_the_outer_ones_do():
+    found = cross_validate(X, Y, cv=GroupKFold(3), groups=GROUPS)["vectors"]
+    expected = []
+    for train, test in GroupKFold(3).split(X, Y, GROUPS):
+        inner = StratifiedGroupKFold(5, shuffle=True, random_state=0)
+        pairs = list(inner.split(X[train], Y[train], GROUPS[train]))
+        expected.append(search(pairs).fit(X[train], Y[train]).score(X[test], Y[test]))
+    assert found.accuracy.ravel().tolist() == expected
+
+
+def test_inner_folds_of_measured_values_keep_scaffolds_together():
+    pytest.importorskip("rdkit")
+    rings = ["c1ccccc1", "c1ccncc1", "C1CCCCC1", "C1CC1"]
+    smiles = np.array([f"{'C' * (1 + row // 4)}{rings[row % 4]}" for row in range(40)])
+    target = read_target("y", RNG.normal(size=40))
+    folds = Folds(ScaffoldKFold(2), 40, smiles, 1, 0)
+    splits, _ = folds.of(target)
+    for fitted, held_out in inner_folds(target, splits[0], 0, folds.groups_of(target)):
+        assert not {row % 4 for row in fitted} & {row % 4 for row in held_out}
+
+
+def test_a_score_undefined_on_the_validation_part_is_chosen_inside_the_training_part():
+    y = Y.copy()
+    y[VALID] = 1
+    found = cross_validate(X, y, cv=Split(TRAIN, VALID, TEST), scoring="roc_auc", probe="knn")
+    inside = cross_validate(X, y, cv=[(TRAIN, TEST)], scoring="roc_auc", probe="knn")
+    one, other = (each["vectors"].targets["y"] for each in (found, inside))
+    assert one.chosen == other.chosen > 1
+    assert one.inner_score == other.inner_score
+
+
+def test_few_measured_values_have_inner_folds_of_two_rows():
+    target = read_target("y", RNG.normal(size=5))
+    inner = inner_folds(target, Split(np.arange(5), [], []), 0)
+    assert [len(held_out) for _, held_out in inner] == [3, 2]
+
+
+def test_a_parameter_that_no_score_chose_is_told():
+    y = Y.copy()
+    y[VALID] = 1
+    y[:2] = 0, 1  # so that each inner fold holds out one row
+    with pytest.warns(UserWarning, match="parameter is the first of its grid in 1 folds"):
+        cross_validate(X, y, cv=Split(TRAIN[:2], VALID, TEST), scoring="roc_auc", probe="logistic")
+
+
+def test_a_row_is_given_once():
+    with pytest.raises(InputError, match="each row once, got row 0 2 times in train"):
+        cross_validate(X, Y, cv=[(np.r_[TRAIN, 0], TEST)])

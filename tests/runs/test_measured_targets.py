@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 from graphcl_hard import cross_validate, write_shards
+from graphcl_hard.embed import main as embed
+from graphcl_hard.evaluate import main as evaluate
 from graphcl_hard.run import main as run
 
 SMALL = [
@@ -139,3 +141,20 @@ def test_scores_that_are_undefined_do_not_end_a_run(tmp_path, capsys):
     shown = capsys.readouterr()
     assert "Scores are undefined in" in shown.err
     assert "nan" not in shown.out
+
+
+def test_evaluate_has_the_scores_of_a_run_on_whole_measured_values(tmp_path):
+    """Whole numbers would be classes, if the files of vectors did not say that they are measured."""
+    values = [[size, size + row % 2] for row, size in enumerate(SIZES)]
+    data = written(tmp_path / "set", values)
+    expected = result_of(data, tmp_path / "run", "--probes", "ridge")["scores"]["ridge"]
+    words = ["--probes", "ridge", *SMALL[6:], "--quiet", "--out", str(tmp_path / "scores.json")]
+    files = {"trained": tmp_path / "run" / "embeddings.npz"}
+    for name in ("vectors", "table"):
+        files[name] = tmp_path / ("vectors.npz" if name == "vectors" else "table.parquet")
+        assert embed([str(tmp_path / "run"), "--data", data, "--out", str(files[name])]) == 0
+    for name, file in files.items():
+        assert evaluate([str(file), *words, "--overwrite"]) == 0
+        found = json.loads((tmp_path / "scores.json").read_text())
+        assert found["task"] == "regression"
+        assert found["scores"]["ridge"][name]["rmse"] == expected["trained"]["rmse"]
