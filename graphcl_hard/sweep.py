@@ -55,6 +55,7 @@ from graphcl_hard.sweeps.records import key, pack_records, read_records, write_r
 PROG = "python -m graphcl_hard.sweep"
 LOCK = ".sweep.lock"
 SOME_FAILED = 1
+REASONS = 3  # of failed cells, that are printed
 
 
 @dataclass(frozen=True)
@@ -178,10 +179,17 @@ def _sweep(arguments: Arguments) -> int:
         pack_records(records_folder)
         if arguments.few_labels or arguments.fine_tune:
             _few_labels(cells, out, jobs, arguments.fine_tune, console)
-        if arguments.report and any(record["scores"] for record in records.values()):
+        if arguments.report:
             _report(plan, out, console)
-    failed = sum(records[cell.key]["status"] != "finished" for cell in cells)
+    reasons = [
+        f"{cell.label} failed: {records[cell.key]['error']}"
+        for cell in cells
+        if records[cell.key]["status"] != "finished"
+    ]
+    failed = len(reasons)
     if failed:
+        for reason in reasons[:REASONS]:
+            console.print(reason, soft_wrap=True, markup=False)
         console.print(
             f"{failed} of {len(cells)} cells failed; their records say why, --retry-failed runs them again."
         )
@@ -222,10 +230,15 @@ def _few_labels(
 
 
 def _report(plan: Sequence[Cell], out: Path, console: Console) -> None:
-    from graphcl_hard.sweeps.report.files import finished_records, write_report
+    from graphcl_hard.sweeps.report.files import write_report
     from graphcl_hard.sweeps.report.sections import sweep_page
 
-    page = sweep_page(finished_records(out / "records"), plan, out)
+    records = read_records(out / "records")
+    if not records:
+        raise InputError(
+            f"The folder {out} must hold the record of a cell, got none; run the sweep first."
+        )
+    page = sweep_page(records, plan, out)
     console.print(f"report: {write_report(page, out)[-1]}", soft_wrap=True)
 
 

@@ -96,7 +96,10 @@ def study_page(records: Sequence[Mapping[str, Any]], out: Path) -> Page:
             "Few labels",
             "",
             [
-                *(label_shares_figure(few, probe, style) for probe in probes),
+                *(
+                    label_shares_figure(few, probe, lambda _, family, number: style(family, number))
+                    for probe in probes
+                ),
                 label_shares_table(few) if probes else None,
             ],
         ),

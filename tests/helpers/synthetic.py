@@ -42,7 +42,7 @@ class Synthetic:
         record = {
             "dataset": dataset, "method": method, "family": family, "settings": settings, "seed": seed,
             "status": "finished", "error": None,
-            "config": {} if baseline else {**Config().to_dict(), "epochs": epochs[-1], **settings},
+            "config": {} if baseline else {**Config().to_dict(), "epochs": epochs[-1], **settings, "seed": seed},
             "versions": {"torch": "2.13.0"}, "git_commit": "0" * 40, "platform": "Linux", "threads": 1,
             "seconds": {"training": 1.0, "evaluation": 2.0, "total": 3.0},
             "data": {"graphs": GRAPHS, "classes": 2, "nodes": 12000},

@@ -123,8 +123,8 @@ def test_runs_without_classes_are_named(swept, tmp_path):
 def test_the_report_has_the_curves(scored):
     frame = read_label_shares(scored)
     probes = frame[frame["probe"] != few_labels.FINE_TUNED]
-    assert label_curves_figure(probes) is None
-    picture = label_curves_figure(frame)
+    assert label_curves_figure(probes, ["untrained", "hard"]) is None
+    picture = label_curves_figure(frame, ["untrained", "hard"])
     (axes,) = [one for one in picture.figure.axes if one.lines]
     names = {text.get_label() for text in axes.containers}
     assert names == {"untrained, frozen", "from scratch", "hard, frozen", "hard, fine-tuned"}

@@ -46,7 +46,7 @@ def score_frame(
     """Return a row for each scored epoch of each finished cell, by data set, family and settings.
 
     Columns: dataset, method, family, beta, tau_plus (nan where nothing is trained), others (how many settings there are
-    beside these two), seed, epoch, last (whether it is the run's last epoch), and the arrays accuracy and
+    beside these two), seed, epoch, last (whether it is the run's last epoch), probe, and the arrays accuracy and
     inner_accuracy, both (repeats, folds), and score, the name of what they are, which is another first score where the
     targets are measured. Where a record holds several probes, the RBF SVM's scores are taken.
 
@@ -87,6 +87,7 @@ def _rows(record: Mapping[str, Any]) -> list[dict[str, Any]]:
     if not scores:
         return []
     untrained = record["last_epoch"] == 0
+    probe = PROBE if PROBE in scores else next(iter(scores))
     settings = {**record["config"], **record["settings"]}
     values = {name: np.nan if untrained else float(settings[name]) for name in ("beta", "tau_plus")}
     fixed = {name: record[name] for name in ("dataset", "method", "family", "seed")} | values
@@ -96,9 +97,10 @@ def _rows(record: Mapping[str, Any]) -> list[dict[str, Any]]:
             **fixed,
             "epoch": int(epoch),
             "last": int(epoch) == record["last_epoch"],
+            "probe": probe,
             **_folds(scored, record["test_sizes"]),
         }
-        for epoch, scored in scores.get(PROBE, next(iter(scores.values()))).items()
+        for epoch, scored in scores[probe].items()
     ]
 
 

@@ -65,14 +65,13 @@ def panels(
 
 
 def shared_legend(figure: Figure, rows: int = 1) -> None:
-    """Draw one legend above all panels, with each label once."""
+    """Draw one legend above all panels, with each label once, in at least so many rows."""
     found: dict[str, Any] = {}
     for axes in figure.axes:
         for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
             found.setdefault(label, handle)
-    if found:
-        columns = -(-len(found) // rows)
-        figure.legend(
+    for columns in range(-(-len(found) // rows), 0, -1):
+        legend = figure.legend(
             found.values(),
             found.keys(),
             loc="outside upper center",
@@ -80,6 +79,11 @@ def shared_legend(figure: Figure, rows: int = 1) -> None:
             frameon=False,
             fontsize=10,
         )
+        if columns == 1 or legend.get_window_extent().width <= figure.bbox.width:
+            more = -(-len(found) // columns) - rows
+            figure.set_figheight(figure.get_figheight() + 0.25 * max(0, more))
+            break
+        legend.remove()  # it would be cut off
 
 
 def new_figure(width: float, height: float) -> Figure:

@@ -67,6 +67,17 @@ def failures_table(records: Iterable[Record]) -> Table | None:
     )
 
 
+def other_settings_table(records: Iterable[Record]) -> Table | None:
+    """Return the cells whose record is of other settings than the plan's, with "difference"; None if there is none."""
+    keys = ["dataset", "method", "seed", "difference"]
+    values = pd.DataFrame([{key: record[key] for key in keys} for record in records])
+    if values.empty:
+        return None
+    note = "The records of these cells do not belong to the plan, and are in no other table; --rerun-changed runs them."
+    shown = values.astype(str).rename(columns={"dataset": "data set"})
+    return Table("other_settings", "Cells of other settings", note, shown, values)
+
+
 def provenance_table(records: Sequence[Record]) -> Table:
     """Return versions, commits, platforms and threads of the records, and the time of all cells."""
     found: dict[str, Counter[str]] = {}

@@ -13,9 +13,12 @@ MOST = 40  # methods in the figure
 
 
 def intervals(
-    lines: Mapping[str, Results], datasets: Sequence[str], words: Words
+    lines: Mapping[str, Results],
+    methods: Sequence[str],
+    datasets: Sequence[str],
+    words: Words,
 ) -> Picture | None:
-    """Draw the score of each method with its interval, a panel for each data set."""
+    """Draw the score of each method with its interval, a panel for each data set; `methods` gives the styles."""
     names, left_out = list(lines)[:MOST], list(lines)[MOST:]
     shown = [one for one in datasets if any(one in lines[name] for name in names)]
     if len(names) < 2:
@@ -25,7 +28,7 @@ def intervals(
     figure = new_figure(max(2.6 * columns + 1.4, 6.0), rows * (0.26 * len(names) + 0.9))
     grid = figure.subplots(rows, columns, squeeze=False, sharey=True)
     for axes, dataset in zip(grid.ravel(), shown, strict=False):
-        _panel(axes, dataset, names, lines)
+        _panel(axes, dataset, names, lines, methods)
     for axes in grid.ravel()[len(shown) :]:
         axes.remove()
     figure.supxlabel(f"{words.score}, %", fontsize=11)
@@ -33,20 +36,30 @@ def intervals(
         f"{words.score.capitalize()} of {len(names)} methods with intervals on {', '.join(shown)}."
     )
     note = (
-        "95% intervals, at the last epoch. Those of differences on the same folds are narrower: compare methods by the "
-        "tables of differences."
+        "95% intervals, at the last epoch. Those of differences on the same folds are usually narrower: compare "
+        "methods by the tables of differences."
     )
     if left_out:
         note += f" Not drawn: {', '.join(left_out)}."
     return Picture("intervals", f"{words.score.capitalize()} of all methods", alt, note, figure)
 
 
-def _panel(axes: Axes, dataset: str, names: Sequence[str], lines: Mapping[str, Results]) -> None:
+def _panel(
+    axes: Axes,
+    dataset: str,
+    names: Sequence[str],
+    lines: Mapping[str, Results],
+    methods: Sequence[str],
+) -> None:
     for place, name in enumerate(names):
         if dataset in lines[name]:
             found = estimate(lines[name][dataset])
             bars = 100 * np.array([[found.mean - found.low], [found.high - found.mean]])
-            style = line_style(place) | {"linestyle": "none", "capsize": 2, "markersize": 5}
+            style = line_style(methods.index(name)) | {
+                "linestyle": "none",
+                "capsize": 2,
+                "markersize": 5,
+            }
             axes.errorbar(100 * found.mean, place, xerr=bars, **style)
     axes.set_yticks(range(len(names)), [NAMES.get(name, name) for name in names])
     axes.set_ylim(len(names) - 0.5, -0.5)

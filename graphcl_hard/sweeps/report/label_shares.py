@@ -1,7 +1,7 @@
 """Accuracy with few labels: the files of `few_labels` as one frame, one table and figures."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,10 @@ KEYS = ["dataset", "probe", "line", "family"]
 
 
 def read_label_shares(
-    folder: Path, datasets: Sequence[str] = (), families: Sequence[str] = ()
+    folder: Path,
+    datasets: Sequence[str] = (),
+    families: Sequence[str] = (),
+    keep: Callable[[Mapping[str, Any]], bool] = lambda _: True,
 ) -> pd.DataFrame:
     """Return the scores with few labels, one row for each (dataset, probe, line, fraction, seed).
 
@@ -30,13 +33,14 @@ def read_label_shares(
         folder: of the files.
         datasets: that come first, in this order.
         families: that come first within a data set, in this order.
+        keep: whether an entry of the files is read.
 
     Returns:
         Columns dataset, probe, line, family, fraction, seed and the array accuracy (repeats, folds); empty where the
         folder has no files.
     """
     files = [json.loads(path.read_text(encoding="utf-8")) for path in whole_files(folder, "*.json")]
-    frame = pd.DataFrame([entry for entries in files for entry in entries])
+    frame = pd.DataFrame([entry for entries in files for entry in entries if keep(entry)])
     if frame.empty:
         return frame
     last = frame.groupby(["dataset", "method"])["epoch"].transform("max")
@@ -81,23 +85,27 @@ def label_shares_table(frame: pd.DataFrame) -> Table:
         shown.append(row)
     note = (
         f"{INTERVAL} The probe is fitted on a share of the labels of each training part, at least one per class "
-        "(on small data sets 1% is one per class); the encoder needs none. Where it is fine-tuned, it is trained on "
-        "these labels too; from the untrained encoder, that is training from scratch."
+        "(on small data sets 1% is one per class); the encoder needs none."
     )
+    if (frame["probe"] == FINE_TUNED).any():
+        note += (
+            " Where it is fine-tuned, it is trained on these labels too; from the untrained encoder, that is training "
+            "from scratch."
+        )
     return Table(
         "few_labels", "Few labels", note, pd.DataFrame(shown).fillna(""), pd.DataFrame(values)
     )
 
 
 def label_shares_figure(
-    frame: pd.DataFrame, probe: str, style: Callable[[str, int], dict[str, Any]]
+    frame: pd.DataFrame, probe: str, style: Callable[[str, str, int], dict[str, Any]]
 ) -> Picture:
     """Draw accuracy against the share of the training labels, for one probe.
 
     Args:
         frame: of `read_label_shares`.
         probe: its name.
-        style: called as style(family, number of the line), for its colour and marker.
+        style: called as style(line, family, number of the line), for its colour and marker.
     """
     rows = frame[frame["probe"] == probe]
     lines = rows[["line", "family"]].drop_duplicates().itertuples(index=False)
@@ -110,9 +118,8 @@ def label_shares_figure(
             if points:
                 places = np.array([fractions.index(fraction) for fraction in points])
                 offset = 0.1 * (number - (len(named) - 1) / 2)
-                error_bars(
-                    axes, places + offset, list(points.values()), style(family, number), label=line
-                )
+                drawn = style(line, family, number) | {"label": line}
+                error_bars(axes, places + offset, list(points.values()), drawn)
         axes.set_xticks(range(len(fractions)), [f"{fraction:.0%}" for fraction in fractions])
 
     datasets = list(dict.fromkeys(rows["dataset"]))
@@ -122,11 +129,14 @@ def label_shares_figure(
     return Picture(f"few_labels_{probe}", f"Few labels: {probe}", alt, note, figure)
 
 
-def label_curves_figure(frame: pd.DataFrame, probe: str = "svm") -> Picture | None:
+def label_curves_figure(
+    frame: pd.DataFrame, methods: Sequence[str], probe: str = "svm"
+) -> Picture | None:
     """Draw accuracy against the share of the labels for frozen and for fine-tuned encoders, on the same labelled rows.
 
     Args:
         frame: of `read_label_shares`.
+        methods: all of the report, whose places are their colours and markers.
         probe: on the vectors of the frozen encoders.
 
     Returns:
@@ -150,7 +160,7 @@ def label_curves_figure(frame: pd.DataFrame, probe: str = "svm") -> Picture | No
             if points:
                 places = np.array([fractions.index(fraction) for fraction in points])
                 offset = 0.5 * (number - (len(lines) - 1) / 2) / len(lines)
-                style = line_style(tuned.index(line)) | {"label": name(line, mode)}
+                style = line_style(methods.index(line)) | {"label": name(line, mode)}
                 style["linestyle"] = "--" if mode == probe else "-"
                 error_bars(axes, places + offset, list(points.values()), style)
         axes.set_xticks(range(len(fractions)), [f"{fraction:.0%}" for fraction in fractions])

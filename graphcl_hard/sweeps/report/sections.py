@@ -1,13 +1,15 @@
 """The sections of a sweep's report, in the order of its page."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from graphcl_hard.sweeps.cell import Cell
 from graphcl_hard.sweeps.report import coverage, curves, figures, tables
 from graphcl_hard.sweeps.report.analysis import NAMES, score_frame
-from graphcl_hard.sweeps.report.canvas import PALETTE, line_style
+from graphcl_hard.sweeps.report.canvas import line_style
 from graphcl_hard.sweeps.report.label_shares import (
     label_curves_figure,
     label_shares_figure,
@@ -18,12 +20,14 @@ from graphcl_hard.sweeps.report.page import STATISTICS, Draft, Page, with_conten
 from graphcl_hard.sweeps.report.ranks import rank_diagram
 from graphcl_hard.sweeps.report.table import words_of
 
+Record = Mapping[str, Any]
 FEW_LABELS = "few_labels"
 TITLE = "Embeddings of graphs, compared"
 INTRODUCTION = (
-    "{methods} on {datasets}: embeddings that are computed without labels, and controls, evaluated on the same folds "
-    "of each data set. This page is made from the records of a sweep."
+    "{methods} on {datasets}: embeddings that are computed without labels, and controls, evaluated by {probes} on the "
+    "same folds of each data set. This page is made from the records of a sweep."
 )
+NOTHING = "No cell of the plan has scores yet."
 CHOSEN = (
     "Here each outer fold has its own setting and epoch, chosen by cross-validation inside its training part, so the "
     "test fold has no influence."
@@ -34,27 +38,28 @@ def sweep_page(records: Sequence[Mapping[str, Any]], cells: Sequence[Cell], out:
     """Return the page of a sweep; sections without content are left out.
 
     Args:
-        records: of the cells; those of methods and data sets that the plan does not have are left out.
+        records: of the cells; those that the plan does not have are left out, and those of other settings are only
+            listed.
         cells: of the plan, whose data sets and methods come in the order of the plan.
         out: folder of the sweep, whose few_labels/*.json are read.
     """
     datasets = list(dict.fromkeys(cell.dataset for cell in cells))
     methods = list(dict.fromkeys(cell.method for cell in cells))
     controls = list(dict.fromkeys(cell.method for cell in cells if cell.control))
-    keys = {cell.key for cell in cells}
-    records = [
-        record
-        for record in records
-        if (record["dataset"], record["method"], record["seed"]) in keys
-    ]
+    records, other = of_plan(records, cells)
+    counts = {
+        "methods": _counted(len({one["method"] for one in records if one["scores"]}), "method"),
+        "datasets": _counted(len(datasets), "data set"),
+    }
+    listed = [coverage.failures_table(records), coverage.other_settings_table(other)]
+    if not any(record["scores"] for record in records):
+        return Page(TITLE, TITLE, NOTHING, with_content([("cells", "Cells", "", listed)]))
     scores = score_frame(records, datasets, list(dict.fromkeys(cell.family for cell in cells)))
     lines, words = tables.lines_of(scores, methods), words_of(scores)
-    colours = {name: PALETTE[place % len(PALETTE)] for place, name in enumerate(lines)}
+    colours = {name: line_style(methods.index(name))["color"] for name in lines}
     labels = {name: NAMES.get(name, name) for name in lines}
-    few = read_label_shares(out / FEW_LABELS, datasets)
-    few = few[few["dataset"].isin(datasets)] if len(few) else few
+    few = read_label_shares(out / FEW_LABELS, datasets, keep=_like(records))
     probes = list(dict.fromkeys(few["probe"])) if len(few) else []
-    places = {family: place for place, family in enumerate(dict.fromkeys(few.get("family", ())))}
     drafts: list[Draft] = [
         (
             "scores",
@@ -62,7 +67,7 @@ def sweep_page(records: Sequence[Mapping[str, Any]], cells: Sequence[Cell], out:
             "",
             [
                 tables.main_table(lines, datasets, words),
-                figures.intervals(lines, datasets, words),
+                figures.intervals(lines, methods, datasets, words),
                 rank_diagram(lines, labels, colours),
             ],
         ),
@@ -94,9 +99,11 @@ def sweep_page(records: Sequence[Mapping[str, Any]], cells: Sequence[Cell], out:
             "Few labels",
             "",
             [
-                label_curves_figure(few) if probes else None,
+                label_curves_figure(few, methods) if probes else None,
                 *(
-                    label_shares_figure(few, probe, lambda family, _: line_style(places[family]))
+                    label_shares_figure(
+                        few, probe, lambda line, *_: line_style(methods.index(line))
+                    )
                     for probe in probes
                 ),
                 label_shares_table(few) if probes else None,
@@ -109,16 +116,52 @@ def sweep_page(records: Sequence[Mapping[str, Any]], cells: Sequence[Cell], out:
             [
                 tables.methods_table(records, methods),
                 coverage.coverage_table(records, datasets),
-                coverage.failures_table(records),
+                *listed,
                 coverage.provenance_table(records),
             ],
         ),
     ]
-    counts = {
-        "methods": _counted(len(lines), "method"),
-        "datasets": _counted(len(datasets), "data set"),
+    introduction = INTRODUCTION.format(**counts, probes=words.probes)
+    return Page(TITLE, TITLE, introduction, with_content(drafts))
+
+
+def of_plan(records: Sequence[Record], cells: Sequence[Cell]) -> tuple[list[Record], list[Record]]:
+    """Return the records of the plan's cells, and those of other settings, with "difference", which says which."""
+    by_key = {cell.key: cell for cell in cells}
+    found: list[Record] = []
+    other: list[Record] = []
+    for record in records:
+        cell = by_key.get((record["dataset"], record["method"], record["seed"]))
+        if cell is not None:
+            difference = cell.difference(record)
+            if difference is None:
+                found.append(record)
+            else:
+                other.append({**record, "difference": difference})
+    return found, other
+
+
+def _like(records: Sequence[Record]) -> Callable[[Record], bool]:
+    """Return whether scores with few labels are of one of the records: of its settings, epoch and folds."""
+
+    def described(one: Record, shape: Any) -> tuple[Any, ...]:
+        names = ("dataset", "method", "seed", "family", "settings")
+        return (*(one[name] for name in names), np.shape(shape))
+
+    known = {
+        (record["dataset"], record["method"], record["seed"]): (
+            *described(record, record["test_sizes"]),
+            record["last_epoch"],
+        )
+        for record in records
+        if record["scores"]
     }
-    return Page(TITLE, TITLE, INTRODUCTION.format(**counts), with_content(drafts))
+
+    def keep(entry: Record) -> bool:
+        key = (entry["dataset"], entry["method"], entry["seed"])
+        return known.get(key) == (*described(entry, entry["accuracy"]), entry["epoch"])
+
+    return keep
 
 
 def _counted(number: int, noun: str) -> str:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from graphcl_hard.sweeps.report.analysis import Estimate, Results, estimate, ordered
+from graphcl_hard.sweeps.report.analysis import NAMES, Estimate, Results, estimate, ordered
 
 INTERVAL = "Mean accuracy in % [95% interval]."
 
@@ -18,15 +18,44 @@ class Words(NamedTuple):
     """"accuracy", or "score" where data sets have others."""
     interval: str
     """The beginning of a note: what is in the cells of a table."""
+    probes: str
+    """What made the scores, such as "an RBF SVM"; for single methods where they differ."""
+    alike: bool
+    """Whether all data sets have the same score, so that it can be averaged over them."""
+
+
+PROBES = {
+    "svm": "an RBF SVM",
+    "linear-svm": "a linear SVM",
+    "logistic": "logistic regression",
+    "ridge": "ridge regression",
+    "knn": "nearest neighbours",
+}
 
 
 def words_of(scores: pd.DataFrame) -> Words:
     """Return the words for the scores of a `score_frame`."""
     names = dict(zip(scores["dataset"], scores["score"], strict=True))
+    probes = _probes_of(scores)
     if set(names.values()) == {"accuracy"}:
-        return Words("accuracy", INTERVAL)
+        return Words("accuracy", INTERVAL, probes, True)
     each = ", ".join(f"{score} on {dataset}" for dataset, score in names.items())
-    return Words("score", f"Mean score in % [95% interval]: {each}.")
+    interval = f"Mean score in % [95% interval]: {each}."
+    return Words("score", interval, probes, len(set(names.values())) == 1)
+
+
+def _probes_of(scores: pd.DataFrame) -> str:
+    """Return the probe of the methods, and those of methods that have another; majority needs none."""
+    rows = scores[scores["probe"] != "majority"].drop_duplicates(["method", "probe"])
+    if rows.empty:
+        return "no probe"
+    usual = str(rows["probe"].mode()[0])
+    others = rows[rows["probe"] != usual]
+    text: str = PROBES.get(usual, usual)
+    for probe, group in others.groupby("probe", sort=False):
+        named = ", ".join(NAMES.get(name, name) for name in group["method"])
+        text += f" ({PROBES.get(str(probe), probe)} for {named})"
+    return text
 
 
 @dataclass(frozen=True)

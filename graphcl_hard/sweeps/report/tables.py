@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -57,14 +58,14 @@ def main_table(lines: Mapping[str, Results], datasets: Sequence[str], words: Wor
             for one in datasets
             if one in found
         ]
-    note = f"{words.interval} At the last epoch."
+    note = f"{words.interval} At the last epoch, by {words.probes}."
     if len(means):
         note += (
             f" rank: the average over the {len(ranks)} data sets where all methods have records "
             f"({', '.join(ranks.index)}); 1 is the best, ties are averaged."
         )
     columns = ["method", "dataset", "accuracy", "low", "high", "seeds", "rank"]
-    frame = pd.DataFrame(values).reindex(columns=columns)
+    frame = renamed(pd.DataFrame(values).reindex(columns=columns), words)
     return Table("main", words.score.capitalize(), note, pd.DataFrame(shown), frame)
 
 
@@ -96,7 +97,7 @@ def control_table(
             points = {key: 100 * here[key] for key in POINTS}
             known = {"first": name, "second": control, "dataset": one}
             values.append({**known, **here.to_dict(), **points})
-        if len(datasets) >= FEWEST:
+        if words.alike and len(tests) >= FEWEST:
             median, p = 100 * tests["difference"].median(), signed_rank(tests["difference"])
             row["over the data sets"] = f"{median + 0.0:+.1f}, {shown_p(p, mark=False)}"
             known = {"first": name, "second": control, "dataset": OVER}
@@ -108,10 +109,10 @@ def control_table(
         "resampled t test over the same folds of the seeds that both have, with Holm's correction over the data sets "
         f"of a row, not over the rows; * marks p below {LEVEL:g}."
     )
-    if len(datasets) >= FEWEST:
+    if any("over the data sets" in row for row in shown):
         note += " Last column: median difference, and p of Wilcoxon's signed-rank test over the data sets."
     frame = pd.DataFrame(values).reindex(columns=NUMBERS)
-    return Table(f"against_{control}", title, note, pd.DataFrame(shown), frame)
+    return Table(f"against_{control}", title, note, pd.DataFrame(shown).fillna(""), frame)
 
 
 def chosen_table(scores: pd.DataFrame, datasets: Sequence[str], words: Words) -> Table | None:
@@ -132,7 +133,13 @@ def chosen_table(scores: pd.DataFrame, datasets: Sequence[str], words: Words) ->
         f"{words.score}, which depends only on the training folds. Do not mix these rows with those at fixed settings."
     )
     title = "Settings chosen inside the training folds"
-    return by_set("chosen", title, note, pd.DataFrame(labels), lines, datasets)
+    table = by_set("chosen", title, note, pd.DataFrame(labels), lines, datasets)
+    return replace(table, values=renamed(table.values, words))
+
+
+def renamed(values: pd.DataFrame, words: Words) -> pd.DataFrame:
+    """Return numbers whose column of scores is not called accuracy where they are others."""
+    return values if words.score == "accuracy" else values.rename(columns={"accuracy": "score"})
 
 
 def methods_table(records: Iterable[Record], methods: Sequence[str]) -> Table:
