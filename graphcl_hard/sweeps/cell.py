@@ -104,9 +104,10 @@ class Cell:
             held |= Config().to_dict() | EARLIER | record["config"]
         ours |= self.identity().get("embedder", {"class": None})
         held |= record.get("embedder", {"class": None})
-        if record.get("status") == "finished" and "data_files" in record:
-            ours["data_files"] = data_files(self.source, self.given.get("data_dir"))
-            held["data_files"] = record["data_files"]
+        if record.get("status") == "finished" and record.get("data_files") is not None:
+            here = data_files(self.source, self.given.get("data_dir"))
+            if here is not None:
+                ours["data_files"], held["data_files"] = here, record["data_files"]
         return next(
             (f"{n} {held[n]!r}, now {value!r}" for n, value in ours.items() if held[n] != value),
             None,

@@ -8,8 +8,10 @@ from pathlib import Path
 from graphcl_hard.data.tu.names import SHARDS_INDEX, default_data_dir, embedded_folder, is_path
 
 
-def data_files(source: str, data_dir: str | Path | None = None) -> str:
-    """Return a digest of the files of a folder, or the name of a data set that is fetched by it.
+def data_files(source: str, data_dir: str | Path | None = None) -> str | None:
+    """Return a digest of the files of a data set, the name of an embedded one, or None without files.
+
+    A data set has no files where it has not been fetched yet, as on a machine that only writes the report.
 
     Args:
         source: name or path, the argument of `load_graphs`.
@@ -25,7 +27,7 @@ def data_files(source: str, data_dir: str | Path | None = None) -> str:
         folder = default_data_dir() if data_dir is None else Path(data_dir)
         files = sorted((folder / source).glob(f"{source}_*.txt"))
     if not files:
-        return source
+        return None
     return _digest(
         tuple((str(path), path.stat().st_mtime_ns, path.stat().st_size) for path in files)
     )

@@ -44,8 +44,9 @@ def run_cell(cell: Cell, runs: Path, threads: int) -> Record:
     """
     with _one_at_a_time, share_of(threads):
         try:
-            files = data_files(cell.source, cell.given.get("data_dir"))
-            return {**KINDS[cell.kind].run(cell, runs, threads), "data_files": files}
+            record = KINDS[cell.kind].run(cell, runs, threads)
+            # Only now, since the cell may have fetched them.
+            return record | {"data_files": data_files(cell.source, cell.given.get("data_dir"))}
         except BaseException as error:  # of any kind: the other cells still run
             return failed_record(cell, reason(error))
 

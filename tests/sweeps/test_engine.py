@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from threadpoolctl import threadpool_info
 from graphcl_hard import sweep
 from graphcl_hard.sweeps import engine, worker
 from graphcl_hard.sweeps.cell import Cell
+from graphcl_hard.sweeps.methods import KINDS, Kind
 from graphcl_hard.sweeps.outlook import estimate
 from graphcl_hard.sweeps.plan import read_plan
 from graphcl_hard.sweeps.records import read_records
@@ -357,8 +359,22 @@ def test_a_record_of_another_data_set_under_the_same_name_is_not_taken(tmp_path)
     path = tmp_path / "v2" / "TOY_graph_labels.txt"
     path.write_text(path.read_text()[2:] + "0\n")
     assert "data_files " in there.difference(record)
-    del record["data_files"]  # of an earlier version
+    shutil.rmtree(tmp_path / "v2")  # a machine without the data set
     assert there.difference(record) is None
+    del record["data_files"]  # of an earlier version
+    assert here.difference(record) is None
+
+
+def test_a_data_set_that_a_cell_fetches_has_its_files_in_the_record(tmp_path, monkeypatch):
+    def fetching(cell, _runs, _threads):
+        write_toy(tmp_path / cell.dataset)
+        return {**cell.identity(), "status": "finished", "test_sizes": []}
+
+    monkeypatch.setitem(KINDS, "majority", Kind(fetching))
+    cell = Cell("TOY", "majority", "majority", {}, 0, {"data_dir": str(tmp_path)})
+    record = worker.run_cell(cell, tmp_path, 1)
+    assert record["data_files"] is not None
+    assert cell.difference(record) is None
 
 
 @pytest.mark.slow
