@@ -320,7 +320,12 @@ def test_a_failed_cell_is_recorded_and_tried_again_on_request_only(tmp_path, mon
         assert "TOY" in record["error"]
         assert "\n" not in record["error"]
         assert record["scores"] == {}
-    assert "2 of 2 cells failed" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "2 of 2 cells failed" in told
+    for record in records:
+        assert f"TOY {record['method']} seed 0 failed: {record['error']}\n" in told
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert "Cells that did not finish" in page
 
     write_toy(data / "TOY")
     assert sweep.main(words) == 1
