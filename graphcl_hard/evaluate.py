@@ -225,7 +225,8 @@ def _read(arguments: Arguments) -> "tuple[VectorFile, list[Target], Protocol]":
     for name, array in file.vectors.items():  # first, so that a message names a row of the file
         check_vectors(name, array, rows)
     if all(is_missing_value(one) for column in columns.values() for one in column.tolist()):
-        raise InputError(f"{path} has no graph with a label; give them with --labels.")
+        named = f" in {' '.join(arguments.labels)}" if arguments.labels else ""
+        raise InputError(f"{path} has no graph with a label{named}; name others with --labels.")
     targets = [
         read_target(name, column, arguments.task or file.task) for name, column in columns.items()
     ]

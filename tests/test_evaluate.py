@@ -181,7 +181,8 @@ def test_quiet_prints_the_file_alone(toy, tmp_path, capsys):
             ["nan.npz"],
             "must be finite, got NaN or infinity in 1 of 40 rows, first in row 3, column 0; leave",
         ),
-        (["no-y.npz"], "no-y.npz has no graph with a label; give them with --labels."),
+        (["no-y.npz"], "no-y.npz has no graph with a label; name others with --labels."),
+        (["no-y.npz", "--labels", "y"], "has no graph with a label in y; name others with"),
         (
             ["measured.npz", "--task", "classification"],
             "labels must be classes, got measured values, such as 1.5 for graph 1",

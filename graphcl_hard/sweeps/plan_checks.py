@@ -42,8 +42,9 @@ def check_known(given: Collection[Any], known: Collection[Any], where: str, what
     for name in given:
         if name not in known:
             close = difflib.get_close_matches(str(name), [str(one) for one in known], n=1)
-            names = ", ".join(map(str, known)) or "none"
-            hint = f"did you mean {close[0]!r}?" if close else f"there may be {names}."
+            names = ", ".join(map(str, known))
+            hint = f"choose from {names}." if names else "leave it out."
+            hint = f"did you mean {close[0]!r}?" if close else hint
             raise InputError(f"{where} has the unknown {what} {name!r}; {hint}")
 
 

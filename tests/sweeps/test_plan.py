@@ -128,7 +128,7 @@ def test_the_study_itself_is_sound_and_names_uniform_once():
         ),
         (
             {"methods": "[{family: majority, settings: {beta: 1}}]"},
-            "unknown key 'beta'; there may be none",
+            "unknown key 'beta'; leave it out.",
         ),
         (
             {"methods": "[{family: wl, settings: {iterations: [-1]}}]"},
@@ -227,7 +227,7 @@ def test_a_plan_can_be_narrowed(plan):
             {"methods": ["majorty"]},
             "--methods has the unknown method 'majorty'; did you mean 'majority'?",
         ),
-        ({"seeds": [9]}, "--seeds has the unknown seed 9; there may be 0, 1, 2, 7"),
+        ({"seeds": [9]}, "--seeds has the unknown seed 9; choose from 0, 1, 2, 7"),
     ]:
         with pytest.raises(InputError) as refusal:
             narrow(cells, **words)
