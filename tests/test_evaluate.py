@@ -361,7 +361,7 @@ def test_several_targets_have_the_scores_of_each_column(tasks):
     found = scored(tasks, *FAST, "--scale", "linear", "--scoring", "roc_auc", "accuracy")
     y = np.load(tasks)["y"]
     assert found["targets"] == {
-        name: {"graphs": int((~np.isnan(column)).sum())}
+        name: {"graphs": int((~np.isnan(column)).sum()), "positive_class": 1}
         for name, column in zip(("toxic", "active"), y.T, strict=True)
     }
     both = found["scores"]["knn"]["vectors"]

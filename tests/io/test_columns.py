@@ -16,7 +16,7 @@ VALUES = np.array(["a", "b", "c"])
     ("ids", "own_ids", "rows", "found"),
     [
         (None, None, 3, ["a", "b", "c"]),
-        (None, [7, 5, 6], 3, ["a", "b", "c"]),
+        (None, [1, 2, 3], 3, ["a", "b", "c"]),
         ([7, 5, 6], None, 3, ["a", "b", "c"]),
         ([7, 5, 6], ["5", "6", "7"], 3, ["b", "c", "a"]),
         (["x", "y", "z"], ["z", "w"], 2, ["c", None]),
@@ -27,6 +27,12 @@ VALUES = np.array(["a", "b", "c"])
 def test_values_follow_the_rows(ids, own_ids, rows, found):
     ids, own_ids = (None if one is None else np.array(one) for one in (ids, own_ids))
     assert aligned(FILE, VALUES, ids, own_ids, rows).tolist() == found
+
+
+def test_values_without_ids_are_taken_in_order_with_a_warning():
+    with pytest.warns(UserWarning, match="s.csv has no column 'id', .* first id is '7'"):
+        found = aligned(FILE, VALUES, None, np.array([7, 5, 6]), 3)
+    assert found.tolist() == ["a", "b", "c"]
 
 
 @pytest.mark.parametrize(
