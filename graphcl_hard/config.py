@@ -152,6 +152,8 @@ class Config:
         repeats: Number of times that the cross-validation is repeated with other shuffles.
         scale: Input of the probes: the embedding, or sign(x) log(1 + |x|) of it, since sums over nodes span orders of
             magnitude.
+        max_c: Largest C of the SVMs and of logistic, from whose grid, the powers of ten from 1e-3 to it, C is chosen
+            inside the training folds. Take 1e5 if many folds choose the largest.
         probes: Models that score the embedding: svm (RBF kernel) and knn for classes and measured targets, linear-svm
             and logistic for classes, ridge for measured targets. The first one is the main one.
         accelerator: Where to train. auto: a GPU if there is one.
@@ -258,6 +260,9 @@ class Config:
     folds: int = _setting(10, Scope.EVALUATION, low=2, high=1000, advice="10 is usual")
     repeats: int = _setting(3, Scope.EVALUATION, low=1, high=1000, advice="3 is usual")
     scale: Scale = _setting("log", Scope.ESTIMATOR | Scope.EVALUATION, refit=True, earlier="linear")
+    max_c: float = _setting(
+        1e3, Scope.EVALUATION, low=1e-3, high=1e9, advice="1e3 is usual, and 1e5 a wider grid"
+    )
     probes: tuple[Probe, ...] = _setting(("svm",), Scope.EVALUATION)
 
     accelerator: Literal["auto", "cpu", "cuda", "mps"] = _setting("auto", Scope.ESTIMATOR)

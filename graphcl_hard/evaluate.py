@@ -93,6 +93,7 @@ class Arguments:
         seed: Seed of the shuffles, and of the bootstrap of a single split.
         scale: Input of the probes: the vectors, or sign(x) log(1 + |x|) of them. Use linear for vectors that
             graphcl_hard.embed --scale log wrote, or where a log scale makes no sense.
+        max_c: Largest C of the SVMs and of logistic; the grid holds the powers of ten from 1e-3 to it.
         split: Given splits instead of folds: a column of the file with train, valid or test in each row; a file with
             the columns id and split, or FILE:COLUMN, matched by id; or a folder of OGB, or split/NAME of it. On the
             valid part the parameter is chosen.
@@ -117,6 +118,7 @@ class Arguments:
     repeats: int = Config.repeats
     seed: int = Config.seed
     scale: Scale = Config.scale
+    max_c: float = Config.max_c
     split: tuple[str, ...] = ()
     scaffold: str | None = None
     scaffold_folds: int | None = None
@@ -279,6 +281,7 @@ def _score(
                 repeats=arguments.repeats,
                 seed=arguments.seed,
                 scale=arguments.scale,
+                max_c=arguments.max_c,
                 progress=lambda done, total, show=show: show(done, "", total),  # type: ignore[misc]
             )
     return results

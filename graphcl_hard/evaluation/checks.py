@@ -1,13 +1,13 @@
 """Checks of the evaluation's inputs, and the rescaling of vectors."""
 
 import warnings
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any, get_args
 
 import numpy as np
 import numpy.typing as npt
 
-from graphcl_hard.config import Scale
+from graphcl_hard.config import RULES, Scale
 from graphcl_hard.evaluation.targets import (
     NAME,
     Target,
@@ -140,7 +140,7 @@ def _table(what: str, frame: Any) -> Floats:
     return np.column_stack(list(numbers.values())) if numbers else np.empty((len(frame), 0))
 
 
-def check_settings(repeats: int, seed: int, n_jobs: int) -> None:
+def check_settings(repeats: int, seed: int, n_jobs: int, max_c: float) -> None:
     """Raise `InputError` if a setting of `cross_validate` is out of range."""
     check_whole("repeats", repeats, "5 or 10 are usual")
     check_whole("seed", seed, "use a small one")
@@ -150,6 +150,11 @@ def check_settings(repeats: int, seed: int, n_jobs: int) -> None:
     if not 0 <= seed < 2**32:
         raise InputError(
             f"`seed` must lie in [0, 2**32 - 1], got {seed}; use a small whole number."
+        )
+    rule = RULES["max_c"]
+    if not isinstance(max_c, Real) or not rule.allows(float(max_c)):
+        raise InputError(
+            f"`max_c` must lie in {rule.range()}, got {short_repr(max_c)}; {rule.advice}."
         )
     if n_jobs == 0:
         raise InputError(

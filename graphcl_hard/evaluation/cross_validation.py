@@ -70,6 +70,7 @@ def cross_validate(
     repeats: int = 3,
     seed: int = 0,
     scale: Scale = "linear",
+    max_c: float = 1e3,
     n_jobs: int = -1,
     progress: Callable[[int, int], object] | None = None,
 ) -> dict[str, CrossValidation]:
@@ -91,7 +92,7 @@ def cross_validate(
             of which one is not whole. Several targets are an array (G, T), a table of pandas or name -> (G,). A row
             whose value is None, NaN or an empty string is left out of this target. Give the `labels` of a data set, not
             its `y`: the -1 there, for a missing label, would count as a class.
-        probe: "svm" (RBF kernel, gamma="scale"; C from 1e-3 to 1e3) and "knn" for classes and measured values,
+        probe: "svm" (RBF kernel, gamma="scale"; C from 1e-3 to `max_c`) and "knn" for classes and measured values,
             "linear-svm" and "logistic" (the same C) for classes, "ridge" (alpha from 1e-3 to 1e5) for measured values;
             or an estimator of scikit-learn. An estimator is cloned and fitted on the training part as it is, without
             a choice of parameters other than its own and without standardised features.
@@ -114,6 +115,8 @@ def cross_validate(
         seed: seed of the shuffles, 0 to 2**32 - 1. The scores depend on the seed, but not on n_jobs, unless an
             estimator of yours draws random numbers without a `random_state` of its own.
         scale: "log" first replaces x by sign(x) log(1 + |x|), since sums over nodes span orders of magnitude.
+        max_c: largest C of the grid of "svm", "linear-svm" and "logistic", which holds the powers of ten from 1e-3 to
+            it; in [1e-3, 1e9]. Where the largest C is chosen in many folds, a larger one may do better.
         n_jobs: number of threads; -1 for all cores, -2 for all but one.
         progress: called as progress(done, total) in the caller's thread after each fold of each target and array.
 
@@ -160,7 +163,7 @@ def cross_validate(
         raise InputError(
             f"progress must be a function, got {short_repr(progress)}; omit it to see nothing."
         )
-    check_settings(repeats, seed, n_jobs)
+    check_settings(repeats, seed, n_jobs, max_c)
     check_task(task)
     columns = target_columns(y)
     graphs = len(next(iter(columns.values())))
@@ -168,7 +171,7 @@ def cross_validate(
         name: rescale(check_vectors(name, value, graphs), scale) for name, value in named.items()
     }
     targets = read_targets(columns, task)
-    chosen_probe = _read_probe(probe, targets[0].task)
+    chosen_probe = _read_probe(probe, targets[0].task, max_c)
     scores = read_scoring(scoring, targets)
     folds = Folds(cv, graphs, groups, repeats, seed)
     plans = _read_plans(targets, folds, isinstance(chosen_probe, Probe), seed)
@@ -189,9 +192,9 @@ def cross_validate(
     return results
 
 
-def _read_probe(probe: Any, task: Task) -> Any:
+def _read_probe(probe: Any, task: Task, max_c: float) -> Any:
     if not is_estimator(probe):
-        return find_probe(probe, task)
+        return find_probe(probe, task, max_c)
     check_estimator_task(probe, task)
     return probe
 
@@ -307,8 +310,19 @@ def _collect(
         test_sizes=sizes[1].reshape(shape),
         unlabelled=graphs - len(target.rows),
         checksum=checksum,
+        predicted=_predicted(plan, graphs, outcomes),
         test_part=part,
     )
+
+
+def _predicted(plan: _Plan, graphs: int, outcomes: Sequence[Outcome]) -> Floats:
+    """Return the prediction for each row in each repeat, (repeats, G); see `TargetScores.predicted`."""
+    found = np.full((plan.repeats, graphs), np.nan)
+    folds = len(outcomes) // plan.repeats
+    for index, (split, outcome) in enumerate(zip(plan.splits, outcomes, strict=True)):
+        if outcome.predicted is not None:
+            found[index // folds, plan.target.rows[split.test]] = outcome.predicted
+    return found
 
 
 def _check_defined(results: Mapping[str, CrossValidation]) -> None:

@@ -32,6 +32,8 @@ class Outcome(NamedTuple):
     """The value of the probe's parameter; NaN for an estimator of the user."""
     inner_score: float
     """Mean of the first score on the inner folds; NaN for an estimator of the user, or if it is undefined there."""
+    predicted: Floats | None
+    """(M,) predictions for the test rows: positions of classes, or values; None for a split with an empty part."""
     answers: Answers | None
     """The answers for the test rows, if they are kept; None for a split with an empty part."""
 
@@ -71,7 +73,7 @@ class Nested:
             keep: whether to return the answers.
         """
         if not (len(split.train) and len(split.test)):
-            return Outcome([np.nan] * len(self.scores), np.nan, np.nan, None)
+            return Outcome([np.nan] * len(self.scores), np.nan, np.nan, None, None)
         x = x[target.rows] if len(target.rows) < len(x) else x
         grid: list[float] = [np.nan]
         chosen = inner_score = np.nan
@@ -86,9 +88,10 @@ class Nested:
         (answers,) = self._answers(x, target, split.train, split.test, grid)
         truth = self._labels(target, split.test)
         scores = [score.compute(truth, answers) for score in self.scores]
+        predicted = _positions(target, answers)
         if not any(score.needs_model for score in self.scores):
             answers.rows = answers.rows[:, :0]  # a kernel, say, is not needed any more
-        return Outcome(scores, chosen, inner_score, answers if keep else None)
+        return Outcome(scores, chosen, inner_score, predicted, answers if keep else None)
 
     def _grid(self, inner: Sequence[tuple[Ints, Ints]]) -> list[float]:
         most = min(len(fitted) for fitted, _ in inner)  # knn cannot use more neighbours than rows
@@ -158,3 +161,12 @@ class Nested:
         positions = np.arange(len(target.classes))
         for model, rows in fitter(scaler.transform(x_fit), y_fit, scaler.transform(x_new), grid):
             yield Answers(model, rows, positions, target.classes, mean, scale)
+
+
+def _positions(target: Target, answers: Answers) -> Floats:
+    """Return the predictions, of classes their positions; NaN for what is no class of the target."""
+    predicted = answers.predicted()
+    if answers.fits_own_labels and len(target.classes):
+        places = {label: place for place, label in enumerate(target.classes.tolist())}
+        predicted = np.array([places.get(label, np.nan) for label in predicted.tolist()])
+    return predicted.astype(np.float64)

@@ -190,8 +190,14 @@ _ALL = (
 PROBES: dict[str, Probe] = {probe.name: probe for probe in _ALL}
 
 
-def find_probe(name: str, task: Task) -> Probe:
-    """Return the probe with this name.
+def c_grid(max_c: float) -> tuple[float, ...]:
+    """Return the powers of ten from 1e-3 to `max_c`, which lies in [1e-3, 1e9]."""
+    powers = (float(f"1e{power}") for power in range(-3, 10))
+    return tuple(c for c in powers if c <= max_c)
+
+
+def find_probe(name: str, task: Task, max_c: float = C_GRID[-1]) -> Probe:
+    """Return the probe with this name; a grid of C ends at `max_c`.
 
     Raises:
         InputError: the name is unknown, or the probe has no model for the task.
@@ -207,7 +213,8 @@ def find_probe(name: str, task: Task) -> Probe:
         raise InputError(
             f"probe must be one of {', '.join(fitting)} for {task}, got {name!r}; choose one of these."
         )
-    return PROBES[name]
+    probe = PROBES[name]
+    return probe._replace(grid=c_grid(max_c)) if probe.parameter == "C" else probe
 
 
 def is_estimator(probe: object) -> bool:

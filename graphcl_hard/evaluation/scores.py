@@ -70,6 +70,10 @@ class TargetScores:
     """int64, number of rows in each test part."""
     unlabelled: int
     """Number of rows that were left out since their value is missing."""
+    predicted: Floats
+    """(repeats, G) float64, the prediction for each row of the vectors by the probe that was not fitted on it: the
+    position of a class among the sorted ones, or a measured value. NaN where a row is in no test part; where it is in
+    several of one repeat, the last one counts."""
     checksum: int
     """Of the values and of the positions in all parts: equal for equal targets and splits."""
     test_part: Scored | None = field(default=None, repr=False)

@@ -8,6 +8,8 @@ ENCODER = ("encoder.safetensors", "encoder.json")
 HEAD = "head.safetensors"
 """Weights of the head of a fine-tuned model, beside its encoder."""
 PREDICTIONS = "predictions.csv"
+PREDICTED = "predicted.npz"
+"""The class of each graph as the probes predict it in cross-validation."""
 PICTURES = ("training.png", "embedding.png")
 RUN_FILES = {
     CONFIG,
@@ -20,6 +22,7 @@ RUN_FILES = {
     *ENCODER,
     HEAD,
     PREDICTIONS,
+    PREDICTED,
     *PICTURES,
 }
 LOCK, REPLACED = ".graphcl_hard.lock", "replaced-run"

@@ -31,7 +31,13 @@ from graphcl_hard.runs.display import Display
 from graphcl_hard.runs.environment import environment
 from graphcl_hard.runs.folder import RunFolder
 from graphcl_hard.runs.loggers import EpochLog
-from graphcl_hard.runs.results import compare, evaluate_vectors, labelled, summarise
+from graphcl_hard.runs.results import (
+    compare,
+    evaluate_vectors,
+    labelled,
+    predicted_classes,
+    summarise,
+)
 from graphcl_hard.runs.resume import (
     check_same_data,
     check_same_settings,
@@ -49,7 +55,7 @@ from graphcl_hard.training.checkpoint import (
 from graphcl_hard.training.devices import place, training_device
 from graphcl_hard.training.distributed import Processes
 from graphcl_hard.training.loop import TrainingDiverged, calibrate, embed, train
-from graphcl_hard.training.state import Epoch, TrainingState
+from graphcl_hard.training.state import Epoch, TrainingState, relative_change
 from graphcl_hard.training.warnings import caution
 
 Array = npt.NDArray[np.floating]
@@ -119,6 +125,8 @@ class SeedRun:
     batches: Batches
     state: TrainingState
     encoder: GraphEncoder
+    initial: list[torch.Tensor]
+    """The initial weights of the encoder."""
 
     def __init__(
         self,
@@ -213,6 +221,7 @@ class SeedRun:
         encoder = self.state.model.encoder
         assert isinstance(encoder, GraphEncoder)
         self.encoder = encoder
+        self.initial = [weight.detach().clone() for weight in encoder.parameters()]
 
     def _restore(self) -> None:
         """Go to the last checkpoint if there is one to continue from, and else embed with the untrained encoder."""
@@ -276,6 +285,8 @@ class SeedRun:
         if config.evaluate and state.epoch not in self.progress.embeddings:  # it was stopped
             self.progress.embeddings[state.epoch] = self._embed(self.encoder)
         epochs = self.progress.epochs
+        self.result["steps"] = state.steps
+        self.result["weight_change"] = relative_change(self.initial, self.encoder.parameters())
         sentence = caution(
             self.graphs.num_graphs, config.batch_size, config.method, epochs, config.negative_queue
         )
@@ -332,6 +343,7 @@ class SeedRun:
         }
         start = time.perf_counter()
         scores: dict[str, Any] = {}
+        predicted: dict[str, Any] = {}
         best = self.state.epoch
         if config.evaluate:
             named = {str(epoch): embedding for epoch, embedding in embeddings.items()}
@@ -342,10 +354,18 @@ class SeedRun:
             evaluated = evaluate_vectors(seen, known.y, config, self.display, known.task)
             for probe, found in evaluated:
                 by_epoch = {epoch: found[str(epoch)] for epoch in embeddings}
+                if self.graphs.classes:
+                    predicted |= {
+                        f"{probe}/{name}": predicted_classes(one, known.y)
+                        for name, one in found.items()
+                    }
                 if config.protocol == "best-epoch" and probe == config.probes[0]:
                     best = best_epoch(by_epoch)
                 scores[probe] = compare(by_epoch, found.get("batch_norm"), best)
         self.result |= {"scores": scores, "epoch": best}  # only once all probes are done
+        if predicted:
+            with atomic_write(self.folder.path / file_names.PREDICTED) as partial:
+                np.savez_compressed(partial, row=np.flatnonzero(known.rows), y=known.y, **predicted)
         self.seconds["evaluation"] = time.perf_counter() - start
         self.log.scores(scores, best)
 

@@ -84,9 +84,16 @@ def evaluate_vectors(
                 repeats=config.repeats,
                 seed=config.seed,
                 scale=config.scale,
+                max_c=config.max_c,
                 progress=lambda done, total: show(done, "", total),
             )
         yield probe, found
+
+
+def predicted_classes(found: CrossValidation, y: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Return the predicted class of each labelled graph, (repeats, R), numbered as the classes (R,) of the data set."""
+    (target,) = found.targets.values()
+    return np.unique(y)[target.predicted.astype(np.int64)]
 
 
 def compare(

@@ -2,7 +2,9 @@
 
 Scores are probe -> epoch ("0" is untrained) -> arrays (repeats, folds): "correct", how many test graphs, of
 "test_sizes", were classified correctly; "inner_accuracy", by which settings can be chosen inside the training folds, to
-six digits; "chosen", the probe's parameter; and the mean "macro_f1".
+six digits; "chosen", the probe's parameter; and the mean "macro_f1". Where a data set has classes, "predicted",
+(repeats, R), is the class that the probe predicts for each labelled graph when it is in the test fold, and "labels",
+(R,), of the record the true one, both by number.
 """
 
 import csv
@@ -14,9 +16,9 @@ from typing import Any
 import numpy as np
 
 from graphcl_hard.config import Scope, names_in
-from graphcl_hard.io.file_names import METRICS, RESULT
+from graphcl_hard.io.file_names import METRICS, PREDICTED, RESULT
 
-CURVES = ("loss", "effective_negatives", "positive_score", "negative_score")
+CURVES = ("loss", "beta", "effective_negatives", "positive_score", "negative_score")
 TAKEN_OVER = (
     "config",
     "versions",
@@ -26,6 +28,8 @@ TAKEN_OVER = (
     "seconds",
     "embedding",
     "error",
+    "steps",
+    "weight_change",
 )
 
 
@@ -45,12 +49,17 @@ def record_of_run(folder: Path, cell: Mapping[str, Any]) -> dict[str, Any]:
     record |= {"last_epoch": record["config"]["epochs"], "scores": {}, "test_sizes": []}
     if result["status"] != "finished":
         return record
+    predicted = _predicted(folder / PREDICTED)
+    if predicted:
+        record["labels"] = predicted.pop("y")
     for probe, scored in result["scores"].items():
         by_epoch = {**scored.get("by_epoch", {})}
         if "untrained" in scored:
             by_epoch["0"] = scored["untrained"]
         if "trained" in scored:
             by_epoch[str(result["epoch"])] = scored["trained"]
+        for epoch in by_epoch:
+            by_epoch[epoch] |= {"predicted": predicted.get(f"{probe}/{epoch}")}
         record["scores"][probe] = {
             epoch: compact(by_epoch[epoch]) for epoch in sorted(by_epoch, key=int)
         }
@@ -59,14 +68,27 @@ def record_of_run(folder: Path, cell: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def compact(scored: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the scores of one array of vectors, as `CrossValidation.to_dict` has them, for a record."""
+    """Return the scores of one array of vectors, as `CrossValidation.to_dict` has them, for a record.
+
+    The predictions, if there are any, are under "predicted", which `to_dict` does not have.
+    """
     correct = np.rint(np.multiply(scored["accuracy"], scored["test_sizes"])).astype(int)
+    predicted = scored.get("predicted")
     return {
+        **({} if predicted is None else {"predicted": predicted}),
         "correct": correct.tolist(),
         "inner_accuracy": np.round(scored["inner_accuracy"], 6).tolist(),
         "chosen": scored["chosen"],
         "macro_f1": round(scored["summary"]["macro_f1"]["mean"], 6),
     }
+
+
+def _predicted(path: Path) -> dict[str, list[Any]]:
+    """Return the arrays of a run's predictions, of which there are none where an earlier version made the run."""
+    if not path.exists():
+        return {}
+    with np.load(path, allow_pickle=False) as arrays:
+        return {name: arrays[name].tolist() for name in arrays.files}
 
 
 def _curves(path: Path) -> dict[str, list[float]]:

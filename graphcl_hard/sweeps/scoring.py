@@ -11,7 +11,7 @@ from graphcl_hard.data.graph_data import GraphData
 from graphcl_hard.evaluation.cross_validation import cross_validate
 from graphcl_hard.evaluation.scores import CrossValidation
 from graphcl_hard.exceptions import InputError
-from graphcl_hard.runs.results import labelled
+from graphcl_hard.runs.results import labelled, predicted_classes
 from graphcl_hard.sweeps.run_record import compact
 
 
@@ -51,14 +51,17 @@ def score_vectors(
             repeats=config.repeats,
             seed=config.seed,
             scale=config.scale,
+            max_c=config.max_c,
             n_jobs=threads,
         ).values()
         if graphs.classes:
-            scores[name] = {"0": compact(found.to_dict())}
+            predicted = predicted_classes(found, held.y).tolist()
+            scores[name] = {"0": compact({**found.to_dict(), "predicted": predicted})}
         else:
             scores[name] = {"0": _by_name(found)}
         sizes = sum(target.test_sizes for target in found.targets.values()).tolist()  # type: ignore[union-attr]
-    return {"scores": scores, "test_sizes": sizes}
+    labels = {"labels": held.y.tolist()} if graphs.classes else {}
+    return {"scores": scores, "test_sizes": sizes, **labels}
 
 
 def _by_name(found: CrossValidation) -> dict[str, Any]:

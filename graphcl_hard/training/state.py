@@ -1,6 +1,6 @@
 """The state of a training: model, optimizer, random numbers and epoch."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 import torch
@@ -32,6 +32,24 @@ class Epoch(NamedTuple):
     """Wall time of the steps in seconds."""
 
 
+def relative_change(initial: Iterable[Tensor], weights: Iterable[Tensor]) -> float:
+    """Return how far weights have moved from the initial ones: the norm of the difference over that of the initial.
+
+    .. math:: \\lVert W - W_0 \\rVert_2 / \\lVert W_0 \\rVert_2
+
+    Both norms run over all numbers of all tensors; the initial ones must not all be 0.
+
+    Examples:
+        >>> relative_change([torch.tensor([3.0, 4.0])], [torch.tensor([3.0, 4.5])])
+        0.1
+    """
+    before, after = (
+        torch.cat([tensor.detach().double().flatten() for tensor in tensors])
+        for tensors in (initial, weights)
+    )
+    return float((after - before).norm() / before.norm())
+
+
 class TrainingState:
     """Everything that the next epoch depends on: model, optimizer, generator of the batches, and epoch.
 
@@ -49,6 +67,11 @@ class TrainingState:
         )
         self.generator = torch.Generator().manual_seed(config.seed)
         self.epoch = 0
+
+    @property
+    def steps(self) -> int:
+        """The number of steps of the optimizer so far."""
+        return max((int(moments["step"]) for moments in self.optimizer.state.values()), default=0)
 
     def to_tensors(self) -> dict[str, Tensor]:
         """Return the state without the epoch, by name, on the CPU; tensors that are there already are shared."""
