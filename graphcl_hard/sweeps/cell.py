@@ -17,13 +17,26 @@ from graphcl_hard.sweeps.embedder import Embedder
 
 CONTROLS: dict[str, dict[str, Any]] = {
     "majority": {},
+    "size": {},
+    "histograms": {},
     "wl": {},
     "untrained": {"epochs": 0},
     "bn-only": {"lr": 0.0, "beta": 0.0, "tau_plus": 0.0},
 }
 """Families beside which a method is evaluated, with their settings."""
-BASELINES: dict[str, tuple[str, ...]] = {"majority": (), "wl": ("iterations",)}
-"""Those of them that train no encoder, with the settings that they may have."""
+DESCRIPTORS = {
+    "size": "numbers of nodes and edges",
+    "histograms": "numbers of nodes and edges, degrees, labels",
+}
+"""Those of them that are functions of `graphcl_hard.sweeps.descriptors`, with what these read of the graphs."""
+EVALUATION = tuple(name for name in names_in(Scope.EVALUATION) if name != "seed")
+"""The settings of a method that only embeds graphs."""
+BASELINES: dict[str, tuple[str, ...]] = {
+    "majority": (),
+    "wl": ("iterations",),
+    **dict.fromkeys(DESCRIPTORS, EVALUATION),
+}
+"""Those of them without an encoder, with the settings that they may have."""
 
 Settings = dict[str, Any]
 
@@ -76,11 +89,11 @@ class Cell:
         return known if self.embedder is None else {**known, "embedder": self.embedder.identity()}
 
     def config(self) -> Settings:
-        """Return all settings of its run, as the record has them; empty for a baseline."""
-        if self.kind in BASELINES:
+        """Return all settings of its run or of its evaluation, as the record has them; empty for majority and wl."""
+        if self.kind in BASELINES and self.kind not in DESCRIPTORS:
             return {}
         plain = {**_plain(json.dumps(self.given)), "dataset": self.dataset, "seed": self.seed}
-        if self.kind == "embedder":
+        if self.kind in ("embedder", *DESCRIPTORS):
             return {name: plain[name] for name in names_in(Scope.EVALUATION)}
         return {
             name: value
@@ -92,7 +105,7 @@ class Cell:
         """Return the first difference between a record's settings and the cell's as text; None if there is none."""
         ours: Settings = {"family": self.family, "settings": self.settings}
         held = {name: record[name] for name in ours}
-        if self.kind in BASELINES:
+        if self.kind in BASELINES and self.kind not in DESCRIPTORS:
             if record["test_sizes"]:
                 names = ("repeats", "folds")
                 ours |= {name: self.given.get(name, getattr(Config, name)) for name in names}

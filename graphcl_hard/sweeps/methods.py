@@ -20,7 +20,7 @@ from graphcl_hard.io.file_names import LOCK, RESULT
 from graphcl_hard.runs.cli import exit_status
 from graphcl_hard.runs.environment import environment
 from graphcl_hard.runs.run_dataset import run_dataset
-from graphcl_hard.sweeps.cell import Cell, parsed
+from graphcl_hard.sweeps.cell import DESCRIPTORS, Cell, parsed
 from graphcl_hard.sweeps.run_record import CURVES, record_of_run
 
 if TYPE_CHECKING:
@@ -171,6 +171,21 @@ def _mean(cell: Cell, threads: int) -> Record:
     return _without_training(cell, threads) | found | _described(graphs, "none", start)
 
 
+def _descriptor(cell: Cell, _runs: Path, threads: int) -> Record:
+    """Score vectors that are computed from the graphs, as a run's vectors are scored."""
+    from graphcl_hard.sweeps import descriptors  # noqa: PLC0415 - they load PyTorch
+    from graphcl_hard.sweeps.data import graphs_of  # noqa: PLC0415
+    from graphcl_hard.sweeps.scoring import score_vectors  # noqa: PLC0415
+
+    graphs = graphs_of(cell.source, cell.given.get("data_dir"))
+    start = time.perf_counter()
+    vectors = getattr(descriptors, cell.family)(graphs)
+    computed = time.perf_counter()
+    found = score_vectors(vectors, graphs, _evaluation(cell), threads)
+    described = _described(graphs, DESCRIPTORS[cell.family], start, computed)
+    return _without_training(cell, threads) | found | described | {"channels": vectors.shape[1]}
+
+
 def _embedder(cell: Cell, _runs: Path, threads: int) -> Record:
     """Embed the graphs, without their labels, by a class of the user's, and score the vectors as a run does."""
     from graphcl_hard._tensor import initial_state  # noqa: PLC0415 - they load PyTorch
@@ -216,6 +231,7 @@ KINDS = {
     "run": Kind(_run),
     "majority": Kind(_baseline),
     "wl": Kind(_baseline, ("grakel",)),
+    **dict.fromkeys(DESCRIPTORS, Kind(_descriptor)),
     "embedder": Kind(_embedder),
 }
 """`Cell.kind` -> how such cells run."""

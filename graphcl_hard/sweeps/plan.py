@@ -8,11 +8,19 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from graphcl_hard.config import Config, Scope, names_in
+from graphcl_hard.config import Config
 from graphcl_hard.data.tu.names import check_name, check_spelling
 from graphcl_hard.exceptions import InputError
 from graphcl_hard.runs.config_file import load_yaml
-from graphcl_hard.sweeps.cell import BASELINES, CONTROLS, Cell, Settings, parsed
+from graphcl_hard.sweeps.cell import (
+    BASELINES,
+    CONTROLS,
+    DESCRIPTORS,
+    EVALUATION,
+    Cell,
+    Settings,
+    parsed,
+)
 from graphcl_hard.sweeps.embedder import Embedder, check_embedder
 from graphcl_hard.sweeps.plan_checks import (
     as_number,
@@ -64,9 +72,9 @@ def read_plan(path: Path) -> list[Cell]:
     - `datasets`, a list. Each is a name, a path with a `/`, or {name: NAME, dataset: NAME OR PATH}.
     - `seeds`, a number or a list, and `seeds_of`, data set -> seeds where they differ.
     - `settings` (of `graphcl_hard.config.Config`) for all methods.
-    - `methods`, a list. Each is the name of a control (majority, wl, untrained, bn-only), the import path of a class,
-      or a mapping. A mapping has a `family` or, for a class, `method`, its import path, and `parameters` for it;
-      a `name` (that of the family or class, where there is none); `settings` of its own, which win over the shared
+    - `methods`, a list. Each is the name of a control (a key of `graphcl_hard.sweeps.cell.CONTROLS`), the import path
+      of a class, or a mapping. A mapping has a `family` or, for a class, `method`, its import path, and `parameters`
+      for it; a `name` (that of the family or class, where there is none); `settings` of its own, which win over the shared
       ones; `datasets` where it is not for all; `control: true` if the report shall compare all others with it, as with
       the controls; and perhaps a `grid`, setting or parameter -> values: then each
       combination is a method, its values added to the name, but for those that `without` lists.
@@ -290,12 +298,12 @@ def _allowed(family: str, path: Any) -> Sequence[str]:
     """Return the settings that a method may have."""
     if path is None:
         return BASELINES.get(family, SETTINGS)
-    return [name for name in names_in(Scope.EVALUATION) if name not in OWNED]
+    return EVALUATION
 
 
 def _merged(shared: Settings, own: Settings, where: str, family: str) -> Settings:
     given = {**shared, **own}
-    if family in BASELINES:
+    if family in BASELINES and family not in DESCRIPTORS:
         iterations = own.get("iterations", [0])
         if not listed(iterations, f"{where}, iterations", "numbers such as [0, 1, 2]") or not all(
             is_whole(number) and number >= 0 for number in iterations

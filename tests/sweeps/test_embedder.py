@@ -222,7 +222,7 @@ def test_a_class_by_its_path_is_a_method_and_so_is_each_point_of_its_grid(folder
 @pytest.mark.parametrize(
     ("methods", "sentence"),
     [
-        ("[hard]", "methods has the unknown control 'hard'; choose from majority, wl"),
+        ("[hard]", "methods has the unknown control 'hard'; choose from majority, size"),
         ("[wll]", "methods has the unknown control 'wll'; did you mean 'wl'?"),
         ("[{method: 'foreign_methods:Sizes', settings: {beta: 1}}]", "unknown key 'beta'"),
         ("[{family: hard, parameters: {beta: 1}}]", "unknown key 'parameters'"),

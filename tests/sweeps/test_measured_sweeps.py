@@ -12,6 +12,7 @@ from graphcl_hard import cross_validate, load_graphs, sweep
 from graphcl_hard.data.shard_writer import write_shards
 from graphcl_hard.sweeps import worker
 from graphcl_hard.sweeps.cell import CONTROLS, Cell
+from graphcl_hard.sweeps.descriptors import size
 from graphcl_hard.sweeps.embedder import Embedder
 from graphcl_hard.sweeps.records import read_records
 
@@ -60,13 +61,14 @@ def vectors_of(graphs):
     return Sizes().fit_transform(graphs).astype(float)
 
 
-def test_a_method_has_the_scores_of_cross_validate(folder, graphs, tmp_path):
+@pytest.mark.parametrize(("method", "vectors"), [("Sizes", vectors_of), ("size", size)])
+def test_a_method_has_the_scores_of_cross_validate(folder, graphs, tmp_path, method, vectors):
     for name, one in graphs.items():
-        record = record_of(folder, name, "Sizes", tmp_path, seed=3)
+        record = record_of(folder, name, method, tmp_path, seed=3)
         y = one.y.numpy()
         columns = {"y": y} if y.ndim == 1 else {"0": y[:, 0], "1": y[:, 1]}
         options = {"cv": FOLDS, "repeats": REPEATS, "seed": 3}
-        found = cross_validate(vectors_of(one), columns, **options)["vectors"]
+        found = cross_validate(vectors(one), columns, **options)["vectors"]
         held = record["scores"]["svm"]["0"]
         assert held["score"] == {"measured": "r2", "two": "roc_auc"}[name]
         assert held["folds"].keys() == found.scores.keys()
