@@ -74,10 +74,10 @@ def read_plan(path: Path) -> list[Cell]:
     - `settings` (of `graphcl_hard.config.Config`) for all methods.
     - `methods`, a list. Each is the name of a control (a key of `graphcl_hard.sweeps.cell.CONTROLS`), the import path
       of a class, or a mapping. A mapping has a `family` or, for a class, `method`, its import path, and `parameters`
-      for it; a `name` (that of the family or class, where there is none); `settings` of its own, which win over the shared
-      ones; `datasets` where it is not for all; `control: true` if the report shall compare all others with it, as with
-      the controls; and perhaps a `grid`, setting or parameter -> values: then each
-      combination is a method, its values added to the name, but for those that `without` lists.
+      for it; a `name` (that of the family or class, where there is none); `settings` of its own, which win over the
+      shared ones; `datasets` where it is not for all; `control: true` if the report shall compare all others with it,
+      as with the controls; and perhaps a `grid`, setting or parameter -> values: then each combination is a method, its
+      values added to the name, but for those that `without` lists.
 
     Raises:
         InputError: the file cannot be read, or anything in it is unknown, out of range or there twice.
