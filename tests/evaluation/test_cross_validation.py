@@ -15,9 +15,10 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import f1_score
 from sklearn.model_selection import GridSearchCV, KFold, RepeatedStratifiedKFold, StratifiedKFold
 from sklearn.neighbors import KNeighborsClassifier
-from sklearn.pipeline import Pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC, LinearSVC
+from sklearn.tree import DecisionTreeClassifier
 
 from graphcl_hard.evaluation import statistics
 from graphcl_hard.evaluation.cross_validation import cross_validate
@@ -450,3 +451,51 @@ def test_three_graphs_of_a_class_are_enough_with_three_folds():
     x, y = blobs(40)
     y[y.argsort()[-3:]] = 5
     assert_equal_to_grid_search(x, y, 3, 1, 0)
+
+
+def test_the_predictions_are_those_of_plain_cross_validation():
+    x, y = blobs(60, signal=1.0)
+    rows = np.arange(60) % 7 > 0  # row 0 and others have no label
+    names = np.where(rows, np.array(["no", "yes"], dtype=object)[y], None)
+    target = cross_validate(x, names, cv=3, repeats=2, seed=1)["vectors"].targets["y"]
+    assert target.predicted.shape == (2, 60)
+    assert np.isnan(target.predicted[:, ~rows]).all()
+    splitter = RepeatedStratifiedKFold(n_splits=3, n_repeats=2, random_state=1)
+    known = np.flatnonzero(rows)
+    for number, (train, test) in enumerate(splitter.split(x[rows], y[rows])):
+        model = make_pipeline(StandardScaler(), SVC(C=target.chosen.ravel()[number]))
+        model.fit(x[known[train]], y[known[train]])
+        found = target.predicted[number // 3, known[test]]
+        assert found.tolist() == model.predict(x[known[test]]).tolist()
+        accuracy = target["accuracy"].ravel()[number]
+        assert np.mean(found == y[known[test]]) == pytest.approx(accuracy)
+
+
+def test_an_estimator_of_the_user_has_predictions_too():
+    x, y = blobs(60, signal=1.0)
+    names = np.array(["no", "yes"])[y]
+    plain = cross_validate(x, names, probe=DecisionTreeClassifier(random_state=0), cv=3, repeats=1)
+    numbered = cross_validate(x, y, probe=DecisionTreeClassifier(random_state=0), cv=3, repeats=1)
+    found, expected = (one["vectors"].targets["y"].predicted for one in (plain, numbered))
+    assert found.tolist() == expected.tolist()
+    assert set(found.ravel()) == {0.0, 1.0}
+
+
+def test_the_grid_of_c_ends_at_max_c():
+    x, y = sum_pooled(60, classes=3, seed=2)
+    for max_c in (1e-2, 5.0, 1e5):
+        found = cross_validate(x, y, cv=2, repeats=1, max_c=max_c)["vectors"].targets["y"]
+        grid = [float(f"1e{power}") for power in range(-3, 6) if 10.0**power <= max_c]
+        search = GridSearchCV(
+            make_pipeline(StandardScaler(), SVC()),
+            {"svc__C": grid},
+            cv=StratifiedKFold(5, shuffle=True, random_state=0),
+        )
+        splitter = RepeatedStratifiedKFold(n_splits=2, n_repeats=1, random_state=0)
+        chosen = [
+            search.fit(x[train], y[train]).best_params_["svc__C"]
+            for train, _ in splitter.split(x, y)
+        ]
+        assert found.chosen.ravel().tolist() == chosen
+    with pytest.raises(InputError, match=r"`max_c` must lie in \[0.001, 1e\+09\], got nan"):
+        cross_validate(x, y, max_c=float("nan"))

@@ -2,9 +2,12 @@
 
 import dataclasses
 import json
+import math
 
+import numpy as np
 import pytest
 from helpers.runs import without_times
+from safetensors.torch import load_file
 
 from graphcl_hard.config import Config
 from graphcl_hard.exceptions import StopTraining
@@ -96,3 +99,30 @@ def test_another_exception_of_the_callback_fails_the_run(toy, tmp_path):
     assert result["status"] == "failed"
     assert "stopped_after_epoch" not in result
     assert result["epoch"] == 1
+
+
+def test_a_run_says_its_steps_how_far_weights_moved_and_what_the_probe_predicts(toy, tmp_path):
+    config = dataclasses.replace(SMALL, score_epochs=(0,), repeats=2, out=tmp_path / "run")
+    result = run(toy, config)
+    assert result["steps"] == 2 * 3  # 24 graphs in batches of 8
+    trained = load_file(tmp_path / "run" / "encoder.safetensors")
+    untrained = run(toy, dataclasses.replace(config, epochs=0, out=tmp_path / "untrained"))
+    initial = load_file(tmp_path / "untrained" / "encoder.safetensors")
+    moved = total = 0.0
+    for name, weight in initial.items():
+        if "running" in name or "num_batches" in name:  # no weights
+            continue
+        moved += float((trained[name].double() - weight.double()).square().sum())
+        total += float(weight.double().square().sum())
+    assert result["weight_change"] == pytest.approx(math.sqrt(moved / total), rel=1e-9)
+    assert result["weight_change"] > 0
+    assert (untrained["steps"], untrained["weight_change"]) == (0, 0.0)
+    with np.load(tmp_path / "run" / "predicted.npz") as arrays:
+        assert sorted(arrays.files) == ["row", "svm/0", "svm/2", "svm/batch_norm", "y"]
+        assert arrays["y"].tolist() == toy.y.tolist()
+        right = (arrays["svm/2"] == arrays["y"]).mean(axis=1)
+    assert right.tolist() == [
+        pytest.approx(np.mean(r)) for r in result["scores"]["svm"]["trained"]["accuracy"]
+    ]
+    resumed = run(toy, dataclasses.replace(config, resume=True))
+    assert resumed["weight_change"] == result["weight_change"]
