@@ -140,6 +140,10 @@ class Config:
         batch_size: Number of graphs in a batch, at least 2: the other graphs of the batch are the negatives.
         lr: Learning rate of Adam. 0 only moves the running statistics of batch norm: a control that shows what learning
             adds to them.
+        recalibrate: Before an encoder embeds, set the statistics of batch norm to the exact mean and variance over all
+            nodes of the data set, in place of running averages over the batches of the training. It changes no weight.
+            The untrained encoder is then a control for the statistics of batch norm, so the other control, batch norm
+            only, is left out.
         seed: First seed; it determines the initial weights, the order of batches and the folds.
         seeds: Number of seeds: seed, seed + 1, and so on, each a run of its own, with a summary.
         evaluate: Score the embedding. Without it, only train and write the encoder: for a data set without classes, or
@@ -245,6 +249,7 @@ class Config:
         advice="0.001 is usual, and 0 only moves the statistics of batch norm",
         refit=True,
     )
+    recalibrate: bool = _setting(False, Scope.ESTIMATOR, refit=True)
     seed: int = _setting(
         0,
         Scope.RUN | Scope.EVALUATION,

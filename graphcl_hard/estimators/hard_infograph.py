@@ -156,6 +156,8 @@ class HardInfoGraph(ClassNamePrefixFeaturesOutMixin, TransformerMixin, GraphEsti
         epochs: number of passes over the graphs.
         batch_size: number of graphs in a batch, at least 2.
         lr: learning rate of Adam.
+        recalibrate: whether `fit` and `partial_fit` end by setting the statistics of batch norm to the exact mean and
+            variance over all nodes of their graphs, see `training.batch_norm.recalibrate`.
         scale: scale of the vectors, "linear" or "log": sign(x) log(1 + |x|).
         accelerator: "auto", "cpu", "cuda" or "mps".
         precision: "32-true", "64-true" or "bf16-mixed".
@@ -222,6 +224,7 @@ class HardInfoGraph(ClassNamePrefixFeaturesOutMixin, TransformerMixin, GraphEsti
         epochs: int = 5,
         batch_size: int = 128,
         lr: float = 0.001,
+        recalibrate: bool = False,
         scale: Scale = "log",
         accelerator: Literal["auto", "cpu", "cuda", "mps"] = "auto",
         precision: Literal["32-true", "64-true", "bf16-mixed"] = "32-true",
@@ -257,6 +260,7 @@ class HardInfoGraph(ClassNamePrefixFeaturesOutMixin, TransformerMixin, GraphEsti
         self.epochs = epochs
         self.batch_size = batch_size
         self.lr = lr
+        self.recalibrate = recalibrate
         self.scale = scale
         self.accelerator = accelerator
         self.precision = precision

@@ -44,6 +44,7 @@ from graphcl_hard.runs.resume import (
     environment_change,
     read_finished,
 )
+from graphcl_hard.training.batch_norm import recalibrate
 from graphcl_hard.training.build import build_model, prepare
 from graphcl_hard.training.checkpoint import (
     Progress,
@@ -241,8 +242,10 @@ class SeedRun:
                 self._stops(epoch)
             if progress.complaint:
                 self.display.warn(progress.complaint)
-        if self.state.epoch == 0 and 0 in self.config.scored_epochs:
-            self.progress.embeddings[0] = self._embed(self.encoder)
+        if self.state.epoch == 0:
+            self._recalibrate()
+            if 0 in self.config.scored_epochs:
+                self.progress.embeddings[0] = self._embed(self.encoder)
         self.encoder.save_pretrained(self.folder.path, sync=False)
         if self.processes is not None and STOPPED not in self.result:
             tensors = self.state.to_tensors() if self.state.epoch else None
@@ -282,6 +285,9 @@ class SeedRun:
 
             if STOPPED not in self.result:  # as a resumed run may be
                 train(state, self.batches, config, self.fabric, on_epoch, self.processes)
+        if state.epoch < config.epochs and config.recalibrate:  # it was stopped
+            self._recalibrate()
+            self.encoder.save_pretrained(self.folder.path, sync=False)
         if config.evaluate and state.epoch not in self.progress.embeddings:  # it was stopped
             self.progress.embeddings[state.epoch] = self._embed(self.encoder)
         epochs = self.progress.epochs
@@ -302,6 +308,8 @@ class SeedRun:
         """Write and remember the results of an epoch."""
         self.progress.epochs.append(epoch)
         self.result["epoch"] = epoch.epoch
+        if epoch.epoch in (*self.config.scored_epochs, self.config.epochs):
+            self._recalibrate()
         # Each epoch replaces the one before, so that the last whole epoch is on disk whatever happens.
         self.encoder.save_pretrained(self.folder.path, sync=False)
         self.folder.add_rows(file_names.METRICS, [epoch._asdict()])
@@ -322,9 +330,14 @@ class SeedRun:
         return False
 
     def _embed_control(self) -> None:
-        """Embed with the initial weights and trained batch norm, if untrained and trained encoders are compared."""
+        """Embed with the initial weights and trained batch norm, if untrained and trained encoders are compared.
+
+        With exact statistics, that is what the untrained encoder is.
+        """
         config = dataclasses.replace(self.config, epochs=self.state.epoch)
         if config.protocol == "best-epoch" or not config.epochs or 0 not in config.scored_epochs:
+            return
+        if config.recalibrate:
             return
         model = build_model(config, self.features.channels, self.batches).to(
             *place(self.fabric, config)
@@ -422,6 +435,11 @@ class SeedRun:
             else f"beta {config.beta:g}, tau+ {config.tau_plus:g}"
         )
         return f"{name}, {config.method}, {how}, {mode}"
+
+    def _recalibrate(self) -> None:
+        """Set the exact statistics of batch norm, if the settings ask for them."""
+        if self.config.recalibrate:
+            recalibrate(self.encoder, self.batches, self.config.batch_size)
 
     def _embed(self, encoder: GraphEncoder) -> Array:
         return embed(encoder, self.batches, self.config.batch_size)

@@ -22,6 +22,7 @@ CONTROLS: dict[str, dict[str, Any]] = {
     "wl": {},
     "untrained": {"epochs": 0},
     "bn-only": {"lr": 0.0, "beta": 0.0, "tau_plus": 0.0},
+    "bn-exact": {"epochs": 0, "recalibrate": True},
 }
 """Families beside which a method is evaluated, with their settings."""
 DESCRIPTORS = {

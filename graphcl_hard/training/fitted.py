@@ -22,6 +22,7 @@ from graphcl_hard.loader.features import FeatureMap
 from graphcl_hard.loader.streaming import make_batches
 from graphcl_hard.nn.encoders.base import GraphEncoder
 from graphcl_hard.nn.encoders.pretrained import make_encoder
+from graphcl_hard.training.batch_norm import recalibrate
 from graphcl_hard.training.build import build_model
 from graphcl_hard.training.devices import place, training_device
 from graphcl_hard.training.loop import embed, train
@@ -142,6 +143,8 @@ class Fitted:
                     fabric,
                     keep,
                 )
+                if config.recalibrate:
+                    recalibrate(self.encoder, batches, config.batch_size)
         except BaseException:
             self.state.load_tensors(*before)
             self.history[:] = history
