@@ -113,6 +113,9 @@ class Config:
         beta_schedule: How beta changes over the epochs: up from 0, or down to 0.
         tau_plus: Class prior in [0, 1): the probability that a random graph has the anchor's class. 0 switches the
             correction of false negatives off.
+        debias: Share of positives that tau_plus takes out of the weighted mean over negatives. paper: tau_plus itself,
+            as published; right without hardness, too little with it. consistent: their estimated share among the
+            weighted negatives.
         critic: Score of a node against a graph. auto: dot for jsd, cosine for info-nce.
         temperature: Divisor of cosine scores (the cosine critic and graphcl), above 0.
         score_scale: Scale of the dot critic's scores in the weights: 2 over the largest of the batch, or none.
@@ -192,6 +195,7 @@ class Config:
     tau_plus: float = _setting(
         0.1, Scope.ESTIMATOR, below=1, advice="0 switches the correction off"
     )
+    debias: Literal["paper", "consistent"] = _setting("paper", Scope.ESTIMATOR)
     critic: Literal["auto", "dot", "cosine"] = _setting("auto", Scope.ESTIMATOR, method="infograph")
     temperature: float = _setting(0.5, Scope.ESTIMATOR, low=1e-6, high=1e6, advice="0.5 is usual")
     score_scale: Literal["max", "none"] = _setting("max", Scope.ESTIMATOR, method="infograph")
@@ -318,6 +322,11 @@ class Config:
             yield (
                 "`mode=released` is the authors' code, which only has `objective=jsd` and `critic=dot`, and no "
                 f"`negative_queue`, got {found}; leave them out."
+            )
+        if self.mode == "released" and self.debias != "paper":
+            yield (
+                "`mode=released` is the authors' code, which has its own debiasing, got "
+                f"`debias={self.debias}`; leave it out."
             )
         if self.epochs >= 0:
             yield from self._mistaken_epochs()

@@ -475,6 +475,10 @@ BAD = [
         "--negative-queue must lie in [0, 1e+07], got -1; 0 takes the negatives of the batch",
     ),
     (["--mode", "released", "--objective", "info-nce"], "--mode released is the authors' code"),
+    (
+        ["--mode", "released", "--debias", "consistent"],
+        "which has its own debiasing, got --debias consistent; leave it out",
+    ),
     (["--probes", "svm", "svm"], "each once, got 'svm svm'"),
     (["--use-node-attr"], "The data set 'MUTAG' has no node attributes; leave --use-node-attr out"),
     (["--dataset", "MUTAGG"], "did you mean MUTAG"),

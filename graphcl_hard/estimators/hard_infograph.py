@@ -139,6 +139,7 @@ class HardInfoGraph(ClassNamePrefixFeaturesOutMixin, TransformerMixin, GraphEsti
         beta: hardness, at least 0. 0 weights all negatives alike.
         beta_schedule: how beta changes over the epochs.
         tau_plus: class prior in [0, 1), which corrects false negatives. 0 switches the correction off.
+        debias: "paper" for the published correction, "consistent" for one that is also right under hardness.
         critic: "dot", "cosine", or "auto": dot for jsd, cosine for info-nce; for infograph.
         temperature: divisor of cosine scores, above 0.
         score_scale: scale of the dot critic's scores in the weights, "max" or "none"; for infograph.
@@ -208,6 +209,7 @@ class HardInfoGraph(ClassNamePrefixFeaturesOutMixin, TransformerMixin, GraphEsti
             "constant", "linear-up", "linear-down", "cosine-up", "cosine-down"
         ] = "constant",
         tau_plus: float = 0.1,
+        debias: Literal["paper", "consistent"] = "paper",
         critic: Literal["auto", "dot", "cosine"] = "auto",
         temperature: float = 0.5,
         score_scale: Literal["max", "none"] = "max",
@@ -244,6 +246,7 @@ class HardInfoGraph(ClassNamePrefixFeaturesOutMixin, TransformerMixin, GraphEsti
         self.beta = beta
         self.beta_schedule = beta_schedule
         self.tau_plus = tau_plus
+        self.debias = debias
         self.critic = critic
         self.temperature = temperature
         self.score_scale = score_scale

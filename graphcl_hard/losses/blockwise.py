@@ -59,6 +59,8 @@ class Outcome(NamedTuple):
     """() or (R,)."""
     effective: Tensor
     """(): mean effective number of negatives."""
+    clamped: Tensor
+    """(): share of the anchors whose mean over negatives is at its lower bound."""
     positive: Tensor
     """(): mean score of the positives."""
     total: Tensor
@@ -134,8 +136,8 @@ class _Walk:
         self.grads: list[Tensor] = []
         """After a call with gradients: those of the anchors, the candidates and the parameters of the map."""
 
-    def __call__(self, weight: Tensor, with_grad: bool) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Return the losses (R,) and three means; `weight` (R,) is the gradient of the result by each loss."""
+    def __call__(self, weight: Tensor, with_grad: bool) -> tuple[Tensor, ...]:
+        """Return the losses (R,) and four means; `weight` (R,) is the gradient of the result by each loss."""
         setting, candidates = self.setting, self.candidates
         if with_grad:
             parameters = () if self.map is None else self.map.parameters
@@ -154,7 +156,7 @@ class _Walk:
         else:
             scored = map(self._score, self.blocks)
         losses = self.anchors.new_empty(self.anchors.size(0))
-        effective, positive_mean = weight.new_zeros(2).unbind()
+        effective, clamped, positive_mean = weight.new_zeros(3).unbind()
         image_mean = weight.new_zeros(candidates.size(1))
         for rows, (image, kept, scores) in zip(self.blocks, scored, strict=True):
             own, block_weight = setting.positive[rows].unsqueeze(1), weight[rows]
@@ -168,13 +170,14 @@ class _Walk:
             )
             losses[rows] = found.loss
             effective += found.effective @ block_weight
+            clamped += found.clamped @ block_weight
             positive_mean += positive @ block_weight
             image_mean.addmv_(image.T, block_weight)
             if found.grad is not None and found.positive_grad is not None:
                 self._backward(
                     rows, image, kept, found.grad.scatter_(1, own, found.positive_grad.unsqueeze(1))
                 )
-        return losses, effective, positive_mean, image_mean @ candidates.sum(dim=0)
+        return losses, effective, clamped, positive_mean, image_mean @ candidates.sum(dim=0)
 
     def _map(self, rows: slice) -> tuple[Tensor, Any]:
         """Return the image of a block (B, D), and what its backward pass needs."""

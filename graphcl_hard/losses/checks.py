@@ -11,6 +11,7 @@ from graphcl_hard.exceptions import InputError, short_repr
 from graphcl_hard.losses.weights import check_beta, check_floating, is_number
 
 Critic = Literal["dot", "cosine"]
+Debias = Literal["paper", "consistent"]
 ScoreScale = Literal["max", "none"]
 Mode = Literal["paper", "released"]
 Reduction = Literal["mean", "none"]
@@ -137,8 +138,8 @@ def check_queue(queue: Tensor | None, candidates: Tensor, unit: bool = False) ->
         _check_unit("queue", queue)
 
 
-def check_released(critic: str, queue: Tensor | None) -> None:
-    """Raise `InputError` if the authors' code does not have this critic, or a queue."""
+def check_released(critic: str, queue: Tensor | None, debias: str) -> None:
+    """Raise `InputError` if the authors' code does not have this critic, a queue, or this debiasing."""
     if critic != "dot":
         raise InputError(
             f"mode='released' is defined only for critic='dot', got critic={critic!r}; drop one of them."
@@ -147,6 +148,11 @@ def check_released(critic: str, queue: Tensor | None) -> None:
         raise InputError(
             f"mode='released' is the authors' code, which has no queue of negatives, got one of {queue.size(0)} rows; "
             "drop one of them."
+        )
+    if debias != "paper":
+        raise InputError(
+            f"mode='released' is the authors' code, which has its own debiasing, got debias={debias!r}; drop one of "
+            "them."
         )
 
 

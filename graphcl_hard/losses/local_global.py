@@ -11,7 +11,7 @@ for the gradient, and :math:`n = G - 1 + K`. :math:`\mathrm{sp}(x) = \log(1 + e^
 .. math:: \bar w_{ig} = n\, e^{\beta c\, q_{ig}} / \sum_{g' \ne b(i)} e^{\beta c\, q_{ig'}}
 
 with c = 1 for the cosine critic. For the dot critic, which is not bounded, :math:`c = 2 / \max |q|` over all negatives
-of the batch's nodes (`score_scale="max"`, as in the paper's pseudocode; a constant for the gradient) or c = 1
+of the batch's nodes (`score_scale="max"`, from the authors' released graph code; a constant for the gradient) or c = 1
 (`score_scale="none"`).
 
 Sources: Robinson, Chuang, Sra, Jegelka, "Contrastive Learning with Hard Negative Samples", ICLR 2021 (hardness);
@@ -32,6 +32,7 @@ from graphcl_hard.losses.anchor_losses import AnchorLossFunction, info_nce, jsd
 from graphcl_hard.losses.blockwise import Contrast, Outcome, contrast, with_queue
 from graphcl_hard.losses.checks import (
     Critic,
+    Debias,
     Mode,
     Reduction,
     ScoreScale,
@@ -117,7 +118,9 @@ class _Pairs(NamedTuple):
 
 def _with_diagnostics(outcome: Outcome, n: int) -> tuple[Tensor, Diagnostics]:
     negative = (outcome.total - outcome.positive) / n
-    return outcome.loss, Diagnostics(outcome.effective / n, outcome.positive, negative)
+    return outcome.loss, Diagnostics(
+        outcome.effective / n, outcome.positive, negative, outcome.clamped
+    )
 
 
 def local_global_jsd(
@@ -127,6 +130,7 @@ def local_global_jsd(
     *,
     beta: float = 10.0,
     tau_plus: float = 0.1,
+    debias: Debias = "paper",
     critic: Critic = "dot",
     temperature: float = 0.5,
     score_scale: ScoreScale = "max",
@@ -140,8 +144,18 @@ def local_global_jsd(
 
     .. math::
         L &= \frac1N \sum_i \big[ \mathrm{sp}(-p_i) + R_i \big] \\
-        R_i &= \max\Big(0, \frac{\frac1n \sum_g \bar w_{ig}\,\mathrm{sp}(q_{ig}) - \tau^+\,\mathrm{sp}(p_i)}
+        R_i &= \max\Big(\text{lower}, \frac{\frac1n \sum_g \bar w_{ig}\,\mathrm{sp}(q_{ig}) - \tau^+\,\mathrm{sp}(p_i)}
                                 {1 - \tau^+}\Big)
+
+    The lower bound is the least value of a softplus: 0 for the dot critic, :math:`\mathrm{sp}(-1/t)` for the cosine
+    critic. With `debias="consistent"`, where :math:`u = e^{\beta c\, q}` and :math:`u_{i+} = e^{\beta c\, p_i}`,
+
+    .. math::
+        R_i = \max\Big(\text{lower}, \frac{\frac1n \sum_g u_{ig}\,\mathrm{sp}(q_{ig}) - \tau^+ u_{i+}\,\mathrm{sp}(p_i)}
+                                {\frac1n \sum_g u_{ig} - \tau^+ u_{i+}}\Big)
+
+    whose denominator is at least :math:`0.1\,(1 - \tau^+)\,\frac1n \sum_g u_{ig}`. It converges to the weighted
+    mean over true negatives, the paper's form only at `beta` = 0, where both are equal; see `docs/theory.md`.
 
     With `beta` = 0 and `tau_plus` = 0 it is the objective of InfoGraph up to the constant 2 log 2.
 
@@ -152,10 +166,13 @@ def local_global_jsd(
         batch: (N,) int64, the graph of each node, in [0, G).
         beta: hardness, at least 0; 0 weights all negatives alike.
         tau_plus: class prior in [0, 1): probability that a random graph has the class of the anchor.
+        debias: "paper" subtracts the share tau_plus of positives from the weighted mean, "consistent" their share among
+            the weighted negatives.
         critic: "dot" (as in InfoGraph) or "cosine".
         temperature: t of the cosine critic, above 0; not used by the dot critic.
         score_scale: c of the dot critic, "max" or "none".
-        detach_weights: whether the weights are constants for the gradient (importance weights, the default).
+        detach_weights: whether the weights are constants for the gradient. This is the default and this package's
+            choice; in the authors' code for images they have gradients, as with False.
         mode: "paper", or "released" to reproduce the authors' graph code, which weights the easiest negatives; see
             `graphcl_hard.losses.released`. It has its own tau_plus (0.5), scaling and gradient, and only supports the
             dot critic.
@@ -170,7 +187,8 @@ def local_global_jsd(
     Raises:
         InputError: an argument is outside its range, the tensors do not fit together, or there is only one graph.
 
-    Source: Robinson et al. (ICLR 2021), section 3 and eq. 4; the Jensen-Shannon form after InfoGraph, eq. 5.
+    Source: Robinson et al. (ICLR 2021), section 3 and eq. 4; the Jensen-Shannon form after InfoGraph, eq. 5. The
+    consistent form is this package's, see `graphcl_hard.losses.anchor_losses`.
 
     Examples:
         >>> import torch
@@ -183,6 +201,7 @@ def local_global_jsd(
     """
     check_range(beta, tau_plus, temperature)
     check_choices(
+        debias=(debias, Debias),
         critic=(critic, Critic),
         score_scale=(score_scale, ScoreScale),
         mode=(mode, Mode),
@@ -190,10 +209,17 @@ def local_global_jsd(
     )
     pairs = _Pairs.of(local, summary, batch, _context)
     if mode == "released":
-        check_released(critic, _context.queue)
+        check_released(critic, _context.queue, debias)
         value, diagnostics = pairs.released(beta, reduction)
     else:
-        loss = functools.partial(jsd, tau_plus=tau_plus, detach_weights=detach_weights)
+        bounded = critic == "cosine" and tau_plus > 0  # a plain mean needs no bound
+        loss = functools.partial(
+            jsd,
+            tau_plus=tau_plus,
+            debias=debias,
+            detach_weights=detach_weights,
+            lower=math.log1p(math.exp(-1 / temperature)) if bounded else 0.0,
+        )
         value, diagnostics = pairs.contrast(loss, beta, critic, temperature, score_scale, reduction)
     return (value, diagnostics) if return_diagnostics else value
 
@@ -205,6 +231,7 @@ def local_global_info_nce(
     *,
     beta: float = 10.0,
     tau_plus: float = 0.1,
+    debias: Debias = "paper",
     critic: Critic = "cosine",
     temperature: float = 0.5,
     score_scale: ScoreScale = "max",
@@ -219,8 +246,10 @@ def local_global_info_nce(
         L &= \frac1N \sum_i \big[\log(e^{p_i} + N^g_i) - p_i\big] \\
         N^g_i &= n \max\Big(e^{-1/t}, \frac{\frac1n \sum_g \bar w_{ig}\, e^{q_{ig}} - \tau^+ e^{p_i}}{1 - \tau^+}\Big)
 
-    With the dot critic, which has no least score, the bound is 0 instead of :math:`e^{-1/t}`. Everything is computed in
-    the log domain. Arguments, with their shapes and ranges, and return values are those of `local_global_jsd`.
+    With the dot critic, which has no least score, the bound is 0 instead of :math:`e^{-1/t}`. `debias="consistent"`
+    replaces the fraction as in `local_global_jsd`, with :math:`e^q` for :math:`\mathrm{sp}(q)`. Everything is
+    computed in the log domain. Arguments, with their shapes and ranges, and return values are those of
+    `local_global_jsd`.
 
     Raises:
         InputError: as in `local_global_jsd`.
@@ -241,13 +270,18 @@ def local_global_info_nce(
     """
     check_range(beta, tau_plus, temperature)
     check_choices(
+        debias=(debias, Debias),
         critic=(critic, Critic),
         score_scale=(score_scale, ScoreScale),
         reduction=(reduction, Reduction),
     )
     log_lower = -1 / temperature if critic == "cosine" else -math.inf
     loss = functools.partial(
-        info_nce, tau_plus=tau_plus, detach_weights=detach_weights, log_lower=log_lower
+        info_nce,
+        tau_plus=tau_plus,
+        debias=debias,
+        detach_weights=detach_weights,
+        log_lower=log_lower,
     )
     pairs = _Pairs.of(local, summary, batch, _context)
     value, diagnostics = pairs.contrast(loss, beta, critic, temperature, score_scale, reduction)

@@ -9,6 +9,8 @@ from graphcl_hard._tensor import full_precision
 from graphcl_hard.losses.anchor_losses import info_nce
 from graphcl_hard.losses.blockwise import Contrast, contrast, with_queue
 from graphcl_hard.losses.checks import (
+    Debias,
+    check_choices,
     check_queue,
     check_range,
     check_views,
@@ -23,6 +25,7 @@ def nt_xent(
     *,
     beta: float = 10.0,
     tau_plus: float = 0.1,
+    debias: Debias = "paper",
     temperature: float = 0.5,
     detach_weights: bool = True,
     return_diagnostics: bool = False,
@@ -40,8 +43,9 @@ def nt_xent(
         view2: (B, D) float, rows of unit length; row i is the other view of row i of `view1`.
         beta: hardness, at least 0.
         tau_plus: class prior in [0, 1).
+        debias: "paper" or "consistent", as in `local_global_jsd`.
         temperature: t, above 0.
-        detach_weights: whether the weights are constants for the gradient.
+        detach_weights: whether the weights are constants for the gradient, as in `local_global_jsd`.
         return_diagnostics: whether to return (loss, `Diagnostics`), whose means are over the 2B anchors.
 
     Returns:
@@ -62,6 +66,7 @@ def nt_xent(
         0.921
     """
     check_range(beta, tau_plus, temperature)
+    check_choices(debias=(debias, Debias))
     parts, queue = _context.parts, _context.queue
     if parts is not None:
         view1, view2 = parts.gather(view1), parts.gather(view2)
@@ -78,6 +83,7 @@ def nt_xent(
     loss = functools.partial(
         info_nce,
         tau_plus=tau_plus,
+        debias=debias,
         detach_weights=detach_weights,
         log_lower=-1 / temperature,
     )
@@ -91,4 +97,6 @@ def nt_xent(
             2 * items * temperature
         )  # the score of an anchor against itself
     negative = (outcome.total - outcome.positive - own) / n
-    return outcome.loss, Diagnostics(outcome.effective / n, outcome.positive, negative)
+    return outcome.loss, Diagnostics(
+        outcome.effective / n, outcome.positive, negative, outcome.clamped
+    )

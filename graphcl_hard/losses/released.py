@@ -81,5 +81,6 @@ def released_jsd(
 
     share = anchor_weights(local, context.node_weight, parts)
     effective = effective_negatives(weights.detach().scatter(1, own, 0.0))
-    means = (share @ value.detach() for value in (effective, positive, scores.sum(dim=1)))
+    clamped = torch.zeros_like(effective)  # there is no bound
+    means = (share @ value.detach() for value in (effective, clamped, positive, scores.sum(dim=1)))
     return Outcome(loss @ share if mean else loss, *means)

@@ -193,3 +193,6 @@ class Diagnostics(NamedTuple):
     """(): mean score of the positives."""
     negative_score: Tensor
     """(): mean score of the negatives, unweighted."""
+    clamped: Tensor
+    """(): share of the anchors whose debiased mean over negatives is at its lower bound, where it has no gradient, in
+    [0, 1]; 0 without a class prior, and in `released` mode."""

@@ -39,6 +39,7 @@ def build_model(
     """
     options: dict[str, Any] = {
         "tau_plus": config.tau_plus,
+        "debias": config.debias,
         "temperature": config.temperature,
         "detach_weights": config.detach_weights,
     }

@@ -122,19 +122,19 @@ def _train(
                 # The loss of the batch is the sum over processes, but DDP takes the mean of their gradients.
                 fabric.backward(loss * processes.size)
             optimizer.step()
-            rows.append(torch.stack([loss.detach(), *diagnostics]))  # (4,)
+            rows.append(torch.stack([loss.detach(), *diagnostics]))  # (5,)
             anchors.append(batch.batch.numel() if batch.views is None else batch.num_graphs)
         # The numbers are read once per epoch: reading them in each step would synchronise the GPU.
-        table = torch.stack(rows).double().cpu()  # (steps, 4)
+        table = torch.stack(rows).double().cpu()  # (steps, 5)
         if processes is not None:
             table = processes.total(table)
         _check_finite(table[:, 0], model, epoch)
         weights = torch.tensor(anchors, dtype=torch.float64)
-        loss_mean, share, positive, negative = (weights @ table / weights.sum()).tolist()
+        loss_mean, share, positive, negative, clamped = (weights @ table / weights.sum()).tolist()
         seconds = time.perf_counter() - start
         state.epoch = epoch
         try:
-            on_epoch(Epoch(epoch, beta, loss_mean, share, positive, negative, seconds))
+            on_epoch(Epoch(epoch, beta, loss_mean, share, positive, negative, clamped, seconds))
         except StopTraining:
             stopped = True
 

@@ -18,6 +18,7 @@ def local_global(
     objective="jsd",
     beta=10.0,
     tau_plus=0.1,
+    debias="paper",
     critic="dot",
     temperature=0.5,
     score_scale="max",
@@ -37,18 +38,23 @@ def local_global(
     loss = released(q, p, own, beta) if objective == "released" else None
     if loss is None:
         negatives = q.scatter(1, own, -math.inf)
-        exponent = q.detach() if detach_weights else q
+        exponent = beta * (q.detach() if detach_weights else q)
         if critic == "dot" and score_scale == "max":
             exponent = exponent * (2 / q.detach().scatter(1, own, 0.0).abs().max())
-        weights = torch.log_softmax((beta * exponent).scatter(1, own, -math.inf), dim=1)
-        if objective == "jsd":
-            mean = (weights.exp() * softplus(negatives)).sum(dim=1)
-            loss = softplus(-p) + ((mean - tau_plus * softplus(p)) / (1 - tau_plus)).clamp_min(0.0)
+        f = softplus if objective == "jsd" else torch.exp
+        weights = torch.softmax(exponent.scatter(1, own, -math.inf), dim=1)
+        mean, false = (weights * f(negatives)).sum(dim=1), f(p)
+        lower = (
+            f(torch.tensor(-1 / temperature, dtype=q.dtype)).item() if critic == "cosine" else 0.0
+        )
+        if debias == "paper":
+            rest = (mean - tau_plus * false) / (1 - tau_plus)
         else:
-            mean = (weights + negatives).exp().sum(dim=1)
-            lower = math.exp(-1 / temperature) if critic == "cosine" else 0.0
-            rest = ((mean - tau_plus * p.exp()) / (1 - tau_plus)).clamp_min(lower)
-            loss = torch.log(p.exp() + n * rest) - p
+            u = exponent.exp()
+            r = tau_plus * u.gather(1, own).squeeze(1) / (u.scatter(1, own, 0.0).sum(dim=1) / n)
+            rest = (mean - r * false) / (1 - r).clamp_min(0.1 * (1 - tau_plus))
+        rest = rest.clamp_min(lower)
+        loss = softplus(-p) + rest if objective == "jsd" else torch.log(p.exp() + n * rest) - p
     if reduction == "none":
         return loss
     weight = torch.ones_like(loss) if node_weight is None else node_weight.to(loss.dtype)

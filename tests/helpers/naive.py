@@ -35,39 +35,53 @@ def scale_of(rows, batch, critic, score_scale):
     return 2 / max(abs(x) for i, q in enumerate(rows) for g, x in enumerate(q) if g != batch[i])
 
 
-def local_global_jsd(local, summary, batch, beta, tau_plus, critic, temperature, score_scale):
+def debiased(f, p, negatives, exponent, tau_plus, debias, lower):
+    """The debiased mean of f over the negatives; `exponent` is the factor of the scores in the weights."""
+    n, u = len(negatives), [math.exp(exponent * q) for q in negatives]
+    if debias == "paper":
+        mean = sum(w * n / sum(u) * f(q) for w, q in zip(u, negatives, strict=True)) / n
+        return max(lower, (mean - tau_plus * f(p)) / (1 - tau_plus))
+    u_plus = math.exp(exponent * p)
+    a = sum(w * f(q) for w, q in zip(u, negatives, strict=True)) / n - tau_plus * u_plus * f(p)
+    b = sum(u) / n - tau_plus * u_plus
+    return max(lower, a / max(b, 0.1 * (1 - tau_plus) * sum(u) / n))
+
+
+def local_global_jsd(
+    local, summary, batch, beta, tau_plus, critic, temperature, score_scale, debias="paper"
+):
     rows, batch = scores(local, summary, critic, temperature), [int(b) for b in batch]
-    c, n, losses = scale_of(rows, batch, critic, score_scale), len(summary) - 1, []
+    c, losses = scale_of(rows, batch, critic, score_scale), []
+    lower = softplus(-1 / temperature) if critic == "cosine" else 0.0
     for i, q in enumerate(rows):
-        w, p = weights_of(q, batch[i], beta, c), q[batch[i]]
-        mean = sum(w[g] * softplus(q[g]) for g in range(len(q)) if g != batch[i]) / n
-        losses.append(softplus(-p) + max(0.0, (mean - tau_plus * softplus(p)) / (1 - tau_plus)))
+        p, negatives = q[batch[i]], [x for g, x in enumerate(q) if g != batch[i]]
+        rest = debiased(softplus, p, negatives, beta * c, tau_plus, debias, lower)
+        losses.append(softplus(-p) + rest)
     return losses
 
 
-def local_global_info_nce(local, summary, batch, beta, tau_plus, critic, temperature, score_scale):
+def local_global_info_nce(
+    local, summary, batch, beta, tau_plus, critic, temperature, score_scale, debias="paper"
+):
     rows, batch = scores(local, summary, critic, temperature), [int(b) for b in batch]
-    c, n, losses = scale_of(rows, batch, critic, score_scale), len(summary) - 1, []
+    c, losses = scale_of(rows, batch, critic, score_scale), []
     lower = math.exp(-1 / temperature) if critic == "cosine" else 0.0
     for i, q in enumerate(rows):
-        w, p = weights_of(q, batch[i], beta, c), q[batch[i]]
-        mean = sum(w[g] * math.exp(q[g]) for g in range(len(q)) if g != batch[i]) / n
-        ng = n * max(lower, (mean - tau_plus * math.exp(p)) / (1 - tau_plus))
-        losses.append(math.log(math.exp(p) + ng) - p)
+        p, negatives = q[batch[i]], [x for g, x in enumerate(q) if g != batch[i]]
+        rest = debiased(math.exp, p, negatives, beta * c, tau_plus, debias, lower)
+        losses.append(math.log(math.exp(p) + len(negatives) * rest) - p)
     return losses
 
 
-def nt_xent(view1, view2, beta, tau_plus, temperature, queue=()):
-    rows, items = [*view1, *view2], len(view1)
-    n, losses = 2 * items - 2 + len(queue), []
+def nt_xent(view1, view2, beta, tau_plus, temperature, queue=(), debias="paper"):
+    rows, items, losses = [*view1, *view2], len(view1), []
+    lower = math.exp(-1 / temperature)
     for i, z in enumerate(rows):
         q = [dot(z, other) / temperature for other in [*rows, *queue]]
-        negatives = [j for j in range(len(q)) if j >= 2 * items or j % items != i % items]
-        w = {j: math.exp(beta * q[j]) for j in negatives}
-        mean = sum(w[j] * n / sum(w.values()) * math.exp(q[j]) for j in negatives) / n
         p = q[(i + items) % (2 * items)]
-        ng = n * max(math.exp(-1 / temperature), (mean - tau_plus * math.exp(p)) / (1 - tau_plus))
-        losses.append(math.log(math.exp(p) + ng) - p)
+        negatives = [x for j, x in enumerate(q) if j >= 2 * items or j % items != i % items]
+        rest = debiased(math.exp, p, negatives, beta, tau_plus, debias, lower)
+        losses.append(math.log(math.exp(p) + len(negatives) * rest) - p)
     return sum(losses) / len(losses)
 
 

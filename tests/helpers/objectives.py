@@ -10,9 +10,15 @@ from . import naive
 LOCAL_GLOBAL = {"jsd": local_global_jsd, "info_nce": local_global_info_nce}
 NAIVE = {"jsd": naive.local_global_jsd, "info_nce": naive.local_global_info_nce}
 FORMS = [
-    {"critic": critic, "score_scale": score_scale, "detach_weights": detach_weights}
+    {
+        "critic": critic,
+        "score_scale": score_scale,
+        "detach_weights": detach_weights,
+        "debias": debias,
+    }
     for critic, score_scale in (("dot", "max"), ("dot", "none"), ("cosine", "max"))
     for detach_weights in (True, False)
+    for debias in ("paper", "consistent")
 ]
 
 

@@ -71,11 +71,12 @@ def test_nt_xent_equals_the_oracle(case):
 @pytest.mark.parametrize("objective", LOCAL_GLOBAL)
 @pytest.mark.parametrize("critic", ["dot", "cosine"])
 @pytest.mark.parametrize("score_scale", ["max", "none"])
+@pytest.mark.parametrize("debias", ["paper", "consistent"])
 @pytest.mark.parametrize("beta", [0.0, 0.5, 3.0])
 @pytest.mark.parametrize("tau_plus", [0.0, 0.1, 0.6])
 @pytest.mark.parametrize(("nodes", "graphs"), [(2, 2), (17, 5)])
 def test_local_global_equals_the_naive_loop(
-    objective, critic, score_scale, beta, tau_plus, nodes, graphs
+    objective, critic, score_scale, debias, beta, tau_plus, nodes, graphs
 ):
     local, summary, batch = pairs(nodes, graphs, seed=3)
     loss = LOCAL_GLOBAL[objective](
@@ -84,22 +85,27 @@ def test_local_global_equals_the_naive_loop(
         batch,
         beta=beta,
         tau_plus=tau_plus,
+        debias=debias,
         critic=critic,
         temperature=0.4,
         score_scale=score_scale,
         reduction="none",
     )
-    expected = NAIVE[objective](local, summary, batch, beta, tau_plus, critic, 0.4, score_scale)
+    expected = NAIVE[objective](
+        local, summary, batch, beta, tau_plus, critic, 0.4, score_scale, debias
+    )
     np.testing.assert_allclose(loss, expected, rtol=1e-11, atol=1e-12)
 
 
 @pytest.mark.parametrize("beta", [0.0, 1.0, 5.0])
 @pytest.mark.parametrize("tau_plus", [0.0, 0.1, 0.6])
+@pytest.mark.parametrize("debias", ["paper", "consistent"])
 @pytest.mark.parametrize("items", [2, 6])
-def test_nt_xent_equals_the_naive_loop(beta, tau_plus, items):
+def test_nt_xent_equals_the_naive_loop(beta, tau_plus, debias, items):
     view1, view2 = views(items)
-    loss = nt_xent(view1, view2, beta=beta, tau_plus=tau_plus, temperature=0.3)
-    assert loss.item() == pytest.approx(naive.nt_xent(view1, view2, beta, tau_plus, 0.3), rel=1e-11)
+    loss = nt_xent(view1, view2, beta=beta, tau_plus=tau_plus, debias=debias, temperature=0.3)
+    expected = naive.nt_xent(view1, view2, beta, tau_plus, 0.3, debias=debias)
+    assert loss.item() == pytest.approx(expected, rel=1e-11)
 
 
 @pytest.mark.parametrize("beta", [0.0, 2.0])
@@ -352,6 +358,8 @@ def test_nt_xents_diagnostics_are_those_of_the_scores_and_leave_the_loss(beta):
             {"mode": "released", "critic": "cosine"},
             "defined only for critic='dot', got critic='cosine'",
         ),
+        ({"mode": "released", "debias": "consistent"}, "own debiasing, got debias='consistent'"),
+        ({"debias": "none"}, "debias must be one of paper, consistent, got 'none'"),
     ],
 )
 def test_arguments_outside_their_range_are_refused(change, message):

@@ -208,7 +208,7 @@ def test_a_missing_package_is_one_sentence_and_nothing_is_written(tmp_path, monk
 
 def test_an_interrupted_log_is_whole(tmp_path):
     log = EpochLog("tensorboard", tmp_path)
-    log.epoch(Epoch(1, 10.0, 0.5, 0.25, 2.0, 1.0, 0.125), lr=0.01)
+    log.epoch(Epoch(1, 10.0, 0.5, 0.25, 2.0, 1.0, 0.0625, 0.125), lr=0.01)
     log.close()
     names = {
         "beta": 10,
@@ -216,5 +216,6 @@ def test_an_interrupted_log_is_whole(tmp_path):
         "effective_negatives": 0.25,
         "positive_score": 2,
         "negative_score": 1,
+        "clamped": 0.0625,
     }
     assert logged(tmp_path / "logs") == {1: pytest.approx({**names, "seconds": 0.125, "lr": 0.01})}
