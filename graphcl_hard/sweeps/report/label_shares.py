@@ -85,7 +85,9 @@ def label_shares_table(frame: pd.DataFrame) -> Table:
         shown.append(row)
     note = (
         f"{INTERVAL} The probe is fitted on a share of the labels of each training part, at least one per class "
-        "(on small data sets 1% is one per class); the encoder needs none."
+        "(on small data sets 1% is one per class); the encoder needs none. The correction of the intervals has the "
+        "ratio n_test/n_train of whole training parts at every share, not that of the labelled graphs: at small shares "
+        "the intervals are only a guide."
     )
     if (frame["probe"] == FINE_TUNED).any():
         note += (
