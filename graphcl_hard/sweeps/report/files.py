@@ -54,13 +54,12 @@ def write_report(page: Page, out: Path) -> list[Path]:
     Returns:
         The files that were written; others in the folder stay.
     """
-    for folder in (out / TABLES, out / FIGURES):
-        folder.mkdir(parents=True, exist_ok=True)
+    (out / FIGURES).mkdir(parents=True, exist_ok=True)
     written: list[Path] = []
     images: dict[str, Path] = {}
     for part in [part for section in page.sections for part in section.parts]:
         if isinstance(part, Table):
-            written += _write_table(part, out / TABLES)
+            written += write_table(part, out / TABLES)
         else:
             images[part.name] = out / FIGURES / f"{part.name}.png"
             save(part.figure, images[part.name])
@@ -68,7 +67,9 @@ def write_report(page: Page, out: Path) -> list[Path]:
     return [*written, *images.values(), out / PAGE]
 
 
-def _write_table(table: Table, folder: Path) -> list[Path]:
+def write_table(table: Table, folder: Path) -> list[Path]:
+    """Write a table as CSV, Markdown and LaTeX into a folder, made if it is missing; returns the paths."""
+    folder.mkdir(parents=True, exist_ok=True)
     writers: dict[str, Callable[[Table], str]] = {".csv": _csv, ".md": _markdown, ".tex": _latex}
     paths = [folder / f"{table.name}{suffix}" for suffix in writers]
     for path, writer in zip(paths, writers.values(), strict=True):
