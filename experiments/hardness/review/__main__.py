@@ -12,7 +12,7 @@ from typing import Annotated
 
 import tyro
 
-from experiments.hardness.review import treatment
+from experiments.hardness.review import graphcl_claim, tests_question, treatment
 from graphcl_hard.sweeps.report.files import write_table
 from graphcl_hard.sweeps.report.table import Table
 
@@ -32,7 +32,13 @@ class Arguments:
 
 def tables() -> list[Table]:
     """Return all tables of the review, in the order of its findings."""
-    return [treatment.treatment_table(), treatment.shares_table()]
+    return [
+        treatment.treatment_table(),
+        treatment.shares_table(),
+        tests_question.tests_table(),
+        graphcl_claim.graphcl_table(),
+        graphcl_claim.signed_rank_table(),
+    ]
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -103,7 +103,7 @@ def treatment_table() -> Table:
     shown, values = [], []
     for dataset in SETS:
         graphs = records_of(dataset, UNIFORM)[0]["data"]["graphs"]
-        row: dict[str, Any] = {"data set": dataset, "graphs": graphs, "Adam steps": steps(graphs)}
+        row = {"data set": dataset, "graphs": str(graphs), "Adam steps": str(steps(graphs))}
         facts: list[tuple[str, str, int, float]] = []
         for arm, name in ((UNIFORM, "uniform"), (HARD, "hard")):
             moved = [runs[dataset, arm, seed]["movement"] for seed in SEEDS if dataset in SMALL]
@@ -141,7 +141,7 @@ def shares_table() -> Table:
     runs = computed_runs()
     shown, values = [], []
     for dataset in SETS:
-        row: dict[str, Any] = {"data set": dataset}
+        row = {"data set": dataset}
         for beta in (1, 2, 5, 10, 100):
             curves = [
                 one["training"]["effective_negatives"]
