@@ -58,7 +58,7 @@ def nt_xent(
         InputError: an argument is outside its range, the shapes differ, there is only one item, or rows do not have
             unit length (checked only on the CPU, since the check would synchronise a GPU).
 
-    Source: Robinson et al. (ICLR 2021), eq. 4 and its pseudocode; Chen et al., "SimCLR", ICML 2020, eq. 1.
+    Source: Robinson et al. (ICLR 2021), eq. 4; Chen et al., "SimCLR", ICML 2020, eq. 1.
 
     Examples:
         >>> import torch
