@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import torch
@@ -76,6 +77,66 @@ def debiasing(axes: Axes, beta: float) -> None:
     )
 
 
+FORMS: Mapping[str, dict[str, float | str]] = {
+    "true negatives": {"tau_plus": 0.0},
+    "no debiasing": {"tau_plus": 0.0},
+    "paper": {"tau_plus": 0.1},
+    "consistent": {"tau_plus": 0.1, "debias": "consistent"},
+}
+
+
+def normal(n: int) -> Tensor:
+    """`n` scores that follow a standard normal distribution."""
+    standard = torch.distributions.Normal(torch.zeros((), dtype=torch.float64), 1.0)
+    return standard.icdf((torch.arange(n, dtype=torch.float64) + 0.5) / n)
+
+
+def mean_over_negatives(
+    positives: Tensor, negatives: Tensor, **settings: float | str
+) -> tuple[float, float]:
+    """The term of the negatives in `local_global_jsd`, averaged over nodes, and the share of them that is clamped.
+
+    Each node has one of the positives, and all the negatives.
+    """
+    local = torch.stack([torch.ones_like(positives), positives], dim=1)
+    summary = torch.stack([negatives, torch.zeros_like(negatives)], dim=1)
+    summary = torch.cat([summary, torch.tensor([[0.0, 1.0]], dtype=summary.dtype)])
+    own = torch.full((len(positives),), len(negatives))
+    options: dict[str, Any] = {"score_scale": "none", "return_diagnostics": True, **settings}
+    value, found = local_global_jsd(local, summary, own, **options)
+    return float(value - torch.nn.functional.softplus(-positives).mean()), float(found.clamped)
+
+
+def bias_against_beta(axes: Axes) -> None:
+    """The mean over negatives, a tenth of which are false and score 3 as the positive does, against beta."""
+    true, false = normal(9000), torch.full((1000,), 3.0, dtype=torch.float64)
+    betas = torch.linspace(0, 2, 21).tolist()
+    for (colour, dash), (label, form) in zip(LINES, FORMS.items(), strict=False):
+        scores = true if label == "true negatives" else torch.cat([true, false])
+        means = [mean_over_negatives(false[:1], scores, beta=beta, **form)[0] for beta in betas]
+        axes.plot(betas, means, color=colour, ls=dash, label=label)
+    axes.set(xlabel="beta", ylabel="mean over the negatives", title="all positives score 3")
+
+
+def bias_against_separation(axes: Axes) -> None:
+    """The same at beta 1, with one positive for each node, which varies, against the mean score of the positives."""
+    true, one = normal(9000), torch.zeros(1, dtype=torch.float64)
+    centres = torch.linspace(0, 5, 11).tolist()
+    for (colour, dash), (label, form) in zip(LINES, FORMS.items(), strict=False):
+        means = []
+        for centre in centres:
+            constant = form["tau_plus"] == 0  # the same for every node
+            positives = one if constant else normal(499) + centre
+            scores = true if label == "true negatives" else torch.cat([true, normal(1000) + centre])
+            means.append(mean_over_negatives(positives, scores, beta=1.0, **form)[0])
+        axes.plot(centres, means, color=colour, ls=dash, label=label)
+    axes.set(
+        xlabel="mean score of the positives (standard deviation 1)",
+        ylabel="mean over the negatives",
+        title="beta 1, one positive per node",
+    )
+
+
 MODES: Mapping[str, dict[str, float | str]] = {
     "uniform (InfoGraph)": {"beta": 0.0, "tau_plus": 0.0},
     "hard, beta 2, tau_plus 0.1": {"beta": 2.0, "tau_plus": 0.1},
@@ -106,8 +167,7 @@ def pull_on_positive(axes: Axes) -> None:
 
 def effective(axes: Axes) -> None:
     """The share of 127 negatives that is left, against beta, for scores spread more or less widely."""
-    normal = torch.distributions.Normal(torch.zeros((), dtype=torch.float64), 1.0)
-    scores = normal.icdf((torch.arange(127, dtype=torch.float64) + 0.5) / 127)
+    scores = normal(127)
     betas = torch.logspace(-1, 2, 91, dtype=torch.float64)
     for (colour, dash), spread in zip(LINES, (0.1, 0.3, 1.0), strict=False):
         left = [
@@ -129,6 +189,7 @@ def effective(axes: Axes) -> None:
 PICTURES = {
     "weights": [weights],
     "debiasing": [lambda axes: debiasing(axes, 0.0), lambda axes: debiasing(axes, 1.0)],
+    "consistent_debiasing": [bias_against_beta, bias_against_separation],
     "released": [push_on_negatives, pull_on_positive],
     "effective_negatives": [effective],
 }

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from graphcl_hard.losses.local_global import local_global_info_nce as local_global_info_nce
     from graphcl_hard.losses.local_global import local_global_jsd as local_global_jsd
     from graphcl_hard.losses.nt_xent import nt_xent as nt_xent
+    from graphcl_hard.losses.weights import beta_for_share as beta_for_share
     from graphcl_hard.losses.weights import beta_schedule as beta_schedule
     from graphcl_hard.losses.weights import effective_negatives as effective_negatives
     from graphcl_hard.losses.weights import hard_negative_weights as hard_negative_weights
@@ -46,6 +47,7 @@ _HOMES = {
     "InputError": "exceptions",
     "MessagePassingEncoder": "nn.encoders.message_passing",
     "StopTraining": "exceptions",
+    "beta_for_share": "losses.weights",
     "beta_schedule": "losses.weights",
     "cross_validate": "evaluation.cross_validation",
     "effective_negatives": "losses.weights",

@@ -111,6 +111,9 @@ class Config:
         beta: Hardness, at least 0. 0 weights all negatives alike; larger values focus on the hardest ones. Under
             graphcl 1 is already hard.
         beta_schedule: How beta changes over the epochs: up from 0, or down to 0.
+        effective_negatives: Share of the negatives that the weights leave effective, such as 0.2: beta is found for it
+            in each batch, without labels, so that hard means the same on every data set and in every epoch. beta stays
+            at its default then, and score-scale plays no part. See docs/choosing_beta.md.
         tau_plus: Class prior in [0, 1): the probability that a random graph has the anchor's class. 0 switches the
             correction of false negatives off.
         debias: Share of positives that tau_plus takes out of the weighted mean over negatives. paper: tau_plus itself,
@@ -191,6 +194,13 @@ class Config:
     )
     beta_schedule: Literal["constant", "linear-up", "linear-down", "cosine-up", "cosine-down"] = (
         _setting("constant", Scope.ESTIMATOR, refit=True)
+    )
+    effective_negatives: float | None = _setting(
+        None,
+        Scope.ESTIMATOR,
+        low=1e-6,
+        high=1,
+        advice="0.2 leaves a fifth of the negatives, and None gives `beta` instead",
     )
     tau_plus: float = _setting(
         0.1, Scope.ESTIMATOR, below=1, advice="0 switches the correction off"
@@ -328,6 +338,8 @@ class Config:
                 "`mode=released` is the authors' code, which has its own debiasing, got "
                 f"`debias={self.debias}`; leave it out."
             )
+        if self.effective_negatives is not None:
+            yield from self._mistaken_share()
         if self.epochs >= 0:
             yield from self._mistaken_epochs()
         if self.resume and (self.out is None or self.overwrite):
@@ -353,6 +365,19 @@ class Config:
                 found = " ".join(value) if isinstance(value, tuple) else short_str(value)
                 where = f"`method={rule.method}` only"
                 yield f"`{name}` is a setting of {where}, got {found} with {self.method}; leave it out."
+
+    def _mistaken_share(self) -> Iterator[str]:
+        if self.beta != Config.beta or self.beta_schedule != Config.beta_schedule:
+            found = f"{short_str(self.beta)} and {self.beta_schedule}"
+            yield (
+                f"`effective_negatives` finds beta, so `beta` and `beta_schedule` must be left at {Config.beta:g} and "
+                f"{Config.beta_schedule}, got {found}; leave them out."
+            )
+        if self.mode == "released":
+            yield (
+                "`mode=released` is the authors' code, whose `beta` is given, got `effective_negatives="
+                f"{short_str(self.effective_negatives)}`; leave one of them out."
+            )
 
     def _mistaken_epochs(self) -> Iterator[str]:
         found = " ".join(map(short_str, self.score_epochs))

@@ -138,6 +138,8 @@ class HardInfoGraph(ClassNamePrefixFeaturesOutMixin, TransformerMixin, GraphEsti
         mode: "paper", or "released" for the authors' code; for infograph.
         beta: hardness, at least 0. 0 weights all negatives alike.
         beta_schedule: how beta changes over the epochs.
+        effective_negatives: share of the negatives that the weights leave effective, such as 0.2; beta is found for it
+            in each batch, and `beta` and `beta_schedule` stay at their defaults. None: `beta` holds.
         tau_plus: class prior in [0, 1), which corrects false negatives. 0 switches the correction off.
         debias: "paper" for the published correction, "consistent" for one that is also right under hardness.
         critic: "dot", "cosine", or "auto": dot for jsd, cosine for info-nce; for infograph.
@@ -208,6 +210,7 @@ class HardInfoGraph(ClassNamePrefixFeaturesOutMixin, TransformerMixin, GraphEsti
         beta_schedule: Literal[
             "constant", "linear-up", "linear-down", "cosine-up", "cosine-down"
         ] = "constant",
+        effective_negatives: float | None = None,
         tau_plus: float = 0.1,
         debias: Literal["paper", "consistent"] = "paper",
         critic: Literal["auto", "dot", "cosine"] = "auto",
@@ -245,6 +248,7 @@ class HardInfoGraph(ClassNamePrefixFeaturesOutMixin, TransformerMixin, GraphEsti
         self.mode = mode
         self.beta = beta
         self.beta_schedule = beta_schedule
+        self.effective_negatives = effective_negatives
         self.tau_plus = tau_plus
         self.debias = debias
         self.critic = critic

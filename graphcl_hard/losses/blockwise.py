@@ -11,6 +11,7 @@ from torch import Tensor
 from graphcl_hard._tensor import refuse_second_derivatives
 from graphcl_hard.losses.anchor_losses import AnchorLossFunction
 from graphcl_hard.losses.context import BlockMap, Parts
+from graphcl_hard.losses.weights import find_beta
 
 # Scores in a block; a few tensors of this size exist at a time. On the CPU (1 MiB each in float32) larger blocks do not
 # fit into the caches, and smaller ones spend their time on calls. On a GPU four of them take 256 MiB.
@@ -21,6 +22,8 @@ KEPT_SCORES = 2**23
 # Numbers that may be kept likewise of the map's images and of what its backward pass needs: 128 MiB in float32. Beyond
 # this bound the map runs again.
 KEPT_IMAGES = 2**25
+# Anchors, evenly spaced over the batch, whose scores determine the hardness for a share of effective negatives.
+SAMPLED_ANCHORS = 256
 
 
 @dataclass(frozen=True)
@@ -31,24 +34,30 @@ class Contrast:
         anchor_loss: loss of a block.
         positive: (R,) int64, the candidate that is the positive of each anchor.
         excluded: (R, K) int64, the candidates that are not negatives of each anchor, including its positive.
-        hardness: factor of the scores in the exponent of the weights.
-        by_largest: whether the hardness is divided by the largest absolute score of a negative, a constant for the
-            gradient.
+        beta: factor of the scores in the exponent of the weights.
+        by_largest: whether this factor is multiplied by 2 over the largest absolute score of a negative, a constant for
+            the gradient.
+        share: share of the negatives that the weights leave effective, for which the factor is found, in place of
+            `beta` and `by_largest`; see `beta_for_share`.
         weight: (R,) weight of each anchor in the mean; None: all alike.
         mean: whether the result is the mean, or one value per anchor.
         parts: set if the anchors are one part of many, while the candidates are those of all parts. None: the anchors
             are complete.
+        position: (R,) int64, ascending, the place of each anchor among those of all parts; needed with `parts` and
+            `share`.
         constants: number of candidates, at the end, that need no gradient; theirs stays 0.
     """
 
     anchor_loss: AnchorLossFunction
     positive: Tensor
     excluded: Tensor
-    hardness: float
+    beta: float
     by_largest: bool = False
+    share: float | None = None
     weight: Tensor | None = None
     mean: bool = True
     parts: Parts | None = None
+    position: Tensor | None = None
     constants: int = 0
 
 
@@ -65,6 +74,8 @@ class Outcome(NamedTuple):
     """(): mean score of the positives."""
     total: Tensor
     """(): mean over the anchors of the sum of the scores of all candidates."""
+    beta: Tensor
+    """(): the hardness given or found, times the weight of this part's anchors."""
 
 
 def contrast(
@@ -137,7 +148,7 @@ class _Walk:
         """After a call with gradients: those of the anchors, the candidates and the parameters of the map."""
 
     def __call__(self, weight: Tensor, with_grad: bool) -> tuple[Tensor, ...]:
-        """Return the losses (R,) and four means; `weight` (R,) is the gradient of the result by each loss."""
+        """Return the losses (R,) and five means; `weight` (R,) is the gradient of the result by each loss."""
         setting, candidates = self.setting, self.candidates
         if with_grad:
             parameters = () if self.map is None else self.map.parameters
@@ -145,14 +156,15 @@ class _Walk:
                 torch.empty_like(self.anchors),
                 *(torch.zeros_like(t) for t in (candidates, *parameters)),
             ]
-        hardness: Tensor | float = setting.hardness
-        if setting.by_largest:
+        share = setting.share
+        beta = hardness = setting.beta if share is None else self._find_hardness(share)
+        if setting.by_largest and share is None:
             scored, largest = self._find_largest()
             if setting.parts is not None:
                 largest = setting.parts.collect(largest).amax()
             # If all scores are 0, the weights are equal; the bound keeps the quotient finite.
-            bound = torch.finfo(largest.dtype).tiny * max(1.0, setting.hardness)
-            hardness = setting.hardness / largest.clamp_min(bound)
+            bound = torch.finfo(largest.dtype).tiny * max(1.0, 2 * setting.beta)
+            hardness = 2 * setting.beta / largest.clamp_min(bound)
         else:
             scored = map(self._score, self.blocks)
         losses = self.anchors.new_empty(self.anchors.size(0))
@@ -177,7 +189,10 @@ class _Walk:
                 self._backward(
                     rows, image, kept, found.grad.scatter_(1, own, found.positive_grad.unsqueeze(1))
                 )
-        return losses, effective, clamped, positive_mean, image_mean @ candidates.sum(dim=0)
+        total = image_mean @ candidates.sum(dim=0)
+        whole = 1.0 if setting.parts is None else weight.sum()
+        in_use = weight.new_ones(()) * beta * whole
+        return losses, effective, clamped, positive_mean, total, in_use
 
     def _map(self, rows: slice) -> tuple[Tensor, Any]:
         """Return the image of a block (B, D), and what its backward pass needs."""
@@ -219,6 +234,33 @@ class _Walk:
                 yield image, kept, scores.pop(0) if scores else image @ self.candidates.T
 
         return scored(), largest
+
+    def _find_hardness(self, share: float) -> Tensor:
+        """Return the hardness () for the share, from a sample of the anchors that does not depend on the parts."""
+        setting, rows = self.setting, self.anchors.size(0)
+        place = torch.arange(rows, device=self.anchors.device)
+        if setting.parts is None:
+            total, slots = torch.full_like(place[:1], rows), min(SAMPLED_ANCHORS, rows)
+        else:
+            assert setting.position is not None
+            place, slots = setting.position, SAMPLED_ANCHORS
+            total = setting.parts.collect(torch.full((1,), rows, device=place.device)).sum()
+        wanted = torch.arange(slots, device=place.device)
+        wanted = wanted * total.clamp_min(SAMPLED_ANCHORS) // SAMPLED_ANCHORS
+        # The last column holds the weights of the anchors: 0 where another part has the anchor, or none does.
+        table = self.anchors.new_zeros(slots, self.candidates.size(0) + 1)
+        if rows:
+            row = torch.searchsorted(place, wanted).clamp_max(rows - 1)
+            image = self.anchors[row]
+            image = image if self.map is None else self.map.forward(image)[0]
+            table[:, :-1] = (image @ self.candidates.T).scatter_(
+                1, setting.excluded[row], -math.inf
+            )
+            table[:, -1] = 1.0 if setting.weight is None else setting.weight[row]
+            table.masked_fill_((place[row] != wanted).unsqueeze(1), 0.0)
+        if setting.parts is not None:
+            table = setting.parts.collect(table).sum(dim=0)
+        return find_beta(table[:, :-1], share, table[:, -1])
 
     def _backward(self, rows: slice, image: Tensor, kept: Any, grad: Tensor) -> None:
         """Add the gradients of the inputs, given that of a block's scores."""

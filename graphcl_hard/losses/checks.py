@@ -8,7 +8,13 @@ from torch import Tensor
 
 from graphcl_hard._tensor import full_precision
 from graphcl_hard.exceptions import InputError, short_repr
-from graphcl_hard.losses.weights import check_beta, check_floating, is_number
+from graphcl_hard.losses.weights import (
+    DEFAULT_BETA,
+    check_beta,
+    check_floating,
+    check_share,
+    is_number,
+)
 
 Critic = Literal["dot", "cosine"]
 Debias = Literal["paper", "consistent"]
@@ -138,8 +144,15 @@ def check_queue(queue: Tensor | None, candidates: Tensor, unit: bool = False) ->
         _check_unit("queue", queue)
 
 
-def check_released(critic: str, queue: Tensor | None, debias: str) -> None:
-    """Raise `InputError` if the authors' code does not have this critic, a queue, or this debiasing."""
+def check_released(
+    critic: str, queue: Tensor | None, debias: str, effective_negatives: float | None
+) -> None:
+    """Raise `InputError` if the authors' code does not have this critic, queue, debiasing, or share of negatives."""
+    if effective_negatives is not None:
+        raise InputError(
+            f"mode='released' is the authors' code, whose beta is given, got effective_negatives="
+            f"{short_repr(effective_negatives)}; drop one of them."
+        )
     if critic != "dot":
         raise InputError(
             f"mode='released' is defined only for critic='dot', got critic={critic!r}; drop one of them."
@@ -156,9 +169,18 @@ def check_released(critic: str, queue: Tensor | None, debias: str) -> None:
         )
 
 
-def check_range(beta: float, tau_plus: float, temperature: float) -> None:
-    """Raise `InputError` if a number is outside its range."""
+def check_range(
+    beta: float, tau_plus: float, temperature: float, effective_negatives: float | None
+) -> None:
+    """Raise `InputError` if a number is outside its range, or both `beta` and `effective_negatives` are given."""
     check_beta(beta)
+    if effective_negatives is not None:
+        check_share(effective_negatives)
+        if beta != DEFAULT_BETA:
+            raise InputError(
+                f"beta must be left at {DEFAULT_BETA:g} with effective_negatives, which finds it, got "
+                f"{short_repr(beta)} and {short_repr(effective_negatives)}; give one of them."
+            )
     if not is_number(tau_plus) or not 0 <= tau_plus < 1:
         raise InputError(
             f"tau_plus must lie in [0, 1), got {short_repr(tau_plus)}; 0 switches the correction off."

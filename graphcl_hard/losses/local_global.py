@@ -12,7 +12,8 @@ for the gradient, and :math:`n = G - 1 + K`. :math:`\mathrm{sp}(x) = \log(1 + e^
 
 with c = 1 for the cosine critic. For the dot critic, which is not bounded, :math:`c = 2 / \max |q|` over all negatives
 of the batch's nodes (`score_scale="max"`, from the authors' released graph code; a constant for the gradient) or c = 1
-(`score_scale="none"`).
+(`score_scale="none"`). With `effective_negatives`, :math:`\beta c` is found in each batch (see `beta_for_share`), from
+up to 256 of its nodes, evenly spaced, and the score scale plays no part.
 
 Sources: Robinson, Chuang, Sra, Jegelka, "Contrastive Learning with Hard Negative Samples", ICLR 2021 (hardness);
 Chuang, Robinson, Lin, Torralba, Jegelka, "Debiased Contrastive Learning", NeurIPS 2020 (tau_plus); Sun, Hoffmann,
@@ -42,9 +43,9 @@ from graphcl_hard.losses.checks import (
     check_range,
     check_released,
 )
-from graphcl_hard.losses.context import NO_CONTEXT, Context
+from graphcl_hard.losses.context import NO_CONTEXT, Context, Parts
 from graphcl_hard.losses.released import released_jsd
-from graphcl_hard.losses.weights import Diagnostics
+from graphcl_hard.losses.weights import DEFAULT_BETA, Diagnostics
 
 
 class _Pairs(NamedTuple):
@@ -71,6 +72,7 @@ class _Pairs(NamedTuple):
         self,
         loss: AnchorLossFunction,
         beta: float,
+        share: float | None,
         critic: Critic,
         temperature: float,
         score_scale: ScoreScale,
@@ -83,11 +85,13 @@ class _Pairs(NamedTuple):
             loss,
             positive=self.batch,
             excluded=self.batch.unsqueeze(1),
-            hardness=float(beta) * (2 if by_largest else 1),
+            beta=float(beta),
             by_largest=by_largest,
+            share=share,
             weight=self.context.node_weight,
             mean=reduction == "mean",
             parts=parts,
+            position=None if parts is None or share is None else self._positions(parts),
             constants=0 if queue is None else queue.size(0),
         )
         block_map = None if head is None or critic == "cosine" else head.block_map()
@@ -99,6 +103,14 @@ class _Pairs(NamedTuple):
             return _with_diagnostics(
                 contrast(setting, local, summary, block_map), summary.size(0) - 1
             )
+
+    def _positions(self, parts: Parts) -> Tensor:
+        """Return the places (N,) of this part's nodes among those of all parts."""
+        own = torch.tensor([parts.start, self.batch.numel()], device=self.batch.device)
+        start, nodes = parts.collect(own).unbind(dim=1)
+        # An empty part may have the same start as the one after it; it has no nodes.
+        before = nodes.where(start < parts.start, 0).sum()
+        return before + torch.arange(self.batch.numel(), device=self.batch.device)
 
     def released(self, beta: float, reduction: Reduction) -> tuple[Tensor, Diagnostics]:
         """Return the loss and diagnostics of the authors' code."""
@@ -119,7 +131,7 @@ class _Pairs(NamedTuple):
 def _with_diagnostics(outcome: Outcome, n: int) -> tuple[Tensor, Diagnostics]:
     negative = (outcome.total - outcome.positive) / n
     return outcome.loss, Diagnostics(
-        outcome.effective / n, outcome.positive, negative, outcome.clamped
+        outcome.effective / n, outcome.positive, negative, outcome.beta, outcome.clamped
     )
 
 
@@ -128,7 +140,8 @@ def local_global_jsd(
     summary: Tensor,
     batch: Tensor,
     *,
-    beta: float = 10.0,
+    beta: float = DEFAULT_BETA,
+    effective_negatives: float | None = None,
     tau_plus: float = 0.1,
     debias: Debias = "paper",
     critic: Critic = "dot",
@@ -165,6 +178,8 @@ def local_global_jsd(
             negative of every node.
         batch: (N,) int64, the graph of each node, in [0, G).
         beta: hardness, at least 0; 0 weights all negatives alike.
+        effective_negatives: share of the negatives that the weights leave effective, in [1e-6, 1], for example 0.2;
+            beta is found for it in each call, and must be left at 10. None: `beta` holds.
         tau_plus: class prior in [0, 1): probability that a random graph has the class of the anchor.
         debias: "paper" subtracts the share tau_plus of positives from the weighted mean, "consistent" their share among
             the weighted negatives.
@@ -199,7 +214,7 @@ def local_global_jsd(
         >>> round(loss.item(), 3)
         0.965
     """
-    check_range(beta, tau_plus, temperature)
+    check_range(beta, tau_plus, temperature, effective_negatives)
     check_choices(
         debias=(debias, Debias),
         critic=(critic, Critic),
@@ -209,7 +224,7 @@ def local_global_jsd(
     )
     pairs = _Pairs.of(local, summary, batch, _context)
     if mode == "released":
-        check_released(critic, _context.queue, debias)
+        check_released(critic, _context.queue, debias, effective_negatives)
         value, diagnostics = pairs.released(beta, reduction)
     else:
         bounded = critic == "cosine" and tau_plus > 0  # a plain mean needs no bound
@@ -220,7 +235,9 @@ def local_global_jsd(
             detach_weights=detach_weights,
             lower=math.log1p(math.exp(-1 / temperature)) if bounded else 0.0,
         )
-        value, diagnostics = pairs.contrast(loss, beta, critic, temperature, score_scale, reduction)
+        value, diagnostics = pairs.contrast(
+            loss, beta, effective_negatives, critic, temperature, score_scale, reduction
+        )
     return (value, diagnostics) if return_diagnostics else value
 
 
@@ -229,7 +246,8 @@ def local_global_info_nce(
     summary: Tensor,
     batch: Tensor,
     *,
-    beta: float = 10.0,
+    beta: float = DEFAULT_BETA,
+    effective_negatives: float | None = None,
     tau_plus: float = 0.1,
     debias: Debias = "paper",
     critic: Critic = "cosine",
@@ -268,7 +286,7 @@ def local_global_info_nce(
         >>> round(found.positive_score.item(), 3), round(found.effective_negatives.item(), 3)
         (1.98, 0.74)
     """
-    check_range(beta, tau_plus, temperature)
+    check_range(beta, tau_plus, temperature, effective_negatives)
     check_choices(
         debias=(debias, Debias),
         critic=(critic, Critic),
@@ -284,5 +302,7 @@ def local_global_info_nce(
         log_lower=log_lower,
     )
     pairs = _Pairs.of(local, summary, batch, _context)
-    value, diagnostics = pairs.contrast(loss, beta, critic, temperature, score_scale, reduction)
+    value, diagnostics = pairs.contrast(
+        loss, beta, effective_negatives, critic, temperature, score_scale, reduction
+    )
     return (value, diagnostics) if return_diagnostics else value

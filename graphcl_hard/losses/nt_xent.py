@@ -16,14 +16,15 @@ from graphcl_hard.losses.checks import (
     check_views,
 )
 from graphcl_hard.losses.context import NO_CONTEXT, Context
-from graphcl_hard.losses.weights import Diagnostics
+from graphcl_hard.losses.weights import DEFAULT_BETA, Diagnostics
 
 
 def nt_xent(
     view1: Tensor,
     view2: Tensor,
     *,
-    beta: float = 10.0,
+    beta: float = DEFAULT_BETA,
+    effective_negatives: float | None = None,
     tau_plus: float = 0.1,
     debias: Debias = "paper",
     temperature: float = 0.5,
@@ -42,6 +43,8 @@ def nt_xent(
         view1: (B, D) float, rows of unit length (`torch.nn.functional.normalize`), B at least 2.
         view2: (B, D) float, rows of unit length; row i is the other view of row i of `view1`.
         beta: hardness, at least 0.
+        effective_negatives: share of the negatives that the weights leave effective, in [1e-6, 1], for example 0.2;
+            beta is found for it in each call from up to 256 anchors, and must be left at 10. None: `beta` holds.
         tau_plus: class prior in [0, 1).
         debias: "paper" or "consistent", as in `local_global_jsd`.
         temperature: t, above 0.
@@ -55,7 +58,7 @@ def nt_xent(
         InputError: an argument is outside its range, the shapes differ, there is only one item, or rows do not have
             unit length (checked only on the CPU, since the check would synchronise a GPU).
 
-    Source: Robinson et al. (ICLR 2021), eq. 4 and its pseudocode; Chen et al., "SimCLR", ICML 2020, eq. 1.
+    Source: Robinson et al. (ICLR 2021), eq. 4; Chen et al., "SimCLR", ICML 2020, eq. 1.
 
     Examples:
         >>> import torch
@@ -65,7 +68,7 @@ def nt_xent(
         >>> round(nt_xent(first, second, beta=1.0, tau_plus=0.1, temperature=0.5).item(), 3)
         0.921
     """
-    check_range(beta, tau_plus, temperature)
+    check_range(beta, tau_plus, temperature, effective_negatives)
     check_choices(debias=(debias, Debias))
     parts, queue = _context.parts, _context.queue
     if parts is not None:
@@ -88,7 +91,16 @@ def nt_xent(
         log_lower=-1 / temperature,
     )
     excluded = torch.stack([anchor, other], dim=1)
-    setting = Contrast(loss, other, excluded, hardness=float(beta), parts=parts, constants=queued)
+    setting = Contrast(
+        loss,
+        other,
+        excluded,
+        beta=float(beta),
+        share=effective_negatives,
+        parts=parts,
+        position=anchor,
+        constants=queued,
+    )
     with torch.autocast(views.device.type, enabled=False):
         outcome = contrast(setting, anchors, with_queue(views, queue) / temperature)
         if not return_diagnostics:
@@ -98,5 +110,5 @@ def nt_xent(
         )  # the score of an anchor against itself
     negative = (outcome.total - outcome.positive - own) / n
     return outcome.loss, Diagnostics(
-        outcome.effective / n, outcome.positive, negative, outcome.clamped
+        outcome.effective / n, outcome.positive, negative, outcome.beta, outcome.clamped
     )

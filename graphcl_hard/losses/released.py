@@ -82,5 +82,7 @@ def released_jsd(
     share = anchor_weights(local, context.node_weight, parts)
     effective = effective_negatives(weights.detach().scatter(1, own, 0.0))
     clamped = torch.zeros_like(effective)  # there is no bound
-    means = (share @ value.detach() for value in (effective, clamped, positive, scores.sum(dim=1)))
+    means = [share @ value.detach() for value in (effective, clamped, positive, scores.sum(dim=1))]
+    whole = 1.0 if parts is None else share.sum()
+    means.append(share.new_ones(()) * beta * whole)
     return Outcome(loss @ share if mean else loss, *means)

@@ -1,4 +1,4 @@
-r"""Weights of the negatives, their effective number, and schedules of the hardness.
+r"""Weights of the negatives, their effective number, and the hardness: for a share of them, and over a training.
 
 Sources: Robinson, Chuang, Sra, Jegelka, "Contrastive Learning with Hard Negative Samples", ICLR 2021; Kish, "Survey
 Sampling", 1965 (the effective number).
@@ -15,6 +15,11 @@ from graphcl_hard._tensor import full_precision
 from graphcl_hard.exceptions import InputError, short_repr
 
 MAX_BETA = 1e6
+DEFAULT_BETA = 10.0
+MIN_SHARE = 1e-6
+# Evaluations of the search for a share. On scores of many shapes in float32 (`tests/losses/test_weights.py`), seven
+# reached the share to 1e-6; eight leave room.
+SEARCH_STEPS = 8
 BetaSchedule = Literal["constant", "linear-up", "linear-down", "cosine-up", "cosine-down"]
 
 
@@ -24,6 +29,15 @@ def check_beta(beta: float) -> None:
         raise InputError(
             f"beta must lie in [0, {MAX_BETA:g}] (0 weights all negatives alike), got {short_repr(beta)}; "
             "values between 0.5 and 10 are usual."
+        )
+
+
+def check_share(share: float) -> None:
+    """Raise `InputError` unless a share of effective negatives lies in [1e-6, 1]."""
+    if not is_number(share) or not MIN_SHARE <= share <= 1:
+        raise InputError(
+            f"effective_negatives must lie in [{MIN_SHARE:g}, 1], got {short_repr(share)}; 0.2 leaves a fifth of the "
+            "negatives, and None gives beta instead."
         )
 
 
@@ -144,6 +158,112 @@ def effective_negatives(weights: Tensor, mask: Tensor | None = None) -> Tensor:
     return weights.sum(dim=1).square() / torch.where(squares > 0, squares, 1.0)
 
 
+def beta_for_share(
+    scores: Tensor, share: float, mask: Tensor | None = None, weight: Tensor | None = None
+) -> Tensor:
+    r"""Return the hardness at which a share of the negatives stays effective, on average over the rows.
+
+    With the weights :math:`w_{ig} = e^{\beta q_{ig}}`, their effective number :math:`\mathrm{ESS}_i(\beta)`
+    (`effective_negatives`) and the :math:`n_i` negatives of row i, it is the solution of
+
+    .. math:: \sum_i a_i\, \mathrm{ESS}_i(\beta) / n_i = \max\Big(s, \sum_i a_i \min(1, 2/n_i)\Big),
+              \qquad \sum_i a_i = 1
+
+    So two negatives stay effective at least, however small the share s. The left side falls from 1 as beta rises: with
+    :math:`K(\beta) = \log\sum_g e^{\beta q_g}`, :math:`\log \mathrm{ESS} = 2K(\beta) - K(2\beta)` has the derivative
+    :math:`2(K'(\beta) - K'(2\beta)) \le 0`, since K is convex. For scores of a normal distribution with standard
+    deviation :math:`\sigma` it is about :math:`e^{-\beta^2\sigma^2}`. There, the logarithm of its negative logarithm is
+    linear in :math:`\log\beta`, so that the secant method on these two, kept in a bracket, needs few evaluations; their
+    number is fixed.
+
+    Args:
+        scores: (N, G) scores of anchors against candidates, float, finite. Half precision is computed in float32.
+        share: s, in [1e-6, 1].
+        mask: (N, G) bool, True where the candidate is a negative of the anchor; None: everywhere.
+        weight: (N,) float, at least 0, weights of the rows in the mean, a up to a factor; None: all alike. Rows without
+            negatives do not count.
+
+    Returns:
+        () the hardness, a constant for the gradient. 0 if the scores of each row are all alike, since no hardness
+        changes their weights then. If equal scores leave more than the share at every hardness, it is large and finite.
+
+    Raises:
+        InputError: `share` is outside its range, or the tensors do not fit together.
+
+    Source: Kish, "Survey Sampling", 1965, section 11.7 (the effective number). That its share is prescribed, and beta
+    found, is this package's choice.
+
+    Examples:
+        >>> import torch
+        >>> from graphcl_hard import beta_for_share, effective_negatives, hard_negative_weights
+        >>> scores = torch.tensor([[0.0, 1.0, 2.0, 3.0, 4.0]])
+        >>> beta = beta_for_share(scores, 0.5)
+        >>> beta
+        tensor(0.8247)
+        >>> effective_negatives(hard_negative_weights(scores, beta.item())) / 5
+        tensor([0.5000])
+        >>> beta_for_share(100 * scores, 0.5)
+        tensor(0.0082)
+    """
+    check_share(share)
+    _check_matrix("scores", scores, mask)
+    if weight is not None:
+        check_floating(scores=scores, weight=weight)
+        if weight.shape != scores.shape[:1]:
+            raise InputError(
+                f"weight must be ({scores.size(0)},), a number for each row of scores, got {tuple(weight.shape)}."
+            )
+    if scores.numel() == 0:
+        raise InputError(f"scores must have a row and a column, got {tuple(scores.shape)}.")
+    scores = full_precision(scores.detach())
+    if mask is not None:
+        scores = scores.masked_fill(~mask, -math.inf)
+    return find_beta(scores, share, weight)
+
+
+@torch.no_grad()
+def find_beta(scores: Tensor, share: float, weight: Tensor | None) -> Tensor:
+    """Return what `beta_for_share` does, of scores in float32 or float64 that are -inf where there is no negative.
+
+    No number is read from the device, so that a GPU is not synchronised.
+    """
+    excluded = scores.isneginf()
+    outside = excluded.sum(dim=1).to(scores.dtype)  # (N,)
+    size = scores.masked_fill(excluded, 0.0).abs().amax()
+    rows = torch.ones_like(outside) if weight is None else weight.to(scores.dtype)
+    rows = rows.masked_fill(excluded.all(dim=1), 0.0)
+    rows = rows / rows.sum()
+    outside = outside.clamp_max(scores.size(1) - 1)
+    n = scores.size(1) - outside
+    # At most 0, and 0 outside: each such entry adds e^0 = 1 to a sum, which is subtracted again.
+    gaps = (scores - scores.amax(dim=1, keepdim=True)).masked_fill_(excluded, 0.0)
+    widest = -gaps.amin()
+
+    target = (rows @ (2 / n).clamp_max(1.0)).clamp_min(share)
+    goal = target.log().neg().log()
+    variance = gaps.square().sum(dim=1) / n - (gaps.sum(dim=1) / n).square()
+    spread = variance.clamp_min(0.0).sqrt().clamp_min(1e-6 * widest).log() @ rows
+    low, high = torch.log(1e-4 / widest), math.log(MAX_BETA) - spread
+    share_of = rows / n
+    x = goal / 2 - spread
+    last_x = last_y = torch.full_like(x, math.nan)
+    for _ in range(SEARCH_STEPS):
+        weights = (gaps * x.exp()).exp_()
+        total = weights.sum(dim=1) - outside
+        found = share_of @ (total.square() / (weights.square_().sum(dim=1) - outside))
+        y = found.log().neg().log()
+        # The slope is 2 for a normal distribution; so it is set at the first step, and at 0 / 0, once the search has
+        # converged. The bounds keep rounding errors of y from causing a large step.
+        slope = ((y - last_y) / (x - last_x)).nan_to_num(2.0).clamp(0.02, 4.0)
+        low, high = torch.where(found > target, x, low), torch.where(found > target, high, x)
+        last_x, last_y = x, y
+        x = x - (y - goal) / slope
+        inside = (x > low - 1e-5) & (x < high + 1e-5)  # a step of rounding errors may cross a bound
+        x = torch.where(inside, x, (low + high) / 2)
+    alike = widest <= 8 * torch.finfo(scores.dtype).eps * size
+    return torch.where(alike | (target >= 1), 0.0, x.exp())
+
+
 def beta_schedule(step: int, total: int, beta: float, kind: BetaSchedule = "constant") -> float:
     """Return the hardness at one step of a training.
 
@@ -193,6 +313,9 @@ class Diagnostics(NamedTuple):
     """(): mean score of the positives."""
     negative_score: Tensor
     """(): mean score of the negatives, unweighted."""
+    beta: Tensor
+    """(): the hardness in use: the one given, or, with a share of effective negatives, the one found, on the scores as
+    they are."""
     clamped: Tensor
     """(): share of the anchors whose debiased mean over negatives is at its lower bound, where it has no gradient, in
     [0, 1]; 0 without a class prior, and in `released` mode."""

@@ -429,12 +429,11 @@ class SeedRun:
         if not self.progress.epochs:
             return f"{name}, untrained"
         how = config.objective if config.method == "infograph" else " and ".join(config.views)
-        mode = (
-            "released"
-            if config.mode == "released"
-            else f"beta {config.beta:g}, tau+ {config.tau_plus:g}"
-        )
-        return f"{name}, {config.method}, {how}, {mode}"
+        if config.mode == "released":
+            return f"{name}, {config.method}, {how}, released"
+        share = config.effective_negatives
+        hardness = f"beta {config.beta:g}" if share is None else f"{100 * share:g}% effective"
+        return f"{name}, {config.method}, {how}, {hardness}, tau+ {config.tau_plus:g}"
 
     def _recalibrate(self) -> None:
         """Set the exact statistics of batch norm, if the settings ask for them."""

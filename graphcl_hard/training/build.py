@@ -38,6 +38,7 @@ def build_model(
         encoder: the encoder to use instead of the one that the settings name.
     """
     options: dict[str, Any] = {
+        "effective_negatives": config.effective_negatives,
         "tau_plus": config.tau_plus,
         "debias": config.debias,
         "temperature": config.temperature,

@@ -122,15 +122,19 @@ def _train(
                 # The loss of the batch is the sum over processes, but DDP takes the mean of their gradients.
                 fabric.backward(loss * processes.size)
             optimizer.step()
-            rows.append(torch.stack([loss.detach(), *diagnostics]))  # (5,)
+            rows.append(torch.stack([loss.detach(), *diagnostics]))  # (6,)
             anchors.append(batch.batch.numel() if batch.views is None else batch.num_graphs)
         # The numbers are read once per epoch: reading them in each step would synchronise the GPU.
-        table = torch.stack(rows).double().cpu()  # (steps, 5)
+        table = torch.stack(rows).double().cpu()  # (steps, 6)
         if processes is not None:
             table = processes.total(table)
         _check_finite(table[:, 0], model, epoch)
         weights = torch.tensor(anchors, dtype=torch.float64)
-        loss_mean, share, positive, negative, clamped = (weights @ table / weights.sum()).tolist()
+        loss_mean, share, positive, negative, found, clamped = (
+            weights @ table / weights.sum()
+        ).tolist()
+        if config.effective_negatives is not None:
+            beta = found
         seconds = time.perf_counter() - start
         state.epoch = epoch
         try:

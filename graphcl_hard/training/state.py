@@ -19,7 +19,7 @@ class Epoch(NamedTuple):
     epoch: int
     """From 1."""
     beta: float
-    """Hardness in this epoch, from `beta_schedule`."""
+    """Hardness in this epoch, from `beta_schedule`; with `effective_negatives` the mean of those found."""
     loss: float
     """Mean loss over the nodes of all batches; for GraphCL over the graphs."""
     effective_negatives: float

@@ -46,6 +46,17 @@ def test_debiasing_is_exact_without_hardness_and_is_not_with_it():
         assert left == pytest.approx(0, abs=1e-9) if beta == 0 else left > share
 
 
+def test_consistent_debiasing_is_exact_for_constant_positives_and_not_for_single_ones():
+    truth, biased, paper, consistent = curves(pictures.bias_against_beta).values()
+    np.testing.assert_allclose(consistent, truth, rtol=1e-9)
+    removed = (biased - paper) / (biased - truth)
+    assert removed[[0, 10, 20]] == pytest.approx([1, 0.08, 0.02], abs=0.005)
+    truth, biased, paper, consistent = curves(pictures.bias_against_separation).values()
+    numbers = np.array([truth, biased, paper, consistent])[:, [4, 8]]  # at a mean of 2 and of 4
+    expected = [[1.41, 1.41], [2.15, 4.49], [2.15, 4.54], [1.68, 3.50]]
+    np.testing.assert_allclose(numbers, expected, rtol=0, atol=0.006)
+
+
 def test_released_pushes_the_easiest_negatives_and_high_positives_down():
     _, hard, released = curves(pictures.push_on_negatives).values()
     assert hard.argmax() == len(hard) - 1

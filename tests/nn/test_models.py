@@ -147,7 +147,7 @@ def margin(local, summary, batch, *, beta, return_diagnostics):
     """An objective that a user wrote: it takes what the package's public ones take."""
     loss = (1 - (local * summary[batch]).sum(dim=1)).clamp_min(0).mean() + beta
     zero = loss.new_zeros(())
-    return loss, Diagnostics(zero, zero, zero, zero)
+    return loss, Diagnostics(zero, zero, zero, zero, zero)
 
 
 def test_an_objective_of_the_users_own_trains_a_model_where_it_need_not_know_more(toy):

@@ -45,12 +45,17 @@ BASE = Config(
     accelerator="cpu",
     precision="64-true",
 )
+FOUND = {"beta": 10.0, "effective_negatives": 0.3}
 OBJECTIVES = {
     "jsd": {},
     "jsd, scale none": {"score_scale": "none", "beta": 0.05},
     "jsd, cosine": {"critic": "cosine"},
     "jsd, weights with gradients": {"detach_weights": False},
     "jsd, beta 0": {"beta": 0.0},
+    "jsd, found beta": FOUND,
+    "jsd, found beta, cosine": {**FOUND, "critic": "cosine", "detach_weights": False},
+    "info-nce, found beta": {**FOUND, "objective": "info-nce"},
+    "graphcl, found beta": {**FOUND, "method": "graphcl"},
     "released": {"mode": "released"},
     "released, beta 0": {"mode": "released", "beta": 0.0},
     "info-nce": {"objective": "info-nce"},
@@ -103,6 +108,8 @@ OTHERS = {
     "queue, weights with gradients": {"negative_queue": 100, "detach_weights": False, **QUEUED},
     "queue, info-nce": {"negative_queue": 10, "objective": "info-nce", **QUEUED},
     "queue, graphcl": {"negative_queue": 20, "method": "graphcl", **QUEUED},
+    "queue, found beta": {"negative_queue": 10, **FOUND, **QUEUED},
+    "batches of three, found beta": {"batch_size": 3, **FOUND},
     "queue, batches of three, sampled": {
         "negative_queue": 4,
         "batch_size": 3,
@@ -169,7 +176,7 @@ def a_training(config, processes=None, last=None):
     found["generator"] = state.generator.get_state().numpy()
     found["outcomes"] = (
         torch.stack(outcomes).double().numpy()
-    )  # (steps, 4), the addends of this process
+    )  # (steps, 6), the addends of this process
     found["epochs"] = np.array([epoch._replace(seconds=0) for epoch in epochs])
     return found
 
