@@ -35,6 +35,7 @@ def tables() -> list[Table]:
     return [
         treatment.treatment_table(),
         treatment.shares_table(),
+        treatment.lowest_shares_table(),
         tests_question.tests_table(),
         graphcl_claim.graphcl_table(),
         graphcl_claim.signed_rank_table(),
