@@ -20,6 +20,7 @@ CONTROLS: dict[str, dict[str, Any]] = {
     "size": {},
     "histograms": {},
     "wl": {},
+    "wl-oa": {},
     "untrained": {"epochs": 0},
     "bn-only": {"lr": 0.0, "beta": 0.0, "tau_plus": 0.0},
     "bn-exact": {"epochs": 0, "recalibrate": True},
@@ -30,11 +31,15 @@ DESCRIPTORS = {
     "histograms": "numbers of nodes and edges, degrees, labels",
 }
 """Those of them that are functions of `graphcl_hard.sweeps.descriptors`, with what these read of the graphs."""
+KERNELS = ("wl", "wl-oa")
+"""Those of them that are kernels of `graphcl_hard.sweeps.wl_kernels`."""
+WL_LABELS = ("given", "constant", "degree", "log-degree")
+"""The labels of nodes that a kernel may start from."""
 EVALUATION = tuple(name for name in names_in(Scope.EVALUATION) if name != "seed")
 """The settings of a method that only embeds graphs."""
 BASELINES: dict[str, tuple[str, ...]] = {
     "majority": (),
-    "wl": ("iterations",),
+    **dict.fromkeys(KERNELS, ("iterations", "labels", "max_c")),
     **dict.fromkeys(DESCRIPTORS, EVALUATION),
 }
 """Those of them without an encoder, with the settings that they may have."""
@@ -90,8 +95,13 @@ class Cell:
         return known if self.embedder is None else {**known, "embedder": self.embedder.identity()}
 
     def config(self) -> Settings:
-        """Return all settings of its run or of its evaluation, as the record has them; empty for majority and wl."""
-        if self.kind in BASELINES and self.kind not in DESCRIPTORS:
+        """Return all settings of its run or of its evaluation, as the record has them.
+
+        Those of a baseline without vectors are only what its family and folds do not say.
+        """
+        if self.kind in KERNELS:
+            return {"max_c": float(self.given.get("max_c", Config.max_c))}
+        if self.kind == "majority":
             return {}
         plain = {**_plain(json.dumps(self.given)), "dataset": self.dataset, "seed": self.seed}
         if self.kind in ("embedder", *DESCRIPTORS):
@@ -106,16 +116,14 @@ class Cell:
         """Return the first difference between a record's settings and the cell's as text; None if there is none."""
         ours: Settings = {"family": self.family, "settings": self.settings}
         held = {name: record[name] for name in ours}
-        if self.kind in BASELINES and self.kind not in DESCRIPTORS:
-            if record["test_sizes"]:
-                names = ("repeats", "folds")
-                ours |= {name: self.given.get(name, getattr(Config, name)) for name in names}
-                shape = (len(record["test_sizes"]), len(record["test_sizes"][0]))
-                held |= dict(zip(names, shape, strict=True))
-        else:
-            ours |= {name: value for name, value in self.config().items() if name != "dataset"}
-            # it may be older than a setting
-            held |= Config().to_dict() | EARLIER | record["config"]
+        ours |= {name: value for name, value in self.config().items() if name != "dataset"}
+        # it may be older than a setting
+        held |= Config().to_dict() | EARLIER | record["config"]
+        if self.kind in ("majority", *KERNELS) and record["test_sizes"]:
+            names = ("repeats", "folds")
+            ours |= {name: self.given.get(name, getattr(Config, name)) for name in names}
+            shape = (len(record["test_sizes"]), len(record["test_sizes"][0]))
+            held |= dict(zip(names, shape, strict=True))
         ours |= self.identity().get("embedder", {"class": None})
         held |= record.get("embedder", {"class": None})
         if record.get("status") == "finished" and record.get("data_files") is not None:

@@ -20,7 +20,7 @@ from graphcl_hard.io.file_names import LOCK, RESULT
 from graphcl_hard.runs.cli import exit_status
 from graphcl_hard.runs.environment import environment
 from graphcl_hard.runs.run_dataset import run_dataset
-from graphcl_hard.sweeps.cell import DESCRIPTORS, Cell, parsed
+from graphcl_hard.sweeps.cell import DESCRIPTORS, KERNELS, Cell, parsed
 from graphcl_hard.sweeps.run_record import CURVES, record_of_run
 
 if TYPE_CHECKING:
@@ -230,7 +230,7 @@ def _without_training(cell: Cell, threads: int) -> Record:
 KINDS = {
     "run": Kind(_run),
     "majority": Kind(_baseline),
-    "wl": Kind(_baseline, ("grakel",)),
+    **dict.fromkeys(KERNELS, Kind(_baseline, ("grakel",))),
     **dict.fromkeys(DESCRIPTORS, Kind(_descriptor)),
     "embedder": Kind(_embedder),
 }

@@ -17,6 +17,7 @@ from graphcl_hard.sweeps.cell import (
     CONTROLS,
     DESCRIPTORS,
     EVALUATION,
+    KERNELS,
     Cell,
     Settings,
     parsed,
@@ -24,6 +25,7 @@ from graphcl_hard.sweeps.cell import (
 from graphcl_hard.sweeps.embedder import Embedder, check_embedder
 from graphcl_hard.sweeps.plan_checks import (
     as_number,
+    check_kernel,
     check_known,
     check_once,
     is_whole,
@@ -303,24 +305,19 @@ def _allowed(family: str, path: Any) -> Sequence[str]:
 
 def _merged(shared: Settings, own: Settings, where: str, family: str) -> Settings:
     given = {**shared, **own}
+    if family in KERNELS:
+        check_kernel(own, f"{where}: ")
     if family in BASELINES and family not in DESCRIPTORS:
-        iterations = own.get("iterations", [0])
-        if not listed(iterations, f"{where}, iterations", "numbers such as [0, 1, 2]") or not all(
-            is_whole(number) and number >= 0 for number in iterations
-        ):
-            raise InputError(
-                f"{where}: iterations must be a list of whole numbers of at least 0, got {iterations!r}."
-            )
-        return given
-    if (
-        "score_epochs" in shared and "score_epochs" not in own
-    ):  # a method that trains for less has fewer to score
-        last = given.get("epochs", Config.epochs)
-        given["score_epochs"] = [epoch for epoch in shared["score_epochs"] if epoch <= last] or [
-            last
-        ]
+        read = {name: given[name] for name in EVALUATION if name in given}
+    else:
+        if "score_epochs" in shared and "score_epochs" not in own:
+            # a method that trains for less has fewer to score
+            last = given.get("epochs", Config.epochs)
+            kept = [epoch for epoch in shared["score_epochs"] if epoch <= last]
+            given["score_epochs"] = kept or [last]
+        read = given
     try:
-        parsed(given).check()
+        parsed(read).check()
     except InputError as error:
         raise InputError(f"{where}: {error}") from None
     return given

@@ -3,10 +3,11 @@
 import difflib
 import re
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from graphcl_hard.exceptions import InputError
+from graphcl_hard.sweeps.cell import WL_LABELS
 
 
 def label(given: Any, what: str) -> str:
@@ -55,6 +56,21 @@ def check_once(names: Sequence[Any], where: str, advice: str) -> None:
             raise InputError(
                 f"{where} must each be there once, got {name!r} {count} times; {advice}."
             )
+
+
+def check_kernel(settings: Mapping[str, Any], where: str = "") -> None:
+    """Raise `InputError` if the iterations or the labels of a Weisfeiler-Lehman kernel are wrong."""
+    given, labels = settings.get("iterations", [0]), settings.get("labels", WL_LABELS[0])
+    numbers = list(given) if isinstance(given, (list, tuple)) else []
+    if not numbers or not all(is_whole(number) and number >= 0 for number in numbers):
+        raise InputError(
+            f"{where}iterations must be a list of whole numbers of at least 0, got {given!r}; [0, 1, 2, 3, 4, 5] is "
+            "usual."
+        )
+    if labels not in WL_LABELS:
+        raise InputError(
+            f"{where}labels must be one of {', '.join(WL_LABELS)}, got {labels!r}; given is usual."
+        )
 
 
 def is_whole(value: Any) -> bool:

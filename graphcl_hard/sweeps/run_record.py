@@ -18,7 +18,7 @@ import numpy as np
 from graphcl_hard.config import Scope, names_in
 from graphcl_hard.io.file_names import METRICS, PREDICTED, RESULT
 
-CURVES = ("loss", "beta", "effective_negatives", "positive_score", "negative_score")
+CURVES = ("loss", "beta", "effective_negatives", "positive_score", "negative_score", "clamped")
 TAKEN_OVER = (
     "config",
     "versions",
@@ -96,4 +96,6 @@ def _curves(path: Path) -> dict[str, list[float]]:
         return {name: [] for name in CURVES}
     with path.open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    return {name: [float(f"{float(row[name]):.6g}") for row in rows] for name in CURVES}
+    return {  # a column that an earlier version did not write is empty
+        name: [float(f"{float(row[name]):.6g}") for row in rows if name in row] for name in CURVES
+    }

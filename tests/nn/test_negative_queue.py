@@ -49,8 +49,11 @@ def blocks(request, monkeypatch):
     ("critic", "score_scale"), [("dot", "max"), ("dot", "none"), ("cosine", "max")]
 )
 @pytest.mark.parametrize(("beta", "tau_plus"), [(0.0, 0.0), (0.5, 0.1), (3.0, 0.6)])
+@pytest.mark.parametrize("debias", ["paper", "consistent"])
 @pytest.mark.parametrize("queued", [0, 1, 8])
-def test_local_global_equals_the_naive_loop(objective, critic, score_scale, beta, tau_plus, queued):
+def test_local_global_equals_the_naive_loop(
+    objective, critic, score_scale, beta, tau_plus, debias, queued
+):
     local, summary, batch = pairs(seed=3)
     queue = queue_of(queued, 4) * 2  # the largest score is among its
     settings = {
@@ -59,6 +62,7 @@ def test_local_global_equals_the_naive_loop(objective, critic, score_scale, beta
         "critic": critic,
         "temperature": 0.4,
         "score_scale": score_scale,
+        "debias": debias,
     }
     loss = LOCAL_GLOBAL[objective](
         local, summary, batch, reduction="none", _context=Context(queue=queue), **settings
@@ -69,14 +73,14 @@ def test_local_global_equals_the_naive_loop(objective, critic, score_scale, beta
 
 @pytest.mark.parametrize("beta", [0.0, 1.0, 5.0])
 @pytest.mark.parametrize("tau_plus", [0.0, 0.1, 0.6])
+@pytest.mark.parametrize("debias", ["paper", "consistent"])
 @pytest.mark.parametrize("queued", [0, 1, 7])
-def test_nt_xent_equals_the_naive_loop(beta, tau_plus, queued):
+def test_nt_xent_equals_the_naive_loop(beta, tau_plus, debias, queued):
     (view1, view2), queue = views(), F.normalize(queue_of(queued, 5), dim=1)
-    loss = nt_xent(
-        view1, view2, beta=beta, tau_plus=tau_plus, temperature=0.3, _context=Context(queue=queue)
-    )
+    options = {"beta": beta, "tau_plus": tau_plus, "temperature": 0.3, "debias": debias}
+    loss = nt_xent(view1, view2, _context=Context(queue=queue), **options)
     assert loss.item() == pytest.approx(
-        naive.nt_xent(view1, view2, beta, tau_plus, 0.3, queue), rel=1e-11
+        naive.nt_xent(view1, view2, queue=queue, **options), rel=1e-11
     )
 
 

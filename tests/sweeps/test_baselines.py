@@ -3,16 +3,11 @@
 import dataclasses
 import itertools
 import json
-import math
 import shutil
 from collections import Counter
 
-import networkx as nx
 import numpy as np
 import pytest
-import torch
-from grakel.kernels import WeisfeilerLehman
-from helpers.graphs import graph_data, random_graphs, with_attributes
 from joblib.externals.loky import get_reusable_executor
 from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression
@@ -23,106 +18,15 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 from graphcl_hard import cross_validate, load_graphs
-from graphcl_hard.evaluation.probes import C_GRID, NEIGHBOURS_GRID
+from graphcl_hard.evaluation.probes import C_GRID, NEIGHBOURS_GRID, c_grid
 from graphcl_hard.exceptions import InputError
 from graphcl_hard.run import main
 from graphcl_hard.runs.config_file import to_flags
 from graphcl_hard.sweeps import baselines, few_labels
 from graphcl_hard.sweeps.cell import Cell
+from graphcl_hard.sweeps.wl_kernels import wl_kernels, wl_oa_kernels
 
 SMALL = {"folds": 3, "repeats": 2}
-
-
-def sparse_graphs(count=14, seed=0, **options):
-    """Sparse random graphs with three node labels, some with isolated nodes, one with a single node."""
-    random = np.random.default_rng(seed)
-    graphs = [
-        *random_graphs([int(random.integers(3, 9)) for _ in range(count - 1)], 0.35),
-        nx.empty_graph(1),
-    ]
-    with_attributes(graphs, {"label": lambda *_: int(random.integers(3))})
-    return graph_data(graphs, [number % 2 for number in range(count)], **options)
-
-
-def naive_wl(graphs, first_labels, iterations):
-    """The normalised kernel from its definition, with strings for labels."""
-    labels = [str(label) for label in first_labels]
-    neighbours = [[] for _ in labels]
-    for source, target in graphs.edge_index.T.tolist():
-        neighbours[source].append(target)
-    pointer = graphs.node_ptr.tolist()
-    counts = [Counter() for _ in pointer[1:]]
-    for iteration in range(iterations + 1):
-        for count, first, end in zip(counts, pointer, pointer[1:], strict=False):
-            count.update((iteration, label) for label in labels[first:end])
-        labels = [
-            f"({label}|{sorted(labels[v] for v in neighbours[node])})"
-            for node, label in enumerate(labels)
-        ]
-    dot = [[float(sum(a[key] * b[key] for key in a)) for b in counts] for a in counts]
-    return np.array(
-        [
-            [row[j] / math.sqrt(row[i] * dot[j][j]) for j in range(len(dot))]
-            for i, row in enumerate(dot)
-        ]
-    )
-
-
-def assert_equals_naive(graphs, labels):
-    found = baselines.wl_kernels(graphs, 3)
-    assert found.shape == (4, graphs.num_graphs, graphs.num_graphs)
-    for iterations, kernel in enumerate(found):
-        np.testing.assert_array_equal(kernel, naive_wl(graphs, labels, iterations))
-    assert (found[0] > found[3]).any()
-
-
-def test_kernel_equals_a_naive_one_with_node_labels():
-    graphs = sparse_graphs()
-    assert_equals_naive(graphs, graphs.node_label[:, 0].tolist())
-
-
-def test_kernel_takes_degrees_where_there_are_no_labels():
-    graphs = sparse_graphs(node_labels=False)
-    assert_equals_naive(
-        graphs, torch.bincount(graphs.edge_index[0], minlength=graphs.num_nodes).tolist()
-    )
-
-
-def test_kernel_takes_several_label_columns_as_one_label():
-    graphs = sparse_graphs()
-    other = torch.arange(graphs.num_nodes)[:, None] % 2
-    both = dataclasses.replace(graphs, node_label=torch.cat([graphs.node_label, other], dim=1))
-    assert_equals_naive(both, [tuple(pair) for pair in both.node_label.tolist()])
-
-
-def test_kernel_equals_grakels_own_normalised_one():
-    graphs = sparse_graphs()
-    plain = WeisfeilerLehman(n_iter=2, normalize=True).fit_transform(
-        baselines._grakel_graphs(graphs)
-    )
-    np.testing.assert_array_equal(baselines.wl_kernels(graphs, 2)[2], plain)
-
-
-def test_an_entry_depends_on_its_two_graphs_alone():
-    graphs = sparse_graphs()
-    np.testing.assert_array_equal(
-        baselines.wl_kernels(graphs[:8], 3), baselines.wl_kernels(graphs, 3)[:, :8, :8]
-    )
-
-
-def test_a_graph_without_nodes_is_unlike_all_others():
-    graphs = sparse_graphs()
-    more = dataclasses.replace(
-        graphs,
-        node_ptr=torch.cat([graphs.node_ptr[:1], graphs.node_ptr]),
-        edge_ptr=torch.cat([graphs.edge_ptr[:1], graphs.edge_ptr]),
-        y=torch.cat([graphs.y[:1], graphs.y]),
-        ids=np.arange(graphs.num_graphs + 1),
-    )
-    found = baselines.wl_kernels(more, 2)
-    assert not found[:, 0].any()
-    assert not found[:, :, 0].any()
-    np.testing.assert_array_equal(found[:, 1:, 1:], baselines.wl_kernels(graphs, 2))
 
 
 def mutag_splits(seed):
@@ -130,19 +34,25 @@ def mutag_splits(seed):
     return y, list(RepeatedStratifiedKFold(n_splits=3, n_repeats=2, random_state=seed).split(y, y))
 
 
-def test_wl_scores_equal_plain_grid_search():
+@pytest.mark.parametrize(
+    ("family", "kernels", "labels", "max_c"),
+    [("wl", wl_kernels, "given", 1e3), ("wl-oa", wl_oa_kernels, "log-degree", 1e4)],
+)
+def test_kernel_scores_equal_plain_grid_search(family, kernels, labels, max_c):
     y, splits = mutag_splits(seed=3)
-    kernel = baselines.wl_kernels(load_graphs("MUTAG"), 2)[2]
-    found = baselines.run_cell("wl", "MUTAG", 3, {**SMALL, "iterations": [2], "epochs": 20})
+    kernel = kernels(load_graphs("MUTAG"), 2, labels)[2]
+    settings = {**SMALL, "iterations": [2], "labels": labels, "max_c": max_c, "epochs": 20}
+    found = baselines.run_cell(family, "MUTAG", 3, settings)
     scores = found["scores"]["svm"]["0"]
     macro = []
     for index, (train, test) in enumerate(splits):
         inner = StratifiedKFold(5, shuffle=True, random_state=3)
-        search = GridSearchCV(SVC(kernel="precomputed"), {"C": C_GRID}, cv=inner)
+        search = GridSearchCV(SVC(kernel="precomputed"), {"C": c_grid(max_c)}, cv=inner)
         search.fit(kernel[np.ix_(train, train)], y[train])
         predicted = search.predict(kernel[np.ix_(test, train)])
         repeat, fold = divmod(index, 3)
         assert scores["correct"][repeat][fold] == np.sum(predicted == y[test])
+        assert np.array(scores["predicted"])[repeat, test].tolist() == predicted.tolist()
         assert scores["chosen"][repeat][fold] == search.best_params_["C"]
         assert scores["inner_accuracy"][repeat][fold] == round(search.best_score_, 6)
         assert found["test_sizes"][repeat][fold] == len(test)
@@ -151,7 +61,8 @@ def test_wl_scores_equal_plain_grid_search():
     assert scores["macro_f1"] == pytest.approx(np.mean(macro), abs=1e-6)
     assert found["last_epoch"] == 0
     assert found["data"]["graphs"] == 188
-    assert found["data"]["features"] == "node labels"
+    assert found["data"]["features"] == {"wl": "node labels", "wl-oa": "degrees"}[family]
+    assert found["labels"] == y.tolist()
     assert found["seconds"]["total"] == pytest.approx(
         found["seconds"]["training"] + found["seconds"]["evaluation"]
     )
@@ -160,17 +71,33 @@ def test_wl_scores_equal_plain_grid_search():
 
 def test_iterations_and_c_are_chosen_together_and_ties_go_to_the_first():
     y, splits = mutag_splits(seed=0)
-    several = baselines.wl_kernels(load_graphs("MUTAG"), 2)
+    several = wl_kernels(load_graphs("MUTAG"), 2)
     train, test = splits[0]
-    single = [baselines.score_wl(several, y, train, test, [number], 0) for number in range(3)]
-    both = baselines.score_wl(several, y, train, test, [0, 1, 2], 0)
+    single = [
+        baselines.score_kernel(several, y, train, test, [number], C_GRID, 0) for number in range(3)
+    ]
+    both = baselines.score_kernel(several, y, train, test, [0, 1, 2], C_GRID, 0)
     best = max(single, key=lambda one: one.inner_accuracy)
-    assert both == best
+    np.testing.assert_equal(both, best)
     assert len({one.inner_accuracy for one in single}) > 1
-    tied = baselines.score_wl(np.stack([several[1], several[1]]), y, train, test, [0, 1], 0)
+    tied = baselines.score_kernel(
+        np.stack([several[1], several[1]]), y, train, test, [0, 1], C_GRID, 0
+    )
     assert tied.chosen == {"chosen": single[1].chosen["chosen"], "chosen_iterations": 0}
-    blank = baselines.score_wl(np.stack([np.eye(len(y))]), y, train, test, [0], 0)
+    blank = baselines.score_kernel(np.stack([np.eye(len(y))]), y, train, test, [0], C_GRID, 0)
     assert blank.chosen["chosen"] == min(C_GRID)
+
+
+def test_a_record_is_compared_with_the_labels_and_the_grid_of_the_plan():
+    settings = {"labels": "degree"}
+    cell = Cell("MUTAG", "wl", "wl", settings, 0, {**SMALL, **settings})
+    record = {"family": "wl", "settings": settings, "config": {}, "test_sizes": [[1] * 3] * 2}
+    assert cell.difference(record) is None
+    wider = dataclasses.replace(cell, given={**cell.given, "max_c": 1e5})
+    assert wider.difference(record) == "max_c 1000.0, now 100000.0"
+    assert wider.difference({**record, "config": wider.config()}) is None
+    other = dataclasses.replace(cell, settings={"labels": "constant"})
+    assert other.difference(record).startswith("settings {'labels': 'degree'}, now")
 
 
 def test_majority_equals_dummy_classifier():
@@ -201,12 +128,12 @@ def test_folds_are_those_of_the_encoders_scores():
 
 def test_test_labels_do_not_change_what_a_baseline_chooses():
     y, splits = mutag_splits(seed=0)
-    several = baselines.wl_kernels(load_graphs("MUTAG"), 1)
+    several = wl_kernels(load_graphs("MUTAG"), 1)
     train, test = splits[0]
     flipped = y.copy()
     flipped[test] = 1 - y[test]
     for score in (
-        lambda labels: baselines.score_wl(several, labels, train, test, [0, 1], 0),
+        lambda labels: baselines.score_kernel(several, labels, train, test, [0, 1], C_GRID, 0),
         lambda labels: baselines.score_majority(labels, train, test, 0),
     ):
         plain, other = score(y), score(flipped)
@@ -217,7 +144,7 @@ def test_test_labels_do_not_change_what_a_baseline_chooses():
 def test_all_seeds_of_a_set_share_one_kernel(monkeypatch):
     baselines._kernels_of.cache_clear()
     made = []
-    plain = baselines.wl_kernels
+    plain = wl_kernels
     monkeypatch.setattr(baselines, "wl_kernels", lambda *given: made.append(1) or plain(*given))
     for seed in range(2):
         baselines.run_cell("wl", "MUTAG", seed, {"folds": 2, "repeats": 1, "iterations": [0]})
@@ -227,7 +154,11 @@ def test_all_seeds_of_a_set_share_one_kernel(monkeypatch):
 @pytest.mark.parametrize(
     ("family", "settings", "message"),
     [
-        ("wll", {}, "A baseline's family must be majority or wl, got 'wll'; name one of these."),
+        (
+            "wll",
+            {},
+            "A baseline's family must be majority or wl or wl-oa, got 'wll'; name one of these.",
+        ),
         (
             "wl",
             {"iterations": []},
@@ -236,6 +167,7 @@ def test_all_seeds_of_a_set_share_one_kernel(monkeypatch):
         ("wl", {"iterations": [0, -1]}, r"of at least 0, got \[0, -1\]"),
         ("wl", {"iterations": 3}, "must be a list .* got 3"),
         ("wl", {"iterations": [1.5]}, r"whole numbers .* got \[1\.5\]"),
+        ("wl-oa", {"labels": "log"}, "labels must be one of given, constant, degree, log-degree"),
         ("majority", {"folds": 100}, r"`folds` must lie in \[2, 63\], got 100"),
     ],
 )

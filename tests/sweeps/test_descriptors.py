@@ -151,6 +151,8 @@ def test_cells_have_the_scores_of_cross_validate_on_the_folds_of_a_run(family, t
     assert record["test_sizes"] == sizes.tolist()
     correct = np.array(record["scores"]["svm"]["0"]["correct"])
     np.testing.assert_array_equal(correct, np.rint(plain.accuracy * sizes))
+    assert record["scores"]["svm"]["0"]["predicted"] == plain.targets["y"].predicted.tolist()
+    assert record["labels"] == graphs.y.tolist()
     assert record["status"] == "finished"
     assert record["channels"] == vectors.shape[1]
     assert record["data"]["features"] == DESCRIPTORS[family]

@@ -216,7 +216,8 @@ def test_a_class_by_its_path_is_a_method_and_so_is_each_point_of_its_grid(folder
     assert cells["Sizes-noise0.1"].embedder.parameters == {"random_state": 1, "noise": 0.1}
     assert cells["Sizes-noise0.1"].family == "Sizes"
     assert cells["linear"].config()["scale"] == "linear"
-    assert set(cells["linear"].config()) == {"folds", "probes", "repeats", "scale", "seed"}
+    evaluation = {"folds", "max_c", "probes", "repeats", "scale", "seed"}
+    assert set(cells["linear"].config()) == evaluation
 
 
 @pytest.mark.parametrize(

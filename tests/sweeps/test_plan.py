@@ -66,7 +66,7 @@ def test_a_cell_has_its_own_settings_and_the_shared_ones(plan):
     assert cells["untrained"].config()["score_epochs"] == [0]
     assert cells["wl"].settings == {"iterations": [0, 2]}
     assert cells["wl"].given["folds"] == 5
-    assert cells["wl"].config() == {}
+    assert cells["wl"].config() == {"max_c": 1000.0}
 
 
 @pytest.mark.slow
@@ -114,7 +114,7 @@ def test_the_study_itself_is_sound_and_names_uniform_once():
             {"settings": "{epochs: {a: 1}}"},
             "settings: epochs must be one value or a list of them, got {'a': 1}",
         ),
-        ({"settings": "{folds: 1}"}, "method untrained: `folds` must lie in [2, 1000], got 1"),
+        ({"settings": "{folds: 1}"}, "method majority: `folds` must lie in [2, 1000], got 1"),
         ({"methods": "[]"}, "methods must be a list of methods such as {family: hard"),
         (
             {"methods": "[{famly: hard}]"},
@@ -132,7 +132,15 @@ def test_the_study_itself_is_sound_and_names_uniform_once():
         ),
         (
             {"methods": "[{family: wl, settings: {iterations: [-1]}}]"},
-            "iterations must be a list of whole numbers",
+            "method wl: iterations must be a list of whole numbers",
+        ),
+        (
+            {"methods": "[{family: wl-oa, settings: {labels: log}}]"},
+            "method wl-oa: labels must be one of given, constant, degree, log-degree, got 'log'",
+        ),
+        (
+            {"methods": "[{family: wl, settings: {max_c: 1e12}}]"},
+            "method wl: `max_c` must lie in",
         ),
         (
             {"methods": "[{family: hard, settings: {taus: 1}}]"},

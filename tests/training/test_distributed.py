@@ -52,6 +52,7 @@ OBJECTIVES = {
     "jsd, cosine": {"critic": "cosine"},
     "jsd, weights with gradients": {"detach_weights": False},
     "jsd, beta 0": {"beta": 0.0},
+    "jsd, consistent": {"debias": "consistent", "detach_weights": False},
     "jsd, found beta": FOUND,
     "jsd, found beta, cosine": {**FOUND, "critic": "cosine", "detach_weights": False},
     "info-nce, found beta": {**FOUND, "objective": "info-nce"},
@@ -69,6 +70,7 @@ OBJECTIVES = {
     },
     "graphcl": {"method": "graphcl"},
     "graphcl, weights with gradients": {"method": "graphcl", "detach_weights": False},
+    "graphcl, consistent": {"method": "graphcl", "debias": "consistent", "detach_weights": False},
     "graphcl, random views": {"method": "graphcl", "views": ("edge-perturb", "random")},
 }
 SAMPLED = {

@@ -22,7 +22,12 @@ from graphcl_hard.exceptions import InputError
 
 PROBE = "svm"
 LEVEL = 0.05
-NAMES = {"wl": "WL kernel", "bn-only": "batch norm only", "bn-exact": "batch norm only, exact"}
+NAMES = {
+    "wl": "WL kernel",
+    "wl-oa": "WL-OA kernel",
+    "bn-only": "batch norm only",
+    "bn-exact": "batch norm only, exact",
+}
 """Names in tables, where they are not the method's own."""
 
 Folds = dict[int, npt.NDArray[np.float64]]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from graphcl_hard.sweeps.cell import CONTROLS
+from graphcl_hard.sweeps.cell import CONTROLS, KERNELS
 from graphcl_hard.sweeps.report.analysis import (
     LEVEL,
     NAMES,
@@ -84,7 +84,7 @@ def control_table(
     """Return methods x data sets with the paired differences from a control on the same folds."""
     shown, values = [], []
     for name, results in lines.items():
-        if name == control or (name in CONTROLS and name != "wl"):
+        if name == control or (name in CONTROLS and name not in KERNELS):
             continue
         tests = paired(results, lines[control])
         row = {"method": NAMES.get(name, name)}
