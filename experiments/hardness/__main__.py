@@ -12,8 +12,8 @@ from typing import Annotated
 
 import tyro
 
+from experiments.documents import fill_documents
 from experiments.hardness.sections import study_page
-from experiments.tu.documents import fill_tables
 from graphcl_hard.runs.cli import exit_status, one_sentence
 from graphcl_hard.sweep import main as sweep
 from graphcl_hard.sweeps.plan import read_plan
@@ -21,7 +21,6 @@ from graphcl_hard.sweeps.report.files import finished_records, write_report
 
 HERE = Path(__file__).resolve().parent
 PLAN, OUT = HERE / "plan.yaml", HERE / "results"
-DOCS = HERE.parents[1] / "docs"  # whose pages hold tables of the study
 
 
 @dataclass(frozen=True)
@@ -60,8 +59,7 @@ def _run(arguments: Arguments) -> None:
                 sys.exit(status)
     *_, page = write_report(study_page(finished_records(out / "records")), out)
     if arguments.documents:
-        for document in sorted(DOCS.glob("*.md")):
-            fill_tables(document, out / "tables")
+        fill_documents()
     print(f"report: {page}")
 
 

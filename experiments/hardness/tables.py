@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from graphcl_hard.sweeps.report.effects import BOTH, POOLED, QUESTIONS, SEEDS, hits_of
 
 from experiments.hardness.arms import ARMS, BOUND, CLAIMS, SETS
 from graphcl_hard.evaluation.crossed import (
@@ -15,7 +16,6 @@ from graphcl_hard.evaluation.crossed import (
 )
 from graphcl_hard.evaluation.statistics import holm
 from graphcl_hard.sweeps.report.analysis import LEVEL, ordered
-from graphcl_hard.sweeps.report.effects import BOTH, POOLED, QUESTIONS, SEEDS, hits_of
 from graphcl_hard.sweeps.report.table import Table
 
 Record = Mapping[str, Any]
