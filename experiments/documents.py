@@ -39,8 +39,8 @@ def fill_tables(document: Path, experiments: Path = EXPERIMENTS) -> None:
         path = experiments / place["study"] / "results" / "tables" / f"{place['name']}.md"
         if not path.exists():
             raise InputError(
-                f"{document} has a mark for the table {place['study']}/{place['name']}, got no {path}; make the report, or take that "
-                "place out."
+                f"{document} has a mark for the table {place['study']}/{place['name']}, got no {path}; make the "
+                "report, or take that place out."
             )
         rows = [
             line

@@ -21,7 +21,8 @@ def test_places_are_filled_and_filled_again(tmp_path):
         table.write_text(TABLE.replace("2", value))
         fill_tables(document, tmp_path)
         assert document.read_text() == (
-            f"Before.\n\n<!-- table some/one -->\n| a | b |\n|---|---|\n| 1 | {value} |\n<!-- end of table -->\n\nAfter.\n"
+            "Before.\n\n<!-- table some/one -->\n| a | b |\n|---|---|\n"
+            f"| 1 | {value} |\n<!-- end of table -->\n\nAfter.\n"
         )
     before = document.stat().st_mtime_ns
     fill_tables(document, tmp_path)
