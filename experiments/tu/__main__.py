@@ -12,7 +12,7 @@ from typing import Annotated
 
 import tyro
 
-from experiments.tu.documents import fill_tables
+from experiments.documents import fill_documents
 from experiments.tu.maps import draw_maps
 from experiments.tu.sections import study_page
 from graphcl_hard.runs.cli import exit_status, one_sentence
@@ -20,7 +20,6 @@ from graphcl_hard.sweeps.report.files import finished_records, write_report
 
 HERE = Path(__file__).resolve().parent
 PLAN, OUT = HERE / "plan.yaml", HERE / "results"
-DOCS = HERE.parents[1] / "docs"  # whose pages hold tables of the study
 MAPPED_METHODS = ("bn-only", "uniform", "hard-beta10-tau0.1")
 
 
@@ -52,8 +51,7 @@ def _report(arguments: Arguments) -> None:
     draw_maps(out / "runs", out, MAPPED_METHODS)
     *_, page = write_report(study_page(records, out), out)
     if arguments.documents:
-        for document in sorted(DOCS.glob("*.md")):
-            fill_tables(document, out / "tables")
+        fill_documents()
     print(f"report: {page}")
 
 

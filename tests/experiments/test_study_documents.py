@@ -5,33 +5,42 @@ import re
 import pytest
 from helpers.paths import EXPERIMENTS, ROOT
 
-from experiments.tu.documents import PLACE, fill_tables
+from experiments.documents import PLACE, fill_tables
 from graphcl_hard.exceptions import InputError
 
-TABLES = EXPERIMENTS / "tu" / "results" / "tables"
 TABLE = "**Title**\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\nA note.\n"
 
 
 def test_places_are_filled_and_filled_again(tmp_path):
     document = tmp_path / "page.md"
-    document.write_text("Before.\n\n<!-- table one -->\n<!-- end of table -->\n\nAfter.\n")
+    document.write_text("Before.\n\n<!-- table some/one -->\n<!-- end of table -->\n\nAfter.\n")
     (tmp_path / "one.md").write_text(TABLE)
+    table = tmp_path / "some" / "results" / "tables" / "one.md"
+    table.parent.mkdir(parents=True)
     for value in ("2", "3"):
-        (tmp_path / "one.md").write_text(TABLE.replace("2", value))
+        table.write_text(TABLE.replace("2", value))
         fill_tables(document, tmp_path)
         assert document.read_text() == (
-            f"Before.\n\n<!-- table one -->\n| a | b |\n|---|---|\n| 1 | {value} |\n<!-- end of table -->\n\nAfter.\n"
+            "Before.\n\n<!-- table some/one -->\n| a | b |\n|---|---|\n"
+            f"| 1 | {value} |\n<!-- end of table -->\n\nAfter.\n"
         )
     before = document.stat().st_mtime_ns
     fill_tables(document, tmp_path)
     assert document.stat().st_mtime_ns == before
-    (tmp_path / "one.md").unlink()
-    with pytest.raises(InputError, match="a mark for the table 'one'"):
+    table.unlink()
+    with pytest.raises(InputError, match="a mark for the table some/one"):
         fill_tables(document, tmp_path)
 
 
 @pytest.mark.parametrize(
-    "name", ["README.md", "docs/study.md", "docs/sweeps.md", "experiments/README.md"]
+    "name",
+    [
+        "README.md",
+        "docs/study.md",
+        "docs/first_study.md",
+        "docs/sweeps.md",
+        "experiments/README.md",
+    ],
 )
 def test_what_the_documents_link_to_is_there(name):
     links = re.findall(r"\]\(([^)#]+)\)", (ROOT / name).read_text(encoding="utf-8"))
@@ -44,11 +53,12 @@ def test_what_the_documents_link_to_is_there(name):
 
 def test_the_documents_hold_the_committed_tables(tmp_path):
     texts = {path.name: path.read_text(encoding="utf-8") for path in (ROOT / "docs").glob("*.md")}
-    assert "study.md" in {name for name, text in texts.items() if PLACE.search(text)}
+    filled = {name for name, text in texts.items() if PLACE.search(text)}
+    assert filled == {"first_study.md", "study.md"}
     for name, text in texts.items():
         copy = tmp_path / name
         copy.write_text(text, encoding="utf-8")
-        fill_tables(copy, TABLES)
+        fill_tables(copy)
         assert copy.read_text(encoding="utf-8") == text
 
 

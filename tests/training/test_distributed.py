@@ -404,9 +404,10 @@ def same_run(first, second):
 
 
 @pytest.mark.slow
-def test_one_command_on_two_processes(tmp_path):
+@pytest.mark.parametrize("more", [[], ["--recalibrate"]])
+def test_one_command_on_two_processes(tmp_path, more):
     """One process writes, whatever the number of seeds; all numbers equal those of one process."""
-    words = ["--epochs", "2", "--seeds", "2", "--batch-size", "50"]
+    words = ["--epochs", "2", "--seeds", "2", "--batch-size", "50", *more]
     assert main([*WORDS, *words, "--out", str(tmp_path / "alone")]) == 0
     status, out, err = ended(torchrun(*words, "--out", str(tmp_path / "together")))
     assert status == 0, err

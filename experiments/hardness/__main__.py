@@ -1,0 +1,67 @@
+"""Write the report of the study of hardness from its records, or compute what the records lack.
+
+python -m experiments.hardness             write the report
+python -m experiments.hardness --compute   first run the plan, seed by seed; it can be stopped and started again
+"""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from experiments.documents import fill_documents
+from experiments.hardness.sections import study_page
+from graphcl_hard.runs.cli import exit_status, one_sentence
+from graphcl_hard.sweep import main as sweep
+from graphcl_hard.sweeps.plan import read_plan
+from graphcl_hard.sweeps.report.files import finished_records, write_report
+
+HERE = Path(__file__).resolve().parent
+PLAN, OUT = HERE / "plan.yaml", HERE / "results"
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """Where the study is, and where its report goes.
+
+    Attributes:
+        out: Folder of the sweep, which holds its records; the report is written there.
+        compute: First run the cells that have no record, all methods of a seed before the next seed.
+        jobs: Cells to run in parallel; the default is one for each core.
+        documents: Also update the tables in the pages of docs/.
+    """
+
+    out: Path = OUT
+    compute: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    jobs: int | None = None
+    documents: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit status."""
+    return exit_status(
+        lambda: _run(one_sentence("", lambda: tyro.cli(Arguments, args=argv, description=__doc__)))
+    )
+
+
+def _run(arguments: Arguments) -> None:
+    out = arguments.out.resolve()
+    if arguments.compute:
+        jobs = [] if arguments.jobs is None else ["--jobs", str(arguments.jobs)]
+        for seed in sorted({cell.seed for cell in read_plan(PLAN)}):
+            status = sweep(
+                [str(PLAN), "--out", str(out), "--no-report", "--seeds", str(seed), *jobs]
+            )
+            if status:
+                sys.exit(status)
+    *_, page = write_report(study_page(finished_records(out / "records")), out)
+    if arguments.documents:
+        fill_documents()
+    print(f"report: {page}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,221 @@
+"""The tables of the study: what each arm was given and what it scored, and the answer to each claim."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from graphcl_hard.sweeps.report.effects import BOTH, POOLED, QUESTIONS, SEEDS, hits_of
+
+from experiments.hardness.arms import ARMS, BOUND, CLAIMS, SETS
+from graphcl_hard.evaluation.crossed import (
+    Effect,
+    crossed_effect,
+    equivalence,
+    seed_effect,
+)
+from graphcl_hard.evaluation.statistics import holm
+from graphcl_hard.sweeps.report.analysis import LEVEL, ordered
+from graphcl_hard.sweeps.report.table import Table
+
+Record = Mapping[str, Any]
+LAST = 10
+"""Epochs at the end over which effective shares and found betas are averaged."""
+
+
+def answers_frame(effects: pd.DataFrame) -> pd.DataFrame:
+    """Return a row for each claim and question: the pooled effect, its tests and the verdict.
+
+    All p-values of the frame, those of differences and those of equivalence, are one family, corrected by Holm's
+    method.
+
+    Args:
+        effects: of `effects_frame` for the pairs of `CLAIMS`.
+
+    Returns:
+        Columns: claim, method, control, question, difference, low, high, p_difference and p_equivalence (both
+        corrected), equivalence_bound, detectable, seeds, verdict.
+    """
+    pooled = effects[effects["dataset"] == POOLED].set_index(["method", "control", "question"])
+    rows = []
+    for claim in CLAIMS:
+        for question in QUESTIONS:
+            key = (claim.method, claim.control, question)
+            if key not in pooled.index:
+                continue
+            row = pooled.loc[key]
+            effect = Effect(*(float(row[name]) for name in _EFFECT))
+            within = equivalence(effect, BOUND)
+            rows.append(
+                {
+                    "claim": claim.question,
+                    **dict(zip(("method", "control", "question"), key, strict=True)),
+                    **{name: row[name] for name in ("difference", "low", "high")},
+                    "p_difference": effect.p,
+                    "p_equivalence": within.p,
+                    **{name: row[name] for name in ("equivalence_bound", "detectable", "seeds")},
+                }
+            )
+    frame = pd.DataFrame(rows)
+    if len(frame):
+        both = ["p_difference", "p_equivalence"]
+        frame[both] = holm(frame[both].to_numpy().ravel()).reshape(-1, 2)
+        frame["verdict"] = [_verdict(row) for row in frame.to_dict("records")]
+    return frame
+
+
+_EFFECT = ("difference", "se", "df", "low", "high", "p")
+
+
+def _verdict(row: Mapping[str, Any]) -> str:
+    """Return what the two tests say; a difference may be both there and too small to matter."""
+    differs = row["p_difference"] < LEVEL
+    equivalent = row["p_equivalence"] < LEVEL
+    side = "above" if row["difference"] > 0 else "below"
+    if differs and equivalent:
+        return f"{side}, by less than {100 * BOUND:g}"
+    if differs:
+        return side
+    return "equivalent" if equivalent else "undecided"
+
+
+def answers_table(effects: pd.DataFrame) -> Table:
+    """Return the claims (rows) with the answers to both questions."""
+    frame = answers_frame(effects)
+    shown = []
+    for claim in CLAIMS:
+        rows = frame[(frame["method"] == claim.method) & (frame["control"] == claim.control)]
+        if rows.empty:
+            continue
+        line = {"claim": claim.question, "arms": f"{claim.method} - {claim.control}"}
+        for row in rows.to_dict("records"):
+            name = {SEEDS: "these graphs", BOTH: "new graphs"}[row["question"]]
+            low, high = (100 * row[end] for end in ("low", "high"))
+            line["difference"] = f"{100 * row['difference']:+.2f}"
+            line[f"{name}: 95%"] = f"[{low:+.2f}, {high:+.2f}]"
+            line[f"{name}: within"] = f"{100 * row['equivalence_bound']:.2f}"
+            line[f"{name}: detectable"] = f"{100 * row['detectable']:.2f}"
+            line[f"{name}: verdict"] = row["verdict"]
+            line["seeds"] = str(row["seeds"])
+        shown.append(line)
+    note = (
+        "Difference of the accuracies in points, the mean over the data sets, for other seeds on these graphs and for "
+        "new graphs and seeds. Within: the smallest bound for which two one-sided tests at 5%, uncorrected, find the "
+        "arms equivalent. Detectable: the true difference found with a probability of 80%. Verdicts: above or below "
+        f"where the difference is not 0, equivalent where it lies within {100 * BOUND:g} points to each side, both at "
+        "5% with Holm's correction over all tests of this table; undecided where neither is shown."
+    )
+    values = frame.assign(
+        **{
+            name: 100 * frame[name]
+            for name in ("difference", "low", "high", "equivalence_bound", "detectable")
+            if name in frame
+        }
+    )
+    return Table(
+        "answers", "The claims, pooled over the data sets", note, pd.DataFrame(shown), values
+    )
+
+
+def arms_table(records: Iterable[Record]) -> Table:
+    """Return each arm on each data set: its accuracy with both intervals, and the treatment that it was given."""
+    held: dict[tuple[str, str], list[Record]] = {}
+    for record in records:
+        if record["status"] == "finished":
+            held.setdefault((record["dataset"], record["method"]), []).append(record)
+    shown, values = [], []
+    hits = hits_of([one for group in held.values() for one in group])
+    for dataset in ordered({name for name, _ in held}, SETS):
+        for method in ordered({name for one, name in held if one == dataset}, ARMS):
+            group = held[dataset, method]
+            by_seed = hits.get((dataset, method), {})
+            if len(by_seed) < 2:
+                continue
+            array = np.stack([by_seed[seed] for seed in sorted(by_seed)])
+            seeds, graphs = seed_effect(array), crossed_effect(array)
+            given = _treatment(group)
+            shown.append(
+                {
+                    "data set": dataset,
+                    "arm": method,
+                    "accuracy": f"{100 * seeds.mean:.1f}",
+                    "these graphs": f"[{100 * seeds.low:.1f}, {100 * seeds.high:.1f}]",
+                    "new graphs": f"[{100 * graphs.low:.1f}, {100 * graphs.high:.1f}]",
+                    "steps": f"{given['steps']:.0f}",
+                    "moved": _percent(given["weight_change"]),
+                    "effective": _percent(given["effective_negatives"]),
+                    "beta": "" if np.isnan(given["beta"]) else f"{given['beta']:.3g}",
+                    "at bound": _percent(given["clamped"]),
+                    "seeds": str(len(by_seed)),
+                }
+            )
+            values.append(
+                {
+                    "dataset": dataset,
+                    "method": method,
+                    "accuracy": 100 * seeds.mean,
+                    **{f"{end}_seeds": 100 * getattr(seeds, end) for end in ("low", "high")},
+                    **{f"{end}_graphs": 100 * getattr(graphs, end) for end in ("low", "high")},
+                    **given,
+                    "seeds": len(by_seed),
+                }
+            )
+    note = (
+        "Accuracy in % with two 95% intervals: for other seeds on these graphs, and for new graphs and seeds. Beside "
+        "it what the arm was given, as means over its seeds: steps of the optimizer; how far the encoder's weights "
+        f"moved, relative to the initial ones; over the last {LAST} epochs the share of effective negatives, beta "
+        "(where an arm sets the share, the one found, for the scores as they are) and the share of anchors whose "
+        "debiased mean is at its lower bound."
+    )
+    return Table(
+        "arms", "Every arm, and what it was given", note, pd.DataFrame(shown), pd.DataFrame(values)
+    )
+
+
+def _treatment(group: Sequence[Record]) -> dict[str, float]:
+    def last(curve: str) -> float:
+        ends = [
+            np.mean(one["training"][curve][-LAST:]) for one in group if one["training"].get(curve)
+        ]
+        return float(np.mean(ends)) if ends else float("nan")
+
+    trained = [one for one in group if one.get("steps") is not None]
+    means = {
+        name: float(np.mean([one[name] for one in trained])) if trained else float("nan")
+        for name in ("steps", "weight_change")
+    }
+    return means | {name: last(name) for name in ("effective_negatives", "beta", "clamped")}
+
+
+def _percent(share: float) -> str:
+    return "" if np.isnan(share) else f"{100 * share:.0f}%"
+
+
+def accuracies_table(records: Iterable[Record]) -> Table:
+    """Return the mean accuracy of each arm (rows) on each data set, and over the data sets."""
+    hits = hits_of(records)
+    datasets = ordered({dataset for dataset, _ in hits}, SETS)
+    shown, values = [], []
+    for method in ordered({name for _, name in hits}, ARMS):
+        means = {
+            dataset: 100 * float(np.mean([one.mean() for one in hits[dataset, method].values()]))
+            for dataset in datasets
+            if (dataset, method) in hits
+        }
+        counts = sorted({len(hits[dataset, method]) for dataset in means})
+        whole = f"{np.mean(list(means.values())):.1f}" if len(means) == len(datasets) else ""
+        shown.append(
+            {
+                "arm": method,
+                **{name: f"{means[name]:.1f}" if name in means else "" for name in datasets},
+                "mean": whole,
+                "seeds": "-".join(map(str, {counts[0]: 0, counts[-1]: 0})),
+            }
+        )
+        values += [
+            {"method": method, "dataset": name, "accuracy": mean} for name, mean in means.items()
+        ]
+    note = (
+        "Mean accuracy in % over the seeds. Differences have their intervals in the other tables."
+    )
+    return Table("accuracies", "Accuracies", note, pd.DataFrame(shown), pd.DataFrame(values))

@@ -1,0 +1,108 @@
+"""The tables of the study of hardness: its verdicts on records with a known truth, and what stands beside a score."""
+
+import numpy as np
+import pytest
+import yaml
+from helpers.paths import EXPERIMENTS
+
+from experiments.hardness import tables
+from experiments.hardness.arms import ARMS, BOUND, CLAIMS
+from graphcl_hard.sweeps.report.effects import BOTH, SEEDS, effects_frame
+
+SETS = ("MUTAG", "ENZYMES")
+GRAPHS, RUNS = 1500, 20
+
+
+def records(methods, seed=0):
+    """Records whose methods are right with the given probabilities, on graphs that are easy or hard for all."""
+    random = np.random.default_rng(seed)
+    found = []
+    for dataset in SETS:
+        labels = random.integers(0, 2, GRAPHS)
+        draws = random.random(
+            (RUNS, GRAPHS)
+        )  # shared by the methods, as initial weights and folds are
+        for method, accuracy in methods.items():
+            for run in range(RUNS):
+                right = draws[run] < accuracy
+                predicted = np.where(right, labels, 1 - labels)
+                scored = {"predicted": [predicted.tolist()], "correct": [[int(right.sum())]]}
+                found.append(
+                    {
+                        "dataset": dataset,
+                        "method": method,
+                        "seed": run,
+                        "status": "finished",
+                        "last_epoch": 3,
+                        "labels": labels.tolist(),
+                        "scores": {"svm": {"3": scored}},
+                        "steps": 30,
+                        "weight_change": 0.25 + run / 100,
+                        "training": {
+                            "loss": [3.0, 2.0, 1.0],
+                            "effective_negatives": [0.3, 0.2, 0.1],
+                            "beta": [1.0, 2.0, 3.0],
+                            "clamped": [0.0, 0.0, 0.3],
+                        },
+                    }
+                )
+    return found
+
+
+def answers(methods):
+    effects = effects_frame(records(methods), [(one.method, one.control) for one in CLAIMS])
+    return tables.answers_frame(effects).set_index(["method", "question"])
+
+
+def test_a_true_difference_is_found_and_one_of_nothing_is_equivalent():
+    found = answers({"uniform": 0.70, "hard-20": 0.74, "hard-5": 0.66, "hard-50": 0.70})
+    for question in (SEEDS, BOTH):
+        assert found.loc[("hard-20", question), "verdict"] == "above"
+        assert found.loc[("hard-5", question), "verdict"] == "below"
+        assert found.loc[("hard-50", question), "verdict"] == "equivalent"
+        assert found.loc[("hard-20", question), "difference"] == pytest.approx(0.04, abs=0.004)
+    assert len(found) == 6  # only the claims whose arms have records
+
+
+def test_a_difference_that_is_there_and_too_small_to_matter_is_called_both():
+    found = answers({"uniform": 0.70, "hard-20": 0.7015})
+    assert found.loc[("hard-20", SEEDS), "verdict"] == f"above, by less than {100 * BOUND:g}"
+
+
+def test_few_seeds_are_undecided():
+    some = [one for one in records({"uniform": 0.70, "hard-20": 0.703}) if one["seed"] < 2]
+    found = tables.answers_frame(effects_frame(some, [("hard-20", "uniform")]))
+    assert set(found["verdict"]) == {"undecided"}
+
+
+def test_all_tests_of_the_table_are_one_family():
+    methods = {"uniform": 0.70, "hard-20": 0.7010, "hard-5": 0.7005}
+    found = answers(methods)
+    one = answers({name: methods[name] for name in ("uniform", "hard-20")})
+    raw = effects_frame(
+        records({name: methods[name] for name in ("uniform", "hard-20")}), [("hard-20", "uniform")]
+    )
+    p = raw[(raw["dataset"] == "pooled") & (raw["question"] == SEEDS)]["p"].item()
+    assert one.loc[("hard-20", SEEDS), "p_difference"] >= p
+    assert (found.loc["hard-20", "p_difference"] >= one.loc["hard-20", "p_difference"]).all()
+
+
+def test_an_accuracy_stands_beside_what_the_arm_was_given():
+    table = tables.arms_table(records({"uniform": 0.7, "hard-20": 0.7}))
+    row = table.values.set_index(["dataset", "method"]).loc[("MUTAG", "hard-20")]
+    assert (row["steps"], row["seeds"]) == (30, RUNS)
+    assert row["weight_change"] == pytest.approx(0.25 + 0.095)
+    assert row["effective_negatives"] == pytest.approx(0.2)  # over the last epochs
+    assert row["clamped"] == pytest.approx(0.1)
+    assert row["low_graphs"] <= row["low_seeds"] < row["accuracy"] < row["high_seeds"]
+    shown = table.shown.set_index(["data set", "arm"]).loc[("MUTAG", "uniform")]
+    assert shown["steps"] == "30"
+    assert shown["moved"] == "34%"
+    means = tables.accuracies_table(records({"uniform": 0.7})).shown
+    assert float(means["mean"].item()) == pytest.approx(70, abs=1)
+
+
+def test_the_plan_has_the_arms_of_the_claims():
+    plan = yaml.safe_load((EXPERIMENTS / "hardness" / "plan.yaml").read_text(encoding="utf-8"))
+    assert tuple(one.get("name", one["family"]) for one in plan["methods"]) == ARMS
+    assert {name for one in CLAIMS for name in (one.method, one.control)} <= set(ARMS)
