@@ -41,7 +41,6 @@ def fold_differences(first, second, dataset):
 @pytest.mark.slow
 def test_the_committed_tables_are_those_of_the_records(tmp_path):
     written = [path for table in tables() for path in write_table(table, tmp_path)]
-    assert {path.name for path in written} == {path.name for path in TABLES.iterdir()}
     for path in written:
         assert path.read_bytes() == (TABLES / path.name).read_bytes(), path.name
 

@@ -16,7 +16,7 @@ from experiments.hardness.review import graphcl_claim, tests_question, treatment
 from graphcl_hard.sweeps.report.files import write_table
 from graphcl_hard.sweeps.report.table import Table
 
-TABLES = Path(__file__).resolve().parents[1] / "results" / "review" / "tables"
+TABLES = Path(__file__).resolve().parents[1] / "results" / "tables"  # with those of the study
 
 
 @dataclass(frozen=True)
