@@ -89,7 +89,8 @@ def netlsd(graphs: GraphData) -> Floats:
     independent of size; times and division are the defaults of the authors' package. All eigenvalues are computed, none
     is approximated. Labels are not read. A graph without nodes has zeros.
 
-    Source: Tsitsulin et al., "NetLSD: Hearing the Shape of a Graph", KDD 2018, and the package netlsd 1.0.2, to whose numbers these are equal to 1e-14.
+    Source: Tsitsulin et al., "NetLSD: Hearing the Shape of a Graph", KDD 2018. The package netlsd 1.0.2 has the same
+    numbers to 1e-14.
     """
     traces = np.zeros((graphs.num_graphs, len(TIMES)))
     for number, adjacency in _adjacencies(graphs):
