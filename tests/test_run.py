@@ -479,6 +479,22 @@ BAD = [
         ["--mode", "released", "--debias", "consistent"],
         "which has its own debiasing, got --debias consistent; leave it out",
     ),
+    (
+        ["--mode", "released", "--effective-negatives", "0.2"],
+        "whose --beta is given, got --effective-negatives 0.2; leave one of them out",
+    ),
+    (
+        ["--beta", "2", "--effective-negatives", "0.2"],
+        "so --beta and --beta-schedule must be left at 10 and constant, got 2.0 and constant",
+    ),
+    (
+        ["--beta-schedule", "linear-up", "--effective-negatives", "0.2"],
+        "must be left at 10 and constant, got 10.0 and linear-up; leave them out",
+    ),
+    (
+        ["--effective-negatives", "0"],
+        "--effective-negatives must lie in [1e-06, 1], got 0.0; 0.2 leaves a fifth",
+    ),
     (["--probes", "svm", "svm"], "each once, got 'svm svm'"),
     (["--use-node-attr"], "The data set 'MUTAG' has no node attributes; leave --use-node-attr out"),
     (["--dataset", "MUTAGG"], "did you mean MUTAG"),

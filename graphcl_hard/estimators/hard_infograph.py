@@ -490,7 +490,12 @@ class HardInfoGraph(ClassNamePrefixFeaturesOutMixin, TransformerMixin, GraphEsti
             raise
         new = fitted.history[done:]
         sentence = caution(
-            data.num_graphs, config.batch_size, config.method, new, config.negative_queue
+            data.num_graphs,
+            config.batch_size,
+            config.method,
+            new,
+            config.negative_queue,
+            config.effective_negatives,
         )
         if sentence is not None:
             warnings.warn(sentence, stacklevel=user_stacklevel())

@@ -13,7 +13,7 @@ for the gradient, and :math:`n = G - 1 + K`. :math:`\mathrm{sp}(x) = \log(1 + e^
 with c = 1 for the cosine critic. For the dot critic, which is not bounded, :math:`c = 2 / \max |q|` over all negatives
 of the batch's nodes (`score_scale="max"`, from the authors' released graph code; a constant for the gradient) or c = 1
 (`score_scale="none"`). With `effective_negatives`, :math:`\beta c` is found in each batch (see `beta_for_share`), from
-up to 256 of its nodes, evenly spaced, and the score scale plays no part.
+up to 256 of its nodes, the same ones in every call, and the score scale plays no part.
 
 Sources: Robinson, Chuang, Sra, Jegelka, "Contrastive Learning with Hard Negative Samples", ICLR 2021 (hardness);
 Chuang, Robinson, Lin, Torralba, Jegelka, "Debiased Contrastive Learning", NeurIPS 2020 (tau_plus); Sun, Hoffmann,

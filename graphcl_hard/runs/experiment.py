@@ -294,7 +294,12 @@ class SeedRun:
         self.result["steps"] = state.steps
         self.result["weight_change"] = relative_change(self.initial, self.encoder.parameters())
         sentence = caution(
-            self.graphs.num_graphs, config.batch_size, config.method, epochs, config.negative_queue
+            self.graphs.num_graphs,
+            config.batch_size,
+            config.method,
+            epochs,
+            config.negative_queue,
+            config.effective_negatives,
         )
         if sentence is not None:
             self.display.warn(sentence)

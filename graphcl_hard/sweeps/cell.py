@@ -19,6 +19,8 @@ CONTROLS: dict[str, dict[str, Any]] = {
     "majority": {},
     "size": {},
     "histograms": {},
+    "netlsd": {},
+    "fgsd": {},
     "wl": {},
     "wl-oa": {},
     "untrained": {"epochs": 0},
@@ -29,6 +31,8 @@ CONTROLS: dict[str, dict[str, Any]] = {
 DESCRIPTORS = {
     "size": "numbers of nodes and edges",
     "histograms": "numbers of nodes and edges, degrees, labels",
+    "netlsd": "spectrum of the normalised Laplacian",
+    "fgsd": "distances by the normalised Laplacian",
 }
 """Those of them that are functions of `graphcl_hard.sweeps.descriptors`, with what these read of the graphs."""
 KERNELS = ("wl", "wl-oa")

@@ -173,13 +173,13 @@ def _mean(cell: Cell, threads: int) -> Record:
 
 def _descriptor(cell: Cell, _runs: Path, threads: int) -> Record:
     """Score vectors that are computed from the graphs, as a run's vectors are scored."""
-    from graphcl_hard.sweeps import descriptors  # noqa: PLC0415 - they load PyTorch
-    from graphcl_hard.sweeps.data import graphs_of  # noqa: PLC0415
+    from graphcl_hard.sweeps.data import graphs_of  # noqa: PLC0415 - they load PyTorch
+    from graphcl_hard.sweeps.descriptors import vectors_of  # noqa: PLC0415
     from graphcl_hard.sweeps.scoring import score_vectors  # noqa: PLC0415
 
     graphs = graphs_of(cell.source, cell.given.get("data_dir"))
     start = time.perf_counter()
-    vectors = getattr(descriptors, cell.family)(graphs)
+    vectors = vectors_of(cell.family, cell.source, cell.given.get("data_dir"))
     computed = time.perf_counter()
     found = score_vectors(vectors, graphs, _evaluation(cell), threads)
     described = _described(graphs, DESCRIPTORS[cell.family], start, computed)

@@ -17,7 +17,12 @@ class _Epoch(Protocol):
 
 
 def caution(
-    graphs: int, batch_size: int, method: str, epochs: Iterable[_Epoch], queue: int = 0
+    graphs: int,
+    batch_size: int,
+    method: str,
+    epochs: Iterable[_Epoch],
+    queue: int = 0,
+    target: float | None = None,
 ) -> str | None:
     """Return a sentence about what makes a training pointless without making it fail, or None.
 
@@ -26,9 +31,10 @@ def caution(
     - a batch has fewer than 16 graphs, and no queue makes up for it, so that there are few negatives;
     - a queue is used and the whole data set is one batch, so that the queue is empty;
     - the weights leave fewer than 2 effective negatives;
-    - the weights are all alike although beta is not 0.
+    - the weights are all alike although beta is not 0, or although a share below 1 was to stay effective.
 
-    The weights are those of the epoch with the largest beta, or of the last of these.
+    The weights are those of the epoch with the largest beta, or of the last of these; those of a found beta are those
+    of the last epoch.
 
     Args:
         graphs: number of graphs in the data set.
@@ -36,9 +42,10 @@ def caution(
         method: "infograph", whose negatives are the other graphs of the batch, or "graphcl": two views of each.
         epochs: the epochs of the training; without any there is no warning.
         queue: largest number of summaries of earlier batches that serve as additional negatives.
+        target: the share of the negatives for which beta was found; None: beta was given.
     """
-    hardest = max(reversed(list(epochs)), key=lambda epoch: epoch.beta, default=None)
-    if hardest is None:
+    latest = list(epochs)[::-1]
+    if not latest:
         return None
     views = 2 if method == "graphcl" else 1
     if queue and graphs <= batch_size:
@@ -48,6 +55,17 @@ def caution(
     negatives = (graphs - 1) * views + queued
     if graphs < FEW_GRAPHS and negatives < (FEW_GRAPHS - 1) * views:
         return f"A batch has {graphs} graphs, so {negatives} negatives; 128 graphs are usual."
+    if target is not None:
+        if target == 1 or latest[0].effective_negatives <= 1 - 1e-4:
+            return None
+        return (
+            f"All negatives stayed effective instead of {100 * target:g}%, since the scores of a node or view do not "
+            "differ; the encoder may have collapsed."
+        )
+    return _weights_caution(max(latest, key=lambda epoch: epoch.beta), negatives)
+
+
+def _weights_caution(hardest: _Epoch, negatives: int) -> str | None:
     share = hardest.effective_negatives
     if hardest.beta > 0 and share * negatives < 2:
         return f"The weights leave {share * negatives:.2g} of {negatives} negatives effective; lower `beta`."

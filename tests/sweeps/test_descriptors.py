@@ -1,6 +1,7 @@
 """Computed vectors of graphs equal plain loops over nodes and edges, and cells score them as they score runs."""
 
 import dataclasses
+import math
 from collections import Counter
 
 import networkx as nx
@@ -122,6 +123,78 @@ def test_graphs_without_edges_or_without_nodes_have_zeros():
     )
     assert descriptors.size(nothing).tolist() == [[0, 0], [2, 0]]
     assert descriptors.histograms(nothing).tolist() == [[0, 0, 0], [2, 0, 2]]
+    assert descriptors.netlsd(nothing).tolist() == [[0] * 250, [1] * 250]
+    assert descriptors.fgsd(nothing)[:, 0].tolist() == [0, 1]
+
+
+def laplacians(graphs):
+    """Yield the normalised Laplacian of each graph, entry by entry."""
+    for nodes, edges in parts(graphs):
+        joined = {frozenset(edge[1:]) for edge in edges}
+        degree = {u: sum(u in pair for pair in joined) for u in nodes}
+        yield np.array(
+            [
+                [
+                    float(degree[u] > 0)
+                    if u == v
+                    else -1 / math.sqrt(degree[u] * degree[v])
+                    if {u, v} in joined
+                    else 0.0
+                    for v in nodes
+                ]
+                for u in nodes
+            ]
+        )
+
+
+@pytest.mark.parametrize("change", [lambda graphs: graphs, one_way], ids=["undirected", "one-way"])
+def test_heat_traces_equal_loops(change):
+    graphs = change(tiny_graphs())
+    found = descriptors.netlsd(graphs)
+    assert found.shape == (graphs.num_graphs, 250)
+    for row, matrix in zip(found, laplacians(graphs), strict=True):
+        values = np.linalg.eigh(matrix)[0].tolist()
+        for place in range(250):
+            time = 10 ** (-2 + 4 * place / 249)
+            trace = sum(math.exp(-time * value) for value in values) / len(values)
+            assert row[place] == pytest.approx(trace, rel=1e-10)
+
+
+def test_heat_trace_of_a_complete_graph_has_a_closed_form():
+    graphs = graph_data([nx.complete_graph(6), nx.empty_graph(4)], [0, 1])
+    found = descriptors.netlsd(graphs)
+    expected = (1 + 5 * np.exp(-np.logspace(-2, 2, 250) * 6 / 5)) / 6
+    np.testing.assert_allclose(found[0], expected, rtol=1e-12)
+    np.testing.assert_array_equal(found[1], 1.0)
+
+
+@pytest.mark.parametrize("change", [lambda graphs: graphs, one_way], ids=["undirected", "one-way"])
+def test_histograms_of_distances_equal_loops(change):
+    graphs = change(tiny_graphs())
+    found = descriptors.fgsd(graphs)
+    assert found.shape == (graphs.num_graphs, 200)
+    for row, matrix in zip(found, laplacians(graphs), strict=True):
+        values, vectors = np.linalg.eigh(matrix)
+        expected = [0] * 200
+        for x in range(len(matrix)):
+            for y in range(x):
+                distance = sum(
+                    (vector[x] - vector[y]) ** 2 / value
+                    for value, vector in zip(values, vectors.T, strict=True)
+                    if value > 1e-9
+                )
+                expected[min(int(round(distance, 7) * 10 + 1e-6), 199)] += 1
+        assert row.tolist() == expected
+    assert found[0].sum() == 10
+    assert found[3].sum() == 0
+
+
+def test_distances_on_the_border_of_a_bin_and_beyond_the_last_one():
+    graphs = graph_data([nx.path_graph(2), nx.path_graph(200), nx.path_graph(2)], [0, 1, 0])
+    found = descriptors.fgsd(graphs)
+    assert np.flatnonzero(found[0]).tolist() == [10]  # L+ = L / 4: 1/4 + 1/4 + 1/2 = 1
+    assert found[1].sum() == 199 * 100
+    assert found[1, -1] > 1000
 
 
 @pytest.mark.parametrize("family", DESCRIPTORS)

@@ -44,8 +44,8 @@ def test_the_class_of_the_page_stands_in_the_report_beside_the_controls(page, tm
     assert list(main.index) == ["majority", "wl", "untrained", "bn-only", "Degrees"]
     assert main.loc["Degrees", "accuracy"] > main.loc["majority", "accuracy"] + 5
     for control in ("majority", "wl", "untrained", "bn-only"):
-        table = pd.read_csv(out / "tables" / f"against_{control}.csv")
-        assert "Degrees" in table["first"].tolist()
+        table = pd.read_csv(out / "tables" / f"effects_{control}.csv")
+        assert "Degrees" in table["method"].tolist()
     assert "Degrees" in (out / "report.html").read_text(encoding="utf-8")
     sizes = {str(record["test_sizes"]) for record in read_records(out / "records")}
     assert len(sizes) == 1  # the folds have the same sizes

@@ -9,6 +9,7 @@ import torch
 from helpers.graphs import graph_data, with_attributes
 
 from graphcl_hard.config import Config
+from graphcl_hard.data.load import load_graphs
 from graphcl_hard.exceptions import InputError, StopTraining
 from graphcl_hard.loader.features import node_features
 from graphcl_hard.loader.in_memory import GraphBatches
@@ -33,10 +34,29 @@ def trained(toy, config):
         return epochs, embed(model.encoder, batches, 7), model.state_dict()
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "change",
+    [{}, {"objective": "info-nce"}, {"method": "graphcl"}, {"nodes_per_graph": 4}],
+    ids=str,
+)
+@pytest.mark.parametrize(("share", "error"), [(0.5, 0.025), (0.2, 0.02), (0.05, 0.007)])
+def test_every_epoch_has_the_share_of_negatives(change, share, error):
+    """The share of all nodes is that of the sample, up to an error: 2.4, 1.9 and 0.6 points with three seeds."""
+    config = Config(effective_negatives=share, epochs=6, accelerator="cpu", **change)
+    epochs = trained(load_graphs("MUTAG"), config)[0]
+    exact = config.method == "graphcl"  # up to 256 anchors, which are all of them
+    for epoch in epochs:
+        assert epoch.effective_negatives == pytest.approx(share, abs=1e-5 if exact else error)
+        assert epoch.beta > 0
+    assert len({epoch.beta for epoch in epochs}) == 6
+
+
 @pytest.mark.parametrize(
     "change",
     [
         {},
+        {"effective_negatives": 0.3},
         {"deterministic": True},
         {"precision": "64-true"},
         {"precision": "bf16-mixed"},

@@ -74,6 +74,20 @@ def test_cautions(graphs, batch_size, method, behind, sentence):
 
 
 @pytest.mark.parametrize(
+    ("target", "behind", "sentence"),
+    [
+        (0.2, [(0.5, 0.2), (0, 1.0)], "All negatives stayed effective instead of 20%, since the"),
+        (0.2, [(0, 1.0), (0.5, 0.2)], None),  # the last epoch counts
+        (0.02, [(5, 0.015)], None),  # beta cannot be lowered, and a sample decides on it
+        (1.0, [(0, 1.0)], None),
+    ],
+)
+def test_cautions_where_beta_is_found(target, behind, sentence):
+    found = caution(101, 128, "infograph", epochs(*behind), target=target)
+    assert found is None if sentence is None else found.startswith(sentence)
+
+
+@pytest.mark.parametrize(
     ("graphs", "batch_size", "method", "queue", "sentence"),
     [
         (188, 8, "infograph", 7, "A batch has 8 graphs, so 14 negatives"),

@@ -10,6 +10,7 @@ from graphcl_hard.sweeps.cell import Cell
 from graphcl_hard.sweeps.report import coverage, curves, figures, tables
 from graphcl_hard.sweeps.report.analysis import NAMES, score_frame
 from graphcl_hard.sweeps.report.canvas import line_style
+from graphcl_hard.sweeps.report.effects import EXPLAINED, effect_parts
 from graphcl_hard.sweeps.report.label_shares import (
     label_curves_figure,
     label_shares_figure,
@@ -60,6 +61,11 @@ def sweep_page(records: Sequence[Mapping[str, Any]], cells: Sequence[Cell], out:
     labels = {name: NAMES.get(name, name) for name in lines}
     few = read_label_shares(out / FEW_LABELS, datasets, keep=_like(records))
     probes = list(dict.fromkeys(few["probe"])) if len(few) else []
+    effects = {
+        control: effect_parts(records, control, others, datasets)
+        for control, others in tables.compared(controls, lines).items()
+    }
+    by_folds = [control for control, (_, complete) in effects.items() if not complete]
     drafts: list[Draft] = [
         (
             "scores",
@@ -72,10 +78,16 @@ def sweep_page(records: Sequence[Mapping[str, Any]], cells: Sequence[Cell], out:
             ],
         ),
         (
+            "effects",
+            "Differences from the controls, graph by graph",
+            EXPLAINED,
+            [part for parts, _ in effects.values() for part in parts],
+        ),
+        (
             "tests",
             "Differences from the controls",
             STATISTICS,
-            tables.control_tables(controls, lines, datasets, words),
+            tables.control_tables(by_folds, lines, datasets, words),
         ),
         ("chosen", "Chosen settings", CHOSEN, [tables.chosen_table(scores, datasets, words)]),
         (

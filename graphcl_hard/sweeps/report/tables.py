@@ -72,10 +72,20 @@ def main_table(lines: Mapping[str, Results], datasets: Sequence[str], words: Wor
 def control_tables(
     controls: Iterable[str], lines: Mapping[str, Results], datasets: Sequence[str], words: Words
 ) -> list[Table]:
-    """Return for each control of the plan the differences of the other methods from it."""
+    """Return for each control the differences of the other methods from it."""
+    return [control_table(name, lines, datasets, words) for name in controls]
+
+
+def compared(controls: Iterable[str], lines: Mapping[str, Results]) -> dict[str, list[str]]:
+    """Return the controls that have results -> the methods to compare with them; none if there are controls only."""
     if not set(lines) - set(CONTROLS):
-        return []
-    return [control_table(name, lines, datasets, words) for name in controls if name in lines]
+        return {}
+    others = [name for name in lines if name not in CONTROLS or name in KERNELS]
+    return {
+        control: [name for name in others if name != control]
+        for control in controls
+        if control in lines
+    }
 
 
 def control_table(
@@ -83,10 +93,8 @@ def control_table(
 ) -> Table:
     """Return methods x data sets with the paired differences from a control on the same folds."""
     shown, values = [], []
-    for name, results in lines.items():
-        if name == control or (name in CONTROLS and name not in KERNELS):
-            continue
-        tests = paired(results, lines[control])
+    for name in compared([control], lines)[control]:
+        tests = paired(lines[name], lines[control])
         row = {"method": NAMES.get(name, name)}
         for one in datasets:
             if one not in tests.index:

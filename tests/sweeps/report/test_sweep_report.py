@@ -100,6 +100,39 @@ def test_a_difference_is_the_corrected_resampled_t_with_holm_over_the_data_sets(
     np.testing.assert_allclose(table["p_holm"].to_numpy()[order], corrected)
 
 
+def with_predictions(records, graphs=40):
+    labels = np.arange(graphs) % 2
+    generator = np.random.default_rng(0)
+    for record in records:
+        hits = generator.random((2, graphs)) < LEVELS[record["method"]]
+        record["labels"] = labels.tolist()
+        for scored in record["scores"]["svm"].values():
+            scored["predicted"] = np.where(hits, labels, 1 - labels).tolist()
+    return records
+
+
+@pytest.mark.slow
+def test_predictions_replace_the_tests_over_folds(tmp_path):
+    records_of(tmp_path)
+    records = with_predictions(read_records(tmp_path))
+    parts = parts_of(sweep_page(records, plan_of(), tmp_path / "none"))
+    for control in ("majority", "wl", "untrained", "bn-only"):
+        assert f"against_{control}" not in parts
+        assert f"forest_{control}" in parts
+        frame = parts[f"effects_{control}"].values
+        assert set(frame["method"]) == {"wl", "Degrees"} - {control}
+        assert list(dict.fromkeys(frame["dataset"])) == [*SETS, "pooled"]
+    for record in records:
+        if record["method"] == "wl":
+            del record["labels"]
+    parts = parts_of(sweep_page(records, plan_of(), tmp_path / "none"))
+    assert "effects_wl" not in parts
+    assert "forest_untrained" in parts
+    assert "WL kernel on A, WL kernel on B" in parts["effects_untrained"].note
+    assert {"against_wl", "against_untrained"} <= parts.keys()
+    assert parts["effects_untrained"].title == "Graph by graph against untrained"
+
+
 @pytest.mark.slow
 def test_only_what_the_plan_has_is_reported_and_what_failed_is_listed(tmp_path):
     cells = records_of(tmp_path)
