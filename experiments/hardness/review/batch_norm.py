@@ -81,7 +81,7 @@ def _compared(dataset: str) -> dict[str, Any]:
         exact = copy.deepcopy(moving)
         calibrate(moving, batches, config, fabric)
         recalibrate(exact, batches, config.batch_size)
-    layers = []
+    layers: list[dict[str, float]] = []
     assert isinstance(moving, GraphEncoder)
     assert isinstance(exact, GraphEncoder)
     for ours, theirs in zip(moving.bns, exact.bns, strict=True):
