@@ -42,7 +42,7 @@ CLAIMS = (
     Claim("half of the negatives effective", "hard-50", "uniform"),
     Claim("a fifth", "hard-20", "uniform"),
     Claim("a twentieth", "hard-5", "uniform"),
-    Claim("debiasing alone", "debiased", "uniform"),
+    Claim("debiasing without hardness", "debiased", "uniform"),
     Claim("debiasing under hardness, the paper's", "hard-20-debiased", "hard-20"),
     Claim("debiasing under hardness, consistent", "hard-20-consistent", "hard-20"),
     Claim("gradients through the weights", "hard-20-attached", "hard-20"),
@@ -51,7 +51,7 @@ CLAIMS = (
     Claim("GraphCL: half of the negatives effective", "graphcl-hard-50", "graphcl-uniform"),
     Claim("GraphCL: a fifth", "graphcl-hard-20", "graphcl-uniform"),
     Claim("GraphCL: a twentieth", "graphcl-hard-5", "graphcl-uniform"),
-    Claim("GraphCL: debiasing alone", "graphcl-debiased", "graphcl-uniform"),
+    Claim("GraphCL: debiasing without hardness", "graphcl-debiased", "graphcl-uniform"),
     Claim(
         "GraphCL: debiasing under hardness, the paper's",
         "graphcl-hard-20-debiased",
