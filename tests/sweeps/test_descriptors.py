@@ -10,13 +10,14 @@ import pytest
 import torch
 from helpers.graphs import graph_data, random_graphs, with_attributes
 
-from graphcl_hard import cross_validate, load_graphs
+from graphcl_hard import cross_validate, load_graphs, sweep
 from graphcl_hard.data.graph_data import GraphData
 from graphcl_hard.exceptions import InputError
 from graphcl_hard.sweeps import descriptors
 from graphcl_hard.sweeps.cell import CONTROLS, DESCRIPTORS, Cell
 from graphcl_hard.sweeps.methods import KINDS
 from graphcl_hard.sweeps.plan import read_plan
+from graphcl_hard.sweeps.records import read_records
 
 
 def tiny_graphs(**options):
@@ -271,3 +272,27 @@ def test_bad_plans_are_refused(methods, message, tmp_path):
         plan_of(tmp_path, methods)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.slow
+def test_a_sweep_of_baselines_computes_each_once_and_refuses_other_labels(tmp_path, capsys):
+    def swept(labels):
+        kernel = f"{{family: wl-oa, settings: {{iterations: [0], labels: {labels}}}}}"
+        plan_of(tmp_path, f"[size, histograms, netlsd, fgsd, {kernel}]")
+        arguments = [str(tmp_path / "plan.yaml"), "--out", str(tmp_path / "out"), "--jobs", "1"]
+        return sweep.main([*arguments, "--no-report"]), capsys.readouterr()
+
+    status, first = swept("degree")
+    assert status == 0
+    assert "5 of 5 cells to do" in first.out + first.err
+    records = read_records(tmp_path / "out" / "records")
+    assert [record["status"] for record in records] == ["finished"] * 5
+    assert len({str(record["test_sizes"]) for record in records}) == 1
+    assert all(len(record["scores"]["svm"]["0"]["predicted"][0]) == 188 for record in records)
+    status, again = swept("degree")
+    assert status == 0
+    assert "0 of 5 cells to do" in again.out + again.err
+    assert read_records(tmp_path / "out" / "records") == records
+    status, other = swept("constant")
+    assert status != 0
+    assert "has a record with settings" in other.err
