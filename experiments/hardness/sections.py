@@ -17,7 +17,7 @@ TITLE = "Hardness on graphs: the study"
 HEADING = "Does hardness help when it is really there?"
 INTRODUCTION = (
     "A GIN encoder is trained without labels to the plateau of its loss, with the hardness set by the share of "
-    "negatives that stay effective, so that it means the same on every data set. Arms differ in the negatives alone: "
+    "negatives that stay effective, so that it means the same on every data set. Arms differ only in the negatives: "
     "they share initial weights, batches and folds. One command makes this page from the records of the runs."
 )
 QUESTIONS = (
