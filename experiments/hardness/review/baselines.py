@@ -106,8 +106,8 @@ def twins_table() -> Table:
     shown, values = [], []
     for dataset, found in computed().items():
         share, bound = (100 * found[name] / found["graphs"] for name in ("with_twin", "right"))
-        row = {"data set": dataset, "graphs": found["graphs"], "labels": found["labels"]}
-        row |= {"distinct": found["distinct"], "with a twin": f"{share:.1f}%"}
+        row = {"data set": dataset, "graphs": str(found["graphs"]), "labels": found["labels"]}
+        row |= {"distinct": str(found["distinct"]), "with a twin": f"{share:.1f}%"}
         shown.append({**row, "largest accuracy": f"{bound:.1f}%"})
         values.append({**found, "with_twin_percent": share, "bound_percent": bound})
     note = (
