@@ -228,16 +228,15 @@ def find_beta(scores: Tensor, share: float, weight: Tensor | None) -> Tensor:
     No number is read from the device, so that a GPU is not synchronised.
     """
     excluded = scores.isneginf()
-    outside = excluded.sum(dim=1).to(scores.dtype)  # (N,)
-    size = scores.masked_fill(excluded, 0.0).abs().amax()
-    rows = torch.ones_like(outside) if weight is None else weight.to(scores.dtype)
-    rows = rows.masked_fill(excluded.all(dim=1), 0.0)
-    rows = rows / rows.sum()
-    outside = outside.clamp_max(scores.size(1) - 1)
+    outside = excluded.sum(dim=1).clamp_max(scores.size(1) - 1).to(scores.dtype)  # (N,)
     n = scores.size(1) - outside
+    top = scores.amax(dim=1)
+    rows = torch.ones_like(top) if weight is None else weight.to(scores.dtype)
+    rows = rows.masked_fill(top.isneginf(), 0.0)
+    rows = rows / rows.sum()
     # At most 0, and 0 outside: each such entry adds e^0 = 1 to a sum, which is subtracted again.
-    gaps = (scores - scores.amax(dim=1, keepdim=True)).masked_fill_(excluded, 0.0)
-    widest = -gaps.amin()
+    gaps = (scores - top.unsqueeze(1)).masked_fill_(excluded, 0.0)
+    widest, size = -gaps.amin(), top.masked_fill(top.isneginf(), 0.0).abs().amax()
 
     target = (rows @ (2 / n).clamp_max(1.0)).clamp_min(share)
     goal = target.log().neg().log()
