@@ -1,7 +1,7 @@
 """Write the report of the study of hardness from its records, or compute what the records lack.
 
 python -m experiments.hardness             write the report
-python -m experiments.hardness --compute   first run the plan, seed by seed; it can be stopped and started again
+python -m experiments.hardness --compute   first run both plans, seed by seed; it can be stopped and started again
 """
 
 import sys
@@ -20,7 +20,7 @@ from graphcl_hard.sweeps.plan import read_plan
 from graphcl_hard.sweeps.report.files import finished_records, write_report
 
 HERE = Path(__file__).resolve().parent
-PLAN, OUT = HERE / "plan.yaml", HERE / "results"
+PLAN, CONTROLS, OUT = HERE / "plan.yaml", HERE / "controls.yaml", HERE / "results"
 
 
 @dataclass(frozen=True)
@@ -51,12 +51,12 @@ def _run(arguments: Arguments) -> None:
     out = arguments.out.resolve()
     if arguments.compute:
         jobs = [] if arguments.jobs is None else ["--jobs", str(arguments.jobs)]
-        for seed in sorted({cell.seed for cell in read_plan(PLAN)}):
-            status = sweep(
-                [str(PLAN), "--out", str(out), "--no-report", "--seeds", str(seed), *jobs]
-            )
-            if status:
-                sys.exit(status)
+        for plan in (PLAN, CONTROLS):
+            for seed in sorted({cell.seed for cell in read_plan(plan)}):
+                words = [str(plan), "--out", str(out), "--no-report", "--seeds", str(seed), *jobs]
+                status = sweep(words)
+                if status:
+                    sys.exit(status)
     *_, page = write_report(study_page(finished_records(out / "records")), out)
     if arguments.documents:
         fill_documents()

@@ -3,13 +3,12 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from graphcl_hard.sweeps.report.effects import EXPLAINED, effects_frame, effects_table, forest_plot
-
 from experiments.hardness import figures, tables
 from experiments.hardness.arms import BOUND, CLAIMS, SETS
 from experiments.hardness.review.__main__ import tables as review_tables
 from graphcl_hard.sweeps.report import coverage
 from graphcl_hard.sweeps.report.canvas import Picture
+from graphcl_hard.sweeps.report.effects import EXPLAINED, effects_frame, effects_table, forest_plot
 from graphcl_hard.sweeps.report.page import Page, with_content
 from graphcl_hard.sweeps.report.table import Table
 

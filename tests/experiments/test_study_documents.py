@@ -67,11 +67,11 @@ def test_the_index_of_experiments_names_every_script():
     packages = [
         path.parent
         for folder in ("experiments", "benchmarks")
-        for path in (ROOT / folder).glob("*/__main__.py")
+        for path in (ROOT / folder).glob("**/__main__.py")
     ]
     modules = [path for path in (ROOT / "benchmarks").glob("*.py") if path.stem != "__init__"]
     names = [
         ".".join(path.relative_to(ROOT).with_suffix("").parts) for path in (*packages, *modules)
     ]
-    assert len(names) == 6
+    assert len(names) == 8
     assert [name for name in names if f"`python -m {name}" not in index] == []
