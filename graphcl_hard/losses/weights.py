@@ -199,7 +199,7 @@ def beta_for_share(
         >>> scores = torch.tensor([[0.0, 1.0, 2.0, 3.0, 4.0]])
         >>> beta = beta_for_share(scores, 0.5)
         >>> beta
-        tensor(0.8247)
+        tensor(0.8158)
         >>> effective_negatives(hard_negative_weights(scores, beta.item())) / 5
         tensor([0.5000])
         >>> beta_for_share(100 * scores, 0.5)
