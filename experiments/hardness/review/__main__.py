@@ -12,7 +12,13 @@ from typing import Annotated
 
 import tyro
 
-from experiments.hardness.review import baselines, graphcl_claim, tests_question, treatment
+from experiments.hardness.review import (
+    baselines,
+    batch_norm,
+    graphcl_claim,
+    tests_question,
+    treatment,
+)
 from graphcl_hard.sweeps.report.files import write_table
 from graphcl_hard.sweeps.report.table import Table
 
@@ -37,6 +43,7 @@ def tables() -> list[Table]:
         treatment.shares_table(),
         treatment.lowest_shares_table(),
         tests_question.tests_table(),
+        batch_norm.batch_norm_table(),
         baselines.baselines_table(),
         baselines.against_size_table(),
         baselines.largest_c_table(),
@@ -51,6 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = tyro.cli(Arguments, args=argv, description=__doc__)
     if arguments.compute:
         treatment.compute()
+        batch_norm.compute()
         baselines.compute()
     for table in tables():
         for path in write_table(table, TABLES):

@@ -112,7 +112,14 @@ def batch_norm_table() -> Table:
         for record in records_of(dataset, method)
     ]
     scores = score_frame([*old, *exact])
-    lines = {method: at_epoch(scores, method) for method in METHODS}
+    seeds = {name: at_epoch(scores, "bn-exact")[name].keys() for name in datasets}
+    lines = {
+        method: {
+            name: {seed: folds for seed, folds in results.items() if seed in seeds[name]}
+            for name, results in at_epoch(scores, method).items()
+        }
+        for method in METHODS
+    }
     tests = {name: paired(lines[a], lines[b]) for name, (a, b) in PAIRS.items()}
     ratios, shown, values = computed(), [], []
     for dataset in datasets:
