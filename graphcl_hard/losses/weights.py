@@ -17,9 +17,10 @@ from graphcl_hard.exceptions import InputError, short_repr
 MAX_BETA = 1e6
 DEFAULT_BETA = 10.0
 MIN_SHARE = 1e-6
-# Evaluations of the search for a share. On scores of many shapes in float32 (`tests/losses/test_weights.py`), seven
-# reached the share to 1e-6; eight leave room.
-SEARCH_STEPS = 8
+# Evaluations of the search for a share. On scores of many shapes in float32 (`tests/losses/test_beta_for_share.py`),
+# most are found in seven; where a few negatives stand out, 8 missed the share by up to 92 points, 16 by up to 0.2
+# points and 18 by 0.001.
+SEARCH_STEPS = 18
 BetaSchedule = Literal["constant", "linear-up", "linear-down", "cosine-up", "cosine-down"]
 
 
@@ -184,11 +185,12 @@ def beta_for_share(
             negatives do not count.
 
     Returns:
-        () the hardness, a constant for the gradient. 0 if the scores of each row are all alike, since no hardness
-        changes their weights then. If equal scores leave more than the share at every hardness, it is large and finite.
+        () the hardness, a constant for the gradient, in [0, 1e6]. 0 if the scores of each row are all alike, since no
+        hardness changes their weights then, and if no row counts. If equal scores leave more than the share at every
+        hardness, it is large.
 
     Raises:
-        InputError: `share` is outside its range, or the tensors do not fit together.
+        InputError: `share` is outside its range, a weight is negative, or the tensors do not fit together.
 
     Source: Kish, "Survey Sampling", 1965, section 11.7 (the effective number). That its share is prescribed, and beta
     found, is this package's choice.
@@ -211,10 +213,18 @@ def beta_for_share(
         check_floating(scores=scores, weight=weight)
         if weight.shape != scores.shape[:1]:
             raise InputError(
-                f"weight must be ({scores.size(0)},), a number for each row of scores, got {tuple(weight.shape)}."
+                f"weight must be ({scores.size(0)},), a number for each row of scores, got {tuple(weight.shape)}; "
+                "None weights all rows alike."
+            )
+        if not ((weight >= 0) & weight.isfinite()).all():
+            raise InputError(
+                f"weight must be finite and at least 0, got {weight.min().item():g} to {weight.max().item():g}; give "
+                "rows that must not count 0."
             )
     if scores.numel() == 0:
-        raise InputError(f"scores must have a row and a column, got {tuple(scores.shape)}.")
+        raise InputError(
+            f"scores must have a row and a column, got {tuple(scores.shape)}; give at least one anchor and negative."
+        )
     scores = full_precision(scores.detach())
     if mask is not None:
         scores = scores.masked_fill(~mask, -math.inf)
@@ -233,16 +243,18 @@ def find_beta(scores: Tensor, share: float, weight: Tensor | None) -> Tensor:
     top = scores.amax(dim=1)
     rows = torch.ones_like(top) if weight is None else weight.to(scores.dtype)
     rows = rows.masked_fill(top.isneginf(), 0.0)
-    rows = rows / rows.sum()
+    total_weight = rows.sum()
+    rows = rows / total_weight
     # At most 0, and 0 outside: each such entry adds e^0 = 1 to a sum, which is subtracted again.
     gaps = (scores - top.unsqueeze(1)).masked_fill_(excluded, 0.0)
     widest, size = -gaps.amin(), top.masked_fill(top.isneginf(), 0.0).abs().amax()
+    gaps /= widest  # else the squares of large scores overflow; x is the logarithm of beta * widest
 
     target = (rows @ (2 / n).clamp_max(1.0)).clamp_min(share)
     goal = target.log().neg().log()
     variance = gaps.square().sum(dim=1) / n - (gaps.sum(dim=1) / n).square()
-    spread = variance.clamp_min(0.0).sqrt().clamp_min(1e-6 * widest).log() @ rows
-    low, high = torch.log(1e-4 / widest), math.log(MAX_BETA) - spread
+    spread = variance.clamp_min(0.0).sqrt().clamp_min(1e-6).log() @ rows
+    low, high = torch.full_like(spread, math.log(1e-4)), math.log(MAX_BETA) - spread
     share_of = rows / n
     x = goal / 2 - spread
     last_x = last_y = torch.full_like(x, math.nan)
@@ -260,7 +272,8 @@ def find_beta(scores: Tensor, share: float, weight: Tensor | None) -> Tensor:
         inside = (x > low - 1e-5) & (x < high + 1e-5)  # a step of rounding errors may cross a bound
         x = torch.where(inside, x, (low + high) / 2)
     alike = widest <= 8 * torch.finfo(scores.dtype).eps * size
-    return torch.where(alike | (target >= 1), 0.0, x.exp())
+    no_hardness = alike | (target >= 1) | (total_weight == 0)
+    return torch.where(no_hardness, 0.0, (x.exp() / widest).clamp_max(MAX_BETA))
 
 
 def beta_schedule(step: int, total: int, beta: float, kind: BetaSchedule = "constant") -> float:
