@@ -1,7 +1,7 @@
 """Effects over seeds and graphs: the formulas in loops, other programs' results, and simulations of a known truth."""
 
+import itertools
 import math
-from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -25,7 +25,6 @@ from graphcl_hard.evaluation.statistics import paired_difference
 from graphcl_hard.exceptions import InputError
 
 REPLICATES = 4000
-ERROR = math.sqrt(0.05 * 0.95 / REPLICATES)  # of a rejection rate of 5%
 
 
 @pytest.fixture
@@ -206,7 +205,7 @@ def test_more_power_and_fewer_degrees_of_freedom_need_a_larger_difference():
     ]
     by_freedom = [detectable_difference(Effect(0, 1, df, 0, 0, 1)) for df in (1e6, 20, 2.5, 1)]
     for values in (by_power, by_freedom):
-        assert all(a < b for a, b in pairwise(values))
+        assert all(a < b for a, b in itertools.pairwise(values))
     assert by_freedom[0] == pytest.approx(1.959964 + 0.841621, rel=1e-4)
 
 
@@ -355,8 +354,15 @@ BOTH_DRAWS = {  # with the range of the true rate, which is below 5% where the t
 }
 
 
+def error_of(rate, replicates=REPLICATES):
+    """Return the standard error of a simulated rate."""
+    return math.sqrt(rate * (1 - rate) / replicates)
+
+
 def assert_between(found, low, high):
-    assert low - 4 * ERROR < found < high + 4 * ERROR
+    """Assert that a rate is within 4 standard errors of its range; a test that never rejects is outside."""
+    least = low - 4 * error_of(low)
+    assert 0 < least < found < high + 4 * error_of(high)
 
 
 @pytest.mark.slow
@@ -370,6 +376,18 @@ def test_the_test_over_seeds_keeps_its_level_on_given_graphs(name):
 def test_the_test_over_graphs_and_seeds_keeps_its_level(name):
     draw, true_rate = BOTH_DRAWS[name]
     assert_between(rate(crossed_effect, draw), *true_rate)
+
+
+@pytest.mark.parametrize(("seeds", "narrower"), [(2, True), (3, True), (5, False), (20, False)])
+def test_the_interval_for_new_graphs_is_the_wider_one_from_five_seeds_on(seeds, narrower):
+    generator = np.random.default_rng(5)
+    ratios = []
+    for of_graphs, of_seeds in itertools.product((0.0, 0.3, 1.0), repeat=2):
+        for _ in range(20):
+            hits = crossed_normal(seeds, 50, of_graphs, of_seeds)(generator)
+            new, given = (one.high - one.low for one in (crossed_effect(*hits), seed_effect(*hits)))
+            ratios.append(new / given)
+    assert (min(ratios) < 1 - 1e-9) == narrower  # equal where graphs have no effect
 
 
 @pytest.mark.slow

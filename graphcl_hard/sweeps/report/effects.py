@@ -34,15 +34,17 @@ QUESTIONS: dict[str, Callable[..., Effect]] = {SEEDS: seed_effect, BOTH: crossed
 LABELS = {SEEDS: "other seeds, these graphs", BOTH: "other seeds, new graphs"}
 PAIR = ["dataset", "method", "control", "question"]
 VALUES = ["difference", "se", "df", "low", "high", "p", "detectable", "equivalence_bound"]
-COLUMNS = [*PAIR, *VALUES, "seeds", "graphs"]
+COLUMNS = [*PAIR, *VALUES, "seeds", "graphs", "datasets"]
 BOUND = 0.01
 """Difference, in shares of 1, that is drawn as practically none."""
 MOST = 12  # pairs in a figure
 EXPLAINED = (
     "Two questions, each with its own interval. Would other seeds give the same answer on these graphs? Student's t "
     "over the seeds, of which each has one mean over all graphs. Would they on new graphs of the same kind? Crossed "
-    "random effects of graphs and seeds; this interval is wider. Neither says what another training sample would "
-    "change. Pooled is the mean over the data sets, each with the same weight: an answer about these data sets."
+    "random effects of graphs and seeds; from five seeds on this interval is the wider one, and with fewer it may be "
+    "too narrow and is not to be trusted. Neither says what another training sample would change. Pooled is the mean "
+    "over the data sets, whose number stands in parentheses, each with the same weight: an answer about these data "
+    "sets."
 )
 NOTE = (
     "Method minus control: difference of the accuracies in points [95% interval] on the seeds that both have, and p "
@@ -91,7 +93,8 @@ def effects_frame(
     Returns:
         Columns: dataset ("pooled" for the mean over 2 or more data sets), method, control, question ("seeds", or
         "graphs and seeds"), difference, se, df, low, high, p, detectable (with power 0.8), equivalence_bound (the
-        smallest, at 5%), seeds (in a pooled row the fewest of its data sets), graphs (in a pooled row of all).
+        smallest, at 5%), seeds (in a pooled row the fewest of its data sets), graphs (in a pooled row of all), datasets
+        (how many a row pools; 1 in the others).
 
     Raises:
         InputError: records of a pair have different numbers of graphs.
@@ -106,11 +109,11 @@ def effects_frame(
         }
         shared = {dataset: both for dataset, both in pairs_of_hits.items() if both.shape[1] > 1}
         sizes: dict[str, tuple[int, ...]] = {
-            dataset: both.shape[1:] for dataset, both in shared.items()
+            dataset: (*both.shape[1:], 1) for dataset, both in shared.items()
         }
         if len(sizes) > 1:
-            seeds, graphs = zip(*sizes.values(), strict=True)
-            sizes[POOLED] = (min(seeds), sum(graphs))
+            seeds, graphs, ones = zip(*sizes.values(), strict=True)
+            sizes[POOLED] = (min(seeds), sum(graphs), sum(ones))
         for question, effect in QUESTIONS.items():
             found = {dataset: effect(*both) for dataset, both in shared.items()}
             if len(found) > 1:
@@ -164,7 +167,7 @@ def effects_table(
         name: as in `Table`.
         title: as in `Table`.
         frame: of `effects_frame`, not empty.
-        datasets: that come first, in this order; pooled comes last.
+        datasets: that come first, in this order; pooled comes last, with the number of data sets.
         note: as in `Table`.
 
     Returns:
@@ -177,6 +180,8 @@ def effects_table(
         for dataset in _datasets(rows, datasets):
             here = rows[rows["dataset"] == dataset].set_index("question")
             row = {"method - control": pair, "data set": dataset}
+            if dataset == POOLED:
+                row["data set"] += f" ({here['datasets'].iloc[0]})"
             for question, label in LABELS.items():
                 one = here.loc[question]
                 row[label] = shown_difference(*one[["difference", "low", "high"]])

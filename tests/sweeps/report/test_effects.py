@@ -59,6 +59,7 @@ def test_the_frame_has_both_effects_of_each_pair_and_their_mean(hits, records):
             rows = frame.query("method == @method and control == @control and question == @_name")
             assert list(rows["dataset"]) == ["A", "B", "pooled"]
             assert list(rows["graphs"]) == [60, 90, 150]
+            assert list(rows["datasets"]) == [1, 1, 2]
             assert set(rows["seeds"]) == {6}
             for row in rows.itertuples():
                 one = each[row.dataset]
@@ -119,7 +120,7 @@ def test_records_of_other_graphs_are_refused(records):
 def test_the_table_has_both_answers_side_by_side(records):
     frame = effects.effects_frame(records, PAIRS)
     table = effects.effects_table("effects", "Effects", frame, ["B", "A"])
-    assert list(table.shown["data set"]) == ["B", "A", "pooled"] * 2
+    assert list(table.shown["data set"]) == ["B", "A", "pooled (2)"] * 2
     assert list(table.shown["method - control"])[::3] == ["hard - uniform", "hard - untrained"]
     np.testing.assert_allclose(table.values["p_holm"], holm(frame["p"]))
     np.testing.assert_allclose(table.values["difference"], 100 * frame["difference"])
