@@ -8,7 +8,10 @@ import pytest
 from helpers.graphs import graph_data, random_graphs
 
 from experiments.hardness.review import baselines
+from experiments.hardness.review.old_study import HARD, UNIFORM
 from graphcl_hard import load_graphs
+from graphcl_hard.evaluation.statistics import paired_difference
+from graphcl_hard.sweeps.report.analysis import signed_rank
 
 
 def naive_colours(graphs, labels, rounds):
@@ -80,3 +83,49 @@ def test_tables_hold_what_the_records_hold():
     bound = baselines.twins_table().values.set_index("dataset")
     assert (bound["right"] <= bound["graphs"]).all()
     assert (bound["distinct"] + bound["with_twin"] >= bound["graphs"]).all()
+
+
+@pytest.fixture
+def lines(monkeypatch):
+    """Results where size has all five seeds on MUTAG and DD, three on PROTEINS and one on ENZYMES."""
+    generator = np.random.default_rng(4)
+    counts = {"MUTAG": 5, "ENZYMES": 1, "PROTEINS": 3, "DD": 5}
+    found = {
+        method: {
+            dataset: {
+                seed: generator.uniform(0.6, 0.9, (1, 10))
+                for seed in range(count if method == "size" else 5)
+            }
+            for dataset, count in counts.items()
+        }
+        for method in ("majority", "untrained", UNIFORM, HARD, "size")
+    }
+    monkeypatch.setattr(baselines, "_lines", lambda: found)
+    return found
+
+
+def test_cells_with_fewer_seeds_say_how_many(lines):
+    shown = baselines.baselines_table().shown.set_index("method")
+    counts = {"MUTAG": "", "ENZYMES": " (1)", "PROTEINS": " (3)", "DD": ""}
+    for dataset, end in counts.items():
+        assert shown.loc["size", dataset].endswith("]" + end)
+        assert shown.loc["uniform", dataset].endswith("]")
+
+
+def test_all_methods_are_compared_with_size_on_the_seeds_that_all_have(lines):
+    del lines["untrained"]["DD"][4]
+    table = baselines.against_size_table()
+    assert list(table.shown["data set"]) == ["MUTAG", "PROTEINS", "DD", "over the sets"]
+    assert list(table.shown["seeds"]) == ["5", "3", "4", ""]
+    assert "fewer than 2 seeds of all methods: PTC_MR, ENZYMES, IMDB-BINARY" in table.note
+    values = table.values.query("first == @HARD").set_index("dataset")
+    for dataset, seeds in (("PROTEINS", 3), ("DD", 4)):
+        arrays = [
+            np.concatenate([lines[name][dataset][seed] for seed in range(seeds)])
+            for name in (HARD, "size")
+        ]
+        expected = paired_difference(*arrays, 1 / 9)
+        assert values.loc[dataset, "difference"] == pytest.approx(100 * expected.difference)
+        assert values.loc[dataset, "p"] == pytest.approx(expected.p)
+    tested = values.loc[["MUTAG", "PROTEINS", "DD"], "difference"]
+    assert values["p"].iloc[-1] == pytest.approx(signed_rank(tested))

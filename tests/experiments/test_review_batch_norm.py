@@ -6,6 +6,7 @@ import torch
 
 from experiments.hardness.review import batch_norm
 from experiments.hardness.review.old_study import HARD, records_of
+from experiments.tu.families import SETS
 from graphcl_hard.evaluation.statistics import paired_difference
 from graphcl_hard.sweeps.records import read_records
 
@@ -46,3 +47,11 @@ def test_the_table_pairs_the_folds_of_both_studies():
     )
     assert row["updates"] == 50
     assert exact[0]["config"]["recalibrate"] is True
+
+
+def test_the_statistics_were_computed_by_committed_code():
+    found = batch_norm.computed()
+    assert set(found) == set(SETS)
+    for one in found.values():
+        assert one["git_commit"]
+        assert not one["git_commit"].endswith("-dirty"), one["dataset"]

@@ -7,7 +7,6 @@ The shares of folds that choose the largest C come from the first study's record
 computed, by `compute`.
 """
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from experiments.hardness.review.computed import read_computed, write_computed
 from experiments.hardness.review.old_study import HARD, UNIFORM, old_records, old_scores
 from experiments.tu.families import SETS
 from graphcl_hard.data.graph_data import GraphData
@@ -25,7 +25,6 @@ from graphcl_hard.sweeps.records import read_records
 from graphcl_hard.sweeps.report.analysis import NAMES, Results, at_epoch, score_frame
 from graphcl_hard.sweeps.report.paired_tests import TESTED, paired_table
 from graphcl_hard.sweeps.report.table import INTERVAL, Table, by_set
-from graphcl_hard.sweeps.table_files import write_text
 from graphcl_hard.sweeps.wl_kernels import first_labels
 
 HERE = Path(__file__).resolve().parent / "baselines"
@@ -44,14 +43,12 @@ def compute(told: Callable[[str], object] = print) -> None:
         if dataset not in found:
             told(f"{dataset}, equal colours")
             found[dataset] = {"dataset": dataset, **twins(load_graphs(dataset))}
-            lines = ",\n".join(json.dumps(one) for one in found.values())
-            write_text(TWINS, f"[\n{lines}\n]\n")
+            write_computed(TWINS, found.values())
 
 
 def computed() -> dict[str, dict[str, Any]]:
     """Return what `compute` wrote, by data set."""
-    found = json.loads(TWINS.read_text(encoding="utf-8")) if TWINS.exists() else []
-    return {one["dataset"]: one for one in found}
+    return {one["dataset"]: one for one in read_computed(TWINS)}
 
 
 def stable_colours(graphs: GraphData, seed: int = 0) -> tuple[Ints, int]:
@@ -152,17 +149,47 @@ def _lines() -> dict[str, Results]:
 
 
 def baselines_table() -> Table:
-    """Return the accuracy of the baselines and of the first study's methods."""
+    """Return the accuracy of the baselines and of the first study's methods, each on all the seeds that it has."""
     lines = {name: results for name, results in _lines().items() if results}
     labels = pd.DataFrame({"method": [SHOWN.get(name, NAMES.get(name, name)) for name in lines]})
     note = (
-        f"{INTERVAL} By an RBF SVM or the kernel's, on the first study's folds, with C up to 1000."
+        f"{INTERVAL} By an RBF SVM or the kernel's, on the first study's folds, with C up to 1000. In parentheses: the "
+        "number of seeds, where other rows have more on the data set."
     )
-    return by_set("baselines", "Baselines", note, labels, list(lines.values()), SETS)
+    table = by_set("baselines", "Baselines", note, labels, list(lines.values()), SETS)
+    for dataset in table.shown.columns.drop("method"):
+        counts = [len(results.get(dataset, {})) for results in lines.values()]
+        table.shown[dataset] = [
+            f"{cell} ({count})" if 0 < count < max(counts) else cell
+            for cell, count in zip(table.shown[dataset], counts, strict=True)
+        ]
+    return table
 
 
 def against_size_table() -> Table:
-    """Return the paired differences of trained encoders, and of untrained ones, from size."""
-    pairs = [(name, "size") for name in ("untrained", UNIFORM, HARD)]
+    """Return the paired differences of trained encoders, and of untrained ones, from size.
+
+    All are compared on the seeds that all have. Data sets with fewer than 2 of them are left out, also of the
+    signed-rank test, since one seed's folds do not say what another seed would.
+    """
+    methods = ("untrained", UNIFORM, HARD)
+    found = _lines()
+    lines = {name: found[name] for name in (*methods, "size")}
+    seeds = {
+        dataset: set.intersection(*({*one.get(dataset, {})} for one in lines.values()))
+        for dataset in SETS
+    }
+    few = [dataset for dataset in SETS if len(seeds[dataset]) < 2]
+    common = {
+        name: {
+            dataset: {seed: folds for seed, folds in by_seed.items() if seed in seeds[dataset]}
+            for dataset, by_seed in results.items()
+            if dataset not in few
+        }
+        for name, results in lines.items()
+    }
     note = TESTED + " size is an SVM on the numbers of nodes and edges."
-    return paired_table("against_size", "Against size", note, _lines(), pairs, SETS)
+    if few:
+        note += f" Left out, with fewer than 2 seeds of all methods: {', '.join(few)}."
+    pairs = [(name, "size") for name in methods]
+    return paired_table("against_size", "Against size", note, common, pairs, SETS)

@@ -8,13 +8,13 @@ How far the statistics of the two differ was computed for seed 0, by `compute`.
 """
 
 import copy
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from experiments.hardness.review.computed import read_computed, write_computed
 from experiments.hardness.review.old_study import EPOCHS, HARD, records_of
 from experiments.hardness.review.treatment import steps
 from experiments.tu.families import SETS
@@ -26,7 +26,6 @@ from graphcl_hard.runs.environment import environment
 from graphcl_hard.sweeps.records import read_records
 from graphcl_hard.sweeps.report.analysis import at_epoch, estimate, paired, score_frame
 from graphcl_hard.sweeps.report.table import Table, shown_estimate
-from graphcl_hard.sweeps.table_files import write_text
 from graphcl_hard.training.batch_norm import recalibrate
 from graphcl_hard.training.build import prepare
 from graphcl_hard.training.devices import training_device
@@ -61,14 +60,12 @@ def compute(told: Callable[[str], object] = print) -> None:
         if dataset not in found:
             told(f"{dataset}, statistics of batch norm")
             found[dataset] = _compared(dataset)
-            lines = ",\n".join(json.dumps(one) for one in found.values())
-            write_text(COMPUTED, f"[\n{lines}\n]\n")
+            write_computed(COMPUTED, found.values())
 
 
 def computed() -> dict[str, dict[str, Any]]:
     """Return the computed comparisons by data set."""
-    found = json.loads(COMPUTED.read_text(encoding="utf-8")) if COMPUTED.exists() else []
-    return {one["dataset"]: one for one in found}
+    return {one["dataset"]: one for one in read_computed(COMPUTED)}
 
 
 def _compared(dataset: str) -> dict[str, Any]:

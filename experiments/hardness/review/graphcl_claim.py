@@ -30,7 +30,7 @@ def variants() -> list[str]:
 
 
 def graphcl_table() -> Table:
-    """Return each variant of GraphCL minus each control: on how many sets it is above, mean, signed-rank p."""
+    """Return each variant of GraphCL minus each control: on how many data sets it is above, mean, signed-rank p."""
     scores = old_scores()
     shown, values = [], []
     for control, name in CONTROLS.items():

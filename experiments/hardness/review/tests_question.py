@@ -86,7 +86,10 @@ def tests_table() -> Table:
             {"dataset": dataset, "test": "seeds", **_values(seeds[dataset])},
         ]
     both = {"old": pool(old.values()), "seeds": pool(seeds.values())}
-    row = {"data set": "mean over the sets", "hard - uniform": f"{100 * both['old'].mean:+.2f}"}
+    row = {
+        "data set": "mean over the data sets",
+        "hard - uniform": f"{100 * both['old'].mean:+.2f}",
+    }
     row |= _shown(both["old"], "old test")
     row["detectable, 80% power"] = f"{100 * detectable_difference(both['old']):.1f}"
     shown.append(row | _shown(both["seeds"], "over seeds") | {"standard errors": "", "seeds": ""})
@@ -110,9 +113,9 @@ def tests_table() -> Table:
         "Points [95% interval], at the last epoch of the main table. Old test: corrected resampled t over the folds of "
         "all seeds; over seeds: Student's t over their means. Detectable: the true difference that the old test "
         "finds with 80% probability. Standard errors: of the old test, as if folds were independent, over seeds. The "
-        f"root mean square of the old test's t over the sets is {sizes['old']:.2f}. About 1 is expected where nothing "
-        f"differs, and as little as this with {_p(chance)} (chi-square). Pooled with equal weights, equivalence within "
-        f"one point has {_p(equivalence(both['old'], POINT).p)} by the old test and "
+        f"root mean square of the old test's t over the data sets is {sizes['old']:.2f}. About 1 is expected where "
+        f"nothing differs, and as little as this with {_p(chance)} (chi-square). Pooled with equal weights, "
+        f"equivalence within one point has {_p(equivalence(both['old'], POINT).p)} by the old test and "
         f"{_p(equivalence(both['seeds'], POINT).p)} over seeds; the smallest bound at the 5% level is "
         f"{100 * smallest_bound(both['old']):.2f} and {100 * smallest_bound(both['seeds']):.2f} points."
     )

@@ -5,7 +5,6 @@ was computed: the movement of the weights, the loss beyond the 5th epoch, and th
 first study's settings; that their losses are those of its records, up to rounding, is tested.
 """
 
-import json
 import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 
 import pandas as pd
 
+from experiments.hardness.review.computed import read_computed, write_computed
 from experiments.hardness.review.old_study import BATCH, EPOCHS, HARD, SMALL, UNIFORM, records_of
 from experiments.hardness.review.tests_question import seed_effects
 from experiments.tu.families import SETS
@@ -22,7 +22,6 @@ from graphcl_hard.evaluation.crossed import pool, smallest_bound
 from graphcl_hard.loader.features import FeatureMap
 from graphcl_hard.runs.environment import environment
 from graphcl_hard.sweeps.report.table import Table, shown_seeds
-from graphcl_hard.sweeps.table_files import write_text
 from graphcl_hard.training.build import prepare
 from graphcl_hard.training.devices import training_device
 from graphcl_hard.training.loop import train
@@ -65,14 +64,12 @@ def compute(told: Callable[[str], object] = print) -> None:
         if key not in runs:
             told(f"{key[0]} {key[1]} seed {key[2]}, {epochs} epochs")
             runs[key] = _trained(key, epochs)
-            lines = ",\n".join(json.dumps(runs[one]) for one in sorted(runs))
-            write_text(COMPUTED, f"[\n{lines}\n]\n")
+            write_computed(COMPUTED, (runs[one] for one in sorted(runs)))
 
 
 def computed_runs() -> dict[Key, Run]:
     """Return the computed runs by data set, arm and seed."""
-    found = json.loads(COMPUTED.read_text(encoding="utf-8")) if COMPUTED.exists() else []
-    return {(one["dataset"], one["method"], one["seed"]): one for one in found}
+    return {(one["dataset"], one["method"], one["seed"]): one for one in read_computed(COMPUTED)}
 
 
 def _trained(key: Key, epochs: int) -> Run:
