@@ -118,7 +118,7 @@ class Config:
             correction of false negatives off.
         debias: Share of positives that tau_plus takes out of the weighted mean over negatives. paper: tau_plus itself,
             as published; right without hardness, too little with it. consistent: their estimated share among the
-            weighted negatives.
+            weighted negatives. Without tau_plus both are alike.
         critic: Score of a node against a graph. auto: dot for jsd, cosine for info-nce.
         temperature: Divisor of cosine scores (the cosine critic and graphcl), above 0.
         score_scale: Scale of the dot critic's scores in the weights: 2 over the largest of the batch, or none.
@@ -163,7 +163,7 @@ class Config:
         scale: Input of the probes: the embedding, or sign(x) log(1 + |x|) of it, since sums over nodes span orders of
             magnitude.
         max_c: Largest C of the SVMs and of logistic, from whose grid, the powers of ten from 1e-3 to it, C is chosen
-            inside the training folds. Take 1e5 if many folds choose the largest.
+            inside the training folds. Take 1e5 if many folds choose the largest. knn and ridge have no C and ignore it.
         probes: Models that score the embedding: svm (RBF kernel) and knn for classes and measured targets, linear-svm
             and logistic for classes, ridge for measured targets. The first one is the main one.
         accelerator: Where to train. auto: a GPU if there is one.

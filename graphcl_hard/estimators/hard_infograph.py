@@ -141,7 +141,9 @@ class HardInfoGraph(ClassNamePrefixFeaturesOutMixin, TransformerMixin, GraphEsti
         effective_negatives: share of the negatives that the weights leave effective, such as 0.2; beta is found for it
             in each batch, and `beta` and `beta_schedule` stay at their defaults. None: `beta` holds.
         tau_plus: class prior in [0, 1), which corrects false negatives. 0 switches the correction off.
-        debias: "paper" for the published correction, "consistent" for one that is also right under hardness.
+        debias: "paper" for the published correction, "consistent" for one that is also right under hardness if the
+            anchor's positive is representative; with one positive for each anchor a part of the bias stays, at large
+            beta most of it. Without effect if `tau_plus` is 0.
         critic: "dot", "cosine", or "auto": dot for jsd, cosine for info-nce; for infograph.
         temperature: divisor of cosine scores, above 0.
         score_scale: scale of the dot critic's scores in the weights, "max" or "none"; for infograph.

@@ -20,8 +20,10 @@ is their share among unweighted negatives. Weights :math:`u = e^{\beta c\, q}` c
 .. math:: r = \tau^+ u_+ \Big/ \frac1n \sum_g u_g, \qquad u_+ = e^{\beta c\, p}
 
 so that, below the bounds, the mean is :math:`A / B` with :math:`A = \frac1n \sum_g u_g f(q_g) - \tau^+ u_+ f(p)` and
-:math:`B = \frac1n \sum_g u_g - \tau^+ u_+`, which converges to :math:`E_{p^-}[u f] / E_{p^-}[u]`. Both forms are equal
-at :math:`\beta = 0`. The floor of the denominator, 0.1 of its value there, bounds the variance of a single positive.
+:math:`B = \frac1n \sum_g u_g - \tau^+ u_+`. It converges to :math:`E_{p^-}[u f] / E_{p^-}[u]` if the anchor's positive
+is representative; with one positive for each anchor a part of the bias stays, at large :math:`\beta` most of it. Both
+forms are equal at :math:`\beta = 0`. The floor of the denominator, 0.1 of its value there, bounds the variance of a
+single positive.
 
 Sources: Chuang, Robinson, Lin, Torralba, Jegelka, "Debiased Contrastive Learning", NeurIPS 2020, eq. 7 and 8 (the
 paper's form at :math:`\beta = 0`); Robinson, Chuang, Sra, Jegelka, "Contrastive Learning with Hard Negative Samples",
@@ -237,7 +239,10 @@ def _share(
     if debias == "paper" or tau_plus == 0:
         return None
     num_negatives = exponents.size(1) - excluded.size(1)
-    log_share = math.log(tau_plus * num_negatives) + hardness * positive - exponents.logsumexp(1)
+    # Differences of large numbers first: with tau_plus near 1, 1 - r is small, and float32 would lose its digits.
+    top = exponents.amax(dim=1)
+    mean = (exponents - top.unsqueeze(1)).exp_().sum(dim=1) / num_negatives
+    log_share = math.log(tau_plus) + ((hardness * positive - top) - mean.log())
     # Above n * tau_plus the positive has the highest score, and nothing is left of a mean over the negatives: the bound
     # changes nothing but that r stays finite.
     log_share = log_share.clamp_max(math.log(num_negatives) + 1)

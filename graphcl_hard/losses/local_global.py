@@ -106,11 +106,13 @@ class _Pairs(NamedTuple):
 
     def _positions(self, parts: Parts) -> Tensor:
         """Return the places (N,) of this part's nodes among those of all parts."""
-        own = torch.tensor([parts.start, self.batch.numel()], device=self.batch.device)
-        start, nodes = parts.collect(own).unbind(dim=1)
+        # Not torch.tensor, which copies from the host, so that a GPU is synchronised.
+        device, nodes = self.batch.device, self.batch.numel()
+        own = torch.cat([torch.full((1,), x, device=device) for x in (parts.start, nodes)])
+        start, counts = parts.collect(own).unbind(dim=1)
         # An empty part may have the same start as the one after it; it has no nodes.
-        before = nodes.where(start < parts.start, 0).sum()
-        return before + torch.arange(self.batch.numel(), device=self.batch.device)
+        before = counts.where(start < parts.start, 0).sum()
+        return before + torch.arange(nodes, device=device)
 
     def released(self, beta: float, reduction: Reduction) -> tuple[Tensor, Diagnostics]:
         """Return the loss and diagnostics of the authors' code."""
@@ -168,7 +170,8 @@ def local_global_jsd(
                                 {\frac1n \sum_g u_{ig} - \tau^+ u_{i+}}\Big)
 
     whose denominator is at least :math:`0.1\,(1 - \tau^+)\,\frac1n \sum_g u_{ig}`. It converges to the weighted
-    mean over true negatives, the paper's form only at `beta` = 0, where both are equal; see `docs/theory.md`.
+    mean over true negatives if the anchor's positive is representative; with one positive for each anchor a part of the
+    bias stays, at large `beta` most of it. Both forms are equal at `beta` = 0; see `docs/theory.md`.
 
     With `beta` = 0 and `tau_plus` = 0 it is the objective of InfoGraph up to the constant 2 log 2.
 

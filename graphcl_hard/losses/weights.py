@@ -325,9 +325,9 @@ class Diagnostics(NamedTuple):
     """(): mean score of the positives."""
     negative_score: Tensor
     """(): mean score of the negatives, unweighted."""
-    beta: Tensor
+    beta: Tensor = torch.tensor(math.nan)
     """(): the hardness in use: the one given, or, with a share of effective negatives, the one found, on the scores as
-    they are."""
-    clamped: Tensor
+    they are; nan if an objective of your own does not say it."""
+    clamped: Tensor = torch.tensor(0.0)
     """(): share of the anchors whose debiased mean over negatives is at its lower bound, where it has no gradient, in
     [0, 1]; 0 without a class prior, and in `released` mode."""

@@ -392,6 +392,8 @@ class SeedRun:
         best = self.result["epoch"]
         if self.progress.encoders:
             self.encoder.load_state_dict(self.progress.encoders[best])
+            self.result["steps"] = self.state.steps * best // self.state.epoch
+            self.result["weight_change"] = relative_change(self.initial, self.encoder.parameters())
             self.encoder.save_pretrained(self.folder.path, sync=False)
         names = {0: "untrained", best: "trained" if best else "untrained"}
         arrays: dict[str, Any] = {
@@ -438,7 +440,8 @@ class SeedRun:
             return f"{name}, {config.method}, {how}, released"
         share = config.effective_negatives
         hardness = f"beta {config.beta:g}" if share is None else f"{100 * share:g}% effective"
-        return f"{name}, {config.method}, {how}, {hardness}, tau+ {config.tau_plus:g}"
+        form = ", consistent" if config.debias == "consistent" else ""
+        return f"{name}, {config.method}, {how}, {hardness}, tau+ {config.tau_plus:g}{form}"
 
     def _recalibrate(self) -> None:
         """Set the exact statistics of batch norm, if the settings ask for them."""

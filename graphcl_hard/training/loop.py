@@ -138,7 +138,7 @@ def _train(
         seconds = time.perf_counter() - start
         state.epoch = epoch
         try:
-            on_epoch(Epoch(epoch, beta, loss_mean, share, positive, negative, clamped, seconds))
+            on_epoch(Epoch(epoch, beta, loss_mean, share, positive, negative, seconds, clamped))
         except StopTraining:
             stopped = True
 

@@ -28,10 +28,10 @@ class Epoch(NamedTuple):
     """Mean score of the positive pairs."""
     negative_score: float
     """Unweighted mean score of the negative pairs."""
-    clamped: float = 0.0
-    """Share of the anchors whose debiased mean over negatives is at its lower bound; 0 in older files."""
     seconds: float = 0.0
     """Wall time of the steps in seconds."""
+    clamped: float = 0.0
+    """Share of the anchors whose debiased mean over negatives is at its lower bound; 0 in older files."""
 
 
 def relative_change(initial: Iterable[Tensor], weights: Iterable[Tensor]) -> float:

@@ -31,7 +31,8 @@ def caution(
     - a batch has fewer than 16 graphs, and no queue makes up for it, so that there are few negatives;
     - a queue is used and the whole data set is one batch, so that the queue is empty;
     - the weights leave fewer than 2 effective negatives;
-    - the weights are all alike although beta is not 0, or although a share below 1 was to stay effective.
+    - the weights are all alike although beta is not 0, or although a share below 1 was to stay effective;
+    - more than 5 points above the share that was to stay effective are.
 
     The weights are those of the epoch with the largest beta, or of the last of these; those of a found beta are those
     of the last epoch.
@@ -56,13 +57,22 @@ def caution(
     if graphs < FEW_GRAPHS and negatives < (FEW_GRAPHS - 1) * views:
         return f"A batch has {graphs} graphs, so {negatives} negatives; 128 graphs are usual."
     if target is not None:
-        if target == 1 or latest[0].effective_negatives <= 1 - 1e-4:
-            return None
+        return _share_caution(latest[0].effective_negatives, target, negatives)
+    return _weights_caution(max(latest, key=lambda epoch: epoch.beta), negatives)
+
+
+def _share_caution(share: float, target: float, negatives: int) -> str | None:
+    if target < 1 and share > 1 - 1e-4:
         return (
             f"All negatives stayed effective instead of {100 * target:g}%, since the scores of a node or view do not "
             "differ; the encoder may have collapsed."
         )
-    return _weights_caution(max(latest, key=lambda epoch: epoch.beta), negatives)
+    if share > max(target, 2 / negatives) + 0.05:
+        return (
+            f"{100 * share:.0f}% of the negatives are effective, the target is {100 * target:g}%: too many negatives "
+            "have equal scores, as duplicate graphs do; remove these, or raise `effective_negatives`."
+        )
+    return None
 
 
 def _weights_caution(hardest: _Epoch, negatives: int) -> str | None:

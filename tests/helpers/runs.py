@@ -59,9 +59,10 @@ def without_times(folder):
     result["config"] = {
         k: v for k, v in result["config"].items() if k not in names_in(Scope.OUTPUT)
     }
-    metrics = [
-        line.rpartition(",")[0] for line in (folder / "metrics.csv").read_text().splitlines()
-    ]
+    with (folder / "metrics.csv").open(newline="") as file:
+        metrics = list(csv.DictReader(file))
+    for row in metrics:
+        del row["seconds"]
     arrays = {name: array.tolist() for name, array in np.load(folder / "embeddings.npz").items()}
     return result, metrics, arrays, (folder / "encoder.safetensors").read_bytes()
 

@@ -10,7 +10,7 @@ from helpers import naive
 from helpers.objectives import LOCAL_GLOBAL, pairs, views
 from scipy.integrate import quad
 
-from graphcl_hard.losses.anchor_losses import info_nce, jsd
+from graphcl_hard.losses.anchor_losses import _share, info_nce, jsd
 from graphcl_hard.losses.context import Context
 from graphcl_hard.losses.local_global import local_global_jsd
 from graphcl_hard.losses.nt_xent import nt_xent
@@ -236,6 +236,18 @@ def normal(f, mean):
     return quad(lambda x: density * math.exp(-((x - mean) ** 2) / 2) * f(x), mean - 10, mean + 10)[
         0
     ]
+
+
+@pytest.mark.parametrize("beta", [0.0, 1.0, 10.0])
+def test_a_prior_near_one_keeps_its_digits_in_float32(beta):
+    generator = torch.Generator().manual_seed(0)
+    negatives = 0.9 + 0.2 * torch.rand(500, 127, generator=generator)
+    positive, found = negatives.mean(dim=1), []
+    for dtype in (torch.float32, torch.float64):
+        p, q = positive.to(dtype), negatives.to(dtype)
+        share = _share(q * beta, p, torch.zeros(500, 0), beta, 0.999, "consistent")
+        found.append(share.denominator.double())
+    torch.testing.assert_close(*found, rtol=1e-4, atol=0)
 
 
 def test_the_share_of_positives_under_hardness():

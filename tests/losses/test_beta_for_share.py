@@ -320,6 +320,18 @@ def test_parts_find_the_beta_of_the_whole(nodes, weighted, queued):
     torch.testing.assert_close(total, [whole[0], tuple(whole[1])], rtol=1e-10, atol=1e-12)
 
 
+def test_a_part_copies_no_number_from_the_host(monkeypatch):
+    """Such a copy would synchronise a GPU."""
+    local, summary, batch = pairs()
+    expected = local_global_jsd(local, summary, batch, effective_negatives=SHARE)
+    alone = Part(0, [0, len(summary)], [None], threading.Barrier(1))
+    monkeypatch.setattr(torch, "tensor", None)
+    found = local_global_jsd(
+        local, summary, batch, effective_negatives=SHARE, _context=Context(parts=alone)
+    )
+    assert found.item() == pytest.approx(expected.item(), rel=1e-12)
+
+
 @pytest.mark.parametrize("items", [9, 200])
 def test_parts_of_views_find_the_beta_of_the_whole(items):
     first, second = views(items)

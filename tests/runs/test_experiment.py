@@ -101,6 +101,28 @@ def test_another_exception_of_the_callback_fails_the_run(toy, tmp_path):
     assert result["epoch"] == 1
 
 
+def test_under_best_epoch_steps_and_weight_change_are_those_of_the_chosen_encoder(
+    toy, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(experiment, "best_epoch", lambda _: 1)
+    config = dataclasses.replace(SMALL, protocol="best-epoch", out=tmp_path / "best")
+    result = run(toy, config)
+    first = dataclasses.replace(SMALL, epochs=1, out=tmp_path / "first")
+    expected = run(toy, first)
+    assert (result["epoch"], result["steps"]) == (1, 3)
+    assert result["weight_change"] == pytest.approx(expected["weight_change"], rel=1e-9)
+
+
+@pytest.mark.parametrize("debias", ["paper", "consistent"])
+def test_the_titles_of_pictures_say_consistent(toy, tmp_path, monkeypatch, debias):
+    titles = []
+    monkeypatch.setattr(experiment.plots, "training_curves", lambda *args: titles.append(args[2]))
+    monkeypatch.setattr(experiment.plots, "embedding_map", lambda *args: None)
+    run(toy, dataclasses.replace(SMALL, debias=debias, pictures=True, out=tmp_path / "run"))
+    title = "TOY, infograph, jsd, beta 10, tau+ 0.1"
+    assert titles == [title if debias == "paper" else f"{title}, consistent"]
+
+
 def test_a_run_says_its_steps_how_far_weights_moved_and_what_the_probe_predicts(toy, tmp_path):
     config = dataclasses.replace(SMALL, score_epochs=(0,), repeats=2, out=tmp_path / "run")
     result = run(toy, config)

@@ -208,7 +208,7 @@ def test_a_missing_package_is_one_sentence_and_nothing_is_written(tmp_path, monk
 
 def test_an_interrupted_log_is_whole(tmp_path):
     log = EpochLog("tensorboard", tmp_path)
-    log.epoch(Epoch(1, 10.0, 0.5, 0.25, 2.0, 1.0, 0.0625, 0.125), lr=0.01)
+    log.epoch(Epoch(1, 10.0, 0.5, 0.25, 2.0, 1.0, 0.125, 0.0625), lr=0.01)
     log.close()
     names = {
         "beta": 10,

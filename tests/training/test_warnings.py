@@ -80,6 +80,14 @@ def test_cautions(graphs, batch_size, method, behind, sentence):
         (0.2, [(0, 1.0), (0.5, 0.2)], None),  # the last epoch counts
         (0.02, [(5, 0.015)], None),  # beta cannot be lowered, and a sample decides on it
         (1.0, [(0, 1.0)], None),
+        (
+            0.2,
+            [(1e6, 0.26)],
+            "26% of the negatives are effective, the target is 20%: too many negatives have equal",
+        ),
+        (0.2, [(1e6, 0.24)], None),
+        (1e-3, [(1e6, 0.065)], None),  # two of the 100 stay effective
+        (1e-3, [(1e6, 0.075)], "8% of the negatives are effective, the target is 0.1%: too many"),
     ],
 )
 def test_cautions_where_beta_is_found(target, behind, sentence):
