@@ -3,7 +3,7 @@
 See `graphcl_hard.evaluation.crossed` for the two questions. Records without predictions have no effects.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -28,6 +28,7 @@ from graphcl_hard.sweeps.report.table import Table
 
 Record = Mapping[str, Any]
 Hits = dict[tuple[str, str], dict[int, npt.NDArray[np.float64]]]
+Facts = dict[tuple[str, str, int], dict[str, Any]]
 
 SEEDS, BOTH, POOLED = "seeds", "graphs and seeds", "pooled"
 QUESTIONS: dict[str, Callable[..., Effect]] = {SEEDS: seed_effect, BOTH: crossed_effect}
@@ -63,6 +64,17 @@ def hits_of(records: Iterable[Record], probe: str = PROBE, epoch: int | None = N
         epoch: None: the last one of each record.
     """
     found: Hits = {}
+    for record, predicted in _predicted(records, probe, epoch):
+        right = np.equal(predicted, record["labels"])
+        key = record["dataset"], record["method"]
+        found.setdefault(key, {})[record["seed"]] = right.mean(axis=0)
+    return found
+
+
+def _predicted(
+    records: Iterable[Record], probe: str, epoch: int | None
+) -> Iterator[tuple[Record, Sequence[Any]]]:
+    """Yield the records that have predictions, (repeats, G), with these."""
     for record in records:
         scores = record["scores"]
         if not scores or "labels" not in record:
@@ -70,10 +82,7 @@ def hits_of(records: Iterable[Record], probe: str = PROBE, epoch: int | None = N
         scored = scores[probe if probe in scores else next(iter(scores))]
         one = scored.get(str(record["last_epoch"] if epoch is None else epoch), {})
         if "predicted" in one:
-            right = np.equal(one["predicted"], record["labels"])
-            key = record["dataset"], record["method"]
-            found.setdefault(key, {})[record["seed"]] = right.mean(axis=0)
-    return found
+            yield record, one["predicted"]
 
 
 def effects_frame(
@@ -97,12 +106,17 @@ def effects_frame(
         (how many a row pools; 1 in the others).
 
     Raises:
-        InputError: records of a pair have different numbers of graphs.
+        InputError: records of a pair and seed have different labels, repeats or sizes of test folds, or those of a data
+            set different numbers of graphs.
     """
+    records = list(records)
     hits = hits_of(records, probe, epoch)
+    facts = _facts_of(records, probe, epoch)
     datasets = list(dict.fromkeys(dataset for dataset, _ in hits))
     rows = []
     for method, control in pairs:
+        for dataset in datasets:
+            _check_pair(dataset, method, control, facts)
         pairs_of_hits = {
             dataset: _common(hits.get((dataset, method), {}), hits.get((dataset, control), {}))
             for dataset in datasets
@@ -137,6 +151,32 @@ def _common(
             f"All records of a data set must have the same graphs, got {counts} graphs; run them on the same data set."
         )
     return np.reshape(arrays, (2, len(seeds), -1)) if seeds else np.empty((2, 0))
+
+
+def _facts_of(records: Iterable[Record], probe: str, epoch: int | None) -> Facts:
+    """Return what two records of a seed must have in common for their graphs and folds to be the same."""
+    return {
+        (record["dataset"], record["method"], record["seed"]): {
+            "labels": record["labels"],
+            "repeats": len(predicted),
+            "test_sizes": record.get("test_sizes"),
+        }
+        for record, predicted in _predicted(records, probe, epoch)
+    }
+
+
+def _check_pair(dataset: str, method: str, control: str, facts: Facts) -> None:
+    """Raise if records of a seed cannot be paired."""
+    for (_, _, seed), ours in [
+        (key, one) for key, one in facts.items() if key[:2] == (dataset, method)
+    ]:
+        theirs = facts.get((dataset, control, seed), ours)
+        differ = [name for name in ours if not np.array_equal(ours[name], theirs[name])]
+        if differ:
+            raise InputError(
+                f"Records of {method} and {control} on {dataset}, seed {seed}, must have the same graphs and folds, "
+                f"but differ in {' and '.join(differ)}; run both with the same plan."
+            )
 
 
 def _values(effect: Effect) -> tuple[float, ...]:

@@ -110,11 +110,34 @@ def test_common_seeds_are_compared_and_missing_pairs_named(records):
 
 
 def test_records_of_other_graphs_are_refused(records):
-    records[0]["labels"] = records[0]["labels"][:-1]
-    for scored in records[0]["scores"]["svm"].values():
-        scored["predicted"] = [row[:-1] for row in scored["predicted"]]
+    for record in records:
+        if record["dataset"] == "A" and record["seed"] == 0:  # of all methods
+            record["labels"] = record["labels"][:-1]
+            for scored in record["scores"]["svm"].values():
+                scored["predicted"] = [row[:-1] for row in scored["predicted"]]
     with pytest.raises(InputError, match="must have the same graphs, got 59, 60 graphs"):
         effects.effects_frame(records, [("hard", "uniform")])
+
+
+@pytest.mark.parametrize("differs", ["labels", "repeats", "test_sizes"])
+def test_records_of_a_seed_with_other_labels_repeats_or_folds_are_refused(records, differs):
+    for one in records:
+        one["test_sizes"] = [[20, 20, 20]] * 2
+    record = next(
+        one
+        for one in records
+        if (one["dataset"], one["method"], one["seed"]) == ("B", "uniform", 3)
+    )
+    scored = record["scores"]["svm"]["5"]
+    record |= {
+        "labels": {"labels": record["labels"][::-1]},
+        "repeats": {"scores": {"svm": {"5": {"predicted": scored["predicted"][:1]}}}},
+        "test_sizes": {"test_sizes": [[30, 30]] * 2},
+    }[differs]
+    message = f"hard and uniform on B, seed 3, .* differ in {differs}; run both with the same plan"
+    with pytest.raises(InputError, match=message):
+        effects.effects_frame(records, PAIRS)
+    assert len(effects.effects_frame(records, PAIRS[1:])) == 6  # the others can be paired
 
 
 def test_the_table_has_both_answers_side_by_side(records):
