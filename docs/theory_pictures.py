@@ -137,6 +137,47 @@ def bias_against_separation(axes: Axes) -> None:
     )
 
 
+def mean_over_the_batchs_positives(positives: Tensor, negatives: Tensor, beta: float) -> Tensor:
+    """The consistent form with the mean over the batch's positives (B,) for the anchor's own, which was not taken.
+
+    The negatives are (B, n), or (1, n) for all anchors; the means (B,) are 0 where they are clamped.
+    """
+    share, sp = 0.1, torch.nn.functional.softplus
+    u, own = (beta * negatives).exp(), (beta * positives).exp()
+    above = (u * sp(negatives)).mean(dim=1) - share * (own * sp(positives)).mean()
+    floor = 0.1 * (1 - share) * u.mean(dim=1)
+    return (above / (u.mean(dim=1) - share * own.mean()).maximum(floor)).clamp_min(0)
+
+
+def trials_of_the_batchs_positives(beta: float, number: int = 100) -> dict[str, float]:
+    """The mean over true negatives and the estimates by the batch's positives, of random scores.
+
+    "large" estimates have 20,000 negatives for all of 400 nodes, "small" ones 127 for each of 128 nodes.
+    """
+    generator = torch.Generator().manual_seed(0)
+
+    def scores(*size: int, false: float) -> Tensor:
+        which = torch.rand(*size, generator=generator, dtype=torch.float64) < false
+        return torch.randn(*size, generator=generator, dtype=torch.float64) + 2.0 * which
+
+    rows = []
+    for _ in range(number):
+        true, false = scores(18_000, false=0.0), scores(2_000, false=1.0)
+        truth = torch.softmax(beta * true, dim=0) @ torch.nn.functional.softplus(true)
+        negatives = torch.cat([true, false])[None]
+        large = mean_over_the_batchs_positives(scores(400, false=1.0), negatives, beta)[0]
+        positives, negatives = scores(128, false=1.0), scores(128, 127, false=0.1)
+        clamped = mean_over_the_batchs_positives(positives, negatives, beta) == 0
+        rows.append(torch.stack([truth, large, clamped.double().mean()]))
+    truth, large, clamped = torch.stack(rows).unbind(dim=1)
+    return {
+        "truth": float(truth.mean()),
+        "large": float(large.mean()),
+        "deviation": float(large.std()),
+        "clamped": float(clamped.mean()),
+    }
+
+
 MODES: Mapping[str, dict[str, float | str]] = {
     "uniform (InfoGraph)": {"beta": 0.0, "tau_plus": 0.0},
     "hard, beta 2, tau_plus 0.1": {"beta": 2.0, "tau_plus": 0.1},

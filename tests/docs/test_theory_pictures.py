@@ -57,6 +57,32 @@ def test_consistent_debiasing_is_exact_for_constant_positives_and_not_for_single
     np.testing.assert_allclose(numbers, expected, rtol=0, atol=0.006)
 
 
+@pytest.mark.parametrize(
+    ("beta", "expected"), [(2.0, [2.15, 3.67, 3.84, 3.55]), (4.0, [3.33, 4.91, 5.21, 4.86])]
+)
+def test_a_single_positive_leaves_most_of_the_bias_at_large_beta(beta, expected):
+    true, positives = pictures.normal(9000), pictures.normal(499) + 2
+    mixed = pictures.torch.cat([true, pictures.normal(1000) + 2])
+    found = []
+    for label, form in pictures.FORMS.items():
+        scores = true if label == "true negatives" else mixed
+        found.append(pictures.mean_over_negatives(positives, scores, beta=beta, **form)[0])
+    assert found == pytest.approx(expected, rel=0, abs=0.006)
+    row = f"| {beta:g} | " + " | ".join(map(str, expected)) + " |"
+    assert row in (DOCS / "theory.md").read_text()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("beta", "expected"),
+    [(1.0, [1.41, 1.41, 0.17, 0.17]), (2.0, [2.18, 2.6, 1.8, 0.66]), (4.0, [3.43, 4.1, 2.5, 0.79])],
+)
+def test_the_batchs_positives_vary_too_much(beta, expected):
+    found = list(pictures.trials_of_the_batchs_positives(beta).values())
+    digits = (0.006, 0.05 if beta > 1 else 0.006, 0.05 if beta > 1 else 0.006, 0.006)
+    assert found == [pytest.approx(x, rel=0, abs=d) for x, d in zip(expected, digits, strict=True)]
+
+
 def test_released_pushes_the_easiest_negatives_and_high_positives_down():
     _, hard, released = curves(pictures.push_on_negatives).values()
     assert hard.argmax() == len(hard) - 1

@@ -265,8 +265,16 @@ def test_the_share_of_positives_under_hardness():
     assert (biased - TAU * hard) / (1 - TAU) == pytest.approx(2.057, abs=5e-4)
     paper = (biased - TAU * normal(naive.softplus, 2)) / (1 - TAU)
     assert paper == pytest.approx(2.156, abs=5e-4)
-    consistent = (mixed * biased - TAU * u_plus * hard) / (mixed - TAU * u_plus)
-    assert consistent == pytest.approx(truth, rel=1e-12)
+
+    def with_one_positive(p):
+        """The consistent form of an anchor with this positive, of infinitely many negatives."""
+        left = mixed * biased - TAU * math.exp(p) * naive.softplus(p)
+        return max(0.0, left / max(mixed - TAU * math.exp(p), 0.1 * (1 - TAU) * mixed))
+
+    # A positive that varies leaves a part of the bias.
+    consistent = normal(with_one_positive, 2)
+    spread = math.sqrt(normal(lambda p: (with_one_positive(p) - consistent) ** 2, 2))
+    assert truth + 0.2 < consistent < biased - 0.4
 
     generator = torch.Generator().manual_seed(0)
     n, anchors = 50_000, 400
@@ -280,13 +288,12 @@ def test_the_share_of_positives_under_hardness():
     error = (residual.std() / n**0.5 / mixed).item()
     error_positives = (F.softplus(positives).std() / anchors**0.5).item()
     options = {"beta": 1.0, "score_scale": "none"}
-    for tau_plus, expected, standard_error in (
-        (0.0, biased, error),
-        (TAU, paper, math.hypot(error, TAU * error_positives) / (1 - TAU)),
+    for form, expected, standard_error in (
+        ({"tau_plus": 0.0}, biased, error),
+        ({"tau_plus": TAU}, paper, math.hypot(error, TAU * error_positives) / (1 - TAU)),
+        ({"tau_plus": TAU, "debias": "consistent"}, consistent, spread / anchors**0.5),
     ):
-        loss = local_global_jsd(
-            local, summary, torch.full((anchors,), n), tau_plus=tau_plus, **options
-        )
+        loss = local_global_jsd(local, summary, torch.full((anchors,), n), **form, **options)
         found = (loss - F.softplus(-positives).mean()).item()
         assert found == pytest.approx(expected, rel=0, abs=4 * standard_error)
 
