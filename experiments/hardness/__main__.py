@@ -15,12 +15,13 @@ import tyro
 from experiments.documents import fill_documents
 from experiments.hardness.sections import study_page
 from graphcl_hard.runs.cli import exit_status, one_sentence
+from graphcl_hard.sweep import SOME_FAILED
 from graphcl_hard.sweep import main as sweep
 from graphcl_hard.sweeps.plan import read_plan
 from graphcl_hard.sweeps.report.files import finished_records, write_report
 
 HERE = Path(__file__).resolve().parent
-PLAN, CONTROLS, OUT = HERE / "plan.yaml", HERE / "controls.yaml", HERE / "results"
+PLANS, OUT = (HERE / "plan.yaml", HERE / "controls.yaml"), HERE / "results"
 
 
 @dataclass(frozen=True)
@@ -42,25 +43,32 @@ class Arguments:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status."""
-    return exit_status(
-        lambda: _run(one_sentence("", lambda: tyro.cli(Arguments, args=argv, description=__doc__)))
-    )
+    status = 0
+
+    def action() -> None:
+        nonlocal status
+        status = _run(one_sentence("", lambda: tyro.cli(Arguments, args=argv, description=__doc__)))
+
+    return exit_status(action) or status
 
 
-def _run(arguments: Arguments) -> None:
-    out = arguments.out.resolve()
+def _run(arguments: Arguments) -> int:
+    out, status = arguments.out.resolve(), 0
+    cells = [read_plan(plan) for plan in PLANS]
     if arguments.compute:
         jobs = [] if arguments.jobs is None else ["--jobs", str(arguments.jobs)]
-        for plan in (PLAN, CONTROLS):
-            for seed in sorted({cell.seed for cell in read_plan(plan)}):
+        for plan, its in zip(PLANS, cells, strict=True):
+            for seed in sorted({cell.seed for cell in its}):
                 words = [str(plan), "--out", str(out), "--no-report", "--seeds", str(seed), *jobs]
-                status = sweep(words)
-                if status:
-                    sys.exit(status)
-    *_, page = write_report(study_page(finished_records(out / "records")), out)
+                status = max(status, sweep(words))
+                if status > SOME_FAILED:  # it was stopped, say, and not only a cell failed
+                    return status
+    page = study_page(finished_records(out / "records"), [cell for its in cells for cell in its])
+    *_, path = write_report(page, out)
     if arguments.documents:
         fill_documents()
-    print(f"report: {page}")
+    print(f"report: {path}")
+    return status
 
 
 if __name__ == "__main__":

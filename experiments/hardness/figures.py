@@ -18,9 +18,10 @@ from graphcl_hard.sweeps.report.canvas import (
     new_figure,
     panels,
 )
+from graphcl_hard.sweeps.report.effects import BOTH, SEEDS
 
-SEEDS, GRAPHS = "seeds", "graphs and seeds"
-"""The two questions of `graphcl_hard.sweeps.report.effects`."""
+VERDICTS = {"different": PALETTE[1], "equivalent": PALETTE[2], "undecided": "#ffffff"}
+"""Colours of the points; "different" stands for above and below."""
 CURVES = {
     "uniform": PALETTE[0],
     "hard-50": PALETTE[2],
@@ -30,22 +31,22 @@ CURVES = {
 }
 
 
-def claims_figure(effects: pd.DataFrame) -> Picture | None:
+def claims_figure(answers: pd.DataFrame) -> Picture | None:
     """Draw the pooled difference of each claim with both intervals, and the band of equivalence.
 
     Args:
-        effects: of `graphcl_hard.sweeps.report.effects.effects_frame` for the pairs of `CLAIMS`.
+        answers: of `experiments.hardness.tables.answers_frame`.
     """
-    pooled = effects[effects["dataset"] == "pooled"].set_index(["method", "control", "question"])
-    drawn = [one for one in CLAIMS if (one.method, one.control, SEEDS) in pooled.index]
-    if not drawn:
+    if answers.empty:
         return None
+    pooled = answers.set_index(["method", "control", "question"])
+    drawn = [one for one in CLAIMS if (one.method, one.control, SEEDS) in pooled.index]
     figure = new_figure(8.6, 0.9 + 0.34 * len(drawn))
     axes = figure.subplots()
     axes.axvspan(-100 * BOUND, 100 * BOUND, color="#000000", alpha=0.07, linewidth=0)
     axes.axvline(0, color="#000000", linewidth=0.8)
     for place, claim in enumerate(drawn):
-        for question, width, colour in ((GRAPHS, 1.2, "#8c8c8c"), (SEEDS, 4.0, PALETTE[0])):
+        for question, width, colour in ((BOTH, 1.2, "#8c8c8c"), (SEEDS, 4.0, PALETTE[0])):
             key = (claim.method, claim.control, question)
             if key not in pooled.index:
                 continue
@@ -57,7 +58,17 @@ def claims_figure(effects: pd.DataFrame) -> Picture | None:
                 linewidth=width,
                 solid_capstyle="butt",
             )
-        axes.plot(100 * row["difference"], place, "o", color="#000000", markersize=4.5, zorder=3)
+        row = pooled.loc[(claim.method, claim.control, SEEDS)]
+        colour = _colour(str(row["verdict"]))
+        axes.plot(
+            100 * row["difference"],
+            place,
+            "o",
+            color="#000000",
+            markerfacecolor=colour,
+            markersize=6,
+            zorder=3,
+        )
     axes.set_yticks(
         range(len(drawn)), [f"{one.question}\n{one.method} − {one.control}" for one in drawn]
     )
@@ -71,7 +82,19 @@ def claims_figure(effects: pd.DataFrame) -> Picture | None:
         handles=[
             Line2D([], [], color=PALETTE[0], linewidth=4, label="95%, other seeds on these graphs"),
             Line2D([], [], color="#8c8c8c", linewidth=1.2, label="95%, new graphs and seeds"),
-            Patch(color="#000000", alpha=0.07, label=f"equivalent: {100 * BOUND:g} points"),
+            Patch(color="#000000", alpha=0.07, label=f"{100 * BOUND:g} points to each side"),
+            *(
+                Line2D(
+                    [],
+                    [],
+                    marker="o",
+                    linestyle="",
+                    color="#000000",
+                    markerfacecolor=c,
+                    label=label,
+                )
+                for label, c in VERDICTS.items()
+            ),
         ],
         loc="outside upper center",
         ncols=3,
@@ -83,10 +106,15 @@ def claims_figure(effects: pd.DataFrame) -> Picture | None:
         "All claims on one picture",
         "Difference in accuracy of each comparison, pooled over the data sets, with two 95% intervals and the band of "
         "equivalence",
-        "Black points are the differences, pooled over the data sets. An effect whose interval lies inside the grey "
-        f"band, {100 * BOUND:g} points to each side, is too small to matter here.",
+        "Points are the differences, pooled over the data sets, coloured by the verdict on these graphs. Verdicts are "
+        "corrected for all tests of the page, intervals are not.",
         figure,
     )
+
+
+def _colour(verdict: str) -> str:
+    """Return the colour of a verdict, which begins with a key of `VERDICTS` or with the side of a difference."""
+    return VERDICTS.get(verdict, VERDICTS["different"])
 
 
 def training_figure(records: Iterable[Mapping[str, Any]], curve: str, label: str) -> Picture | None:
@@ -104,11 +132,12 @@ def training_figure(records: Iterable[Mapping[str, Any]], curve: str, label: str
         for method, colour in CURVES.items():
             if (dataset, method) in found:
                 mean = np.mean(found[dataset, method], axis=0)
-                if curve == "loss":
-                    mean = mean / mean[0]
+                mean = mean / mean[0] if curve == "loss" else mean
                 axes.plot(np.arange(1, len(mean) + 1), mean, color=colour, label=method)
         epoch_axis(axes)
-        if curve == "effective_negatives":
+        if curve == "loss":
+            axes.set_yscale("log")
+        else:
             axes.set_ylim(0, 1.02)
 
     return Picture(

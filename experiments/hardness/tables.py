@@ -4,37 +4,59 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from experiments.hardness.arms import ARMS, BOUND, CLAIMS, SETS
 from graphcl_hard.evaluation.crossed import (
     Effect,
     crossed_effect,
+    detectable_difference,
     equivalence,
     seed_effect,
 )
-from graphcl_hard.evaluation.statistics import holm
 from graphcl_hard.sweeps.report.analysis import LEVEL, ordered
 from graphcl_hard.sweeps.report.effects import BOTH, POOLED, QUESTIONS, SEEDS, hits_of
 from graphcl_hard.sweeps.report.table import Table
 
 Record = Mapping[str, Any]
-LAST = 10
-"""Epochs at the end over which effective shares and found betas are averaged."""
+LAST, BEFORE = 10, 25
+"""Epochs at the end whose means are shown, and from which on the loss before them is averaged."""
+
+
+def corrected(p: npt.NDArray[np.float64], tests: int) -> npt.NDArray[np.float64]:
+    r"""Return p-values corrected for a family that holds two tests of each effect, of difference and of equivalence.
+
+    An effect cannot be 0 and beyond the bound, so of n tests at most n / 2 can have a true hypothesis. Holm's method
+    with this restriction takes, for the j-th smallest of the p-values,
+
+    .. math:: \\tilde p_{(j)} = \\max_{i \\le j} \\min(1, \\min(n / 2, n - i + 1) \\, p_{(i)}) .
+
+    Args:
+        p: those of the tests that were made.
+        tests: n, the tests of the family, made or not.
+
+    Source: Shaffer, "Modified Sequentially Rejective Multiple Test Procedures", JASA 81, 1986.
+    """
+    order = np.argsort(p, kind="stable")
+    factors = np.minimum(tests / 2, tests - np.arange(len(p)))
+    found = np.empty(len(p))
+    found[order] = np.maximum.accumulate(np.minimum(1.0, factors * p[order]))
+    return found
 
 
 def answers_frame(effects: pd.DataFrame) -> pd.DataFrame:
     """Return a row for each claim and question: the pooled effect, its tests and the verdict.
 
-    All p-values of the frame, those of differences and those of equivalence, are one family, corrected by Holm's
-    method.
+    All tests of all claims, for both questions, are one family, whether they have records yet or not.
 
     Args:
         effects: of `effects_frame` for the pairs of `CLAIMS`.
 
     Returns:
         Columns: claim, method, control, question, difference, low, high, p_difference and p_equivalence (both
-        corrected), equivalence_bound, detectable, seeds, verdict.
+        corrected), equivalence_bound (at 5%, not corrected), detectable (at the level of the smallest p-value of the
+        family), datasets, seeds, verdict; empty without a pooled effect.
     """
     pooled = effects[effects["dataset"] == POOLED].set_index(["method", "control", "question"])
     rows = []
@@ -45,25 +67,28 @@ def answers_frame(effects: pd.DataFrame) -> pd.DataFrame:
                 continue
             row = pooled.loc[key]
             effect = Effect(*(float(row[name]) for name in _EFFECT))
-            within = equivalence(effect, BOUND)
             rows.append(
                 {
                     "claim": claim.question,
                     **dict(zip(("method", "control", "question"), key, strict=True)),
                     **{name: row[name] for name in ("difference", "low", "high")},
                     "p_difference": effect.p,
-                    "p_equivalence": within.p,
-                    **{name: row[name] for name in ("equivalence_bound", "detectable", "seeds")},
+                    "p_equivalence": equivalence(effect, BOUND).p,
+                    "equivalence_bound": row["equivalence_bound"],
+                    "detectable": detectable_difference(effect, alpha=LEVEL / (TESTS / 2)),
+                    **{name: int(row[name]) for name in ("datasets", "seeds")},
                 }
             )
     frame = pd.DataFrame(rows)
     if len(frame):
         both = ["p_difference", "p_equivalence"]
-        frame[both] = holm(frame[both].to_numpy().ravel()).reshape(-1, 2)
+        frame[both] = corrected(frame[both].to_numpy().ravel(), TESTS).reshape(-1, 2)
         frame["verdict"] = [_verdict(row) for row in frame.to_dict("records")]
     return frame
 
 
+TESTS = 2 * len(QUESTIONS) * len(CLAIMS)
+"""The tests of the page's family: of difference and of equivalence, for each question of each claim."""
 _EFFECT = ("difference", "se", "df", "low", "high", "p")
 
 
@@ -79,12 +104,13 @@ def _verdict(row: Mapping[str, Any]) -> str:
     return "equivalent" if equivalent else "undecided"
 
 
-def answers_table(effects: pd.DataFrame) -> Table:
-    """Return the claims (rows) with the answers to both questions."""
-    frame = answers_frame(effects)
+def answers_table(answers: pd.DataFrame) -> Table | None:
+    """Return the claims (rows) with the answers to both questions, of `answers_frame`; None if there is none."""
+    if answers.empty:
+        return None
     shown = []
     for claim in CLAIMS:
-        rows = frame[(frame["method"] == claim.method) & (frame["control"] == claim.control)]
+        rows = answers[(answers["method"] == claim.method) & (answers["control"] == claim.control)]
         if rows.empty:
             continue
         line = {"claim": claim.question, "arms": f"{claim.method} - {claim.control}"}
@@ -92,26 +118,22 @@ def answers_table(effects: pd.DataFrame) -> Table:
             name = {SEEDS: "these graphs", BOTH: "new graphs"}[row["question"]]
             low, high = (100 * row[end] for end in ("low", "high"))
             line["difference"] = f"{100 * row['difference']:+.2f}"
-            line[f"{name}: 95%"] = f"[{low:+.2f}, {high:+.2f}]"
+            line[name] = f"[{low:+.2f}, {high:+.2f}]"
+            line[f"{name}: verdict"] = row["verdict"]
             line[f"{name}: within"] = f"{100 * row['equivalence_bound']:.2f}"
             line[f"{name}: detectable"] = f"{100 * row['detectable']:.2f}"
-            line[f"{name}: verdict"] = row["verdict"]
-            line["seeds"] = str(row["seeds"])
+            line["data sets"], line["seeds"] = str(row["datasets"]), str(row["seeds"])
         shown.append(line)
     note = (
-        "Difference of the accuracies in points, the mean over the data sets, for other seeds on these graphs and for "
-        "new graphs and seeds. Within: the smallest bound for which two one-sided tests at 5%, uncorrected, find the "
-        "arms equivalent. Detectable: the true difference found with a probability of 80%. Verdicts: above or below "
-        f"where the difference is not 0, equivalent where it lies within {100 * BOUND:g} points to each side, both at "
-        "5% with Holm's correction over all tests of this table; undecided where neither is shown."
+        "Difference of the accuracies in points, the mean over the data sets, with its 95% interval for other seeds on "
+        "these graphs and for new graphs and seeds. Verdicts: above or below where the difference is not 0, equivalent "
+        f"where it lies within {100 * BOUND:g} points to each side, at 5% with a correction for the {TESTS} tests of "
+        "the page; undecided where neither is shown. Within: the smallest bound for which two one-sided tests at 5%, "
+        "not corrected, find the arms equivalent. Detectable: the true difference that is found with a probability of "
+        "80% if it has the smallest p-value of the page. Seeds: the fewest of the data sets."
     )
-    values = frame.assign(
-        **{
-            name: 100 * frame[name]
-            for name in ("difference", "low", "high", "equivalence_bound", "detectable")
-            if name in frame
-        }
-    )
+    points = ["difference", "low", "high", "equivalence_bound", "detectable"]
+    values = answers.assign(**{name: 100 * answers[name] for name in points})
     return Table(
         "answers", "The claims, pooled over the data sets", note, pd.DataFrame(shown), values
     )
@@ -146,6 +168,7 @@ def arms_table(records: Iterable[Record]) -> Table:
                     "effective": _percent(given["effective_negatives"]),
                     "beta": "" if np.isnan(given["beta"]) else f"{given['beta']:.3g}",
                     "at bound": _percent(given["clamped"]),
+                    "loss": "" if np.isnan(given["loss"]) else f"{given['loss']:.2f}",
                     "seeds": str(len(by_seed)),
                 }
             )
@@ -165,7 +188,8 @@ def arms_table(records: Iterable[Record]) -> Table:
         "it what the arm was given, as means over its seeds: steps of the optimizer; how far the encoder's weights "
         f"moved, relative to the initial ones; over the last {LAST} epochs the share of effective negatives, the "
         "median of beta (where an arm sets the share, the one found, for the scores as they are) and the share of "
-        "anchors whose debiased mean is at its lower bound."
+        "anchors whose debiased mean is at its lower bound; and the mean loss of the 15 epochs before these over "
+        "theirs, which is 1 where the loss has levelled off."
     )
     return Table(
         "arms", "Every arm, and what it was given", note, pd.DataFrame(shown), pd.DataFrame(values)
@@ -185,7 +209,13 @@ def _treatment(group: Sequence[Record]) -> dict[str, float]:
         name: float(np.mean([one[name] for one in trained])) if trained else float("nan")
         for name in ("steps", "weight_change")
     }
-    return means | {name: last(name) for name in ("effective_negatives", "beta", "clamped")}
+    ratios = [
+        np.mean(one["training"]["loss"][-BEFORE:-LAST]) / np.mean(one["training"]["loss"][-LAST:])
+        for one in group
+        if len(one["training"]["loss"]) >= BEFORE
+    ]
+    given = {name: last(name) for name in ("effective_negatives", "beta", "clamped")}
+    return means | given | {"loss": float(np.mean(ratios)) if ratios else float("nan")}
 
 
 def _percent(share: float) -> str:
