@@ -5,9 +5,11 @@ import pytest
 import yaml
 from helpers.paths import EXPERIMENTS
 
-from experiments.hardness import tables
+from experiments.hardness import sections, tables
 from experiments.hardness.arms import ARMS, BOUND, CLAIMS
+from graphcl_hard.sweeps.plan import read_plan
 from graphcl_hard.sweeps.report.effects import BOTH, SEEDS, effects_frame
+from graphcl_hard.sweeps.report.files import write_report
 
 SETS = ("MUTAG", "ENZYMES")
 GRAPHS, RUNS = 600, 20
@@ -131,3 +133,47 @@ def test_the_plan_has_the_arms_of_the_claims():
     plan = yaml.safe_load((EXPERIMENTS / "hardness" / "plan.yaml").read_text(encoding="utf-8"))
     assert tuple(one.get("name", one["family"]) for one in plan["methods"]) == ARMS
     assert {name for one in CLAIMS for name in (one.method, one.control)} <= set(ARMS)
+
+
+def plain(record):
+    """The record as a sweep writes it, of a cell of the plan."""
+    about = {"family": record["method"], "settings": {}, "config": {}, "versions": {}, "threads": 1}
+    return {
+        **about,
+        "git_commit": "0" * 40,
+        "platform": "here",
+        "seconds": {"total": 1.0},
+        **record,
+    }
+
+
+def page_of(some, monkeypatch):
+    monkeypatch.setattr(sections, "of_plan", lambda records, _: (list(records), []))
+    return sections.study_page([plain(one) for one in some], [])
+
+
+def test_the_page_is_made_of_many_records_and_of_few(monkeypatch, tmp_path):
+    some = records({"uniform": 0.70, "hard-20": 0.74, "hard-50": 0.70})
+    page = page_of(some, monkeypatch)
+    assert [one.name for one in page.sections] == ["answers", "sets", "arms", "review", "cells"]
+    assert (tmp_path / "report.html") in write_report(page, tmp_path)
+    one_seed = page_of([one for one in some if one["seed"] == 0], monkeypatch)
+    assert [one.name for one in one_seed.sections] == ["arms", "review", "cells"]
+    failed = {**some[0], "status": "failed", "error": "It failed.", "scores": {}, "seed": 99}
+    del failed["labels"]
+    names = [
+        part.name
+        for section in page_of([*some, failed], monkeypatch).sections
+        for part in section.parts
+    ]
+    assert "failures" in names
+
+
+def test_records_of_other_settings_are_in_no_table():
+    cells = read_plan(EXPERIMENTS / "hardness" / "plan.yaml")
+    cell = next(one for one in cells if one.key == ("MUTAG", "hard-20", 0))
+    record = plain(records({"hard-20": 0.7})[0]) | {**cell.identity(), "config": cell.config()}
+    other = record | {"seed": 1, "config": {**cell.config(), "seed": 1, "epochs": 7}}
+    page = sections.study_page([record, other], cells)
+    parts = {part.name: part for section in page.sections for part in section.parts}
+    assert list(parts["other_settings"].values["difference"]) == ["epochs 7, now 100"]
