@@ -149,16 +149,17 @@ def plain(record):
 
 def page_of(some, monkeypatch):
     monkeypatch.setattr(sections, "of_plan", lambda records, _: (list(records), []))
+    monkeypatch.setattr(sections, "review_tables", list)  # they have a test of their own
     return sections.study_page([plain(one) for one in some], [])
 
 
 def test_the_page_is_made_of_many_records_and_of_few(monkeypatch, tmp_path):
     some = records({"uniform": 0.70, "hard-20": 0.74, "hard-50": 0.70})
     page = page_of(some, monkeypatch)
-    assert [one.name for one in page.sections] == ["answers", "sets", "arms", "review", "cells"]
+    assert [one.name for one in page.sections] == ["answers", "sets", "arms", "cells"]
     assert (tmp_path / "report.html") in write_report(page, tmp_path)
     one_seed = page_of([one for one in some if one["seed"] == 0], monkeypatch)
-    assert [one.name for one in one_seed.sections] == ["arms", "review", "cells"]
+    assert [one.name for one in one_seed.sections] == ["arms", "cells"]
     failed = {**some[0], "status": "failed", "error": "It failed.", "scores": {}, "seed": 99}
     del failed["labels"]
     names = [
@@ -169,7 +170,8 @@ def test_the_page_is_made_of_many_records_and_of_few(monkeypatch, tmp_path):
     assert "failures" in names
 
 
-def test_records_of_other_settings_are_in_no_table():
+def test_records_of_other_settings_are_in_no_table(monkeypatch):
+    monkeypatch.setattr(sections, "review_tables", list)
     cells = read_plan(EXPERIMENTS / "hardness" / "plan.yaml")
     cell = next(one for one in cells if one.key == ("MUTAG", "hard-20", 0))
     record = plain(records({"hard-20": 0.7})[0]) | {**cell.identity(), "config": cell.config()}
