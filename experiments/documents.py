@@ -14,7 +14,7 @@ from graphcl_hard.sweeps.table_files import write_text
 EXPERIMENTS = Path(__file__).resolve().parent
 DOCS = EXPERIMENTS.parent / "docs"
 PLACE = re.compile(
-    r"(<!-- table (?P<study>\w+)/(?P<name>[\w-]+) -->\n).*?(<!-- end of table -->)", re.DOTALL
+    r"(<!-- table (?P<study>\w+)/(?P<name>[\w-]+) -->\n).*?(?P<end><!-- end of table -->)", re.DOTALL
 )
 
 
@@ -47,7 +47,7 @@ def fill_tables(document: Path, experiments: Path = EXPERIMENTS) -> None:
             for line in path.read_text(encoding="utf-8").splitlines(keepends=True)
             if line.startswith("|")
         ]
-        return place[1] + "".join(rows) + place[3]
+        return place[1] + "".join(rows) + place["end"]
 
     text = document.read_text(encoding="utf-8")
     filled = PLACE.sub(table, text)

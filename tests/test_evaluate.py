@@ -318,7 +318,7 @@ def test_help_teaches_and_loads_neither_pytorch_nor_scikit_learn():
     assert done.stdout.rstrip().endswith("set()")
     assert "python -m graphcl_hard.evaluate mine.csv --labels target" in done.stdout
     for name in ("labels", "only", "out", *SETTINGS):
-        assert f"--{name}" in done.stdout
+        assert f"--{name.replace('_', '-')}" in done.stdout
 
 
 # Regression, several targets, given splits, comparisons

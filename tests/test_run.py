@@ -43,6 +43,7 @@ def test_a_run_leaves_its_files(finished):
         "encoder.safetensors",
         "features.json",
         "metrics.csv",
+        "predicted.npz",
         "result.json",
         "training.png",
     ]

@@ -64,7 +64,7 @@ def setting(toy):
         {"nodes_per_graph": 2},
         {"negative_queue": 7, "batch_size": 5},
         {"mode": "released"},
-        {"effective_negatives": 0.3},
+        {"effective_negatives": 0.3, "beta_schedule": "constant"},
         {"encoder": "gat", "readout": "attention"},
         {"method": "graphcl"},
         {"method": "graphcl", "views": ("random", "random"), "precision": "bf16-mixed"},

@@ -376,7 +376,7 @@ def test_a_record_of_another_data_set_under_the_same_name_is_not_taken(tmp_path)
 def test_a_data_set_that_a_cell_fetches_has_its_files_in_the_record(tmp_path, monkeypatch):
     def fetching(cell, _runs, _threads):
         write_toy(tmp_path / cell.dataset)
-        return {**cell.identity(), "status": "finished", "test_sizes": []}
+        return {**cell.identity(), "status": "finished", "test_sizes": [], "config": {}}
 
     monkeypatch.setitem(KINDS, "majority", Kind(fetching))
     cell = Cell("TOY", "majority", "majority", {}, 0, {"data_dir": str(tmp_path)})
