@@ -14,7 +14,8 @@ from graphcl_hard.sweeps.table_files import write_text
 EXPERIMENTS = Path(__file__).resolve().parent
 DOCS = EXPERIMENTS.parent / "docs"
 PLACE = re.compile(
-    r"(<!-- table (?P<study>\w+)/(?P<name>[\w-]+) -->\n).*?(?P<end><!-- end of table -->)", re.DOTALL
+    r"(<!-- table (?P<study>\w+)/(?P<name>[\w-]+) -->\n).*?(?P<end><!-- end of table -->)",
+    re.DOTALL,
 )
 
 

@@ -45,13 +45,15 @@ def corrected(p: npt.NDArray[np.float64], tests: int) -> npt.NDArray[np.float64]
     return found
 
 
-def answers_frame(effects: pd.DataFrame) -> pd.DataFrame:
+def answers_frame(effects: pd.DataFrame, datasets: int = len(SETS)) -> pd.DataFrame:
     """Return a row for each claim and question: the pooled effect, its tests and the verdict.
 
-    All tests of all claims, for both questions, are one family, whether they have records yet or not.
+    All tests of all claims, for both questions, are one family, whether they have records yet or not. A claim has a row
+    once it has an effect on every data set.
 
     Args:
         effects: of `effects_frame` for the pairs of `CLAIMS`.
+        datasets: how many data sets an answer is about.
 
     Returns:
         Columns: claim, method, control, question, difference, low, high, p_difference and p_equivalence (both
@@ -66,6 +68,8 @@ def answers_frame(effects: pd.DataFrame) -> pd.DataFrame:
             if key not in pooled.index:
                 continue
             row = pooled.loc[key]
+            if row["datasets"] < datasets:
+                continue
             effect = Effect(*(float(row[name]) for name in _EFFECT))
             rows.append(
                 {

@@ -1,5 +1,7 @@
 """The tables of the study of hardness: its verdicts on records with a known truth, and what stands beside a score."""
 
+import functools
+
 import numpy as np
 import pytest
 import yaml
@@ -54,7 +56,7 @@ def records(methods, seed=0, shared=True):
 
 def answers(methods):
     effects = effects_frame(records(methods), [(one.method, one.control) for one in CLAIMS])
-    return tables.answers_frame(effects).set_index(["method", "question"])
+    return tables.answers_frame(effects, len(SETS)).set_index(["method", "question"])
 
 
 def test_a_true_difference_is_found_and_one_of_nothing_is_equivalent():
@@ -72,10 +74,16 @@ def test_a_difference_that_is_there_and_too_small_to_matter_is_called_both():
     assert found.loc[("hard-20", SEEDS), "verdict"] == f"above, by less than {100 * BOUND:g}"
 
 
+def test_an_answer_is_about_all_data_sets():
+    effects = effects_frame(records({"uniform": 0.70, "hard-20": 0.74}), [("hard-20", "uniform")])
+    assert len(tables.answers_frame(effects, len(SETS))) == 2
+    assert tables.answers_frame(effects, len(SETS) + 1).empty
+
+
 def test_few_seeds_are_undecided():
     every = records({"uniform": 0.70, "hard-20": 0.70}, shared=False)
     some = [one for one in every if one["seed"] < 2]
-    found = tables.answers_frame(effects_frame(some, [("hard-20", "uniform")]))
+    found = tables.answers_frame(effects_frame(some, [("hard-20", "uniform")]), len(SETS))
     assert set(found["verdict"]) == {"undecided"}
 
 
@@ -149,6 +157,8 @@ def plain(record):
 
 def page_of(some, monkeypatch):
     monkeypatch.setattr(sections, "of_plan", lambda records, _: (list(records), []))
+    answers_of_two = functools.partial(tables.answers_frame, datasets=len(SETS))
+    monkeypatch.setattr(tables, "answers_frame", answers_of_two)
     monkeypatch.setattr(sections, "review_tables", list)  # they have a test of their own
     return sections.study_page([plain(one) for one in some], [])
 

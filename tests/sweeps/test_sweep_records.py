@@ -120,5 +120,5 @@ def test_the_committed_records_are_packed_and_pack_again_to_themselves(folder, t
     assert exact(records.read_records(tmp_path)) == exact(found)
 
 
-def test_all_three_committed_sets_of_records_were_found():
-    assert len(COMMITTED) == 3
+def test_all_committed_sets_of_records_were_found():
+    assert len(COMMITTED) == 4
