@@ -6,6 +6,9 @@ SETS = ("MUTAG", "PTC_MR", "ENZYMES", "IMDB-BINARY", "IMDB-MULTI", "PROTEINS")
 BOUND = 0.005
 """The difference in accuracy, pooled over the data sets, below which two arms are called equivalent: half a point."""
 
+FEWEST = 5
+"""Seeds from which on both questions are answered: with fewer, a test may reject more often than it says."""
+
 INFOGRAPH = (
     "uniform",
     "hard-50",

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from experiments.hardness import figures, tables
-from experiments.hardness.arms import BOUND, CLAIMS, SETS
+from experiments.hardness.arms import BOUND, CLAIMS, FEWEST, SETS
 from experiments.hardness.review.__main__ import tables as review_tables
 from graphcl_hard.sweeps.cell import Cell
 from graphcl_hard.sweeps.records import Record
@@ -50,9 +50,10 @@ def study_page(records: Sequence[Record], cells: Sequence[Cell]) -> Page:
     pairs = [(one.method, one.control) for one in CLAIMS]
     effects = effects_frame(ordered, pairs)
     answers = tables.answers_frame(effects)
-    by_set = effects[effects["dataset"] != POOLED]
-    hard = effects[
-        [pair in HARD_PAIRS for pair in zip(effects["method"], effects["control"], strict=True)]
+    by_set = effects[(effects["dataset"] != POOLED) & (effects["seeds"] >= FEWEST)]
+    enough = effects[effects["seeds"] >= FEWEST]
+    hard = enough[
+        [pair in HARD_PAIRS for pair in zip(enough["method"], enough["control"], strict=True)]
     ]
     drafts: list[tuple[str, str, str, Sequence[Table | Picture | None]]] = [
         (

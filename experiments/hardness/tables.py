@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from experiments.hardness.arms import ARMS, BOUND, CLAIMS, SETS
+from experiments.hardness.arms import ARMS, BOUND, CLAIMS, FEWEST, SETS
 from graphcl_hard.evaluation.crossed import (
     Effect,
     crossed_effect,
@@ -49,7 +49,7 @@ def answers_frame(effects: pd.DataFrame, datasets: int = len(SETS)) -> pd.DataFr
     """Return a row for each claim and question: the pooled effect, its tests and the verdict.
 
     All tests of all claims, for both questions, are one family, whether they have records yet or not. A claim has a row
-    once it has an effect on every data set.
+    once it has an effect on every data set, with `FEWEST` seeds or more.
 
     Args:
         effects: of `effects_frame` for the pairs of `CLAIMS`.
@@ -68,7 +68,7 @@ def answers_frame(effects: pd.DataFrame, datasets: int = len(SETS)) -> pd.DataFr
             if key not in pooled.index:
                 continue
             row = pooled.loc[key]
-            if row["datasets"] < datasets:
+            if row["datasets"] < datasets or row["seeds"] < FEWEST:
                 continue
             effect = Effect(*(float(row[name]) for name in _EFFECT))
             rows.append(
@@ -227,30 +227,31 @@ def _percent(share: float) -> str:
 
 
 def accuracies_table(records: Iterable[Record]) -> Table:
-    """Return the mean accuracy of each arm (rows) on each data set, and over the data sets."""
+    """Return the mean accuracy of each arm (rows) on each data set, and over the data sets of all arms' seeds."""
     hits = hits_of(records)
     datasets = ordered({dataset for dataset, _ in hits}, SETS)
+    counts = {len(by_seed) for by_seed in hits.values()}
     shown, values = [], []
     for method in ordered({name for _, name in hits}, ARMS):
-        means = {
-            dataset: 100 * float(np.mean([one.mean() for one in hits[dataset, method].values()]))
-            for dataset in datasets
-            if (dataset, method) in hits
-        }
-        counts = sorted({len(hits[dataset, method]) for dataset in means})
-        whole = f"{np.mean(list(means.values())):.1f}" if len(means) == len(datasets) else ""
-        shown.append(
-            {
-                "arm": method,
-                **{name: f"{means[name]:.1f}" if name in means else "" for name in datasets},
-                "mean": whole,
-                "seeds": "-".join(map(str, {counts[0]: 0, counts[-1]: 0})),
-            }
-        )
-        values += [
-            {"method": method, "dataset": name, "accuracy": mean} for name, mean in means.items()
-        ]
+        row, means = {"arm": method}, []
+        for dataset in datasets:
+            by_seed = hits.get((dataset, method), {})
+            if by_seed:
+                means.append(100 * float(np.mean([one.mean() for one in by_seed.values()])))
+                values.append(
+                    {
+                        "method": method,
+                        "dataset": dataset,
+                        "accuracy": means[-1],
+                        "seeds": len(by_seed),
+                    }
+                )
+            few = f" ({len(by_seed)})" if len(counts) > 1 else ""
+            row[dataset] = f"{means[-1]:.1f}{few}" if by_seed else ""
+        comparable = len(counts) == 1 and len(means) == len(datasets)
+        shown.append({**row, "mean": f"{np.mean(means):.1f}"} if comparable else row)
     note = (
-        "Mean accuracy in % over the seeds. Differences have their intervals in the other tables."
+        "Mean accuracy in % over the seeds, whose number is in parentheses where arms differ in it; a mean over the "
+        "data sets is shown once they do not. Differences have their intervals in the other tables."
     )
     return Table("accuracies", "Accuracies", note, pd.DataFrame(shown), pd.DataFrame(values))

@@ -8,7 +8,7 @@ import yaml
 from helpers.paths import EXPERIMENTS
 
 from experiments.hardness import sections, tables
-from experiments.hardness.arms import ARMS, BOUND, CLAIMS
+from experiments.hardness.arms import ARMS, BOUND, CLAIMS, FEWEST
 from graphcl_hard.sweeps.plan import read_plan
 from graphcl_hard.sweeps.report.effects import BOTH, SEEDS, effects_frame
 from graphcl_hard.sweeps.report.files import write_report
@@ -78,11 +78,13 @@ def test_an_answer_is_about_all_data_sets():
     effects = effects_frame(records({"uniform": 0.70, "hard-20": 0.74}), [("hard-20", "uniform")])
     assert len(tables.answers_frame(effects, len(SETS))) == 2
     assert tables.answers_frame(effects, len(SETS) + 1).empty
+    some = [one for one in records({"uniform": 0.70, "hard-20": 0.74}) if one["seed"] < FEWEST - 1]
+    assert tables.answers_frame(effects_frame(some, [("hard-20", "uniform")]), len(SETS)).empty
 
 
 def test_few_seeds_are_undecided():
     every = records({"uniform": 0.70, "hard-20": 0.70}, shared=False)
-    some = [one for one in every if one["seed"] < 2]
+    some = [one for one in every if one["seed"] < FEWEST]
     found = tables.answers_frame(effects_frame(some, [("hard-20", "uniform")]), len(SETS))
     assert set(found["verdict"]) == {"undecided"}
 
