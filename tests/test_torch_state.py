@@ -175,7 +175,7 @@ def trained(own, folder, **settings):
     found += [loaded.transform(data), loaded.partial_fit(data).transform(data)]
     model.encoder_.save_pretrained(folder)
     encoder = load_encoder(folder)
-    return [*found, *encoder.state_dict().values(), [epoch[:-1] for epoch in model.history_]]
+    return [*found, *encoder.state_dict().values(), [epoch._replace(seconds=0.0) for epoch in model.history_]]
 
 
 @pytest.fixture(scope="module")
@@ -209,7 +209,7 @@ def fine_tuned(own, folder):
             found += [one.predict(data), one.transform(data), one.score(data, y)]
             found += [*one.encoder_.state_dict().values(), *one.head_.state_dict().values()]
         found += [model.predict_proba(data)] if place < 2 else []
-        found += [[epoch[:-1] for epoch in model.history_]]
+        found += [[epoch._replace(seconds=0.0) for epoch in model.history_]]
     return found
 
 
