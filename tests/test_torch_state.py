@@ -175,7 +175,11 @@ def trained(own, folder, **settings):
     found += [loaded.transform(data), loaded.partial_fit(data).transform(data)]
     model.encoder_.save_pretrained(folder)
     encoder = load_encoder(folder)
-    return [*found, *encoder.state_dict().values(), [epoch._replace(seconds=0.0) for epoch in model.history_]]
+    return [
+        *found,
+        *encoder.state_dict().values(),
+        [epoch._replace(seconds=0.0) for epoch in model.history_],
+    ]
 
 
 @pytest.fixture(scope="module")
