@@ -1,4 +1,4 @@
-"""The beta that leaves a share of the negatives effective, alone and inside the objectives."""
+"""The beta that leaves a share of the negatives effective, on its own and inside the objectives."""
 
 import functools
 import math

@@ -147,7 +147,7 @@ def test_assignment_is_the_best_one_of_all():
 
 
 @pytest.mark.parametrize("kernels", [wl_kernels, wl_oa_kernels])
-def test_an_entry_depends_on_its_two_graphs_alone(kernels):
+def test_an_entry_depends_only_on_its_two_graphs(kernels):
     graphs = sparse_graphs()
     np.testing.assert_array_equal(kernels(graphs[:8], 3), kernels(graphs, 3)[:, :8, :8])
 
