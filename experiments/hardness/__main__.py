@@ -1,7 +1,7 @@
 """Write the report of the study of hardness from its records, or compute what the records lack.
 
 python -m experiments.hardness             write the report
-python -m experiments.hardness --compute   first run both plans, seed by seed; it can be stopped and started again
+python -m experiments.hardness --compute   first run the plans, seed by seed; it can be stopped and started again
 """
 
 import sys
@@ -21,7 +21,8 @@ from graphcl_hard.sweeps.plan import read_plan
 from graphcl_hard.sweeps.report.files import finished_records, write_report
 
 HERE = Path(__file__).resolve().parent
-PLANS, OUT = (HERE / "plan.yaml", HERE / "controls.yaml"), HERE / "results"
+PLANS = tuple(HERE / f"{name}.yaml" for name in ("plan", "controls", "wide", "large"))
+OUT = HERE / "results"
 
 
 @dataclass(frozen=True)

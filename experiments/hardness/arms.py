@@ -3,6 +3,9 @@
 from typing import NamedTuple
 
 SETS = ("MUTAG", "PTC_MR", "ENZYMES", "IMDB-BINARY", "IMDB-MULTI", "PROTEINS")
+LARGE_SETS = ("DD", "REDDIT-BINARY")
+"""The data sets of large.yaml, which no claim is about."""
+
 BOUND = 0.005
 """The difference in accuracy, pooled over the data sets, below which two arms are called equivalent: half a point."""
 
@@ -31,6 +34,14 @@ GRAPHCL = (
 )
 CONTROLS = ("untrained", "bn-exact")
 ARMS = (*CONTROLS, *INFOGRAPH, *GRAPHCL)
+WIDE = (
+    "bn-exact-256",
+    "uniform-256",
+    "hard-20-256",
+    "graphcl-uniform-256",
+    "graphcl-hard-20-256",
+)
+"""The arms of wide.yaml."""
 
 
 class Claim(NamedTuple):
@@ -69,3 +80,30 @@ CLAIMS = (
     Claim("GraphCL against InfoGraph", "graphcl-uniform", "uniform"),
 )
 """All of them are one family: their p-values are corrected together by Holm's method."""
+
+FURTHER = (
+    ("hard-20-256", "uniform-256"),
+    ("graphcl-hard-20-256", "graphcl-uniform-256"),
+    ("uniform-256", "bn-exact-256"),
+    ("graphcl-uniform-256", "bn-exact-256"),
+    *((one.method, one.control) for one in CLAIMS),
+)
+"""Pairs of wide encoders and on large graphs, which are families of their own."""
+
+AGAINST_CONTROLS = (
+    ("graphcl-uniform", "size"),
+    ("graphcl-uniform", "histograms"),
+    ("graphcl-uniform", "wl"),
+    ("graphcl-uniform", "wl-log-degree"),
+    ("graphcl-uniform", "wl-oa"),
+    ("graphcl-uniform", "wl-oa-degree"),
+    ("graphcl-uniform", "untrained-512"),
+    ("untrained-512", "untrained"),
+    ("untrained-1024", "untrained"),
+    ("bn-exact-512", "bn-exact"),
+    ("uniform", "uniform-running"),
+    ("graphcl-uniform", "graphcl-uniform-running"),
+    ("untrained-c1e5", "untrained"),
+    ("size-c1e5", "size"),
+)
+"""Pairs with the baselines and controls of controls.yaml, a family of their own."""

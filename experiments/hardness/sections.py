@@ -3,7 +3,17 @@
 from collections.abc import Sequence
 
 from experiments.hardness import figures, tables
-from experiments.hardness.arms import BOUND, CLAIMS, FEWEST, SETS
+from experiments.hardness.arms import (
+    AGAINST_CONTROLS,
+    ARMS,
+    BOUND,
+    CLAIMS,
+    FEWEST,
+    FURTHER,
+    LARGE_SETS,
+    SETS,
+    WIDE,
+)
 from experiments.hardness.review.__main__ import tables as review_tables
 from graphcl_hard.sweeps.cell import Cell
 from graphcl_hard.sweeps.records import Record
@@ -35,7 +45,25 @@ HARD_PAIRS = tuple(
     for one in CLAIMS
     if one.method.removeprefix("graphcl-") in ("hard-50", "hard-20", "hard-5")
 )
+ALL_SETS = (*SETS, *LARGE_SETS)
 BY_SET = "Every claim on each data set. These p-values are a family of their own, apart from the page's claims."
+CONTROLS = (
+    "Methods that learn nothing, on the folds of the arms; untrained encoders of other widths; trained ones with the "
+    "running averages of batch norm; and a grid of C up to 1e5. Their p-values are a family of their own."
+)
+WIDER = "The arms of 256 channels; InfoGraph contrasts 8 nodes of each graph. Their p-values are a family of their own."
+LARGER = (
+    "Three seeds of 30 epochs; InfoGraph contrasts 16 nodes of each graph. So few seeds give no answer: the interval "
+    "for new graphs may be too narrow. Their p-values are a family of their own."
+)
+
+
+def _effects(
+    name: str, title: str, records: Sequence[Record], pairs: Sequence[tuple[str, str]]
+) -> Table | None:
+    """Return the differences of pairs on each data set and pooled; None without a pair that has records."""
+    frame = effects_frame(records, pairs)
+    return effects_table(name, title, frame, ALL_SETS) if len(frame) else None
 
 
 def study_page(records: Sequence[Record], cells: Sequence[Cell]) -> Page:
@@ -46,7 +74,12 @@ def study_page(records: Sequence[Record], cells: Sequence[Cell]) -> Page:
         cells: of the plans.
     """
     held, other = of_plan(records, cells)
-    ordered = sorted(held, key=lambda one: (SETS.index(one["dataset"]), one["method"], one["seed"]))
+    held.sort(key=lambda one: (ALL_SETS.index(one["dataset"]), one["method"], one["seed"]))
+    small = [one for one in held if one["dataset"] in SETS]
+    ordered = [one for one in small if one["method"] in ARMS]
+    wide = [one for one in small if one["method"] in WIDE]
+    large = [one for one in held if one["dataset"] in LARGE_SETS]
+    controls = [one for one in small if one["method"] not in (*ARMS, *WIDE)]
     pairs = [(one.method, one.control) for one in CLAIMS]
     effects = effects_frame(ordered, pairs)
     answers = tables.answers_frame(effects)
@@ -86,13 +119,44 @@ def study_page(records: Sequence[Record], cells: Sequence[Cell]) -> Page:
                 figures.training_figure(ordered, "effective_negatives", "effective negatives"),
             ],
         ),
+        (
+            "controls",
+            "Baselines and other controls",
+            CONTROLS,
+            [
+                tables.accuracies_table(
+                    controls, "controls", "Baselines, and encoders of other widths"
+                )
+                if controls
+                else None,
+                _effects("against_controls", "Pairs with these", small, AGAINST_CONTROLS),
+            ],
+        ),
+        (
+            "wide",
+            "Encoders of 256 channels",
+            WIDER,
+            [
+                _effects("wide_effects", "Differences at 256 channels", wide, FURTHER),
+                tables.arms_table(wide, "wide_arms", "Encoders of 256 channels") if wide else None,
+            ],
+        ),
+        (
+            "large",
+            "Large graphs",
+            LARGER,
+            [
+                _effects("large_effects", "Differences on large graphs", large, FURTHER),
+                tables.arms_table(large, "large_arms", "Arms on large graphs") if large else None,
+            ],
+        ),
         ("review", "What the first study got wrong", "", review_tables()),
         (
             "cells",
             "Cells and versions",
             "",
             [
-                coverage.coverage_table(held, SETS) if held else None,
+                coverage.coverage_table(held, ALL_SETS) if held else None,
                 coverage.failures_table(held),
                 coverage.other_settings_table(other),
                 coverage.provenance_table(held) if held else None,

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from experiments.hardness.arms import ARMS, BOUND, CLAIMS, FEWEST, SETS
+from experiments.hardness.arms import ARMS, BOUND, CLAIMS, FEWEST, LARGE_SETS, SETS
 from graphcl_hard.evaluation.crossed import (
     Effect,
     crossed_effect,
@@ -30,7 +30,7 @@ def corrected(p: npt.NDArray[np.float64], tests: int) -> npt.NDArray[np.float64]
     An effect cannot be 0 and beyond the bound, so of n tests at most n / 2 can have a true hypothesis. Holm's method
     with this restriction takes, for the j-th smallest of the p-values,
 
-    .. math:: \\tilde p_{(j)} = \\max_{i \\le j} \\min(1, \\min(n / 2, n - i + 1) \\, p_{(i)}) .
+    .. math:: \tilde p_{(j)} = \max_{i \le j} \min(1, \min(n / 2, n - i + 1) \, p_{(i)}) .
 
     Args:
         p: those of the tests that were made.
@@ -143,15 +143,21 @@ def answers_table(answers: pd.DataFrame) -> Table | None:
     )
 
 
-def arms_table(records: Iterable[Record]) -> Table:
-    """Return each arm on each data set: its accuracy with both intervals, and the treatment that it was given."""
+def arms_table(records: Iterable[Record], name: str = "arms", which: str = "Every arm") -> Table:
+    """Return each arm on each data set: its accuracy with both intervals, and the treatment that it was given.
+
+    Args:
+        records: of the arms.
+        name: as in `Table`.
+        which: the arms, as a title begins.
+    """
     held: dict[tuple[str, str], list[Record]] = {}
     for record in records:
         if record["status"] == "finished":
             held.setdefault((record["dataset"], record["method"]), []).append(record)
     shown, values = [], []
     hits = hits_of([one for group in held.values() for one in group])
-    for dataset in ordered({name for name, _ in held}, SETS):
+    for dataset in ordered({name for name, _ in held}, (*SETS, *LARGE_SETS)):
         for method in ordered({name for one, name in held if one == dataset}, ARMS):
             group = held[dataset, method]
             by_seed = hits.get((dataset, method), {})
@@ -196,7 +202,7 @@ def arms_table(records: Iterable[Record]) -> Table:
         "theirs, which is 1 where the loss has levelled off."
     )
     return Table(
-        "arms", "Every arm, and what it was given", note, pd.DataFrame(shown), pd.DataFrame(values)
+        name, f"{which}, and what it was given", note, pd.DataFrame(shown), pd.DataFrame(values)
     )
 
 
@@ -226,10 +232,18 @@ def _percent(share: float) -> str:
     return "" if np.isnan(share) else f"{100 * share:.0f}%"
 
 
-def accuracies_table(records: Iterable[Record]) -> Table:
-    """Return the mean accuracy of each arm (rows) on each data set, and over the data sets of all arms' seeds."""
+def accuracies_table(
+    records: Iterable[Record], name: str = "accuracies", title: str = "Accuracies"
+) -> Table:
+    """Return the mean accuracy of each arm (rows) on each data set, and over the data sets of all arms' seeds.
+
+    Args:
+        records: of the arms.
+        name: as in `Table`.
+        title: as in `Table`.
+    """
     hits = hits_of(records)
-    datasets = ordered({dataset for dataset, _ in hits}, SETS)
+    datasets = ordered({dataset for dataset, _ in hits}, (*SETS, *LARGE_SETS))
     counts = {len(by_seed) for by_seed in hits.values()}
     shown, values = [], []
     for method in ordered({name for _, name in hits}, ARMS):
@@ -254,4 +268,4 @@ def accuracies_table(records: Iterable[Record]) -> Table:
         "Mean accuracy in % over the seeds, whose number is in parentheses where arms differ in it; a mean over the "
         "data sets is shown once they do not. Differences have their intervals in the other tables."
     )
-    return Table("accuracies", "Accuracies", note, pd.DataFrame(shown), pd.DataFrame(values))
+    return Table(name, title, note, pd.DataFrame(shown), pd.DataFrame(values))

@@ -4,11 +4,10 @@ import functools
 
 import numpy as np
 import pytest
-import yaml
 from helpers.paths import EXPERIMENTS
 
 from experiments.hardness import sections, tables
-from experiments.hardness.arms import ARMS, BOUND, CLAIMS, FEWEST
+from experiments.hardness.arms import AGAINST_CONTROLS, ARMS, BOUND, CLAIMS, FEWEST, FURTHER, WIDE
 from graphcl_hard.sweeps.plan import read_plan
 from graphcl_hard.sweeps.report.effects import BOTH, SEEDS, effects_frame
 from graphcl_hard.sweeps.report.files import write_report
@@ -139,10 +138,20 @@ def test_an_accuracy_stands_beside_what_the_arm_was_given():
     assert float(means["mean"].item()) == pytest.approx(70, abs=1)
 
 
-def test_the_plan_has_the_arms_of_the_claims():
-    plan = yaml.safe_load((EXPERIMENTS / "hardness" / "plan.yaml").read_text(encoding="utf-8"))
-    assert tuple(one.get("name", one["family"]) for one in plan["methods"]) == ARMS
+def methods_of(plan):
+    return tuple(dict.fromkeys(one.method for one in read_plan(EXPERIMENTS / "hardness" / plan)))
+
+
+def test_the_plans_have_the_arms_of_the_claims_and_pairs():
+    assert methods_of("plan.yaml") == ARMS
+    assert methods_of("wide.yaml") == WIDE
     assert {name for one in CLAIMS for name in (one.method, one.control)} <= set(ARMS)
+    assert {name for pair in FURTHER for name in pair} <= {*ARMS, *WIDE}
+    assert {name for pair in AGAINST_CONTROLS for name in pair} <= {
+        *ARMS,
+        *methods_of("controls.yaml"),
+    }
+    assert set(methods_of("large.yaml")) <= set(ARMS)
 
 
 def plain(record):
@@ -180,6 +189,22 @@ def test_the_page_is_made_of_many_records_and_of_few(monkeypatch, tmp_path):
         for part in section.parts
     ]
     assert "failures" in names
+
+
+def test_wide_arms_large_graphs_and_controls_have_sections_of_their_own(monkeypatch):
+    arms = records({"uniform": 0.70, "hard-20": 0.74})
+    large = [one | {"dataset": "DD"} for one in arms if one["dataset"] == "MUTAG"]
+    wide = records({"uniform-256": 0.70, "hard-20-256": 0.74})
+    page = page_of([*arms, *large, *wide, *records({"size": 0.6})], monkeypatch)
+    parts = {part.name: part for section in page.sections for part in section.parts}
+    assert set(parts["accuracies"].values["dataset"]) == set(SETS)
+    assert set(parts["accuracies"].values["method"]) == {"uniform", "hard-20"}
+    assert set(parts["controls"].values["method"]) == {"size"}
+    assert set(parts["large_effects"].values["dataset"]) == {"DD"}
+    assert set(parts["wide_effects"].values["method"]) == {"hard-20-256"}
+    pooled = parts["wide_effects"].values.query("dataset == 'pooled'")
+    assert pooled["difference"].tolist() == pytest.approx([4.0, 4.0], abs=0.4)
+    assert set(parts["answers"].values["datasets"]) == {len(SETS)}
 
 
 def test_records_of_other_settings_are_in_no_table(monkeypatch):
