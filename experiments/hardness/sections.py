@@ -1,6 +1,7 @@
 """The sections of the study's report, in the order of its page."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from experiments.hardness import figures, tables
 from experiments.hardness.arms import (
@@ -59,7 +60,7 @@ LARGER = (
 
 
 def _effects(
-    name: str, title: str, records: Sequence[Record], pairs: Sequence[tuple[str, str]]
+    name: str, title: str, records: Sequence[Mapping[str, Any]], pairs: Sequence[tuple[str, str]]
 ) -> Table | None:
     """Return the differences of pairs on each data set and pooled; None without a pair that has records."""
     frame = effects_frame(records, pairs)
