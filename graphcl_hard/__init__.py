@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from graphcl_hard.data.collate import to_chunks as to_chunks
     from graphcl_hard.data.load import load_graphs as load_graphs
+    from graphcl_hard.data.molecules.featurize import molecule_graphs as molecule_graphs
     from graphcl_hard.data.shard_writer import write_shards as write_shards
     from graphcl_hard.data.shards import GraphShards as GraphShards
     from graphcl_hard.estimators.classifier import (
@@ -56,6 +57,7 @@ _HOMES = {
     "load_graphs": "data.load",
     "local_global_info_nce": "losses.local_global",
     "local_global_jsd": "losses.local_global",
+    "molecule_graphs": "data.molecules.featurize",
     "nt_xent": "losses.nt_xent",
     "to_chunks": "data.collate",
     "write_shards": "data.shard_writer",

@@ -1,12 +1,13 @@
 """Convert any number of graphs to a folder of shards, from which graphcl_hard.run trains without loading all of them.
 
-SOURCE is a table of molecules (.csv, .csv.gz or .parquet with a column of SMILES), a folder of the Open Graph Benchmark
-(such as ogbg_molhiv, with its raw/edge.csv.gz), or the name or path of a TU data set. Use graphcl_hard.write_shards for
-graphs in Python.
+SOURCE is a file of molecules (.csv, .csv.gz or .parquet with a column of SMILES, .smi, .smi.gz, .sdf or .sdf.gz), a
+folder of the Open Graph Benchmark (such as ogbg_molhiv, with its raw/edge.csv.gz), or the name or path of a TU data
+set. Use graphcl_hard.write_shards for graphs in Python.
 
 Examples:
   python -m graphcl_hard.convert molecules.csv --out data/molecules
   python -m graphcl_hard.convert molecules.parquet --smiles canonical --labels active --skip-invalid --out data/active
+  python -m graphcl_hard.convert library.sdf --id name --jobs -1 --out data/library
   python -m graphcl_hard.convert tox21.csv --labels NR-AR NR-AhR SR-p53 --out data/tox21
   python -m graphcl_hard.convert dataset/ogbg_molpcba --labels all --out data/molpcba
   python -m graphcl_hard.run --dataset data/molecules --no-evaluate
@@ -43,7 +44,7 @@ from graphcl_hard.runs.cli import (
 
 if TYPE_CHECKING:
     from graphcl_hard.data.graph_data import GraphData
-    from graphcl_hard.data.molecules import LeftOut
+    from graphcl_hard.data.molecules.featurize import LeftOut
     from graphcl_hard.data.shards import GraphShards
     from graphcl_hard.runs.display import Display
 
@@ -55,15 +56,17 @@ class Arguments:
     """The arguments of the command.
 
     Attributes:
-        source: Table of SMILES, folder of OGB, or name or path of a TU data set.
+        source: File of molecules, folder of OGB, or name or path of a TU data set.
         out: Folder to make; it must be new or empty.
-        smiles: Name of the column with the SMILES.
+        smiles: Name of the column with the SMILES, in .csv and .parquet files.
         labels: The labels: names of columns, or numbers of OGB tasks, from 0, or all for all of OGB's. One column has
             classes or measured targets; several have numbers, such as 0 and 1. The default is none; train on such a
             data set with --no-evaluate. A TU data set has its own labels. An empty cell is a missing label.
         id: Name of a column with a different id in each row, which graphcl_hard.embed writes beside the vectors. The
             default is the number of the row, from 0; in a TU data set the number of the graph in its files, from 1.
         skip_invalid: Leave out rows that RDKit cannot read, and list them in the file left-out.csv of the folder.
+        no_stereo: Leave out the chirality of atoms and the stereo of bonds, so that stereoisomers are equal.
+        jobs: Number of processes that convert molecules; -1 takes one for each core.
         name: Name of the data set; the default is that of the source.
         data_dir: Folder that holds TU data sets, as in graphcl_hard.run.
         quiet: Print only the folder that was written, warnings and errors.
@@ -75,6 +78,8 @@ class Arguments:
     labels: tuple[str, ...] = ()
     id: str | None = None
     skip_invalid: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    no_stereo: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    jobs: int = 1
     name: str | None = None
     data_dir: Path | None = None
     quiet: bool = False
@@ -150,21 +155,25 @@ def _chunks(
     arguments: Arguments, display: "Display", left_out: "list[LeftOut]"
 ) -> Iterator["GraphData"]:
     from graphcl_hard.data.load import load_graphs
-    from graphcl_hard.data.molecules import SUFFIXES, smiles_chunks
+    from graphcl_hard.data.molecules.tables import SUFFIXES, molecule_chunks
     from graphcl_hard.data.ogb import ogb_chunks, ogb_folder
 
     path = user_path(arguments.source, "SOURCE")
     if path.is_file() or path.name.endswith(SUFFIXES):
         if not path.is_file():
-            raise InputError(f"The file {path} does not exist; name a table of molecules.")
+            raise InputError(f"The file {path} does not exist; name a file of molecules.")
         if not path.name.endswith(SUFFIXES):
-            raise InputError(
-                f"{path} must end in {', '.join(SUFFIXES)}; save the table as one of them."
-            )
+            raise InputError(f"{path} must end in {', '.join(SUFFIXES)}; save it as one of them.")
         on_invalid = left_out.append if arguments.skip_invalid else None
         found = False
-        for chunk in smiles_chunks(
-            path, arguments.smiles, arguments.labels, on_invalid, id_column=arguments.id
+        for chunk in molecule_chunks(
+            path,
+            arguments.smiles,
+            arguments.labels,
+            on_invalid,
+            arguments.id,
+            stereo=not arguments.no_stereo,
+            jobs=arguments.jobs,
         ):
             found = True
             yield chunk

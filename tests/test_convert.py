@@ -17,6 +17,7 @@ from graphcl_hard import GraphShards, InputError, load_graphs
 from graphcl_hard import convert as convert_module
 from graphcl_hard.convert import main
 from graphcl_hard.data.collate import to_graph_data
+from graphcl_hard.data.molecules.vocabulary import MOLECULES, WITHOUT_STEREO
 
 pytest.importorskip("rdkit", reason="RDKit is not installed (the extra [molecules])")
 pd = pytest.importorskip("pandas", reason="pandas is not installed (the extra [molecules])")
@@ -103,7 +104,7 @@ def test_rows_that_are_no_molecule(tmp_path, capfd):
     assert err.startswith("warning: 2 of 4 rows are left out and listed in ")
     assert "; the first is row 1 (from 0), 'C1CC': RDKit cannot read it as SMILES." in err
     assert (tmp_path / "set" / "left-out.csv").read_text() == (
-        "row,id,smiles,reason\n1,1,C1CC,RDKit cannot read it as SMILES\n2,2,,RDKit cannot read it as SMILES\n"
+        "row,id,smiles,reason\n1,1,C1CC,RDKit cannot read it as SMILES\n2,2,,it is empty\n"
     )
     assert GraphShards(tmp_path / "set").ids.tolist() == [0, 3]
     path.write_text("smiles\nC1CC\n")
@@ -116,33 +117,29 @@ def test_rows_that_are_no_molecule(tmp_path, capfd):
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".parquet"])
-def test_a_charge_that_has_no_label_is_an_invalid_row(tmp_path, capsys, suffix):
+def test_values_outside_of_the_vocabulary_are_other(tmp_path, suffix):
     path = tmp_path / f"ions{suffix}"
-    table = pd.DataFrame({"smiles": ["CCO", "[Mn+7]", "[W-8]"]})
+    table = pd.DataFrame({"smiles": ["CCO", "[Mn+7]", "[W-8]", "N[Pt@SP1](N)(Cl)Cl"]})
     table.to_csv(path, index=False) if suffix == ".csv" else table.to_parquet(path)
-    assert main([str(path), "--out", str(tmp_path / "set")]) == 2
-    found = capsys.readouterr().err
-    assert re.search(
-        r"^error: Row 1 of .* holds '\[Mn\+7\]', but it has an atom Mn of formal charge 7, for which .*\n$",
-        found,
-    ), found
-    assert main([str(path), "--skip-invalid", "--out", str(tmp_path / "set")]) == 0
-    found = capsys.readouterr()
-    assert "1 graphs, 3 nodes" in found.out
-    assert "2 of 3 rows are left out" in found.err
-    assert (
-        "the first is row 1 (from 0), '[Mn+7]': it has an atom Mn of formal charge 7" in found.err
-    )
+    assert main([str(path), "--out", str(tmp_path / "set")]) == 0
+    found = GraphShards(tmp_path / "set").whole()
+    charge, hybridization = found.node_label[:, 3], found.node_label[:, 6]
+    assert charge.tolist() == [5, 5, 5, 12, 12, 5, 5, 5, 5, 5]  # 5 is no charge, 12 is other
+    assert hybridization[6] == 8  # SP2D
+    assert found.node_label_values == MOLECULES.atom_values
 
 
-def test_an_atom_of_square_planar_geometry_is_named(tmp_path, capsys):
-    path = tmp_path / "platinum.csv"
-    path.write_text("smiles\nN[Pt@SP1](N)(Cl)Cl\n")
-    assert main([str(path), "--out", str(tmp_path / "set")]) == 2
-    assert (
-        "it has an atom Pt of hybridization SP2D, for which there is no label"
-        in capsys.readouterr().err
-    )
+def test_molecules_are_converted_without_stereo_and_by_several_processes(tmp_path):
+    text = "smiles\n" + "C[C@H](N)O\nC[C@@H](N)O\nF/C=C/F\nC1CC\n" * 700
+    words = ["--skip-invalid", "--no-stereo", "--jobs", "2"]
+    _, found = converted(tmp_path, text, *words)
+    graphs = found.whole()
+    assert found.ids.tolist() == [row for row in range(2800) if row % 4 != 3]
+    assert graphs.node_label_values == WITHOUT_STEREO.atom_values
+    assert graphs.edge_label_values == WITHOUT_STEREO.bond_values
+    assert torch.equal(graphs[0:1].node_label, graphs[1:2].node_label)
+    alone = converted(tmp_path, text, *words[:2], name="again.csv")[1]
+    assert alone.checksum == found.checksum
 
 
 def converted(tmp_path, text, *words, name="m.csv"):

@@ -1,4 +1,4 @@
-"""Collate graphs of PyTorch Geometric, networkx or SciPy into flat tensors."""
+"""Collate graphs of PyTorch Geometric, networkx, SciPy or RDKit into flat tensors."""
 
 import contextlib
 import dataclasses
@@ -19,6 +19,16 @@ from graphcl_hard._tensor import initial_state
 from graphcl_hard.data.adjacency import clean_edges
 from graphcl_hard.data.graph_data import GraphData, GraphSource, Names
 from graphcl_hard.data.labels import without_labels
+from graphcl_hard.data.molecules.featurize import (
+    NAMES,
+    REMEDY,
+    LeftOut,
+    converted,
+    describe_invalid,
+    is_molecule,
+    join,
+)
+from graphcl_hard.data.molecules.vocabulary import MOLECULES, Vocabulary
 from graphcl_hard.data.readers import (
     WEIGHT,
     OneGraph,
@@ -33,7 +43,8 @@ from graphcl_hard.data.readers import (
 from graphcl_hard.data.shards import SHARD_GRAPHS, GraphShards
 from graphcl_hard.exceptions import InputError, short_repr
 
-KINDS = "torch_geometric.data.Data, networkx graphs or square adjacency matrices"
+KINDS = "torch_geometric.data.Data, networkx graphs, square adjacency matrices or molecules (SMILES strings, RDKit's)"
+MOLECULE = "RDKit"
 READERS: dict[str, Callable[..., OneGraph]] = {
     "PyTorch Geometric": read_data,
     "networkx": read_networkx,
@@ -60,6 +71,8 @@ def to_graph_data(
     - square adjacency matrices: SciPy's sparse ones, NumPy arrays or PyTorch tensors. Each nonzero entry (i, j) is an
       edge from i to j. Its value is read only with `edge_attr="weight"`, the name that networkx gives it, as the only
       attribute of the edge.
+    - molecules: SMILES strings or RDKit molecules, see `molecule_graphs`. Their labels are named "x" and "edge_attr",
+      as in PyG's `from_smiles`.
 
     Messages flow along the edges. Self-loops are dropped, as GIN adds a node to its neighbours anyway. Parallel edges
     are merged, as in TU data sets: their attributes are summed, and the labels of the first one are kept. A graph may
@@ -101,12 +114,20 @@ def to_graph_data(
     return collate(graphs, names)
 
 
-def collate(graphs: Iterable[Any], names: Names, identified: bool = True) -> GraphData:
-    """Collate single graphs as `to_graph_data` does, without labels and ids unless `identified`."""
+def collate(
+    graphs: Iterable[Any],
+    names: Names,
+    identified: bool = True,
+    vocabulary: Vocabulary = MOLECULES,
+) -> GraphData:
+    """Collate single graphs as `to_graph_data` does, without labels and ids unless `identified`.
+
+    Molecules have the labels of `vocabulary`.
+    """
     given = list(iterate_graphs(graphs))
     if not given:
         raise InputError("graphs must have at least one graph, got none; give a list of graphs.")
-    return _Reader(names, identified).read(given)
+    return _Reader(names, identified, vocabulary).read(given)
 
 
 def to_chunks(
@@ -148,10 +169,14 @@ def to_chunks(
 
 
 def collate_chunks(
-    graphs: Iterator[Any], names: Names, size: int = SHARD_GRAPHS, identified: bool = True
+    graphs: Iterator[Any],
+    names: Names,
+    size: int = SHARD_GRAPHS,
+    identified: bool = True,
+    vocabulary: Vocabulary = MOLECULES,
 ) -> Iterator[GraphData]:
-    """Yield single graphs as `to_chunks` does, without labels and ids unless `identified`."""
-    reader = _Reader(names, identified)
+    """Yield single graphs as `to_chunks` does, with `identified` and `vocabulary` as in `collate`."""
+    reader = _Reader(names, identified, vocabulary)
     while given := list(itertools.islice(graphs, size)):
         yield reader.read(given)
 
@@ -162,10 +187,11 @@ class _Reader:
     Args:
         names: the names of labels and attributes that the caller gave.
         identified: whether to read the labels and ids of the graphs.
+        vocabulary: the labels of molecules.
     """
 
-    def __init__(self, names: Names, identified: bool) -> None:
-        self._names, self._identified = names, identified
+    def __init__(self, names: Names, identified: bool, vocabulary: Vocabulary) -> None:
+        self._names, self._identified, self._vocabulary = names, identified, vocabulary
         self._with_ids: bool | None = None
         self._kinds: dict[str, int] = {}
         """The index of the first graph of each kind."""
@@ -186,6 +212,8 @@ class _Reader:
                 "them to one kind."
             )
         kind = next(iter(self._kinds))
+        if kind == MOLECULE:
+            return self._molecules(given)
         if kind == "SciPy":
             _check_matrix_names(self._names)
         if kind == "PyTorch Geometric":
@@ -214,6 +242,34 @@ class _Reader:
             ids=np.arange(done, self._done) if ids is None else ids,
             names=self._names,
         )
+
+    def _molecules(self, given: Sequence[Any]) -> GraphData:
+        """Return the next molecules in flat tensors, numbered from 0 over all of them."""
+        with_bonds = _reads_bonds(self._names)
+        parts = []
+        for done, part in converted(given, self._vocabulary):
+            for position, text, reason in part.invalid:
+                at = self._done + done + position
+                raise InputError(f"{describe_invalid(LeftOut(at, at, text, reason))}; {REMEDY}.")
+            parts.append(part)
+        ids = np.arange(self._done, self._done + len(given))
+        self._done += len(given)
+        return join(parts, ids=ids, bonds=with_bonds)
+
+
+def _reads_bonds(names: Names) -> bool:
+    """Return whether the names ask for the labels of bonds, of molecules, which have no other names."""
+    given = [
+        f"{what} {found!r}"
+        for what, found, known in zip(names._fields, names, NAMES, strict=True)
+        if found not in (None, known)
+    ]
+    if given:
+        raise InputError(
+            f"node_label, node_attr, edge_label and edge_attr must be left out for molecules, whose labels are fixed, "
+            f"got {', '.join(given)}."
+        )
+    return names.edge_label is not None or names.edge_attr is None
 
 
 def _concatenate(parts: Sequence[OneGraph], done: int) -> GraphData:
@@ -344,9 +400,10 @@ def iterate_graphs(graphs: Iterable[Any] | GraphSource) -> Iterator[Any]:
         raise InputError(
             f"graphs must be a list of graphs, got a {type(graphs).__name__}; give list(graphs.values())."
         )
-    if isinstance(graphs, str):
+    if isinstance(graphs, str) or is_molecule(graphs):
         raise InputError(
-            f"graphs must be a list of graphs, got {short_repr(graphs)}; load a data set with load_graphs."
+            f"graphs must be a list of graphs, got {short_repr(graphs)}; put a molecule in a list, or load a data set "
+            "with load_graphs."
         )
     try:
         if isinstance(graphs, BaseData):  # iterates over its attributes
@@ -359,8 +416,8 @@ def iterate_graphs(graphs: Iterable[Any] | GraphSource) -> Iterator[Any]:
 
 
 def _rows(array: Any) -> Iterator[Any]:
-    """Return an iterator over the graphs in an array: objects (G,) or (G, 1), or adjacency matrices (G, n, n)."""
-    if array.dtype != object:
+    """Return an iterator over the graphs in an array: objects or strings (G,) or (G, 1), or matrices (G, n, n)."""
+    if array.dtype != object and getattr(array.dtype, "kind", "") != "U":
         if array.ndim == 3 or array.shape[:1] == (0,):
             return iter(array)
     elif array.ndim == 1 or array.shape[1:] == (1,):
@@ -401,6 +458,8 @@ def _kind(graph: Any, index: int) -> str:
         return "networkx"
     if scipy.sparse.issparse(graph) or isinstance(graph, (np.ndarray, Tensor)):
         return "SciPy"
+    if isinstance(graph, str) or is_molecule(graph):
+        return MOLECULE
     remedy = "convert it"
     if graph is None:
         remedy = "leave it out"

@@ -23,6 +23,7 @@ from graphcl_hard.data.collate import (
     unused_columns,
 )
 from graphcl_hard.data.graph_data import GraphData, GraphSource
+from graphcl_hard.data.molecules.vocabulary import MOLECULES, Vocabulary
 from graphcl_hard.data.shard_writer import write_shards
 from graphcl_hard.data.shards import WINDOW, GraphShards
 from graphcl_hard.data.tu.cache import read_cached
@@ -123,7 +124,13 @@ Graphs = Iterable[Any] | GraphSource
 """Graphs of any source; `to_graph_data` lists the kinds."""
 
 
-def open_graphs(graphs: Graphs, *, identified: bool = False, **names: Any) -> GraphSource:
+def open_graphs(
+    graphs: Graphs,
+    *,
+    identified: bool = False,
+    vocabulary: Vocabulary = MOLECULES,
+    **names: Any,
+) -> GraphSource:
     """Collate graphs as `to_graph_data` does, in memory or on disk, depending on their number.
 
     `GraphShards` of more than 16,384 graphs stay on disk. Iterables, and datasets that are not known to be in memory,
@@ -133,6 +140,7 @@ def open_graphs(graphs: Graphs, *, identified: bool = False, **names: Any) -> Gr
     Args:
         graphs: the graphs.
         identified: whether to read the labels and ids of single graphs, which nothing that embeds graphs needs.
+        vocabulary: the labels of molecules.
         names: node_label, node_attr, edge_label and edge_attr, as in `to_graph_data`.
 
     Returns:
@@ -148,19 +156,25 @@ def open_graphs(graphs: Graphs, *, identified: bool = False, **names: Any) -> Gr
     while isinstance(held, Subset):
         held = held.dataset
     in_memory = isinstance(held, (list, tuple, np.ndarray, InMemoryDataset))
+    if in_memory and len(held) > WINDOW and isinstance(held[0], str):
+        in_memory = False  # SMILES, whose graphs are many times as large
     if isinstance(graphs, (GraphData, GraphShards)):
         return to_graph_data(graphs, **names)
-    named = attribute_names(**names)
+    read: dict[str, Any] = {
+        "names": attribute_names(**names),
+        "identified": identified,
+        "vocabulary": vocabulary,
+    }
     if in_memory:
-        return collate(graphs, named, identified=identified)
+        return collate(graphs, **read)
     each = iterate_graphs(graphs)
     first = deque(itertools.islice(each, WINDOW + 1))
     if len(first) <= WINDOW:
-        return collate(first, named, identified=identified)
+        return collate(first, **read)
     folder = Path(tempfile.mkdtemp(prefix="graphcl_hard-"))
     try:
         each = itertools.chain(_emptied(first), each)
-        shards = write_shards(folder, collate_chunks(each, named, identified=identified))
+        shards = write_shards(folder, collate_chunks(each, **read))
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise

@@ -14,6 +14,7 @@ from sklearn.base import BaseEstimator
 
 from graphcl_hard.data.graph_data import GraphData, GraphSource, Names
 from graphcl_hard.data.load import Graphs, open_graphs
+from graphcl_hard.data.molecules.vocabulary import MOLECULES
 from graphcl_hard.data.shards import GraphShards
 from graphcl_hard.exceptions import InputError, short_repr
 from graphcl_hard.loader.features import FeatureMap
@@ -141,7 +142,8 @@ class GraphEstimator(BaseEstimator):
             }
         if encoder != "gine":  # edge features that the encoder does not read are not checked
             names |= {"edge_label": None, "edge_attr": ()}
-        return open_graphs(graphs, identified=labelled, **names)
+        vocabulary = (None if features is None else features.vocabulary) or MOLECULES
+        return open_graphs(graphs, identified=labelled, vocabulary=vocabulary, **names)
 
     def _earlier_names(self, features: FeatureMap) -> Names:
         """Return what earlier versions, which kept no names, read of `Data`: also integers as attributes."""

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from graphcl_hard.data.graph_data import GraphData, GraphSource
+from graphcl_hard.data.molecules.vocabulary import is_of_vocabulary
 from graphcl_hard.exceptions import InputError, user_stacklevel
 
 Values = tuple[tuple[Hashable, ...], ...]
@@ -101,10 +102,15 @@ def label_columns(
             f"The data set {graphs.name!r} has {len(found) or 'no'} {what} label columns, but must have "
             f"{len(known) or 'none'} like the graphs that the features were fitted on; give the same labels."
         )
-    columns, unknown = [], set()
+    is_fixed = is_of_vocabulary(found)
+    columns: list[Tensor] = []
+    unknown: set[Hashable] = set()
     for wanted, values, number in zip(known, found, label.unbind(dim=1), strict=True):
         column = {value: start + position for position, value in enumerate(wanted)}
-        unknown |= {value for value in values if value not in column}
+        new = {value for value in values if value not in column}
+        if new and is_fixed:  # most of a vocabulary's values may be in no graph
+            new &= {values[place] for place in number.unique().tolist()}
+        unknown |= new
         columns.append(torch.tensor([column.get(value, -1) for value in values])[number])
         start += len(wanted)
     if unknown and warn:

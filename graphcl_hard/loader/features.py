@@ -12,6 +12,7 @@ from torch import Tensor
 
 from graphcl_hard._tensor import one_hot
 from graphcl_hard.data.graph_data import STANDARD_NAMES, GraphData, GraphSource, Names
+from graphcl_hard.data.molecules.vocabulary import VOCABULARIES, Vocabulary, vocabulary_of
 from graphcl_hard.exceptions import InputError
 from graphcl_hard.io.atomic_write import atomic_write
 from graphcl_hard.io.checksum import verify_checksum, with_checksum
@@ -211,6 +212,15 @@ class FeatureMap:
         return len(self.mean) + sum(len(values) for values in self.label_values)
 
     @property
+    def vocabulary(self) -> Vocabulary | None:
+        """The fixed vocabulary of molecules whose labels the map reads; None if it reads others."""
+        if self.mean or (self.edges is not None and self.edges.mean):
+            return None
+        return vocabulary_of(
+            self.label_values, None if self.edges is None else self.edges.label_values
+        )
+
+    @property
     def description(self) -> str:
         """A description of the input columns for people."""
         if self.standardised_degree:
@@ -297,7 +307,11 @@ class FeatureMap:
         check_serialisable(self.label_values, "node")
         if self.edges is not None:
             self.edges.check_serialisable()
-        return dataclasses.asdict(self) | {"names": self.names and self.names._asdict()}
+        vocabulary = {} if self.vocabulary is None else {"vocabulary": self.vocabulary.name}
+        return dataclasses.asdict(self) | {
+            "names": self.names and self.names._asdict(),
+            **vocabulary,
+        }
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> "FeatureMap":
@@ -319,9 +333,14 @@ class FeatureMap:
             raise ValueError("it must map either degrees, or labels and attributes")
         edges = None if plain.get("edges") is None else EdgeFeatureMap.from_dict(plain["edges"])
         names = None if plain.get("names") is None else _loaded_names(plain["names"])
-        return cls(
+        found = cls(
             tuple(map(tuple, values)), tuple(mean), tuple(std), largest, standardised, edges, names
         )
+        wanted = plain.get("vocabulary")
+        if wanted is not None and (found.vocabulary is None or found.vocabulary.name != wanted):
+            known = " and ".join(VOCABULARIES)
+            raise ValueError(f"this version has the vocabularies {known}, not {wanted!r}")
+        return found
 
 
 def write_features(folder: Path, features: FeatureMap, sync: bool = True) -> None:

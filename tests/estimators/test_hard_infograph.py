@@ -32,10 +32,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 from torch_geometric.data import Data
-from torch_geometric.utils import from_smiles
 
 from graphcl_hard import (
-    GraphShards,
     HardInfoGraph,
     InputError,
     StopTraining,
@@ -43,7 +41,6 @@ from graphcl_hard import (
     write_shards,
 )
 from graphcl_hard.config import Config, Scope, names_in
-from graphcl_hard.convert import main as convert
 from graphcl_hard.data.tu.dataset import TUDataset
 from graphcl_hard.embed import main as embed
 from graphcl_hard.estimators.hard_infograph import OWN
@@ -587,34 +584,6 @@ def test_attributes_of_flat_tensors_keep_the_names_of_their_graphs(tmp_path):
         assert model.features_.names.node_attr == names
         assert np.array_equal(model.transform(graphs), expected)
         assert np.array_equal(model.transform(shards), expected)
-
-
-def test_molecules_are_read_alike_from_a_list_and_from_a_converted_table(tmp_path):
-    smiles = ["CCO", "c1ccccc1", "CC(=O)O", "CN", "C#N", "O=C=O", "C1CC1", "CCl"] * 3
-    molecules = [from_smiles(one) for one in smiles]
-    (tmp_path / "table.csv").write_text("smiles\n" + "\n".join(smiles) + "\n")
-    assert convert([str(tmp_path / "table.csv"), "--out", str(tmp_path / "set")]) == 0
-    for encoder, edges in (("gin", None), ("gine", (3, 0))):
-        settings = {"epochs": 1, "random_state": 0, "encoder": encoder}
-        shards = GraphShards(tmp_path / "set")
-        model = HardInfoGraph(**settings).fit(molecules)
-        expected = model.transform(molecules)
-        assert len(model.features_.label_values) == 9
-        assert not model.features_.mean
-        if edges:
-            found = model.features_.edges
-            assert (len(found.label_values), len(found.mean)) == edges
-        model.save(tmp_path / "saved")
-        model.save_pretrained(tmp_path)
-        of_shards = HardInfoGraph(**settings).fit(shards)
-        for one in (
-            model,
-            HardInfoGraph.load(tmp_path / "saved"),
-            HardInfoGraph.from_pretrained(tmp_path),
-            of_shards,
-        ):
-            assert np.array_equal(one.transform(shards), expected)
-            assert np.array_equal(one.transform(molecules), expected)
 
 
 def test_an_attribute_that_is_named_as_a_label_is_not_read_as_numbers_too():

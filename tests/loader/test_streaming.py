@@ -310,7 +310,7 @@ def test_fit_and_transform_take_an_iterable_of_any_length(both, temporary):
 def test_what_cannot_be_read_late_in_an_iterable_leaves_nothing(small_windows, temporary):
     def graphs():
         yield from graphs_with_numbers(60)
-        yield "no graph"
+        yield b"no graph"
 
     with pytest.raises(InputError, match="Graph 60 must be one of"):
         HardInfoGraph(node_label="number").fit(graphs())

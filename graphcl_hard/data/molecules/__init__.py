@@ -1,0 +1,1 @@
+"""Molecules: the vocabulary of atoms and bonds, their conversion to graphs, and files of molecules."""

@@ -1,0 +1,228 @@
+"""Read files of molecules as chunks of graphs: tables and lists of SMILES, and SDF."""
+
+import csv
+import dataclasses
+import gzip
+import re
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from graphcl_hard.data.graph_data import GraphData
+from graphcl_hard.data.labels import Labels, read_labels, read_targets
+from graphcl_hard.data.molecules.featurize import LeftOut, Part, check_rdkit, converted, join
+from graphcl_hard.data.molecules.vocabulary import MOLECULES, WITHOUT_STEREO
+from graphcl_hard.data.shards import SHARD_GRAPHS
+from graphcl_hard.exceptions import InputError, first_line, short_repr
+from graphcl_hard.io.text_tables import read_rows
+
+TABLES = (".csv", ".csv.gz", ".parquet")
+SMI, SDF = (".smi", ".smi.gz"), (".sdf", ".sdf.gz")
+SUFFIXES = (*TABLES, *SMI, *SDF)
+SMILES, NAME = "smiles", "name"
+"""The columns of .smi; .sdf has `NAME`, the first line of a record, beside its properties."""
+
+
+def molecule_chunks(
+    path: Path,
+    column: str = SMILES,
+    labels: Sequence[str] = (),
+    on_invalid: Callable[[LeftOut], object] | None = None,
+    id_column: str | None = None,
+    *,
+    stereo: bool = True,
+    jobs: int = 1,
+) -> Iterator[GraphData]:
+    """Yield the molecules of a file as graphs, a few thousand at a time, see `molecule_graphs`.
+
+    OGB's files have the same labels with other numbers (carbon is 5, not 6), so an encoder trained on one kind of file
+    cannot be used for the other.
+
+    Args:
+        path: a .csv or .csv.gz file with a header line, a .parquet file, a .smi or .smi.gz file (in each line a SMILES,
+            and perhaps a name after a space), or a .sdf or .sdf.gz file. The rows of a text file, and so the ids, are
+            those of pandas: blank lines are left out, see `io.text_tables.read_rows`.
+        column: name of the column with the SMILES, in .csv and .parquet files.
+        labels: names of the columns, or properties in .sdf files, with the labels; one column is read as in
+            `read_labels`, several, of numbers, as in `read_targets`; empty: no labels.
+        on_invalid: called for each row that RDKit cannot read; the row is left out. None: such a row is an error.
+        id_column: name of the column with the ids; None: the ids are the numbers of the rows, from 0. In .smi and .sdf
+            files "name" is the molecule's name.
+        stereo: as in `molecule_graphs`.
+        jobs: as in `molecule_graphs`.
+
+    Yields:
+        `GraphData` with node_label (N, 9), edge_label (E, 3), the labels and the ids.
+
+    Raises:
+        InputError: the file, a column or a row cannot be read; an id is missing or there twice; or RDKit, or pyarrow
+            for .parquet, is not installed.
+    """
+    check_rdkit()
+    is_table = path.name.endswith(TABLES)
+    named = [("`smiles`", column)] if is_table else []
+    named += [("`labels`", label) for label in labels]
+    named += [] if id_column is None else [("`id`", id_column)]
+    # Labels and ids are read first, since a later row can make measured targets of numbers, or names of ids.
+    found = _labels(path, named, labels) if labels else None
+    ids = None if id_column is None else _ids(_column(path, named, id_column), path, id_column)
+    if path.name.endswith(SDF):
+        given: Iterator[Any] = _guarded(path, _molecules(path))
+    else:
+        given = _column(path, named, column if is_table else SMILES)
+    parts: list[tuple[int, Part]] = []
+    for done, part in converted(given, MOLECULES if stereo else WITHOUT_STEREO, jobs):
+        for position, text, why in part.invalid:
+            row = done + position
+            reason = "RDKit cannot read the record" if path.name.endswith(SDF) and not text else why
+            one = LeftOut(row, row if ids is None else ids[row].item(), text, reason)
+            if on_invalid is None:
+                raise InputError(
+                    f"Row {row} of {path} (from 0) holds {short_repr(text)}, but {reason}; correct it, or leave such "
+                    "rows out with `skip_invalid=True`."
+                )
+            on_invalid(one)
+        parts.append((done, part))
+        if sum(len(held.valid) for _, held in parts) >= SHARD_GRAPHS:
+            yield _chunk(parts, ids, found)
+            parts = []
+    if any(len(part.valid) for _, part in parts):
+        yield _chunk(parts, ids, found)
+
+
+def _chunk(
+    parts: Sequence[tuple[int, Part]], ids: NDArray[Any] | None, labels: Labels | None
+) -> GraphData:
+    rows = np.concatenate([part.valid + done for done, part in parts])
+    graphs = join([part for _, part in parts], ids=rows if ids is None else ids[rows])
+    if labels is None:
+        return graphs
+    return dataclasses.replace(graphs, **labels._replace(y=labels.y[rows])._asdict())
+
+
+def _labels(path: Path, named: Sequence[tuple[str, str]], labels: Sequence[str]) -> Labels:
+    """Return the labels of all rows: those of one column, or several targets."""
+    if len(labels) == 1:
+        column = _column(path, named, labels[0])
+        return read_labels(column, f"The column {labels[0]!r} of {path}", from_file=True)
+    columns = {label: _column(path, named, label) for label in labels}
+    if len(columns) < len(labels):
+        raise InputError(
+            f"`labels` must name each column once, got {' '.join(labels)}; leave the repeated one out."
+        )
+    return read_targets(columns, f"In {path}, the column")
+
+
+def _ids(values: Iterable[Any], path: Path, column: str) -> NDArray[Any]:
+    """Return the ids of all rows: int64 if all are integers, else str."""
+    found: dict[str, int] = {}
+    where = f"The column {column!r} of {path}"
+    for row, value in enumerate(values):
+        text = "" if value is None else str(value).strip()
+        if not text:
+            raise InputError(
+                f"{where} has no id in row {row} (from 0); add it, or leave `id` out to number the rows."
+            )
+        if found.setdefault(text, row) != row:
+            raise InputError(
+                f"{where} has the id {short_repr(text)} in rows {found[text]} and {row} (from 0), must have each id "
+                "once; correct it, or leave `id` out to number the rows."
+            )
+    whole = all(re.fullmatch(r"0|-?[1-9]\d{0,17}", text) for text in found)
+    return np.array(list(found), dtype=np.int64 if whole else str)
+
+
+def _column(path: Path, named: Sequence[tuple[str, str]], column: str) -> Iterator[Any]:
+    """Yield a column of a file; `named` has the argument and the name of each column that must be there."""
+    readers = dict.fromkeys(SMI, _smi) | dict.fromkeys(SDF, _sdf) | {".parquet": _parquet}
+    read = next((one for end, one in readers.items() if path.name.endswith(end)), _csv)
+    return _guarded(path, read(path, named, column))
+
+
+def _guarded(path: Path, values: Iterator[Any]) -> Iterator[Any]:
+    """Yield values, with a sentence for a file that cannot be read."""
+    try:
+        yield from values
+    except InputError:
+        raise
+    except (csv.Error, EOFError, OSError, ValueError, zlib.error) as error:
+        reason = first_line(error)
+        raise InputError(
+            f"{path} cannot be read: {reason.rstrip('.')}; give a file of molecules."
+        ) from error
+
+
+def _csv(path: Path, named: Sequence[tuple[str, str]], column: str) -> Iterator[Any]:
+    rows = read_rows(path)
+    names = next(rows, [])
+    _check(path, named, names)
+    place = names.index(column)
+    for row in rows:
+        yield row[place]
+
+
+def _parquet(path: Path, named: Sequence[tuple[str, str]], column: str) -> Iterator[Any]:
+    try:
+        import pyarrow.parquet as pq
+    except ImportError as error:
+        raise InputError(
+            ".parquet files need pyarrow; install graphcl_hard[parquet], or give a .csv."
+        ) from error
+    with pq.ParquetFile(path) as file:
+        _check(path, named, file.schema_arrow.names)
+        for batch in file.iter_batches(SHARD_GRAPHS, columns=[column]):
+            yield from batch.column(column).to_pylist()
+
+
+def _smi(path: Path, named: Sequence[tuple[str, str]], column: str) -> Iterator[Any]:
+    _check(path, named, [SMILES, NAME])
+    opened = gzip.open if path.suffix == ".gz" else open
+    with opened(path, "rt", encoding="utf-8-sig") as file:
+        for number, line in enumerate(file):
+            words = line.split(maxsplit=1)
+            if not words or (number == 0 and words[0].lower() == SMILES):  # a header
+                continue
+            yield words[0] if column == SMILES else (words[1].strip() if len(words) > 1 else None)
+
+
+def _sdf(path: Path, named: Sequence[tuple[str, str]], column: str) -> Iterator[Any]:
+    names, values = {NAME}, []
+    key = "_Name" if column == NAME else column  # RDKit's name for the first line of a record
+    for molecule in _molecules(path, sanitize=False):
+        names |= set() if molecule is None else set(molecule.GetPropNames())
+        has_value = molecule is not None and molecule.HasProp(key)
+        values.append(molecule.GetProp(key) if has_value else None)
+    _check(path, named, sorted(names))
+    yield from values
+
+
+def _molecules(path: Path, sanitize: bool = True) -> Iterator[Any]:
+    """Yield the molecules of an SDF file, None where a record cannot be read."""
+    from rdkit import Chem, rdBase
+
+    opened = gzip.open if path.suffix == ".gz" else open
+    with opened(path, "rb") as file:
+        records = iter(Chem.ForwardSDMolSupplier(file, sanitize=sanitize))
+        while True:
+            with rdBase.BlockLogs():
+                molecule = next(records, records)
+            if molecule is records:
+                return
+            yield molecule
+
+
+def _check(path: Path, named: Sequence[tuple[str, str]], found: Sequence[str]) -> None:
+    for flag, column in named:
+        if list(found).count(column) > 1:
+            raise InputError(
+                f"{path} has {list(found).count(column)} columns {column!r}; rename all but one."
+            )
+        if column not in found:
+            raise InputError(
+                f"{path} has no column {column!r}, it has {', '.join(map(str, found))[:300] or 'none'}; name one with "
+                f"{flag}."
+            )
