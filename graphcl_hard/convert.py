@@ -18,7 +18,6 @@ if __name__ == "__main__":
 
     end_at_once()
 
-import csv
 import dataclasses
 import re
 import sys
@@ -30,9 +29,8 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from graphcl_hard.data.tu.names import check_name, is_path, is_shards
-from graphcl_hard.exceptions import InputError, short_repr
-from graphcl_hard.io.atomic_write import atomic_write
-from graphcl_hard.io.file_names import LEFT_OUT
+from graphcl_hard.exceptions import InputError
+from graphcl_hard.io.file_names import LEFT_OUT, MOLECULE_FILES
 from graphcl_hard.io.paths import user_path
 from graphcl_hard.runs.cli import (
     as_called,
@@ -101,6 +99,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _convert(arguments: Arguments) -> None:
+    from graphcl_hard.data.molecules.tables import describe_left_out
     from graphcl_hard.data.shard_writer import check_empty, write_shards
     from graphcl_hard.runs.display import Display
 
@@ -117,11 +116,7 @@ def _convert(arguments: Arguments) -> None:
     with display.bar("converting", None) as show:
         shards = write_shards(out, _chunks(arguments, display, left_out), name, show)
     if left_out:
-        first = left_out[0]
-        display.warn(
-            f"{len(left_out)} of {len(left_out) + shards.num_graphs} rows are left out and listed in {out / LEFT_OUT}; "
-            f"the first is row {first.row} (from 0), {short_repr(first.smiles)}: {first.reason}."
-        )
+        display.warn(describe_left_out(left_out, shards.num_graphs, out / LEFT_OUT))
     display.say(
         f"written: {out}: {shards.num_graphs} graphs, {shards.num_nodes} nodes, {shards.num_edges} directed edges; "
         f"{_describe_labels(shards)}"
@@ -155,18 +150,13 @@ def _chunks(
     arguments: Arguments, display: "Display", left_out: "list[LeftOut]"
 ) -> Iterator["GraphData"]:
     from graphcl_hard.data.load import load_graphs
-    from graphcl_hard.data.molecules.tables import SUFFIXES, molecule_chunks
+    from graphcl_hard.data.molecules.tables import molecule_chunks, write_left_out
     from graphcl_hard.data.ogb import ogb_chunks, ogb_folder
 
     path = user_path(arguments.source, "SOURCE")
-    if path.is_file() or path.name.endswith(SUFFIXES):
-        if not path.is_file():
-            raise InputError(f"The file {path} does not exist; name a file of molecules.")
-        if not path.name.endswith(SUFFIXES):
-            raise InputError(f"{path} must end in {', '.join(SUFFIXES)}; save it as one of them.")
+    if path.is_file() or path.name.endswith(MOLECULE_FILES):
         on_invalid = left_out.append if arguments.skip_invalid else None
-        found = False
-        for chunk in molecule_chunks(
+        yield from molecule_chunks(
             path,
             arguments.smiles,
             arguments.labels,
@@ -174,17 +164,9 @@ def _chunks(
             arguments.id,
             stereo=not arguments.no_stereo,
             jobs=arguments.jobs,
-        ):
-            found = True
-            yield chunk
-        if left_out and not found:
-            first = left_out[0]
-            raise InputError(
-                f"None of the {len(left_out)} rows of {path} is a molecule; the first, {short_repr(first.smiles)}, is "
-                f"left out because {first.reason}; name the column of the SMILES with --smiles, or correct it."
-            )
+        )
         if left_out:  # before the index, without which the folder is no data set
-            _write_left_out(user_path(arguments.out) / LEFT_OUT, left_out)
+            write_left_out(user_path(arguments.out) / LEFT_OUT, left_out)
         return
     if arguments.id is not None:
         raise InputError(
@@ -206,13 +188,6 @@ def _chunks(
     )
     with display.download(arguments.source) as progress:
         yield load_graphs(source, data_dir=arguments.data_dir, progress=progress)
-
-
-def _write_left_out(path: Path, left_out: "list[LeftOut]") -> None:
-    with atomic_write(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
-        table = csv.writer(file, lineterminator="\n")
-        table.writerow(left_out[0]._fields)
-        table.writerows(left_out)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Embed graphs with the encoder of a run, those that it was trained on or new ones.
+"""Embed graphs or molecules with the encoder of a run, those that it was trained on or new ones.
 
 Node features, and for gine edge features, are made as in the run: labels have the same columns, and attributes are
 standardised by the same mean and standard deviation. A label that the data of the run did not have has no column and
@@ -7,6 +7,7 @@ causes a warning; a degree above the largest one there counts as the largest.
 Examples:
   python -m graphcl_hard.embed runs/mine --data MUTAG
   python -m graphcl_hard.embed runs/mine --data ./new_graphs --scale log --out vectors.csv
+  python -m graphcl_hard.embed runs/molecules --data library.csv --smiles smiles --id name --out vectors.parquet
 """
 
 if __name__ == "__main__":
@@ -26,6 +27,7 @@ import tyro
 from graphcl_hard.config import Scale
 from graphcl_hard.data.tu.names import check_name, check_spelling, is_path
 from graphcl_hard.exceptions import InputError
+from graphcl_hard.io.file_names import MOLECULE_FILES
 from graphcl_hard.io.paths import user_path
 from graphcl_hard.runs.cli import (
     as_called,
@@ -38,6 +40,7 @@ from graphcl_hard.runs.cli import (
 
 if TYPE_CHECKING:
     from graphcl_hard.data.graph_data import GraphSource
+    from graphcl_hard.loader.features import FeatureMap
     from graphcl_hard.runs.display import Display
 
 PROG = "python -m graphcl_hard.embed"
@@ -50,7 +53,14 @@ class Arguments:
 
     Attributes:
         run: Folder of a run of graphcl_hard.run, or one that `save_pretrained` of a `HardInfoGraph` wrote.
-        data: Name of a TU data set, or path of a folder in TU format or of a folder that graphcl_hard.convert made.
+        data: Name of a TU data set, path of a folder in TU format or of one that graphcl_hard.convert made, or a file
+            of molecules: .csv, .csv.gz or .parquet with a column of SMILES, .smi, .smi.gz, .sdf or .sdf.gz.
+        smiles: Name of the column with the SMILES, in .csv and .parquet files.
+        labels: Names of columns of a file of molecules, or properties of an SDF, that are kept as y beside the vectors.
+        id: Name of a column of a file of molecules with a different id in each row, which is kept beside the vectors;
+            "name" in .smi and .sdf files. The default is the number of the row, from 0.
+        skip_invalid: Leave out rows that RDKit cannot read, and list them in a file beside --out, vectors.left-out.csv.
+        jobs: Number of processes that convert molecules; -1 takes one for each core.
         data_dir: Folder that holds data sets and receives downloads, as in graphcl_hard.run.
         out: File to write: .npz (arrays vectors, G x D, id and y), .csv or .parquet (columns id, v0, v1, ... and y).
             id is the identity of each graph: the row of a table, or the number in a TU folder. y is its label as the
@@ -64,6 +74,11 @@ class Arguments:
 
     run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
     data: Annotated[str, tyro.conf.arg(name="data")]
+    smiles: str = "smiles"
+    labels: tuple[str, ...] = ()
+    id: str | None = None
+    skip_invalid: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    jobs: int = 1
     data_dir: Path | None = None
     out: Path = Path("vectors.npz")
     scale: Scale = "linear"
@@ -89,8 +104,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _embed(arguments: Arguments) -> None:
     _check(arguments)
-    if not is_path(arguments.data):
-        check_spelling(check_name(arguments.data))
+    if not _is_file(arguments.data):
+        if not is_path(arguments.data):
+            check_spelling(check_name(arguments.data))
+        for flag, given in (("--id", arguments.id), ("--labels", arguments.labels)):
+            if given:
+                raise InputError(
+                    f"{flag} must be left out for {arguments.data}, whose graphs have their own, got {given!r}; only a "
+                    "file of molecules has columns."
+                )
 
     from graphcl_hard.data.load import open_dataset
     from graphcl_hard.evaluation.checks import rescale
@@ -104,8 +126,11 @@ def _embed(arguments: Arguments) -> None:
     handle_signals()
     display = Display(arguments.quiet)
     encoder, features = load_pretrained(arguments.run)
-    with display.download(arguments.data) as progress:
-        graphs = open_dataset(arguments.data, data_dir=arguments.data_dir, progress=progress)
+    if _is_file(arguments.data):
+        graphs = _molecules(arguments, features, display)
+    else:
+        with display.download(arguments.data) as progress:
+            graphs = open_dataset(arguments.data, data_dir=arguments.data_dir, progress=progress)
     _compare_with_run(arguments, graphs, display)
     # The attributes of nodes are only read on request.
     read = graphs if features.has_node_attr else graphs.without("node_attr")
@@ -125,6 +150,41 @@ def _embed(arguments: Arguments) -> None:
     display.say(f"written: {arguments.out}: {graphs.num_graphs} graphs, {width} numbers each")
     if arguments.quiet:
         print(arguments.out)
+
+
+def _is_file(data: str) -> bool:
+    """Return whether --data is a file, and not a folder or a name; a name that ends like a file is one."""
+    return user_path(data, "--data").is_file() or data.endswith(MOLECULE_FILES)
+
+
+def _molecules(arguments: Arguments, features: "FeatureMap", display: "Display") -> "GraphSource":
+    """Read a file of molecules with the labels that the encoder knows."""
+    from graphcl_hard.data.load import open_chunks
+    from graphcl_hard.data.molecules.featurize import LeftOut
+    from graphcl_hard.data.molecules.tables import (
+        describe_left_out,
+        molecule_chunks,
+        write_left_out,
+    )
+    from graphcl_hard.data.molecules.vocabulary import WITHOUT_STEREO
+
+    left_out: list[LeftOut] = []
+    graphs = open_chunks(
+        molecule_chunks(
+            user_path(arguments.data, "--data"),
+            arguments.smiles,
+            arguments.labels,
+            left_out.append if arguments.skip_invalid else None,
+            arguments.id,
+            stereo=features.vocabulary != WITHOUT_STEREO,
+            jobs=arguments.jobs,
+        )
+    )
+    if left_out:
+        path = arguments.out.with_suffix(".left-out.csv")
+        write_left_out(path, left_out)
+        display.warn(describe_left_out(left_out, graphs.num_graphs, path))
+    return graphs
 
 
 def _compare_with_run(arguments: Arguments, graphs: "GraphSource", display: "Display") -> None:

@@ -171,10 +171,25 @@ def open_graphs(
     first = deque(itertools.islice(each, WINDOW + 1))
     if len(first) <= WINDOW:
         return collate(first, **read)
+    return _temporary_shards(collate_chunks(itertools.chain(_emptied(first), each), **read))
+
+
+def open_chunks(chunks: Iterable[GraphData]) -> GraphSource:
+    """Return graphs that come in parts: in memory, or in a temporary folder if there are more than 16,384."""
+    each, first, count = iter(chunks), list[GraphData](), 0
+    for chunk in each:
+        first.append(chunk)
+        count += chunk.num_graphs
+        if count > WINDOW:
+            return _temporary_shards(itertools.chain(first, each))
+    return first[0] if len(first) == 1 else _temporary_shards(first).whole()
+
+
+def _temporary_shards(chunks: Iterable[GraphData]) -> GraphShards:
+    """Write parts of a data set to a temporary folder, which is removed when the result is garbage collected."""
     folder = Path(tempfile.mkdtemp(prefix="graphcl_hard-"))
     try:
-        each = itertools.chain(_emptied(first), each)
-        shards = write_shards(folder, collate_chunks(each, **read))
+        shards = write_shards(folder, chunks)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise

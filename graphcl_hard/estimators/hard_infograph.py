@@ -92,8 +92,8 @@ class HardInfoGraph(ClassNamePrefixFeaturesOutMixin, TransformerMixin, GraphEsti
     """Graph embeddings learnt without labels, as a scikit-learn transformer.
 
     It trains an encoder by InfoGraph (or GraphCL) with hard, debiased negatives. Graphs are a list, or any iterable, of
-    PyTorch Geometric `Data`, networkx graphs, or adjacency matrices (SciPy, NumPy or PyTorch), all of one kind;
-    `data.collate.to_graph_data` describes what is read of each. A data set from `load_graphs` or `write_shards` works
+    PyTorch Geometric `Data`, networkx graphs, molecules (SMILES strings or RDKit's objects), or adjacency matrices
+    (SciPy, NumPy or PyTorch), all of one kind; `data.collate.to_graph_data` describes what is read of each. A data set from `load_graphs` or `write_shards` works
     too: its node labels are used, and its node attributes with `node_attr="node_attr"`. The graphs may need more memory
     than there is, see `data.load.open_graphs`.
 

@@ -31,3 +31,8 @@ MOVING = "replaced-run-moving"
 """Folder of an old run while its files are moved away one by one; a new run writes only after all have been moved."""
 LEFT_OUT = "left-out.csv"
 """Table, in a folder of shards, of the rows that are not among its graphs."""
+
+TABLES = (".csv", ".csv.gz", ".parquet")
+SMI, SDF = (".smi", ".smi.gz"), (".sdf", ".sdf.gz")
+MOLECULE_FILES = (*TABLES, *SMI, *SDF)
+"""How the names of files of molecules end."""

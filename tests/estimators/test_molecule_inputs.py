@@ -3,11 +3,13 @@
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 from torch_geometric.utils import from_smiles
 
 from graphcl_hard import GraphShards, HardInfoGraph, InputError, molecule_graphs
 from graphcl_hard.convert import main as convert
+from graphcl_hard.embed import main as embed
 from graphcl_hard.io.checksum import with_checksum
 
 Chem = pytest.importorskip("rdkit.Chem", reason="RDKit is not installed (the extra [molecules])")
@@ -113,3 +115,86 @@ def test_names_of_columns_are_refused_for_molecules():
         InputError, match=r"must be left out for molecules.*got node_label 'element'"
     ):
         HardInfoGraph(epochs=0, node_label="element").fit(SMILES)
+
+
+@pytest.fixture(scope="module")
+def encoder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("encoder")
+    model = HardInfoGraph(epochs=0, random_state=0, encoder="gine", scale="linear").fit(SMILES)
+    model.save_pretrained(folder)
+    return folder, model
+
+
+def test_a_file_of_molecules_is_embedded_with_its_ids_and_labels(encoder, tmp_path, capsys):
+    folder, model = encoder
+    pd.DataFrame(
+        {
+            "key": [f"m{i}" for i in range(24)],
+            "SMILES": SMILES,
+            "active": [i % 2 for i in range(24)],
+        }
+    ).to_csv(tmp_path / "table.csv", index=False)
+    (tmp_path / "list.smi").write_text("".join(f"{one} m{i}\n" for i, one in enumerate(SMILES)))
+    words = {
+        "table.csv": ["--smiles", "SMILES", "--id", "key", "--labels", "active"],
+        "list.smi": ["--id", "name"],
+    }
+    for name, given in words.items():
+        out = tmp_path / f"{name}.parquet"
+        assert embed([str(folder), "--data", str(tmp_path / name), "--out", str(out), *given]) == 0
+        found = pd.read_parquet(out)
+        assert found["id"].tolist() == [f"m{i}" for i in range(24)]
+        assert np.array_equal(found.filter(regex=r"^v\d").to_numpy(), model.transform(SMILES))
+        if "--labels" in given:
+            assert found["y"].tolist() == [i % 2 for i in range(24)]
+    capsys.readouterr()
+    words = ["--data", str(tmp_path / "table.csv"), "--out", str(out), "--overwrite"]
+    assert embed([str(folder), *words]) == 2
+    assert "it has key, SMILES, active; name one with --smiles" in capsys.readouterr().err
+
+
+def test_unreadable_rows_of_an_embedded_file_are_refused_or_listed(encoder, tmp_path, capsys):
+    folder, model = encoder
+    (tmp_path / "bad.smi").write_text("CCO\nC(\nCN\n")
+    words = [str(folder), "--data", str(tmp_path / "bad.smi"), "--out", str(tmp_path / "v.npz")]
+    assert embed(words) == 2
+    assert "holds 'C(', but RDKit cannot read it as SMILES; correct it" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == [tmp_path / "bad.smi"]
+    assert embed([*words, "--skip-invalid"]) == 0
+    found = np.load(tmp_path / "v.npz")
+    assert found["id"].tolist() == [0, 2]
+    assert np.array_equal(found["vectors"], model.transform(["CCO", "CN"]))
+    assert "1 of 3 rows are left out and listed in" in capsys.readouterr().err
+    assert (tmp_path / "v.left-out.csv").read_text().startswith("row,id,smiles,reason\n1,1,C(,")
+    (tmp_path / "bad.smi").write_text("C(\n")
+    assert embed([*words, "--skip-invalid", "--overwrite"]) == 2
+    assert "None of the 1 rows" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--data", "none.sdf"], "none.sdf does not exist"),
+        (["--data", "MUTAG", "--id", "key"], "--id must be left out for MUTAG"),
+        (["--data", "MUTAG"], "has 1 node label columns, but must have 9"),
+    ],
+)
+def test_data_that_do_not_fit_are_refused_in_one_sentence(
+    encoder, tmp_path, capsys, monkeypatch, words, message
+):
+    monkeypatch.chdir(tmp_path)
+    assert embed([str(encoder[0]), *words, "--out", "v.npz"]) == 2
+    found = capsys.readouterr().err
+    assert message in found
+    assert found.count("\n") == 1
+
+
+def test_files_of_more_molecules_than_a_window_are_read_from_disk(encoder, tmp_path, monkeypatch):
+    folder, model = encoder
+    monkeypatch.setattr("graphcl_hard.data.load.WINDOW", 8)
+    monkeypatch.setattr("graphcl_hard.data.molecules.tables.SHARD_GRAPHS", 4)
+    monkeypatch.setattr("graphcl_hard.data.molecules.featurize.PART", 4)
+    (tmp_path / "list.smi").write_text("\n".join(SMILES))
+    out = tmp_path / "v.npz"
+    assert embed([str(folder), "--data", str(tmp_path / "list.smi"), "--out", str(out)]) == 0
+    assert np.array_equal(np.load(out)["vectors"], model.transform(SMILES))

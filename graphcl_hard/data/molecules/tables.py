@@ -18,11 +18,10 @@ from graphcl_hard.data.molecules.featurize import LeftOut, Part, check_rdkit, co
 from graphcl_hard.data.molecules.vocabulary import MOLECULES, WITHOUT_STEREO
 from graphcl_hard.data.shards import SHARD_GRAPHS
 from graphcl_hard.exceptions import InputError, first_line, short_repr
+from graphcl_hard.io.atomic_write import atomic_write
+from graphcl_hard.io.file_names import MOLECULE_FILES, SDF, SMI, TABLES
 from graphcl_hard.io.text_tables import read_rows
 
-TABLES = (".csv", ".csv.gz", ".parquet")
-SMI, SDF = (".smi", ".smi.gz"), (".sdf", ".sdf.gz")
-SUFFIXES = (*TABLES, *SMI, *SDF)
 SMILES, NAME = "smiles", "name"
 """The columns of .smi; .sdf has `NAME`, the first line of a record, beside its properties."""
 
@@ -59,10 +58,14 @@ def molecule_chunks(
         `GraphData` with node_label (N, 9), edge_label (E, 3), the labels and the ids.
 
     Raises:
-        InputError: the file, a column or a row cannot be read; an id is missing or there twice; or RDKit, or pyarrow
-            for .parquet, is not installed.
+        InputError: the file, a column or a row cannot be read, or all rows are left out; an id is missing or there
+            twice; or RDKit, or pyarrow for .parquet, is not installed.
     """
     check_rdkit()
+    if not path.is_file():
+        raise InputError(f"The file {path} does not exist; name a file of molecules.")
+    if not path.name.endswith(MOLECULE_FILES):
+        raise InputError(f"{path} must end in {', '.join(MOLECULE_FILES)}; save it as one of them.")
     is_table = path.name.endswith(TABLES)
     named = [("`smiles`", column)] if is_table else []
     named += [("`labels`", label) for label in labels]
@@ -75,6 +78,8 @@ def molecule_chunks(
     else:
         given = _column(path, named, column if is_table else SMILES)
     parts: list[tuple[int, Part]] = []
+    first: LeftOut | None = None
+    rows = kept = 0
     for done, part in converted(given, MOLECULES if stereo else WITHOUT_STEREO, jobs):
         for position, text, why in part.invalid:
             row = done + position
@@ -86,12 +91,37 @@ def molecule_chunks(
                     "rows out with `skip_invalid=True`."
                 )
             on_invalid(one)
+            first = first or one
         parts.append((done, part))
+        kept += len(part.valid)
+        rows = done + len(part.valid) + len(part.invalid)
         if sum(len(held.valid) for _, held in parts) >= SHARD_GRAPHS:
             yield _chunk(parts, ids, found)
             parts = []
     if any(len(part.valid) for _, part in parts):
         yield _chunk(parts, ids, found)
+    if first is not None and not kept:
+        raise InputError(
+            f"None of the {rows} rows of {path} is a molecule; the first, {short_repr(first.smiles)}, is left out "
+            f"because {first.reason}; name the column of the SMILES with `smiles`, or correct it."
+        )
+
+
+def write_left_out(path: Path, left_out: Sequence[LeftOut]) -> None:
+    """Write the molecules that were left out to a CSV file."""
+    with atomic_write(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(LeftOut._fields)
+        table.writerows(left_out)
+
+
+def describe_left_out(left_out: Sequence[LeftOut], kept: int, path: Path) -> str:
+    """Return a sentence about the molecules that were left out, which `write_left_out` wrote to a file."""
+    first = left_out[0]
+    return (
+        f"{len(left_out)} of {len(left_out) + kept} rows are left out and listed in {path}; the first is row "
+        f"{first.row} (from 0), {short_repr(first.smiles)}: {first.reason}."
+    )
 
 
 def _chunk(
