@@ -7,7 +7,7 @@ causes a warning; a degree above the largest one there counts as the largest.
 Examples:
   python -m graphcl_hard.embed runs/mine --data MUTAG
   python -m graphcl_hard.embed runs/mine --data ./new_graphs --scale log --out vectors.csv
-  python -m graphcl_hard.embed runs/molecules --data library.csv --smiles smiles --id name --out vectors.parquet
+  python -m graphcl_hard.embed molecules-random --data library.csv --smiles smiles --id name --out vectors.parquet
 """
 
 if __name__ == "__main__":
@@ -52,7 +52,8 @@ class Arguments:
     """The arguments of the command.
 
     Attributes:
-        run: Folder of a run of graphcl_hard.run, or one that `save_pretrained` of a `HardInfoGraph` wrote.
+        run: Folder of a run of graphcl_hard.run, or one that `save_pretrained` of a `HardInfoGraph` wrote; or
+            molecules-random, an untrained encoder of molecules that comes with the package.
         data: Name of a TU data set, path of a folder in TU format or of one that graphcl_hard.convert made, or a file
             of molecules: .csv, .csv.gz or .parquet with a column of SMILES, .smi, .smi.gz, .sdf or .sdf.gz.
         smiles: Name of the column with the SMILES, in .csv and .parquet files.
@@ -72,7 +73,7 @@ class Arguments:
         quiet: Print only the file that was written, warnings and errors.
     """
 
-    run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
+    run: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
     data: Annotated[str, tyro.conf.arg(name="data")]
     smiles: str = "smiles"
     labels: tuple[str, ...] = ()
@@ -194,25 +195,27 @@ def _compare_with_run(arguments: Arguments, graphs: "GraphSource", display: "Dis
     import torch
 
     from graphcl_hard.io.file_names import RESULT
+    from graphcl_hard.nn.encoders.pretrained import NAMED
     from graphcl_hard.runs.environment import environment
     from graphcl_hard.runs.resume import check_same_data, environment_change
 
+    if arguments.run in NAMED:
+        return
+    run = user_path(arguments.run, "RUN")
     try:
-        result = json.loads((arguments.run / RESULT).read_text(encoding="utf-8"))
+        result = json.loads((run / RESULT).read_text(encoding="utf-8"))
         dataset, own = result["dataset"], result["config"]["dataset"]
     except (OSError, LookupError, RecursionError, TypeError, ValueError):
         return  # an encoder that was not trained by a run, or by an earlier version
     if result.get("status") != "finished":
         epochs = f"{result.get('epoch')} of {result['config'].get('epochs')} epochs"
-        display.warn(
-            f"The run in {arguments.run} has not finished; its encoder is that of {epochs}."
-        )
+        display.warn(f"The run in {run} has not finished; its encoder is that of {epochs}.")
     data = arguments.data
     if is_path(data):
         data = str(user_path(data, "--data").resolve())
     if data == own:
         remedy = "restore it, or copy the new data to another folder"
-        check_same_data(arguments.run, dataset.get("sha256"), graphs, remedy)
+        check_same_data(run, dataset.get("sha256"), graphs, remedy)
     known = dataset.get("class_names", [])
     if known and not set(graphs.classes) <= set(known):
         display.warn(

@@ -134,7 +134,7 @@ def test_the_features_of_a_run_are_its_sets(finished):
         (["RUN", "--out", "no/v.npz"], "The folder no for --out does not exist"),
         (["RUN", "--batch-size", "0"], "--batch-size must be at least 1, got 0"),
         (["RUN", "--data", "MUTAGG"], "did you mean MUTAG?"),
-        (["nothing"], "No encoder can be loaded from nothing"),
+        (["nothing"], "There is no folder and no encoder 'nothing'"),
         (["RUN", "--scales", "log"], "did you mean --scale?"),
         ([], "RUN"),
     ],

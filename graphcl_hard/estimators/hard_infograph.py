@@ -93,9 +93,9 @@ class HardInfoGraph(ClassNamePrefixFeaturesOutMixin, TransformerMixin, GraphEsti
 
     It trains an encoder by InfoGraph (or GraphCL) with hard, debiased negatives. Graphs are a list, or any iterable, of
     PyTorch Geometric `Data`, networkx graphs, molecules (SMILES strings or RDKit's objects), or adjacency matrices
-    (SciPy, NumPy or PyTorch), all of one kind; `data.collate.to_graph_data` describes what is read of each. A data set from `load_graphs` or `write_shards` works
-    too: its node labels are used, and its node attributes with `node_attr="node_attr"`. The graphs may need more memory
-    than there is, see `data.load.open_graphs`.
+    (SciPy, NumPy or PyTorch), all of one kind; `data.collate.to_graph_data` describes what is read of each. A data set
+    from `load_graphs` or `write_shards` works too: its node labels are used, and its node attributes with
+    `node_attr="node_attr"`. The graphs may need more memory than there is, see `data.load.open_graphs`.
 
     The input features of a node are its attributes, standardised over the graphs of `fit` (columns of only 0 and 1 stay
     as they are), and its one-hot labels; nodes that have neither get one-hot degrees. In `transform`, a label that
@@ -383,13 +383,14 @@ class HardInfoGraph(ClassNamePrefixFeaturesOutMixin, TransformerMixin, GraphEsti
         self.encoder_.save_pretrained(path, self.features_)
 
     @classmethod
-    def from_pretrained(cls, folder: Pathname, **params: Any) -> "HardInfoGraph":
-        """Return a fitted estimator with the encoder of a folder of `save_pretrained` or of a run, on the CPU.
+    def from_pretrained(cls, name_or_folder: Pathname, **params: Any) -> "HardInfoGraph":
+        """Return a fitted estimator with an encoder of the package, of `save_pretrained` or of a run, on the CPU.
 
         Nothing is unpickled. `history_` is empty; `partial_fit` continues with initial weights of all but the encoder.
 
         Args:
-            folder: the folder.
+            name_or_folder: "molecules-random", an untrained gine of 4 layers of 512 channels for molecules; or a folder
+                of `save_pretrained` or of a run.
             params: parameters of the estimator, such as `scale`, except those of the encoder.
 
         Raises:
@@ -409,10 +410,10 @@ class HardInfoGraph(ClassNamePrefixFeaturesOutMixin, TransformerMixin, GraphEsti
         fixed = [name for name in ENCODERS if name in params]
         if fixed:
             raise InputError(
-                f"{', '.join(fixed)} must be left out of `from_pretrained`, as the encoder of the folder has them; "
+                f"{', '.join(fixed)} must be left out of `from_pretrained`, as the encoder has them; "
                 "fit another estimator for other ones."
             )
-        encoder, features = load_pretrained(folder)
+        encoder, features = load_pretrained(name_or_folder)
         is_double = next(encoder.parameters()).dtype == torch.float64
         kind, precision = encoder.arguments["encoder"], "64-true" if is_double else "32-true"
         sizes = encoder.hidden_channels, encoder.num_layers, encoder.readout

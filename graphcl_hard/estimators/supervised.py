@@ -384,7 +384,7 @@ class SupervisedEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Gra
             if path.is_file():
                 init = HardInfoGraph.load(path)
             else:
-                encoder, features = load_pretrained(path)
+                encoder, features = load_pretrained(init)
         if isinstance(init, GraphEstimator):
             if not init.__sklearn_is_fitted__():
                 raise InputError(

@@ -88,7 +88,7 @@ BOND_LABELS = (
     Label("is_conjugated", (False, True), has_other=False),
 )
 STEREO = ("chirality", "stereo")
-"""The labels that tell stereoisomers apart."""
+"""The labels that distinguish stereoisomers."""
 
 
 class Vocabulary(NamedTuple):

@@ -1,14 +1,20 @@
-"""Load saved encoders of any class."""
+"""Load saved encoders of any class, and the encoders that have a name."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
+import torch
+
+from graphcl_hard._tensor import initial_state
+from graphcl_hard.data.molecules.featurize import NAMES
+from graphcl_hard.data.molecules.vocabulary import MOLECULES
 from graphcl_hard.exceptions import InputError
 from graphcl_hard.io.file_names import FEATURES
 from graphcl_hard.io.paths import Pathname, user_path
-from graphcl_hard.loader.features import FeatureMap, read_features
+from graphcl_hard.loader.features import EdgeFeatureMap, FeatureMap, read_features
 from graphcl_hard.nn.encoders.base import GraphEncoder, saved_arguments
 from graphcl_hard.nn.encoders.gin import GINEncoder
+from graphcl_hard.nn.encoders.initialisation import initialise
 from graphcl_hard.nn.encoders.message_passing import MessagePassingEncoder
 
 
@@ -37,13 +43,51 @@ def load_encoder(folder: Pathname) -> GraphEncoder:
     return _class_of(saved_arguments(path)["encoder"]).from_pretrained(path)
 
 
-def load_pretrained(folder: Pathname) -> tuple[GraphEncoder, FeatureMap]:
-    """Load an encoder, and how nodes and edges become its inputs, from the folder of a run or of `save_pretrained`.
+@initial_state()
+def molecules_random() -> tuple[GraphEncoder, FeatureMap]:
+    """Return "molecules-random": an untrained gine of 4 layers of 512 channels for molecules, and its features.
+
+    Its weights are made on the fly from a fixed seed, so that its vectors are the same everywhere up to rounding. Batch
+    norm has its initial statistics.
+    """
+    features = FeatureMap(
+        MOLECULES.atom_values, edges=EdgeFeatureMap(MOLECULES.bond_values), names=NAMES
+    )
+    in_channels, edge_channels = features.widths
+    with torch.random.fork_rng(
+        devices=[]
+    ):  # PyTorch's own initial weights must not take the caller's numbers
+        encoder = MessagePassingEncoder(
+            "gine", in_channels, hidden_channels=512, num_layers=4, edge_channels=edge_channels
+        )
+    initialise(encoder, seed=0)
+    return encoder.eval(), features
+
+
+NAMED: dict[str, Callable[[], tuple[GraphEncoder, FeatureMap]]] = {
+    "molecules-random": molecules_random
+}
+"""The encoders that come with the package."""
+
+
+def load_pretrained(name_or_folder: Pathname) -> tuple[GraphEncoder, FeatureMap]:
+    """Load an encoder, and how nodes and edges become its inputs.
+
+    Args:
+        name_or_folder: name of an encoder of the package, or the folder of a run or of `save_pretrained`. A folder that
+            has such a name is given by a path with a "/".
 
     Raises:
         InputError: as in `load_encoder`; or there is no features.json that fits the encoder.
     """
-    path = user_path(folder, "folder")
+    if isinstance(name_or_folder, str) and name_or_folder in NAMED:
+        return NAMED[name_or_folder]()
+    path = user_path(name_or_folder, "name_or_folder")
+    if isinstance(name_or_folder, str) and not path.exists() and "/" not in name_or_folder:
+        raise InputError(
+            f"There is no folder and no encoder {name_or_folder!r}; the encoders of the package are "
+            f"{', '.join(NAMED)}."
+        )
     encoder, features = load_encoder(path), read_features(path)
     if encoder.edge_channels is not None and features.edges is None:
         raise InputError(
