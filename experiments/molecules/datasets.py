@@ -4,7 +4,6 @@ Source: Wu et al., "MoleculeNet: a benchmark for molecular machine learning", Ch
 """
 
 import os
-import tempfile
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,9 +14,6 @@ import numpy.typing as npt
 import pandas as pd
 from rdkit import Chem, rdBase
 
-from graphcl_hard.data.graph_data import GraphData
-from graphcl_hard.data.molecules import smiles_chunks
-from graphcl_hard.data.shard_writer import write_shards
 from graphcl_hard.evaluation.splitters import Split, scaffold_split
 from graphcl_hard.exceptions import InputError
 
@@ -69,7 +65,6 @@ class Molecules:
     """The readable molecules of a data set, M of them."""
 
     dataset: Dataset
-    path: Path
     rows: npt.NDArray[np.int64]
     """(M,) positions in the table, ascending."""
     smiles: tuple[str, ...]
@@ -110,22 +105,6 @@ class Molecules:
             found = scaffold_split(smiles, sizes, balanced=True, seed=int(seed))
             return Split(outside[found.train], outside[found.test], found.valid)
         raise InputError(f"A split must be ogb, random-N or inner-N, got {name!r}; correct it.")
-
-    def graphs(self) -> GraphData:
-        """Return the molecules as graphs, in the order of `rows`.
-
-        Raises:
-            InputError: a molecule that RDKit reads has no graph.
-        """
-        with tempfile.TemporaryDirectory() as folder:
-            chunks = smiles_chunks(self.path, SMILES, on_invalid=lambda _: None)
-            graphs = write_shards(Path(folder, "graphs"), chunks).whole()
-        if graphs.ids.tolist() != self.rows.tolist():
-            raise InputError(
-                f"{self.path} must have a graph for each of its {len(self.rows)} readable molecules, got "
-                f"{graphs.num_graphs}; leave the others out of the table."
-            )
-        return graphs
 
 
 def data_folder(given: Path | None) -> Path:
@@ -168,4 +147,4 @@ def read(dataset: Dataset, folder: Path) -> Molecules:
         readable = [Chem.MolFromSmiles(one) is not None for one in smiles]
     rows = np.flatnonzero(readable)
     y = table[list(targets)].to_numpy(np.float64)[rows]
-    return Molecules(dataset, path, rows, tuple(smiles[row] for row in rows), targets, y)
+    return Molecules(dataset, rows, tuple(smiles[row] for row in rows), targets, y)

@@ -12,7 +12,7 @@ from rdkit import Chem, rdBase
 from rdkit.Chem.rdFingerprintGenerator import GetAtomPairGenerator, GetMorganGenerator
 
 from experiments.molecules.datasets import Molecules
-from graphcl_hard import HardInfoGraph
+from graphcl_hard import HardInfoGraph, molecule_graphs
 from graphcl_hard.evaluation.checks import rescale
 from graphcl_hard.exceptions import InputError
 from graphcl_hard.io.columns import read_columns
@@ -70,12 +70,12 @@ FINGERPRINTS = {
 def untrained(channels: int, layers: int = LAYERS) -> Representation:
     """Return the untrained `gine` with the initial weights of a seed, on the log scale.
 
-    It is fitted without an epoch, which only assigns columns to the labels of atoms and bonds that occur.
+    It is fitted without an epoch; its input columns are those of the fixed vocabulary of atoms and bonds.
     """
     settings = {"encoder": "gine", "hidden_channels": channels, "num_layers": layers, "epochs": 0}
 
     def embed(molecules: Molecules, seed: int) -> Array:
-        graphs = molecules.graphs()
+        graphs = molecule_graphs(molecules.smiles)
         encoder = HardInfoGraph(**settings, random_state=seed)
         return rescale(encoder.fit(graphs).transform(graphs), "log")
 

@@ -29,14 +29,14 @@ def small_forests(monkeypatch):
     monkeypatch.setattr(heads, "INNER_TREES", 10)
 
 
-def molecules(tmp_path, task="classification", seed=0):
+def molecules(task="classification", seed=0):
     """Two targets, of which the second has gaps."""
     random = np.random.default_rng(seed)
     values = random.normal(size=(90, 2))
     y = (values > 0).astype(float) if task == "classification" else values
     y[::7, 1] = np.nan
     dataset = Dataset("Rings", task, 90)
-    return Molecules(dataset, tmp_path / "rings.csv", np.arange(90), SMILES, ("a", "b"), y)
+    return Molecules(dataset, np.arange(90), SMILES, ("a", "b"), y)
 
 
 def vectors_of(found, informative, seed=1):
@@ -46,8 +46,8 @@ def vectors_of(found, informative, seed=1):
 
 @pytest.mark.parametrize("head", EACH)
 @pytest.mark.parametrize("part", ["valid", "test"])
-def test_informative_vectors_score_one_and_noise_does_not(tmp_path, head, part):
-    found = molecules(tmp_path)
+def test_informative_vectors_score_one_and_noise_does_not(head, part):
+    found = molecules()
     record = score(found, vectors_of(found, True), "ogb", head, part)
     assert record["scores"] == {"a": 1.0, "b": 1.0}
     assert record["score"] == 1.0
@@ -59,8 +59,8 @@ def test_informative_vectors_score_one_and_noise_does_not(tmp_path, head, part):
 
 
 @pytest.mark.parametrize("head", EACH)
-def test_measured_values_have_r2_and_the_error(tmp_path, head):
-    found = molecules(tmp_path, "regression")
+def test_measured_values_have_r2_and_the_error(head):
+    found = molecules("regression")
     x = vectors_of(found, True)
     record = score(found, x, "random-3", head, "test")
     assert record["score"] > (0.9 if head == "ridge" else 0.2)
@@ -74,12 +74,12 @@ def test_measured_values_have_r2_and_the_error(tmp_path, head):
     ("part", "split"),
     [("valid", "ogb"), ("valid", "inner-1"), ("test", "ogb"), ("test", "random-2")],
 )
-def test_labels_of_held_out_parts_choose_nothing(tmp_path, head, part, split):
+def test_labels_of_held_out_parts_choose_nothing(head, part, split):
     """With other labels of OGB's test part, a validation record stays; with those of the scored part, choices stay."""
-    found = molecules(tmp_path)
+    found = molecules()
     x, parts = vectors_of(found, False), found.split(split)
     before = score(found, x, split, head, part)
-    other = molecules(tmp_path)
+    other = molecules()
     if part == "valid":
         unseen = found.ogb_split.test
         other.y[unseen] = 1 - other.y[unseen]
@@ -93,9 +93,9 @@ def test_labels_of_held_out_parts_choose_nothing(tmp_path, head, part, split):
     assert after["score"] == pytest.approx(1 - before["score"])
 
 
-def test_other_labels_of_the_training_part_change_a_choice(tmp_path):
+def test_other_labels_of_the_training_part_change_a_choice():
     """The check above would see a label that is used."""
-    found = molecules(tmp_path)
+    found = molecules()
     before = score(found, vectors_of(found, False), "ogb", "knn", "valid")
     train = found.ogb_split.train
     found.y[train] = found.y[np.roll(train, 1)]
@@ -104,7 +104,7 @@ def test_other_labels_of_the_training_part_change_a_choice(tmp_path):
 
 
 def test_records_are_made_once_and_hold_their_settings(tmp_path):
-    found = molecules(tmp_path)
+    found = molecules()
     calls = []
 
     def embed(_, seed):
@@ -173,7 +173,7 @@ def test_the_command_scores_test_parts_only_when_told(tmp_path, monkeypatch):
 
 
 def test_representations_are_read_from_their_names(tmp_path):
-    found = molecules(tmp_path)
+    found = molecules()
     ecfp, atompair = (read_representation(name) for name in ("ecfp", "atompair"))
     counts = ecfp.embed(found, 0)
     assert counts.shape == (90, 2048)
@@ -196,9 +196,8 @@ def test_representations_are_read_from_their_names(tmp_path):
         read_representation("maccs")
 
 
-def test_an_untrained_encoder_has_its_width_and_depends_on_its_seed(tmp_path):
-    (tmp_path / "rings.csv").write_text("\n".join(["smiles", *SMILES]) + "\n")
-    found = molecules(tmp_path)
+def test_an_untrained_encoder_has_its_width_and_depends_on_its_seed():
+    found = molecules()
     encoder = read_representation("untrained-8x2")
     assert encoder.settings["num_layers"] == 2
     first = encoder.embed(found, 0)
