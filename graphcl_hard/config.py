@@ -175,7 +175,8 @@ class Config:
         overwrite: Replace the run in the folder --out.
         resume: Continue the run in the folder --out from its last checkpoint, with the numbers of a run that was never
             stopped; a finished run is left as it is.
-        checkpoint_seconds: Minimum time between two checkpoints in seconds; 0 writes one after every epoch.
+        checkpoint_seconds: Minimum time between two checkpoints in seconds; 0 writes one after every epoch. Within an
+            epoch they are written too, five minutes apart or more, but not under torchrun.
         pictures: Draw the two pictures; the map of the embedding takes seconds on a large data set.
         logger: Fabric logger for the values of each epoch and the scores: csv writes logs/metrics.csv in the run's
             folder, tensorboard an event file in logs/, for `tensorboard --logdir`.

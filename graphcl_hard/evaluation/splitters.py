@@ -70,11 +70,12 @@ def named_split(parts: Iterable[Any], what: str = "split") -> Split:
     return Split(*(np.array(rows[part], dtype=np.int64) for part in PARTS))
 
 
-def murcko_scaffolds(smiles: Iterable[str]) -> npt.NDArray[np.str_]:
-    """Return the Bemis-Murcko scaffold of each molecule: its rings and what links them, without chirality.
+def murcko_scaffolds(smiles: Iterable[str], *, chirality: bool = False) -> npt.NDArray[np.str_]:
+    """Return the Bemis-Murcko scaffold of each molecule: its rings and what links them.
 
     Args:
         smiles: the G molecules.
+        chirality: whether scaffolds that differ in chirality only are different.
 
     Returns:
         (G,) str, the scaffolds as canonical SMILES; "" for every molecule without a ring.
@@ -106,7 +107,7 @@ def murcko_scaffolds(smiles: Iterable[str]) -> npt.NDArray[np.str_]:
                 f"smiles has {short_repr(text)} in row {row} (from 0), which RDKit cannot read; correct it or leave "
                 "the row out."
             )
-        found.append(MurckoScaffoldSmiles(mol=molecule, includeChirality=False))
+        found.append(MurckoScaffoldSmiles(mol=molecule, includeChirality=chirality))
     return np.array(found, dtype=str)
 
 
@@ -115,6 +116,7 @@ def scaffold_split(
     sizes: Sequence[float] = (0.8, 0.1, 0.1),
     *,
     balanced: bool = False,
+    chirality: bool = False,
     seed: int = 0,
 ) -> Split:
     r"""Split molecules so that all molecules of one Bemis-Murcko scaffold are in one part.
@@ -126,7 +128,8 @@ def scaffold_split(
         \text{into train if } |\text{train}| + n \le s_\text{train} G, \quad
         \text{else into valid if it fits there, else into test.}
 
-    Without `balanced` the split is DeepChem's `ScaffoldSplitter`, which OGB and MoleculeNet use: the largest group is
+    Without `balanced` the split is DeepChem's `ScaffoldSplitter`, which MoleculeNet uses; with `chirality`, it is that
+    of Hu et al. and, as far as published scores tell, OGB's: they are met with it and not without. The largest group is
     first, of groups of one size the one whose first molecule comes last; and a group fits into valid if
     :math:`|\text{train}| + |\text{valid}| + n \le (s_\text{train} + s_\text{valid}) G`. The test part then has the
     rarest scaffolds. With `balanced`, it is `scaffold_balanced` of chemprop 1: the groups of more than half of the
@@ -137,6 +140,7 @@ def scaffold_split(
         smiles: the G molecules.
         sizes: shares of train, valid and test, which sum to 1; that of valid may be 0.
         balanced: whether the groups are shuffled, so that rare scaffolds are in all parts.
+        chirality: whether scaffolds that differ in chirality only are different groups.
         seed: seed of the shuffles, used only with `balanced`.
 
     Returns:
@@ -146,7 +150,8 @@ def scaffold_split(
         InputError: RDKit cannot read one of the SMILES; sizes are no shares; or a part stays empty.
 
     Source: Wu et al., "MoleculeNet: a benchmark for molecular machine learning", Chemical Science 9, 2018; Yang et al.,
-    "Analyzing Learned Molecular Representations for Property Prediction", J. Chem. Inf. Model. 59, 2019 (balanced).
+    "Analyzing Learned Molecular Representations for Property Prediction", J. Chem. Inf. Model. 59, 2019 (balanced); Hu
+    et al., "Strategies for Pre-training Graph Neural Networks", ICLR 2020 (chirality).
 
     Examples:
         >>> from graphcl_hard.evaluation.splitters import scaffold_split
@@ -155,7 +160,7 @@ def scaffold_split(
         Split(train=array([0, 1, 2]), valid=array([4]), test=array([3]))
     """
     shares = _check_sizes(sizes)
-    groups = _groups(murcko_scaffolds(smiles))
+    groups = _groups(murcko_scaffolds(smiles, chirality=chirality))
     total = sum(map(len, groups))
     room = [share * total for share in shares]
     both = (shares[0] + shares[1]) * total

@@ -1,6 +1,6 @@
 """Batches of a data set in memory, sliced from flat tensors without a loop over graphs."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import torch
 from torch import Tensor
@@ -10,6 +10,52 @@ from graphcl_hard.data.adjacency import Adjacency
 from graphcl_hard.data.batch import GraphBatch, sample_nodes
 from graphcl_hard.data.graph_data import GraphData
 from graphcl_hard.exceptions import InputError
+
+
+class EpochOrder:
+    """How the random order of an epoch was drawn, so that the epoch can be continued after any of its batches.
+
+    To continue, pass the `states` that the epoch had after its last batch, and to `shuffled` a generator in the state
+    that it had then. The orders in use are drawn again from `states`, and everything else from the generator.
+
+    Args:
+        done: the number of batches of the epoch that were used before, and are left out.
+        states: the states of the generator from which the orders in use were drawn, by name; empty if `done` is 0.
+
+    Examples:
+        >>> import torch
+        >>> from graphcl_hard import load_graphs
+        >>> from graphcl_hard.loader.features import FeatureMap
+        >>> graphs = load_graphs("MUTAG")
+        >>> batches = GraphBatches(graphs, FeatureMap.fit(graphs).apply(graphs))
+        >>> generator, order = torch.Generator().manual_seed(0), EpochOrder()
+        >>> epoch = batches.shuffled(64, generator, order=order)
+        >>> used, state = next(epoch), generator.get_state()
+        >>> same = torch.Generator()
+        >>> _ = same.set_state(state)
+        >>> rest = batches.shuffled(64, same, order=EpochOrder(1, order.states))
+        >>> all(torch.equal(a.graph_ids, b.graph_ids) for a, b in zip(epoch, rest, strict=True))
+        True
+    """
+
+    def __init__(self, done: int = 0, states: Mapping[str, Tensor] | None = None) -> None:
+        self.skip = done
+        """The number of batches that are still to be left out."""
+        self.states = dict(states or {})
+
+    def permutation(self, name: str, count: int, generator: torch.Generator) -> Tensor:
+        """Return a random permutation, (count,) int64: the one in use if batches are to be left out, else a new one."""
+        if self.skip:
+            generator = torch.Generator()
+            generator.set_state(self.states[name])
+        else:
+            self.states[name] = generator.get_state()
+        return torch.randperm(count, device="cpu", generator=generator)
+
+    def rest(self, batches: list[Tensor]) -> list[Tensor]:
+        """Return the batches without those to be left out."""
+        skip, self.skip = self.skip, 0
+        return batches[skip:]
 
 
 class GraphBatches:
@@ -94,17 +140,24 @@ class GraphBatches:
         )
 
     def shuffled(
-        self, batch_size: int, generator: torch.Generator, nodes_per_graph: int | None = None
+        self,
+        batch_size: int,
+        generator: torch.Generator,
+        nodes_per_graph: int | None = None,
+        order: EpochOrder | None = None,
     ) -> Iterator[GraphBatch]:
         """Yield all graphs once, in a new random order, in batches of `batch_size`.
 
-        A single graph left at the end, which would have no negatives, is added to the batch before it.
+        A single graph left at the end, which would have no negatives, is added to the batch before it. With `order`,
+        the epoch can be continued later, or is one that is continued.
 
         Raises:
             InputError: the data set has a single graph.
         """
         check_enough(self.num_graphs)
-        for chunk in shuffled_rows(self.num_graphs, batch_size, generator):
+        order = order or EpochOrder()
+        shuffled = order.permutation("graphs", self.num_graphs, generator)
+        for chunk in order.rest(in_batches(shuffled, batch_size)):
             yield self.select(chunk, nodes_per_graph, generator)
 
     def in_order(self, batch_size: int) -> Iterator[GraphBatch]:
@@ -114,8 +167,13 @@ class GraphBatches:
 
 
 def shuffled_rows(num_graphs: int, batch_size: int, generator: torch.Generator) -> list[Tensor]:
-    """Return the positions of all graphs in a new random order, in batches; a single one at the end joins the last."""
-    chunks = list(torch.randperm(num_graphs, device="cpu", generator=generator).split(batch_size))
+    """Return the positions of all graphs in a new random order, in batches; see `in_batches`."""
+    return in_batches(torch.randperm(num_graphs, device="cpu", generator=generator), batch_size)
+
+
+def in_batches(rows: Tensor, batch_size: int) -> list[Tensor]:
+    """Return rows, (G,) int64, in batches of `batch_size`; a single one at the end joins the last batch."""
+    chunks = list(rows.split(batch_size))
     if len(chunks) > 1 and chunks[-1].numel() == 1:
         last = chunks.pop()
         chunks[-1] = torch.cat([chunks[-1], last])

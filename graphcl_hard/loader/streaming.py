@@ -11,7 +11,7 @@ from graphcl_hard.data.batch import GraphBatch
 from graphcl_hard.data.graph_data import GraphSource
 from graphcl_hard.data.shards import WINDOW, GraphShards
 from graphcl_hard.loader.features import FeatureMap
-from graphcl_hard.loader.in_memory import GraphBatches, check_enough
+from graphcl_hard.loader.in_memory import EpochOrder, GraphBatches, check_enough
 
 BLOCK = 256  # graphs read at once; larger blocks read faster but shuffle less
 
@@ -29,7 +29,11 @@ class Batches(Protocol):
         """Return (largest degree + 1,) int64, the number of nodes of each in-degree."""
 
     def shuffled(
-        self, batch_size: int, generator: torch.Generator, nodes_per_graph: int | None = None
+        self,
+        batch_size: int,
+        generator: torch.Generator,
+        nodes_per_graph: int | None = None,
+        order: EpochOrder | None = None,
     ) -> Iterator[GraphBatch]:
         """Yield all graphs once, in a new random order; see `GraphBatches.shuffled`."""
 
@@ -99,19 +103,27 @@ class StreamedBatches:
         return counts.to(self._device)
 
     def shuffled(
-        self, batch_size: int, generator: torch.Generator, nodes_per_graph: int | None = None
+        self,
+        batch_size: int,
+        generator: torch.Generator,
+        nodes_per_graph: int | None = None,
+        order: EpochOrder | None = None,
     ) -> Iterator[GraphBatch]:
         """Yield all graphs once, in a new random order, in batches of `batch_size`; see `GraphBatches.shuffled`.
+
+        An epoch that is continued reads none of the windows before its next batch.
 
         Raises:
             InputError: the data set has a single graph, or one of its files cannot be read.
         """
         check_enough(self.num_graphs)
+        order = order or EpochOrder()
         starts = torch.arange(0, self.num_graphs, BLOCK, device="cpu")
-        starts = starts[torch.randperm(starts.numel(), device="cpu", generator=generator)]
+        starts = starts[order.permutation("blocks", starts.numel(), generator)]
         blocks = torch.stack([starts, (starts + BLOCK).clamp(max=self.num_graphs)], dim=1)
-        for window, graph_ids in self._windows(blocks.tolist(), batch_size):
-            for batch in window.shuffled(batch_size, generator, nodes_per_graph):
+        done, order.skip = divmod(order.skip, _batches_in_a_window(batch_size))
+        for window, graph_ids in self._windows(blocks.tolist(), batch_size, done):
+            for batch in window.shuffled(batch_size, generator, nodes_per_graph, order):
                 yield _numbered(batch, graph_ids)
 
     def in_order(self, batch_size: int) -> Iterator[GraphBatch]:
@@ -121,18 +133,20 @@ class StreamedBatches:
                 yield _numbered(batch, graph_ids)
 
     def _windows(
-        self, runs: list[list[int]], batch_size: int
+        self, runs: list[list[int]], batch_size: int, done: int = 0
     ) -> Iterator[tuple[GraphBatches, Tensor]]:
         """Yield windows of whole batches, cut from runs [start, stop) of graphs, and the indices of their graphs.
 
-        While one window is used, the next is read.
+        The first `done` windows are left out. While one window is used, the next is read.
         """
-        size = max(1, WINDOW // batch_size) * batch_size
-        windows = list(_cut(runs, size))
+        windows = list(_cut(runs, _batches_in_a_window(batch_size) * batch_size))
         if (
             len(windows) > 1 and windows[-1][-1][1] - windows[-1][0][0] == 1
         ):  # a single graph has no negatives
             windows[-2].extend(windows.pop())
+        del windows[:done]
+        if not windows:  # the epoch was at its end
+            return
         with ThreadPoolExecutor(1, "graphs") as reader:
             coming = reader.submit(self._load, windows[0])
             for number in range(len(windows)):
@@ -154,6 +168,10 @@ class StreamedBatches:
             self._features.apply_edges(graphs, warn=False),
         )
         return GraphBatches(graphs, x, *self._placed, edge_attr)
+
+
+def _batches_in_a_window(batch_size: int) -> int:
+    return max(1, WINDOW // batch_size)
 
 
 def _numbered(batch: GraphBatch, graph_ids: Tensor) -> GraphBatch:

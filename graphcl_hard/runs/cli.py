@@ -147,7 +147,7 @@ def signals_wait(
             signal.signal(signal.SIGINT, interrupt_once)
             os.write(
                 2,
-                b"interrupted: this epoch is finished and saved first; Ctrl-C again ends at once.\n",
+                b"interrupted: the training is saved first; Ctrl-C again ends at once.\n",
             )
 
     ends: dict[int, Callable[..., None]]

@@ -62,6 +62,7 @@ from graphcl_hard.training.warnings import caution
 Array = npt.NDArray[np.floating]
 CHANGED = "restore it, or start a new run in another `out`"
 STOPPED = "stopped_after_epoch"
+WITHIN_EPOCH = 300.0  # seconds between two checkpoints within an epoch; shorter epochs have none
 
 
 def run_seeds(
@@ -233,36 +234,60 @@ class SeedRun:
             change = environment_change(self.earlier, self.result)
             if change is not None:
                 self.display.warn(change)
-            self.result["resumed_after_epoch"] = self.state.epoch
+            self.result |= {"epoch": self.state.epoch, "resumed_after_epoch": self.state.epoch}
             # Of the processes that were stopped.
-            self.result["seconds_before"] = sum(epoch.seconds for epoch in progress.epochs)
-            self.folder.add_rows(file_names.METRICS, [epoch._asdict() for epoch in progress.epochs])
+            before = sum(epoch.seconds for epoch in progress.epochs)
+            if self.state.partial is not None:
+                self.result["resumed_after_step"] = len(self.state.partial.anchors)
+                before += self.state.partial.seconds
+            self.result["seconds_before"] = before
+            if progress.epochs:
+                rows = [epoch._asdict() for epoch in progress.epochs]
+                self.folder.add_rows(file_names.METRICS, rows)
             for epoch in progress.epochs:
                 self.log.epoch(epoch, self.config.lr)
                 self._stops(epoch)
             if progress.complaint:
                 self.display.warn(progress.complaint)
-        if self.state.epoch == 0:
+        else:
             self._recalibrate()
             if 0 in self.config.scored_epochs:
                 self.progress.embeddings[0] = self._embed(self.encoder)
-        self.encoder.save_pretrained(self.folder.path, sync=False)
+        if self.state.partial is None:  # the folder has the encoder of the last whole epoch
+            self.encoder.save_pretrained(self.folder.path, sync=False)
         if self.processes is not None and STOPPED not in self.result:
-            tensors = self.state.to_tensors() if self.state.epoch else None
+            tensors = None if progress is None else self.state.to_tensors()
             self.processes.tell((self.config.seed, self.state.epoch, tensors))
 
     def _train(self) -> None:
-        """Train to the last epoch, with a checkpoint now and then, and before the process ends on a signal."""
+        """Train to the last epoch, with a checkpoint now and then, and before the process ends on a signal.
+
+        Checkpoints are written at the ends of epochs, and within epochs of more than five minutes.
+        """
         config, state = self.config, self.state
-        last_checkpoint, saved_epoch = (
-            time.monotonic(),
-            state.epoch,
-        )  # a clock that cannot be set back
-        waiting = signals_wait(lambda: saved_epoch == state.epoch)
+        last_checkpoint = epoch_began = time.monotonic()  # a clock that cannot be set back
+        saved = True
+        waiting = signals_wait(lambda: saved)
         with self.display.bar("training", config.epochs) as show, waiting as pending:
 
+            def save() -> None:
+                nonlocal last_checkpoint, saved
+                write_checkpoint(self.folder.path, state, self.progress)
+                last_checkpoint, saved = time.monotonic(), True
+
+            def on_step() -> None:
+                nonlocal saved
+                saved = False
+                ended_by = pending()
+                waited = time.monotonic() - max(last_checkpoint, epoch_began)
+                if ended_by is not None or waited >= max(WITHIN_EPOCH, config.checkpoint_seconds):
+                    save()
+                if ended_by is not None:
+                    raise ended_by
+
             def on_epoch(epoch: Epoch) -> None:
-                nonlocal last_checkpoint, saved_epoch
+                nonlocal epoch_began, saved
+                saved = False
                 self._keep(epoch)
                 stops = self._stops(epoch)
                 due = (
@@ -271,20 +296,20 @@ class SeedRun:
                     or time.monotonic() - last_checkpoint >= config.checkpoint_seconds
                 )
                 if due or epoch.epoch == config.epochs:
-                    write_checkpoint(self.folder.path, state, self.progress)
-                    last_checkpoint, saved_epoch = time.monotonic(), epoch.epoch
+                    save()
                 ended_by = pending()
-                if ended_by is not None and saved_epoch == epoch.epoch:
+                if ended_by is not None and saved:
                     raise ended_by
                 show(
                     epoch.epoch,
                     f"loss {epoch.loss:.4g}  effective negatives {100 * epoch.effective_negatives:.0f}%",
                 )
+                epoch_began = time.monotonic()
                 if stops:
                     raise StopTraining
 
             if STOPPED not in self.result:  # as a resumed run may be
-                train(state, self.batches, config, self.fabric, on_epoch, self.processes)
+                train(state, self.batches, config, self.fabric, on_epoch, self.processes, on_step)
         if state.epoch < config.epochs and config.recalibrate:  # it was stopped
             self._recalibrate()
             self.encoder.save_pretrained(self.folder.path, sync=False)

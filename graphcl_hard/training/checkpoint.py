@@ -69,7 +69,9 @@ def read_checkpoint(folder: Path, state: TrainingState) -> Progress | None:
             complaints.append(str(error))
             continue
         if complaints:
-            progress.complaint = f"The checkpoint {complaints[0]}; the one before it is used, of epoch {state.epoch}."
+            progress.complaint = (
+                f"The checkpoint {complaints[0]}; the one before it is used, of {_place(state)}."
+            )
             paths[
                 0
             ].unlink()  # otherwise the next write would move it into the place of the good one
@@ -94,6 +96,13 @@ def remove_checkpoints(folder: Path) -> None:
     """Remove the checkpoints, which a finished run does not need."""
     for name in CHECKPOINTS:
         (folder / name).unlink(missing_ok=True)
+
+
+def _place(state: TrainingState) -> str:
+    """Return up to where a state is trained, for a message."""
+    if state.partial is None:
+        return f"epoch {state.epoch}"
+    return f"step {len(state.partial.anchors)} of epoch {state.epoch + 1}"
 
 
 def _read(path: Path, state: TrainingState) -> Progress:

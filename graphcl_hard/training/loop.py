@@ -17,12 +17,13 @@ from graphcl_hard.data.graph_data import GraphSource
 from graphcl_hard.exceptions import InputError, StopTraining
 from graphcl_hard.loader.augment import with_views
 from graphcl_hard.loader.features import FeatureMap
+from graphcl_hard.loader.in_memory import EpochOrder
 from graphcl_hard.loader.streaming import Batches
 from graphcl_hard.losses.weights import beta_schedule
 from graphcl_hard.training.build import prepare
 from graphcl_hard.training.devices import training_device
 from graphcl_hard.training.distributed import Processes
-from graphcl_hard.training.state import Epoch, Model, TrainingState
+from graphcl_hard.training.state import Epoch, Model, PartialEpoch, TrainingState
 
 
 class TrainingDiverged(InputError):
@@ -30,10 +31,13 @@ class TrainingDiverged(InputError):
 
 
 def epoch_batches(
-    batches: Batches, config: Config, generator: torch.Generator
+    batches: Batches,
+    config: Config,
+    generator: torch.Generator,
+    order: EpochOrder | None = None,
 ) -> Iterator[GraphBatch]:
     """Yield the batches of an epoch, with a sample of nodes or two views if the method needs them."""
-    for batch in batches.shuffled(config.batch_size, generator, config.nodes_per_graph):
+    for batch in batches.shuffled(config.batch_size, generator, config.nodes_per_graph, order):
         if config.method == "graphcl":
             yield with_views(batch, config.views, config.view_strengths, generator)
         else:
@@ -47,8 +51,9 @@ def train(
     fabric: Fabric,
     on_epoch: Callable[[Epoch], object],
     processes: Processes | None = None,
+    on_step: Callable[[], object] | None = None,
 ) -> None:
-    """Train a model in place, from the state's epoch to the last.
+    """Train a model in place, from the state's epoch, and its steps in the next one, to the last.
 
     With `processes`, each process calls this with the same state, data set and settings, and each ends with the same
     weights: those of a single process, up to rounding.
@@ -61,6 +66,9 @@ def train(
         on_epoch: function that is called at the end of each epoch, when the model has that epoch's weights. If it
             raises `StopTraining`, in any process, this epoch is the last one in all of them.
         processes: the processes that train together; None: only this one.
+        on_step: function that is called after each step; during the call, `state.partial` holds the steps of the epoch
+            so far, so that a training that loads `state.to_tensors()` continues with the next one. Not called by
+            several processes, each of which has only its share of the results of a step.
 
     Raises:
         TrainingDiverged: a loss or a weight is not finite; the message names the epoch and the step.
@@ -71,7 +79,7 @@ def train(
         if processes is None
         else processes.training(state.model, config.sync_batch_norm)
     ):
-        _train(state, batches, config, fabric, on_epoch, processes)
+        _train(state, batches, config, fabric, on_epoch, processes, on_step)
 
 
 def follow(config: Config, graphs: GraphSource, features: FeatureMap, processes: Processes) -> None:
@@ -81,7 +89,7 @@ def follow(config: Config, graphs: GraphSource, features: FeatureMap, processes:
         one = dataclasses.replace(config, seed=seed, seeds=1)
         with training_device(one, together=True) as fabric:
             batches, state = prepare(one, graphs, features, fabric)
-            if epoch:
+            if tensors is not None:
                 state.load_tensors(tensors, epoch)
             try:
                 train(state, batches, one, fabric, lambda _: None, processes)
@@ -96,6 +104,7 @@ def _train(
     fabric: Fabric,
     on_epoch: Callable[[Epoch], object],
     processes: Processes | None,
+    on_step: Callable[[], object] | None,
 ) -> None:
     model = state.model
     stepping, optimizer = fabric.setup(model, state.optimizer)
@@ -107,10 +116,11 @@ def _train(
         if stopped:
             return
         beta = beta_schedule(epoch - 1, config.epochs, config.beta, config.beta_schedule)
-        start = time.perf_counter()
+        steps, state.partial = state.partial or PartialEpoch(), None
+        steps.order.skip = len(steps.anchors)
+        start = time.perf_counter() - steps.seconds
         model.train()
-        rows, anchors = [], []
-        for batch in epoch_batches(batches, config, state.generator):
+        for batch in epoch_batches(batches, config, state.generator, steps.order):
             optimizer.zero_grad()
             if processes is None:
                 loss, diagnostics = stepping(batch, beta)
@@ -122,14 +132,16 @@ def _train(
                 # The loss of the batch is the sum over processes, but DDP takes the mean of their gradients.
                 fabric.backward(loss * processes.size)
             optimizer.step()
-            rows.append(torch.stack([loss.detach(), *diagnostics]))  # (6,)
-            anchors.append(batch.batch.numel() if batch.views is None else batch.num_graphs)
-        # The numbers are read once per epoch: reading them in each step would synchronise the GPU.
-        table = torch.stack(rows).double().cpu()  # (steps, 6)
-        if processes is not None:
-            table = processes.total(table)
+            anchors = batch.batch.numel() if batch.views is None else batch.num_graphs
+            steps.add(torch.stack([loss.detach(), *diagnostics]), anchors)
+            if on_step is not None and processes is None:
+                steps.seconds = time.perf_counter() - start
+                state.partial = steps
+                on_step()
+                state.partial = None
+        table = steps.table(None if processes is None else processes.total)
         _check_finite(table[:, 0], model, epoch)
-        weights = torch.tensor(anchors, dtype=torch.float64)
+        weights = torch.tensor(steps.anchors, dtype=torch.float64)
         loss_mean, share, positive, negative, found, clamped = (
             weights @ table / weights.sum()
         ).tolist()

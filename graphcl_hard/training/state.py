@@ -1,16 +1,18 @@
 """The state of a training: model, optimizer, random numbers and epoch."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from graphcl_hard.config import Config
+from graphcl_hard.loader.in_memory import EpochOrder
 from graphcl_hard.nn.graphcl import GraphCL
 from graphcl_hard.nn.infograph import InfoGraph
 
 Model = InfoGraph | GraphCL
+NUMBERS = 6  # of a step: its loss and the diagnostics
 
 
 class Epoch(NamedTuple):
@@ -52,12 +54,80 @@ def relative_change(initial: Iterable[Tensor], weights: Iterable[Tensor]) -> flo
     return float((after - before).norm() / before.norm())
 
 
+class PartialEpoch:
+    """The steps of an epoch so far, from which its results are computed."""
+
+    def __init__(self) -> None:
+        self.order = EpochOrder()
+        self.anchors: list[int] = []
+        """The number of anchors of each step, (S,)."""
+        self.seconds = 0.0
+        """Wall time of the steps."""
+        self._table = torch.empty(0, NUMBERS, dtype=torch.float64, device="cpu")
+        self._rows: list[Tensor] = []
+
+    def add(self, row: Tensor, anchors: int) -> None:
+        """Add a step: its loss and diagnostics, (6,) on the device, and its number of anchors."""
+        self._rows.append(row)
+        self.anchors.append(anchors)
+
+    def table(self, total: Callable[[Tensor], Tensor] | None = None) -> Tensor:
+        """Return the loss and the diagnostics of all steps, (S, 6) float64 on the CPU.
+
+        They are read here and not in each step, which would synchronise the GPU. `total` sums those that were not read
+        before over all processes.
+        """
+        if self._rows:
+            rows = torch.stack(self._rows).double().cpu()
+            self._table = torch.cat([self._table, rows if total is None else total(rows)])
+            self._rows.clear()
+        return self._table
+
+    def to_tensors(self) -> dict[str, Tensor]:
+        """Return the steps so far by name, on the CPU."""
+        return {
+            "table": self.table(),
+            "anchors": torch.tensor(self.anchors, device="cpu"),
+            "seconds": torch.tensor([self.seconds], dtype=torch.float64, device="cpu"),
+            **{f"order.{name}": state for name, state in self.order.states.items()},
+        }
+
+    @classmethod
+    def from_tensors(cls, tensors: Mapping[str, Tensor]) -> "PartialEpoch":
+        """Return the steps that `to_tensors` returned; the epoch continues with the next one.
+
+        Raises:
+            ValueError: their shapes do not match.
+            RuntimeError: a state is not that of a generator.
+        """
+        found = cls()
+        found._table, found.anchors = tensors["table"], tensors["anchors"].tolist()
+        found.seconds = float(tensors["seconds"])
+        states = {
+            name.removeprefix("order."): state
+            for name, state in tensors.items()
+            if name.startswith("order.")
+        }
+        for state in states.values():
+            torch.Generator().set_state(state)
+        if not found.anchors or found._table.shape != (len(found.anchors), NUMBERS):
+            raise ValueError(
+                f"{len(found.anchors)} steps have results of shape {tuple(found._table.shape)}"
+            )
+        found.order.states = states
+        return found
+
+
 class TrainingState:
-    """Everything that the next epoch depends on: model, optimizer, generator of the batches, and epoch.
+    """Everything that the next step depends on: model, optimizer, generator of the batches, epoch and steps in it.
 
     Args:
         model: the model, on the device on which it is trained in place.
         config: the settings, of which the learning rate and the seed are used.
+
+    Attributes:
+        epoch: the last complete epoch, from 1; 0 before.
+        partial: the steps of the next epoch so far, if it has begun; else None.
     """
 
     def __init__(self, model: Model, config: Config) -> None:
@@ -69,6 +139,7 @@ class TrainingState:
         )
         self.generator = torch.Generator().manual_seed(config.seed)
         self.epoch = 0
+        self.partial: PartialEpoch | None = None
 
     @property
     def steps(self) -> int:
@@ -81,11 +152,15 @@ class TrainingState:
         for index, moments in self.optimizer.state_dict()["state"].items():
             tensors |= {f"adam.{index}.{name}": tensor for name, tensor in moments.items()}
         tensors["generator"] = self.generator.get_state()
+        if self.partial is not None:
+            steps = self.partial.to_tensors()
+            tensors |= {f"partial.{name}": tensor for name, tensor in steps.items()}
         return {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
 
     def load_tensors(self, tensors: Mapping[str, Tensor], epoch: int) -> None:
-        """Load the state that `to_tensors` returned after an epoch; training continues with the next one."""
+        """Load what `to_tensors` returned after an epoch, or after steps of the next; training continues from there."""
         weights: dict[str, Tensor] = {}
+        steps: dict[str, Tensor] = {}
         moments: dict[int, dict[str, Tensor]] = {}
         for key, tensor in tensors.items():
             kind, _, name = key.partition(".")
@@ -94,7 +169,10 @@ class TrainingState:
             elif kind == "adam":
                 index, _, moment = name.partition(".")
                 moments.setdefault(int(index), {})[moment] = tensor
+            elif kind == "partial":
+                steps[name] = tensor
         self.model.load_state_dict(weights)
         self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": moments})
         self.generator.set_state(tensors["generator"])
+        self.partial = PartialEpoch.from_tensors(steps) if steps else None
         self.epoch = epoch

@@ -102,6 +102,19 @@ def test_scaffolds_are_rdkits_without_chirality():
     assert murcko_scaffolds(molecules(0)).tolist() == scaffolds_by_rdkit(molecules(0))
 
 
+def test_with_chirality_stereoisomers_have_scaffolds_of_their_own():
+    decalins = ["C1CC[C@H]2CCCC[C@@H]2C1", "C1CC[C@H]2CCCC[C@H]2C1"]
+    smiles = [f"C{decalins[number % 2]}" for number in range(4)] + ["Cc1ccccc1"] * 6
+    assert len(set(murcko_scaffolds(smiles).tolist())) == 2
+    expected = [Chem.CanonSmiles(one) for one in decalins]
+    assert murcko_scaffolds(smiles, chirality=True).tolist()[:2] == expected
+    sizes = (0.6, 0.2, 0.2)
+    rows = [list(range(4, 10)), [1, 3], [0, 2]]
+    split = scaffold_split(smiles, sizes, chirality=True)
+    assert [part.tolist() for part in split] == rows
+    assert scaffold_split(smiles, (0.6, 0.0, 0.4)).test.tolist() == [0, 1, 2, 3]
+
+
 @pytest.mark.parametrize("sizes", [(0.8, 0.1, 0.1), (0.6, 0.2, 0.2), (0.7, 0.0, 0.3)])
 @pytest.mark.parametrize("seed", range(4))
 def test_the_deterministic_split_is_its_definition(seed, sizes):

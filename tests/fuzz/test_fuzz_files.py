@@ -32,7 +32,7 @@ from graphcl_hard.runs.folder import RunFolder
 from graphcl_hard.runs.resume import check_same_settings
 from graphcl_hard.training.build import build_model
 from graphcl_hard.training.checkpoint import Progress, read_checkpoint, write_checkpoint
-from graphcl_hard.training.state import Epoch, TrainingState
+from graphcl_hard.training.state import Epoch, PartialEpoch, TrainingState
 
 
 def test_the_campaign_has_ten_thousand_cases():
@@ -350,12 +350,16 @@ ROWS = [Epoch(epoch, 1.0, 0.5, 0.5, 0.1, -0.1, 0.01) for epoch in (1, 2)]
 
 @pytest.fixture(scope="module")
 def checkpoints(tmp_path_factory):
-    """The bytes of two checkpoints, after one and two epochs."""
+    """The bytes of two checkpoints, after an epoch, and after two and a step of the third."""
     folder, found = tmp_path_factory.mktemp("checkpoints"), []
     state = TrainingState(build_model(CONFIG, 2), CONFIG)
     for epoch in (1, 2):
         with torch.no_grad():
             next(state.model.parameters()).fill_(epoch)
+        if epoch == 2:
+            state.partial = PartialEpoch()
+            state.partial.add(torch.arange(6.0), 7)
+            state.partial.order.permutation("graphs", 9, state.generator)
         write_checkpoint(folder, state, Progress(ROWS[:epoch]))
         found.append((folder / CHECKPOINTS[0]).read_bytes())
     return found
@@ -374,7 +378,7 @@ def test_of_checkpoints_a_whole_one_is_used_or_all_refused(tmp_path, checkpoints
     if found is not None:
         assert found.epochs == ROWS[: state.epoch]
         assert (next(state.model.parameters()) == state.epoch).all()
-        assert (found.complaint is None) == (state.epoch == 2)
+        assert (found.complaint is None) == (state.epoch == 2) == (state.partial is not None)
 
 
 @pytest.fixture(scope="module")

@@ -54,7 +54,7 @@ def command(out, *words):
 def without_times(folder):
     """What a run of one seed left, without what belongs to the moment."""
     result = json.loads((folder / "result.json").read_text())
-    for name in ("seconds", "resumed_after_epoch", "git_commit"):
+    for name in ("seconds", "resumed_after_epoch", "resumed_after_step", "git_commit"):
         result.pop(name, None)
     result["config"] = {
         k: v for k, v in result["config"].items() if k not in names_in(Scope.OUTPUT)

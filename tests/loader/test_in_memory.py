@@ -5,6 +5,7 @@ import dataclasses
 import networkx as nx
 import pytest
 import torch
+from helpers.epochs import same_continued_epochs
 from helpers.graphs import graph_data
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -186,6 +187,11 @@ def test_epochs_differ_and_a_seed_repeats(toy):
     assert not torch.equal(first, second)
     assert torch.equal(first, epochs(1)[0])
     assert not torch.equal(first, epochs(2)[0])
+
+
+def test_an_epoch_continues_after_any_of_its_batches(toy):
+    batches = GraphBatches(toy, torch.arange(toy.num_nodes).float().unsqueeze(1))
+    same_continued_epochs(batches, 5)
 
 
 def test_in_order_keeps_the_order(toy):

@@ -12,6 +12,7 @@ import weakref
 import numpy as np
 import pytest
 import torch
+from helpers.epochs import same_continued_epochs
 from helpers.graphs import random_graphs, with_attributes
 from torch.utils.data import Dataset, Subset
 from torch_geometric.data import Data, OnDiskDataset
@@ -26,7 +27,7 @@ from graphcl_hard.data.shards import GraphShards
 from graphcl_hard.embed import main as embed_main
 from graphcl_hard.loader import streaming
 from graphcl_hard.loader.features import FeatureMap
-from graphcl_hard.loader.in_memory import GraphBatches
+from graphcl_hard.loader.in_memory import EpochOrder, GraphBatches
 from graphcl_hard.loader.streaming import StreamedBatches, make_batches
 from graphcl_hard.run import main
 from graphcl_hard.training.build import prepare
@@ -110,6 +111,31 @@ def test_epochs_differ_seeds_repeat_and_a_batch_mixes_far_places(both):
     ]
     assert np.mean([len(found) for found in blocks]) > 3.5  # of the five or six blocks of a window
     assert all(max(found) - min(found) > 3 for found in blocks)
+
+
+@pytest.mark.parametrize("batch_size", [8, 9, 12, 36])
+def test_an_epoch_continues_after_any_of_its_batches(both, batch_size):
+    """Windows have 24, 18, 24 and 36 graphs; a single graph left, as with 9 and 36, joins the window before it."""
+    shards, _, features = both
+    same_continued_epochs(make_batches(shards, features), batch_size)
+
+
+def test_an_epoch_that_continues_reads_no_earlier_window(both, monkeypatch):
+    shards, _, features = both
+    streamed, read, load_window = make_batches(shards, features), [], StreamedBatches._load
+    monkeypatch.setattr(
+        StreamedBatches, "_load", lambda self, runs: read.append(runs) or load_window(self, runs)
+    )
+    generator, order = torch.Generator().manual_seed(0), EpochOrder()
+    for number, _ in enumerate(streamed.shuffled(6, generator, order=order), 1):
+        if number == 10:  # the second of the third window's four
+            state, states = generator.get_state(), dict(order.states)
+    windows = list(read)
+    read.clear()
+    generator.set_state(state)
+    assert len(list(streamed.shuffled(6, generator, order=EpochOrder(10, states)))) == number - 10
+    assert len(windows) == 5
+    assert read == windows[2:]
 
 
 def test_a_sample_of_nodes_and_the_edges_degrees(both):

@@ -2,6 +2,7 @@
 
 import ctypes
 import errno
+import itertools
 import json
 import multiprocessing
 import os
@@ -13,16 +14,22 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from helpers.paths import ROOT
 from helpers.runs import assert_whole, left_by
 
+from graphcl_hard import load_graphs, write_shards
+from graphcl_hard.data import load
 from graphcl_hard.io import atomic_write as atomic_write_module
 from graphcl_hard.io.file_names import CHECKPOINTS
+from graphcl_hard.loader import streaming
 from graphcl_hard.run import main
 from graphcl_hard.runs import experiment
 from graphcl_hard.runs.cli import Terminated, interrupt_once, signals_wait, terminate_once
+from graphcl_hard.runs.early_signals import end_at_once
+from graphcl_hard.training import loop
 
 SMALL = [
     "--folds",
@@ -56,9 +63,30 @@ def words(out, *more):
     return [*QUICK, *more, "--out", str(out)]
 
 
-def in_fork(log, argv, dies_at=None):
-    """Run the command; with `dies_at`, only until the rename with this number, counted from 0."""
+def in_fork(log, argv, dies_at=None, batch=None, number=None, window=None):
+    """Run the command; with `dies_at`, only until the rename with this number, counted from 0.
+
+    With `batch`, a signal of this `number` comes during the step of that batch, counted from 1, and every step writes a
+    checkpoint if the signal is SIGKILL; with `window`, data on disk are read in windows of so many graphs.
+    """
     sys.stdout = sys.stderr = log.open("a", buffering=1)
+    if number is not None:
+        end_at_once()  # as in a process that starts as the command
+    if number == signal.SIGKILL:
+        experiment.WITHIN_EPOCH = 0.0
+    if batch is not None:
+        yielded, batches = iter(range(1, 10**9)), loop.epoch_batches
+
+        def signalling(*arguments):
+            for one in batches(*arguments):
+                if next(yielded) == batch:
+                    os.kill(os.getpid(), number)
+                yield one
+
+        loop.epoch_batches = signalling
+    if window is not None:
+        load.WINDOW = streaming.WINDOW = window
+        streaming.BLOCK = window // 8
     if dies_at is not None:
         renamings, replace = iter(range(10**9)), Path.replace
 
@@ -125,6 +153,69 @@ def test_killed_at_a_random_moment_it_goes_on_to_the_same_numbers(
     process.join()
     assert process.exitcode == 0, log.read_text()
     assert left_by(out) == expected
+
+
+METHODS = {
+    "infograph": ["--nodes-per-graph", "4", "--effective-negatives", "0.3"],
+    "graphcl": ["--method", "graphcl", "--views", "random", "subgraph", "--negative-queue", "40"],
+}
+
+
+@pytest.fixture(scope="module")
+def mutag_on_disk(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("shards") / "MUTAG"
+    write_shards(folder, load_graphs("MUTAG").chunks())
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("window", [None, 64])
+@pytest.mark.parametrize("method", METHODS)
+def test_killed_within_an_epoch_it_goes_on_to_the_same_numbers(
+    mutag_on_disk, tmp_path, method, window
+):
+    """An epoch has 6 steps; on disk in windows of 2. The second process starts after 3 and ends in epoch 2."""
+    more = [*METHODS[method], "--epochs", "3", "--batch-size", "32", "--score-epochs", "0", "2"]
+    more += ["--dataset", str(mutag_on_disk)]
+    whole, out, log = tmp_path / "whole", tmp_path / "run", tmp_path / "log"
+    process = started(log, words(whole, *more), window=window)
+    process.join()
+    assert process.exitcode == 0, log.read_text()
+    for batch, resume in ((4, []), (6, ["--resume"])):
+        process = started(
+            log, words(out, *more, *resume), batch=batch, number=signal.SIGKILL, window=window
+        )
+        process.join()
+        assert process.exitcode == -signal.SIGKILL, log.read_text()
+        assert_whole(out)
+    process = started(log, words(out, *more, "--resume"), window=window)
+    process.join()
+    assert process.exitcode == 0, log.read_text()
+    result = json.loads((out / "result.json").read_text())
+    assert (result["resumed_after_epoch"], result["resumed_after_step"]) == (1, 2)
+    assert left_by(out) == left_by(whole)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
+def test_a_signal_within_an_epoch_saves_its_steps(tmp_path, number):
+    more = ["--epochs", "2", "--batch-size", "32", "--checkpoint-seconds", "1000"]
+    out, log = tmp_path / "run", tmp_path / "log"
+    process = started(log, words(out, *more), batch=10, number=number)
+    process.join()
+    assert process.exitcode == 128 + number, log.read_text()
+    result = json.loads((out / "result.json").read_text())
+    assert (result["status"], result["epoch"]) == ("interrupted", 1)
+    process = started(log, words(out, *more, "--resume"), batch=1, number=number)
+    process.join()
+    # Nothing was done that is not saved, so that it ended at once.
+    assert process.exitcode == 128 + number, log.read_text()
+    result = json.loads((out / "result.json").read_text())
+    assert (result["resumed_after_epoch"], result["resumed_after_step"]) == (1, 4)
+    assert (result["status"], result["epoch"]) == ("interrupted", 1)
+    assert main(words(out, *more, "--resume")) == 0
+    assert main(words(tmp_path / "whole", *more)) == 0
+    assert left_by(out) == left_by(tmp_path / "whole")
 
 
 RENAMINGS = 17  # renames in a run of 2 epochs
@@ -307,6 +398,54 @@ def test_of_a_damaged_checkpoint_the_one_before_is_used_and_it_says_so(damage, s
     assert not before.exists()
 
 
+@pytest.mark.slow
+def test_of_a_damaged_checkpoint_within_an_epoch_the_one_before_is_used(
+    tmp_path, monkeypatch, capsys
+):
+    more = ["--epochs", "1", "--batch-size", "32"]
+    out, calls, write = tmp_path / "run", [], experiment.write_checkpoint
+
+    def stopping(*arguments):
+        write(*arguments)
+        calls.append(1)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(experiment, "WITHIN_EPOCH", 0.0)
+    monkeypatch.setattr(experiment, "write_checkpoint", stopping)
+    assert main(words(out, *more)) == 130
+    monkeypatch.undo()
+    assert main(words(tmp_path / "whole", *more)) == 0
+    last = out / CHECKPOINTS[0]
+    last.write_bytes(flipped(last.read_bytes()))
+    capsys.readouterr()
+    assert main(words(out, *more, "--resume")) == 0
+    error = capsys.readouterr().err
+    assert error.startswith(f"warning: The checkpoint {last} was changed or damaged")
+    assert error.endswith("; the one before it is used, of step 2 of epoch 1.\n")
+    assert left_by(out) == left_by(tmp_path / "whole")
+
+
+def test_an_epoch_of_less_than_five_minutes_has_no_checkpoint_within(tmp_path, monkeypatch):
+    """Each look at the clock is a minute later, so that an epoch of 4 steps has none and one of 6 has one."""
+    more = ["--epochs", "1", "--no-evaluate"]
+    saved, write = [], experiment.write_checkpoint
+
+    def noting(folder, state, progress):
+        saved.append((state.epoch, state.partial and len(state.partial.anchors)))
+        write(folder, state, progress)
+
+    monkeypatch.setattr(experiment, "write_checkpoint", noting)
+    for size, expected in ((47, [(1, None)]), (32, [(0, 5), (1, None)])):
+        clock = SimpleNamespace(
+            monotonic=itertools.count(0, 60).__next__, perf_counter=time.perf_counter
+        )
+        monkeypatch.setattr(experiment, "time", clock)
+        assert main(words(tmp_path / str(size), *more, "--batch-size", str(size))) == 0
+        assert saved == expected
+        saved.clear()
+
+
 def test_without_a_whole_checkpoint_it_is_refused_and_after_removing_them_starts_again(
     stopped, capsys
 ):
@@ -383,7 +522,7 @@ def rows(out):
     return len(path.read_text().splitlines()) - 1 if path.exists() else 0
 
 
-WAITS = "interrupted: this epoch is finished and saved first; Ctrl-C again ends at once.\n"
+WAITS = "interrupted: the training is saved first; Ctrl-C again ends at once.\n"
 
 
 @pytest.mark.slow

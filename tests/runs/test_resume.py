@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+import functools
 import json
 import os
 import signal
@@ -13,12 +14,14 @@ import pytest
 import torch
 from helpers.runs import command, without_times
 
-from graphcl_hard import GINEncoder
+from graphcl_hard import GINEncoder, GraphShards, write_shards
 from graphcl_hard.config import Config
 from graphcl_hard.exceptions import InputError
+from graphcl_hard.io.checksum import read_checksummed, write_checksummed
 from graphcl_hard.io.file_names import CHECKPOINTS
+from graphcl_hard.loader import streaming
 from graphcl_hard.loader.features import FeatureMap
-from graphcl_hard.loader.in_memory import GraphBatches
+from graphcl_hard.loader.streaming import make_batches
 from graphcl_hard.run import main
 from graphcl_hard.training.build import build_model
 from graphcl_hard.training.checkpoint import Progress, read_checkpoint, write_checkpoint
@@ -38,17 +41,18 @@ SMALL = Config(
 
 @pytest.fixture
 def setting(toy):
-    """Return a function from settings to (state, batches, fabric)."""
+    """Return a function from settings, and a folder for shards, to (state, batches, fabric)."""
 
-    def make(config):
+    def make(config, folder=None):
         low, high = toy.edge_index.sort(dim=0).values
         graphs = dataclasses.replace(toy, edge_label=((low + high) % 3).unsqueeze(1))
         features = FeatureMap.fit(graphs, with_edges=config.encoder == "gine")
         with training_device(config) as fabric:
             device, dtype = place(fabric, config)
-            batches = GraphBatches(
-                graphs, features.apply(graphs), device, dtype, features.apply_edges(graphs)
-            )
+            if folder is not None and not folder.exists():
+                write_shards(folder, graphs.chunks())
+            source = graphs if folder is None else GraphShards(folder)
+            batches = make_batches(source, features, device, dtype)
             model = build_model(config, features.channels, batches).to(device, dtype)
             return TrainingState(model, config), batches, fabric
 
@@ -108,6 +112,87 @@ def test_a_training_goes_on_bit_for_bit(setting, tmp_path, change, stop):
     ends, expected = second.to_tensors(), state.to_tensors()
     assert set(ends) == set(expected)
     assert all(torch.equal(ends[name], expected[name]) for name in expected)
+
+
+@pytest.mark.parametrize("on_disk", [False, True])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"nodes_per_graph": 2, "effective_negatives": 0.3, "beta_schedule": "constant"},
+        {"method": "graphcl", "views": ("random", "subgraph"), "negative_queue": 7},
+        {"method": "graphcl", "encoder": "gine", "precision": "bf16-mixed"},
+    ],
+)
+def test_a_training_goes_on_bit_for_bit_within_an_epoch(
+    setting, tmp_path, monkeypatch, change, on_disk
+):
+    """Stopped and resumed after 2, 4, 5, 8 and 9 of the 10 steps; an epoch has 5, on disk in windows of 2, 2 and 1."""
+    config = dataclasses.replace(SMALL, epochs=2, batch_size=5, **change)
+    monkeypatch.setattr(streaming, "WINDOW", 10)
+    monkeypatch.setattr(streaming, "BLOCK", 2)
+    make = functools.partial(setting, folder=tmp_path / "set" if on_disk else None)
+    state, batches, fabric = make(config)
+    whole = []
+    train(state, batches, config, fabric, whole.append)
+
+    def train_to(stop, state, batches, fabric, progress):
+        def write():
+            if state.steps == stop:
+                write_checkpoint(tmp_path, state, progress)
+                raise KeyboardInterrupt
+
+        train(state, batches, config, fabric, progress.epochs.append, on_step=write)
+
+    progress, seconds = Progress(), 0.0
+    for stop in (2, 4, 5, 8, 9):
+        resumed, batches, fabric = make(dataclasses.replace(config, seed=7))
+        if stop == 2:
+            resumed, batches, fabric = make(config)
+        else:
+            progress = read_checkpoint(tmp_path, resumed)
+        with pytest.raises(KeyboardInterrupt):
+            train_to(stop, resumed, batches, fabric, progress)
+        assert resumed.epoch == len(progress.epochs) == (stop > 5)
+        assert len(resumed.partial.anchors) == (stop - 5 if stop > 5 else stop)
+        assert resumed.partial.seconds > (seconds if stop in (4, 5, 9) else 0)
+        seconds = resumed.partial.seconds
+    last, batches, fabric = make(dataclasses.replace(config, seed=7))
+    progress = read_checkpoint(tmp_path, last)
+    train_to(None, last, batches, fabric, progress)
+    assert [e._replace(seconds=0) for e in progress.epochs] == [
+        e._replace(seconds=0) for e in whole
+    ]
+    ends, expected = last.to_tensors(), state.to_tensors()
+    assert set(ends) == set(expected)
+    assert all(torch.equal(ends[name], expected[name]) for name in expected)
+
+
+@pytest.mark.parametrize(
+    ("name", "tensor", "complaint"),
+    [
+        ("partial.table", torch.zeros(1, 6), r"2 steps have results of shape \(1, 6\)"),
+        ("partial.seconds", None, "'seconds'"),
+        ("partial.order.graphs", torch.zeros(3, dtype=torch.uint8), ".*"),
+    ],
+)
+def test_a_checkpoint_whose_steps_do_not_match_is_refused(
+    setting, tmp_path, name, tensor, complaint
+):
+    state, batches, fabric = setting(SMALL)
+
+    def write():
+        if state.steps == 2:
+            write_checkpoint(tmp_path, state, Progress())
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(state, batches, SMALL, fabric, lambda _: None, on_step=write)
+    path = tmp_path / CHECKPOINTS[0]
+    tensors, text = read_checksummed(path, "epochs")
+    del tensors[name]
+    write_checksummed(path, tensors | ({} if tensor is None else {name: tensor}), "epochs", text)
+    with pytest.raises(InputError, match=f"is of another training: {complaint}; remove it"):
+        read_checkpoint(tmp_path, state)
 
 
 def test_a_checkpoint_that_is_not_what_was_written_is_refused_or_the_one_before_it_used(

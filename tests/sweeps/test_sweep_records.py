@@ -121,4 +121,4 @@ def test_the_committed_records_are_packed_and_pack_again_to_themselves(folder, t
 
 
 def test_all_committed_sets_of_records_were_found():
-    assert len(COMMITTED) == 4
+    assert len(COMMITTED) == 5

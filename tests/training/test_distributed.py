@@ -27,6 +27,7 @@ from graphcl_hard.io.file_names import CHECKPOINTS
 from graphcl_hard.loader.features import FeatureMap
 from graphcl_hard.loader.in_memory import GraphBatches
 from graphcl_hard.run import main
+from graphcl_hard.runs import experiment
 from graphcl_hard.training.build import build_model
 from graphcl_hard.training.devices import place, training_device
 from graphcl_hard.training.distributed import Processes, ProcessLost, Share
@@ -483,6 +484,27 @@ def test_a_dead_process_ends_the_others_and_any_number_goes_on(tmp_path):
     for resumed in (folder, tmp_path / "two"):
         _, result = same_run(tmp_path / "alone", resumed)
         assert result["resumed_after_epoch"] >= 1
+
+
+@pytest.mark.slow
+def test_processes_go_on_within_an_epoch_that_one_had_begun(tmp_path, monkeypatch):
+    words, write = ["--epochs", "2", "--batch-size", "32"], experiment.write_checkpoint
+
+    def stopping(folder, state, progress):
+        write(folder, state, progress)
+        if state.steps == 3:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(experiment, "WITHIN_EPOCH", 0.0)
+    monkeypatch.setattr(experiment, "write_checkpoint", stopping)
+    assert main([*WORDS, *words, "--out", str(tmp_path / "two")]) == 130
+    monkeypatch.undo()
+    assert main([*WORDS, *words, "--out", str(tmp_path / "alone")]) == 0
+    status, _, err = ended(torchrun(*words, "--out", str(tmp_path / "two"), "--resume"))
+    assert status == 0, err
+    _, result = same_run(tmp_path / "alone", tmp_path / "two")
+    assert (result["resumed_after_epoch"], result["resumed_after_step"]) == (0, 3)
+    assert result["processes"] == 2
 
 
 def test_the_first_process_speaks_for_all():

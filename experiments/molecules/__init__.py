@@ -1,0 +1,1 @@
+"""The study of molecules: frozen vectors on eight data sets of MoleculeNet, beside fingerprints."""

@@ -1,0 +1,110 @@
+"""Write the tables of the study of molecules from its records, or first compute what the records lack.
+
+python -m experiments.molecules                           write the tables
+python -m experiments.molecules --compute --data FOLDER   first score validation parts; test parts are not touched
+python -m experiments.molecules --test --data FOLDER      first score test parts; each call is counted
+
+A computation can be stopped and started again: records that are there are kept.
+"""
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from experiments.documents import fill_documents
+from experiments.molecules.datasets import DATASETS, data_folder, read
+from experiments.molecules.heads import HEADS
+from experiments.molecules.protocol import CALLS, Cell, Part, cells_of, compute, count_call
+from experiments.molecules.representations import read_representation
+from experiments.molecules.tables import tables
+from graphcl_hard.exceptions import InputError
+from graphcl_hard.runs.cli import exit_status, one_sentence
+from graphcl_hard.sweeps.records import key, pack_records, read_records
+from graphcl_hard.sweeps.table_files import write_table
+
+OUT = Path(__file__).resolve().parent / "results"
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """What to compute, and where the records are.
+
+    Attributes:
+        compute: First score the validation parts that have no record.
+        test: First score the test parts that have no record, once all choices are made.
+        data: Folder with the tables of MoleculeNet, such as bace.csv; else the environment variable
+            GRAPHCL_HARD_MOLECULES names it.
+        representations: Of ecfp, atompair, untrained-CHANNELS (four layers), untrained-CHANNELSxLAYERS, and
+            NAME=FILES for vectors of graphcl_hard.embed, with {dataset} and {seed} in the path; + joins them side by
+            side.
+        datasets: Names of data sets.
+        heads: Of ridge, rf and knn.
+        splits: ogb; random-N, for test parts; inner-N, for validation parts.
+        seeds: Of representations with random numbers.
+        out: Folder of the records and tables.
+        documents: Also update the tables in the pages of docs/.
+    """
+
+    compute: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    test: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    data: Path | None = None
+    representations: tuple[str, ...] = ("ecfp",)
+    datasets: tuple[str, ...] = tuple(DATASETS)
+    heads: tuple[str, ...] = tuple(HEADS)
+    splits: tuple[str, ...] = ("ogb",)
+    seeds: tuple[int, ...] = (0,)
+    out: Path = OUT
+    documents: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit status."""
+    return exit_status(
+        lambda: _run(one_sentence("", lambda: tyro.cli(Arguments, args=argv, description=__doc__)))
+    )
+
+
+def _run(arguments: Arguments) -> None:
+    records = arguments.out / "records"
+    for part, wanted in (("valid", arguments.compute), ("test", arguments.test)):
+        if wanted:
+            _compute(arguments, part, records)
+            pack_records(records)
+    found = read_records(records) if records.exists() else []
+    calls = arguments.out / CALLS
+    count = len(json.loads(calls.read_text(encoding="utf-8"))) if calls.exists() else 0
+    (arguments.out / "tables").mkdir(parents=True, exist_ok=True)
+    for name, (rows, notes) in tables(found, count).items():
+        write_table(arguments.out / "tables", name, rows, notes)
+    if arguments.documents:
+        fill_documents()
+    print(f"{len(found)} records, tables: {arguments.out / 'tables'}")
+
+
+def _compute(arguments: Arguments, part: Part, records: Path) -> None:
+    for name in arguments.datasets:
+        if name not in DATASETS:
+            raise InputError(
+                f"A data set must be one of {', '.join(DATASETS)}, got {name!r}; correct it."
+            )
+    folder = data_folder(arguments.data)
+    made = {one.name: one for one in map(read_representation, arguments.representations)}
+    given = (made.values(), arguments.splits, arguments.heads, part, arguments.seeds)
+    by_set: dict[str, list[Cell]] = {
+        name: list(cells_of(name, *given)) for name in arguments.datasets
+    }
+    present = {key(one) for one in read_records(records)} if records.exists() else set()
+    lacking = [cell for cells in by_set.values() for cell in cells if cell.key not in present]
+    if part == "test" and lacking:
+        print(f"call {count_call(arguments.out, lacking)} of the test parts", flush=True)
+    for name in dict.fromkeys(cell.dataset for cell in lacking):
+        compute(by_set[name], read(DATASETS[name], folder), made, records)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

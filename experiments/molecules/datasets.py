@@ -1,0 +1,150 @@
+"""The eight data sets of MoleculeNet, read from a folder of the user.
+
+Source: Wu et al., "MoleculeNet: a benchmark for molecular machine learning", Chemical Science 9, 2018.
+"""
+
+import os
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from rdkit import Chem, rdBase
+
+from graphcl_hard.evaluation.splitters import Split, scaffold_split
+from graphcl_hard.exceptions import InputError
+
+Task = Literal["classification", "regression"]
+FOLDER = "GRAPHCL_HARD_MOLECULES"
+"""The environment variable that names the folder of the tables."""
+SMILES = "smiles"
+HELD_OUT = 0.2
+"""Share of the molecules outside of OGB's test part that an inner split holds out."""
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A table of molecules."""
+
+    name: str
+    task: Task
+    rows: int
+    """Of the table, with unreadable ones."""
+    targets: tuple[str, ...] = ()
+    """Names of columns; empty: all but the SMILES and the names of molecules."""
+
+    @property
+    def file(self) -> str:
+        """Return the name of its file."""
+        return f"{self.name.lower()}.csv"
+
+
+DATASETS = {
+    one.name: one
+    for one in (
+        Dataset("BACE", "classification", 1513, ("Class",)),
+        Dataset("BBBP", "classification", 2050, ("p_np",)),
+        Dataset("ClinTox", "classification", 1484, ("FDA_APPROVED", "CT_TOX")),
+        Dataset("SIDER", "classification", 1427),
+        Dataset("Tox21", "classification", 7831),
+        Dataset("ESOL", "regression", 1128, ("measured log solubility in mols per litre",)),
+        Dataset("FreeSolv", "regression", 642, ("expt",)),
+        Dataset("Lipophilicity", "regression", 4200, ("exp",)),
+    )
+}
+CLASSIFICATION = tuple(name for name, one in DATASETS.items() if one.task == "classification")
+REGRESSION = tuple(name for name, one in DATASETS.items() if one.task == "regression")
+NOT_TARGETS = (SMILES, "mol_id")
+
+
+@dataclass(frozen=True)
+class Molecules:
+    """The readable molecules of a data set, M of them."""
+
+    dataset: Dataset
+    rows: npt.NDArray[np.int64]
+    """(M,) positions in the table, ascending."""
+    smiles: tuple[str, ...]
+    targets: tuple[str, ...]
+    y: npt.NDArray[np.float64]
+    """(M, T): classes 0 and 1, or measured values; NaN where there is none."""
+
+    @property
+    def unreadable(self) -> int:
+        """Return the number of rows that RDKit cannot read."""
+        return self.dataset.rows - len(self.rows)
+
+    @cached_property
+    def ogb_split(self) -> Split:
+        """Return OGB's deterministic scaffold split, 80 / 10 / 10; its scaffolds have chirality."""
+        return scaffold_split(self.smiles, chirality=True)
+
+    def split(self, name: str) -> Split:
+        """Return a split by its name.
+
+        - `ogb`: OGB's.
+        - `random-N`: scaffolds in random order, seed N, 80 / 10 / 10, of all molecules.
+        - `inner-N`: the same, 80 / 20 / 0, of the molecules outside of OGB's test part. It has no test part, so what
+          chooses a recipe can use many of them.
+
+        Raises:
+            InputError: there is no such split.
+        """
+        kind, _, seed = name.partition("-")
+        if name == "ogb":
+            return self.ogb_split
+        if kind == "random" and seed.isdecimal():
+            return scaffold_split(self.smiles, balanced=True, seed=int(seed))
+        if kind == "inner" and seed.isdecimal():
+            outside = np.sort(np.concatenate([self.ogb_split.train, self.ogb_split.valid]))
+            smiles = [self.smiles[row] for row in outside]
+            sizes = (1 - HELD_OUT, 0, HELD_OUT)
+            found = scaffold_split(smiles, sizes, balanced=True, seed=int(seed))
+            return Split(outside[found.train], outside[found.test], found.valid)
+        raise InputError(f"A split must be ogb, random-N or inner-N, got {name!r}; correct it.")
+
+
+def data_folder(given: Path | None) -> Path:
+    """Return the folder of the tables: the given one, or the one that the environment names.
+
+    Raises:
+        InputError: neither is there.
+    """
+    named = given or os.environ.get(FOLDER)
+    if not named:
+        raise InputError(
+            f"The folder of the tables is not known; give `data`, or set the variable {FOLDER}."
+        )
+    return Path(named)
+
+
+def read(dataset: Dataset, folder: Path) -> Molecules:
+    """Return the readable molecules of a data set.
+
+    Args:
+        dataset: what to read.
+        folder: with the file `<name>.csv`, in lower case, as MoleculeNet has it.
+
+    Raises:
+        InputError: the file is missing, lacks a column or has another number of rows.
+    """
+    path = folder / dataset.file
+    if not path.is_file():
+        raise InputError(f"{path} does not exist; put the table of {dataset.name} there.")
+    table = pd.read_csv(path)
+    if len(table) != dataset.rows:
+        raise InputError(
+            f"{path} must have {dataset.rows} rows, got {len(table)}; take MoleculeNet's table of {dataset.name}."
+        )
+    targets = dataset.targets or tuple(name for name in table if name not in NOT_TARGETS)
+    if missing := [name for name in (SMILES, *targets) if name not in table]:
+        raise InputError(f"{path} must have the columns {', '.join(missing)}; take MoleculeNet's.")
+    smiles = table[SMILES].tolist()
+    with rdBase.BlockLogs():
+        readable = [Chem.MolFromSmiles(one) is not None for one in smiles]
+    rows = np.flatnonzero(readable)
+    y = table[list(targets)].to_numpy(np.float64)[rows]
+    return Molecules(dataset, rows, tuple(smiles[row] for row in rows), targets, y)

@@ -1,0 +1,154 @@
+"""What stands for a molecule: fingerprints, untrained encoders, files of vectors, and several side by side."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from rdkit import Chem, rdBase
+from rdkit.Chem.rdFingerprintGenerator import GetAtomPairGenerator, GetMorganGenerator
+
+from experiments.molecules.datasets import Molecules
+from graphcl_hard import HardInfoGraph, molecule_graphs
+from graphcl_hard.evaluation.checks import rescale
+from graphcl_hard.exceptions import InputError
+from graphcl_hard.io.columns import read_columns
+
+Array = npt.NDArray[Any]
+Embed = Callable[[Molecules, int], Array]
+"""Takes M molecules and a seed; returns (M, D): integers for counts, else floats."""
+BITS = 2048
+LAYERS = 4
+
+
+@dataclass(frozen=True)
+class Representation:
+    """A row of the tables.
+
+    Attributes:
+        name: of the row.
+        embed: makes the vectors.
+        seeded: whether the vectors depend on the seed.
+        settings: what made them, for the records.
+    """
+
+    name: str
+    embed: Embed
+    seeded: bool = False
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+def _counts(generator: Any) -> Embed:
+    def embed(molecules: Molecules, seed: int) -> Array:
+        with rdBase.BlockLogs():
+            found = [
+                generator.GetCountFingerprintAsNumPy(Chem.MolFromSmiles(one))
+                for one in molecules.smiles
+            ]
+        return np.array(found)
+
+    return embed
+
+
+FINGERPRINTS = {
+    "ecfp": Representation(
+        "ecfp",
+        _counts(GetMorganGenerator(radius=2, fpSize=BITS)),
+        settings={"fingerprint": "Morgan counts", "radius": 2, "bits": BITS},
+    ),
+    "atompair": Representation(
+        "atompair",
+        _counts(GetAtomPairGenerator(fpSize=BITS)),
+        settings={"fingerprint": "atom pair counts", "bits": BITS},
+    ),
+}
+
+
+def untrained(channels: int, layers: int = LAYERS) -> Representation:
+    """Return the untrained `gine` with the initial weights of a seed, on the log scale.
+
+    It is fitted without an epoch; its input columns are those of the fixed vocabulary of atoms and bonds.
+    """
+    settings = {"encoder": "gine", "hidden_channels": channels, "num_layers": layers, "epochs": 0}
+
+    def embed(molecules: Molecules, seed: int) -> Array:
+        graphs = molecule_graphs(molecules.smiles)
+        encoder = HardInfoGraph(**settings, random_state=seed)
+        return rescale(encoder.fit(graphs).transform(graphs), "log")
+
+    name = f"untrained-{channels}" + (f"x{layers}" if layers != LAYERS else "")
+    return Representation(name, embed, True, {**settings, "scale": "log"})
+
+
+def from_file(name: str, pattern: str) -> Representation:
+    """Return the vectors of files that `python -m graphcl_hard.embed` wrote, a file for each data set.
+
+    Args:
+        name: of the row.
+        pattern: path of the files, with {dataset} and, where the vectors depend on it, {seed}. A file has the ids of
+            the table's rows.
+    """
+
+    def embed(molecules: Molecules, seed: int) -> Array:
+        path = Path(pattern.format(dataset=molecules.dataset.name, seed=seed))
+        columns = read_columns(path, (".npz", ".parquet"))
+        if "vectors" in columns:
+            vectors = columns["vectors"]
+        else:
+            numbered = sorted(
+                (name for name in columns if re.fullmatch(r"v\d+", name)),
+                key=lambda one: int(one[1:]),
+            )
+            vectors = np.stack([columns[name] for name in numbered], axis=1)
+        places = {row: place for place, row in enumerate(columns["id"].tolist())}
+        if missing := [row for row in molecules.rows.tolist() if row not in places]:
+            raise InputError(
+                f"{path} must have a row for each readable molecule of {molecules.dataset.name}, lacks id "
+                f"{missing[0]}; embed the whole table."
+            )
+        return vectors[[places[row] for row in molecules.rows.tolist()]]
+
+    return Representation(name, embed, "{seed}" in pattern, {"file": Path(pattern).name})
+
+
+def _side_by_side(parts: list[Representation]) -> Representation:
+    def embed(molecules: Molecules, seed: int) -> Array:
+        return np.hstack([one.embed(molecules, seed).astype(np.float32) for one in parts])
+
+    return Representation(
+        "+".join(one.name for one in parts),
+        embed,
+        any(one.seeded for one in parts),
+        {one.name: dict(one.settings) for one in parts},
+    )
+
+
+def read_representation(text: str) -> Representation:
+    """Return the representation that a word of the command names.
+
+    Args:
+        text: `ecfp`, `atompair`, `untrained-CHANNELS`, `untrained-CHANNELSxLAYERS`, `NAME=FILES` as in `from_file`, or
+            several of them joined by +.
+
+    Raises:
+        InputError: there is no such representation.
+    """
+    parts = [_read(one) for one in text.split("+")]
+    return parts[0] if len(parts) == 1 else _side_by_side(parts)
+
+
+def _read(text: str) -> Representation:
+    if text in FINGERPRINTS:
+        return FINGERPRINTS[text]
+    if found := re.fullmatch(r"untrained-(\d+)(?:x(\d+))?", text):
+        return untrained(int(found[1]), int(found[2] or LAYERS))
+    name, equals, pattern = text.partition("=")
+    if equals and re.fullmatch(r"[\w.-]+", name) and pattern:
+        return from_file(name, pattern)
+    raise InputError(
+        f"A representation must be {', '.join(FINGERPRINTS)}, untrained-CHANNELS or NAME=FILES, got {text!r}; "
+        "correct it."
+    )
