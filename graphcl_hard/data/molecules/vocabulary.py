@@ -92,7 +92,19 @@ STEREO = ("chirality", "stereo")
 
 
 class Vocabulary(NamedTuple):
-    """Labels of atoms and bonds under a name, which ends in the version."""
+    """Labels of atoms and bonds under a name, which ends in the version.
+
+    There are two: `MOLECULES`, with the labels of PyTorch Geometric's `from_rdmol`, and `WITHOUT_STEREO`, which lacks
+    chirality and the stereo of bonds. The number of a value is its place in the label, as in `from_rdmol`; one more
+    number stands for all other values.
+
+    Examples:
+        >>> from graphcl_hard.data.molecules.vocabulary import MOLECULES
+        >>> MOLECULES.name, [len(numbers) for numbers in MOLECULES.bond_values]
+        ('molecules-1', [23, 7, 2])
+        >>> MOLECULES.atoms[3].name, MOLECULES.atoms[3].values[:6]
+        ('formal_charge', (-5, -4, -3, -2, -1, 0))
+    """
 
     name: str
     atoms: tuple[Label, ...]
