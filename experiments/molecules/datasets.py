@@ -88,7 +88,8 @@ class Molecules:
         - `ogb`: OGB's.
         - `random-N`: scaffolds in random order, seed N, 80 / 10 / 10, of all molecules.
         - `inner-N`: the same, 80 / 20 / 0, of the molecules outside of OGB's test part. It has no test part, so what
-          chooses a recipe can use many of them.
+          chooses a recipe can use many of them. In ESOL and FreeSolv the molecules without a ring are so many that up
+          to 31% and 55% are held out.
 
         Raises:
             InputError: there is no such split.
