@@ -96,7 +96,8 @@ class EdgeFeatureMap:
         if self.label_values or graphs.edge_label is not None:
             labels = label_columns(graphs, "edge", self.label_values, warn=warn)
             parts.append(one_hot(labels, sum(map(len, self.label_values))))
-        return torch.cat(parts, dim=1)
+        # Not copied without need: this is the largest tensor of a window of molecules.
+        return parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
 
     def check_serialisable(self) -> None:
         """Raise `InputError` if a label is neither a string nor a number."""

@@ -92,8 +92,10 @@ class GraphBatches:
         self._target = whole.target.to(device)
         self.edge_attr: Tensor | None = None
         if edge_attr is not None:
-            # In the order of `Adjacency.edge_index`, in case the given edges are not sorted.
-            self.edge_attr = edge_attr[graphs.edge_index[0].argsort(stable=True)].to(device, dtype)
+            source = graphs.edge_index[0]
+            if bool((source.diff() < 0).any()):  # the order of `Adjacency.edge_index`
+                edge_attr = edge_attr[source.argsort(stable=True)]
+            self.edge_attr = edge_attr.to(device, dtype)
 
     @property
     def edge_channels(self) -> int | None:
