@@ -9,12 +9,13 @@ Models For Molecular Representation Learning", arXiv 2508.06199, as their publis
 - `knn`: standardised vectors; the mean of the k nearest molecules, k in 1, 3, ..., 9, by the Tanimoto distance of
   counts (vectors of integers), else by the cosine.
 
-Like theirs, a gap in the training part counts as inactive. What differs saves time:
+Like theirs, a gap in the training part counts as inactive. This differs, mostly to save time:
 
 - The value of the grid is chosen with forests of 100 trees. One forest gives all values: a tree grown with
   `min_samples_split=2` and cut at the nodes with fewer than s samples is a tree grown with s. The final forest has 500.
 - `ridge` goes from the strongest penalty on, starts each fit at the last solution, as `LogisticRegressionCV` does, and
   leaves the grid after three values without a better mean score.
+- Inner scores are of known values only, where theirs count gaps as inactive.
 - A forest for measured values tries the root of the number of columns at a node, not all columns. Their study has no
   measured values, so no published row is affected.
 """
