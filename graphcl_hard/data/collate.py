@@ -266,8 +266,8 @@ def _reads_bonds(names: Names) -> bool:
     ]
     if given:
         raise InputError(
-            f"node_label, node_attr, edge_label and edge_attr must be left out for molecules, whose labels are fixed, "
-            f"got {', '.join(given)}."
+            f"Molecules have the labels of a fixed vocabulary, but {', '.join(given)} is wanted, by a parameter or as "
+            "in the graphs of `fit`; leave the parameter out, and fit on molecules."
         )
     return names.edge_label is not None or names.edge_attr is None
 

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from torch_geometric.utils import from_smiles
 
-from graphcl_hard import GraphShards, HardInfoGraph, InputError, molecule_graphs
+from graphcl_hard import GraphShards, HardInfoGraph, InputError, load_graphs, molecule_graphs
 from graphcl_hard.convert import main as convert
 from graphcl_hard.embed import main as embed
 from graphcl_hard.io.checksum import with_checksum
@@ -111,10 +111,11 @@ def test_what_is_no_molecule_is_refused_by_position(molecules, message):
 
 
 def test_names_of_columns_are_refused_for_molecules():
-    with pytest.raises(
-        InputError, match=r"must be left out for molecules.*got node_label 'element'"
-    ):
+    message = "a fixed vocabulary, but node_label '{}' is wanted, .*fit on molecules"
+    with pytest.raises(InputError, match=message.format("element")):
         HardInfoGraph(epochs=0, node_label="element").fit(SMILES)
+    with pytest.raises(InputError, match=message.format("node_label")):
+        HardInfoGraph(epochs=0).fit(load_graphs("MUTAG")).transform(SMILES)
 
 
 @pytest.fixture(scope="module")
