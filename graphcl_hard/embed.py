@@ -170,6 +170,12 @@ def _molecules(arguments: Arguments, features: "FeatureMap", display: "Display")
     from graphcl_hard.data.molecules.vocabulary import WITHOUT_STEREO
 
     left_out: list[LeftOut] = []
+    path = arguments.out.with_suffix(".left-out.csv")
+    if arguments.skip_invalid and path.exists() and not arguments.overwrite:
+        raise InputError(
+            f"The file {path} exists, where rows that are left out are listed; give --overwrite to replace it, or "
+            "another --out."
+        )
     graphs = open_chunks(
         molecule_chunks(
             user_path(arguments.data, "--data"),
@@ -181,8 +187,9 @@ def _molecules(arguments: Arguments, features: "FeatureMap", display: "Display")
             jobs=arguments.jobs,
         )
     )
+    if arguments.skip_invalid:
+        path.unlink(missing_ok=True)
     if left_out:
-        path = arguments.out.with_suffix(".left-out.csv")
         write_left_out(path, left_out)
         display.warn(describe_left_out(left_out, graphs.num_graphs, path))
     return graphs

@@ -261,7 +261,8 @@ class FeatureMap:
         return torch.cat([standardise(attributes, self.mean, self.std), dense], dim=1)
 
     def _check_columns(self, graphs: GraphData) -> None:
-        """Raise `InputError` if a data set has labels or attributes of nodes that the graphs of the map lacked."""
+        """Raise `InputError` if a data set has labels of another kind, or more of them, than the graphs of the map."""
+        self._check_vocabulary(graphs)
         for column, what in (("node_label", "labels"), ("node_attr", "attributes")):
             if (
                 self.names is not None
@@ -272,6 +273,30 @@ class FeatureMap:
                     f"The data set {graphs.name!r} has node {what}, but must have none like the graphs that the "
                     "features were fitted on; leave them out, or fit again with them."
                 )
+
+    def _check_vocabulary(self, graphs: GraphData) -> None:
+        """Raise `InputError` if either the map or a data set has the labels of molecules and the other has not.
+
+        Numbers of other labels, such as OGB's, would be read as those of the vocabulary. The graphs of PyG's
+        `from_smiles`, whose labels are named x, have its numbers.
+        """
+        if self.names is None or graphs.node_label is None:
+            return
+        theirs, own = vocabulary_of(graphs.node_label_values), self.vocabulary
+        if own is not None and theirs is not None and own is not theirs:
+            remedy = "convert them with" if "stereo" not in own.name else "convert them without"
+            raise InputError(
+                f"The molecules {graphs.name!r} have the vocabulary {theirs.name}, but must have {own.name} like those "
+                f"that the features were fitted on; {remedy} stereo."
+            )
+        named = {self.names.node_label if own is None else graphs.names.node_label}
+        if (own is None) != (theirs is None) and named != {"x"}:
+            are = "are not" if theirs is None else "are"
+            raise InputError(
+                f"The labels of the data set {graphs.name!r} {are} those of molecules that this package converted, "
+                "unlike the graphs that the features were fitted on; convert both in the same way, since other numbers, "
+                "such as OGB's, stand for other elements."
+            )
 
     @property
     def widths(self) -> tuple[int, int | None]:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from graphcl_hard.data.batch import GraphBatch
 from graphcl_hard.data.graph_data import GraphSource
+from graphcl_hard.data.molecules.vocabulary import is_of_vocabulary
 from graphcl_hard.data.shards import WINDOW, GraphShards
 from graphcl_hard.loader.features import FeatureMap
 from graphcl_hard.loader.in_memory import EpochOrder, GraphBatches, check_enough
@@ -83,9 +84,12 @@ class StreamedBatches:
         self._shards, self._features, self._placed = shards, features, (device, dtype)
         self._device = device
         # Errors about features that do not fit and warnings about unknown labels come from here, not from the thread.
-        first = next(shards.chunks())
-        features.apply(first)
-        features.apply_edges(first)
+        for chunk in shards.chunks():
+            features.apply(chunk)
+            features.apply_edges(chunk)
+            # Chunks have the labels of the whole data set, but of a vocabulary only their own are looked at.
+            if features.vocabulary is not None or not is_of_vocabulary(chunk.node_label_values):
+                break
 
     @property
     def edge_channels(self) -> int | None:

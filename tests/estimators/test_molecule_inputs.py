@@ -1,5 +1,6 @@
 """Estimators read molecules: SMILES strings, RDKit's objects, PyG's graphs and converted tables alike."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -7,8 +8,16 @@ import pandas as pd
 import pytest
 from torch_geometric.utils import from_smiles
 
-from graphcl_hard import GraphShards, HardInfoGraph, InputError, load_graphs, molecule_graphs
+from graphcl_hard import (
+    GraphShards,
+    HardInfoGraph,
+    InputError,
+    load_graphs,
+    molecule_graphs,
+    write_shards,
+)
 from graphcl_hard.convert import main as convert
+from graphcl_hard.data.graph_data import STANDARD_NAMES
 from graphcl_hard.embed import main as embed
 from graphcl_hard.io.checksum import with_checksum
 
@@ -167,9 +176,16 @@ def test_unreadable_rows_of_an_embedded_file_are_refused_or_listed(encoder, tmp_
     assert np.array_equal(found["vectors"], model.transform(["CCO", "CN"]))
     assert "1 of 3 rows are left out and listed in" in capsys.readouterr().err
     assert (tmp_path / "v.left-out.csv").read_text().startswith("row,id,smiles,reason\n1,1,C(,")
-    (tmp_path / "bad.smi").write_text("C(\n")
-    assert embed([*words, "--skip-invalid", "--overwrite"]) == 2
-    assert "None of the 1 rows" in capsys.readouterr().err
+    (tmp_path / "v.npz").unlink()
+    assert embed([*words, "--skip-invalid"]) == 2
+    assert "v.left-out.csv exists, where rows that are left out" in capsys.readouterr().err
+    (tmp_path / "bad.smi").write_text("CCO\nCN\n")
+    assert embed([*words, "--skip-invalid", "--overwrite"]) == 0
+    assert not (tmp_path / "v.left-out.csv").exists()
+    for text, message in (("C(\n", "None of the 1 rows"), ("smiles\n", "has no molecules")):
+        (tmp_path / "bad.smi").write_text(text)
+        assert embed([*words, "--skip-invalid", "--overwrite"]) == 2
+        assert message in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -177,7 +193,7 @@ def test_unreadable_rows_of_an_embedded_file_are_refused_or_listed(encoder, tmp_
     [
         (["--data", "none.sdf"], "none.sdf does not exist"),
         (["--data", "MUTAG", "--id", "key"], "--id must be left out for MUTAG"),
-        (["--data", "MUTAG"], "has 1 node label columns, but must have 9"),
+        (["--data", "MUTAG"], "labels of the data set 'MUTAG' are not those of molecules"),
     ],
 )
 def test_data_that_do_not_fit_are_refused_in_one_sentence(
@@ -188,6 +204,41 @@ def test_data_that_do_not_fit_are_refused_in_one_sentence(
     found = capsys.readouterr().err
     assert message in found
     assert found.count("\n") == 1
+
+
+def test_other_numbers_of_atoms_are_not_mixed_with_the_vocabulary(encoder, tmp_path):
+    _, model = encoder
+    plain = molecule_graphs(SMILES)
+    # As OGB's files: the same columns without a name, and carbon is 5.
+    ogb = dataclasses.replace(
+        plain,
+        node_label=(plain.node_label - 1).clamp(min=0),
+        node_label_values=tuple(tuple(range(119)) for _ in range(9)),
+        edge_label_values=tuple(tuple(range(22)) for _ in range(3)),
+        names=STANDARD_NAMES,
+    )
+    with pytest.raises(InputError, match="are not those of molecules that this package converted"):
+        model.transform(ogb)
+    with pytest.raises(
+        InputError,
+        match=r"have the vocabulary molecules-without-stereo-1, but must have molecules-1 ",
+    ):
+        model.transform(molecule_graphs(SMILES, stereo=False))
+    on_ogb = HardInfoGraph(epochs=0, random_state=0, encoder="gine").fit(ogb)
+    with pytest.raises(InputError, match="are those of molecules that this package converted"):
+        on_ogb.transform(plain)
+    with pytest.raises(InputError, match="a fixed vocabulary, but node_label"):
+        on_ogb.transform(SMILES)
+
+
+def test_unknown_labels_of_any_part_of_a_streamed_set_warn(tmp_path, monkeypatch):
+    monkeypatch.setattr("graphcl_hard.data.load.WINDOW", 4)
+    monkeypatch.setattr("graphcl_hard.loader.streaming.WINDOW", 4)
+    model = HardInfoGraph(epochs=0, encoder="gine").fit([from_smiles(one) for one in SMILES])
+    parts = [molecule_graphs(SMILES[:6]), molecule_graphs(["CBr", "CCO"])]
+    shards = write_shards(tmp_path / "set", parts)
+    with pytest.warns(UserWarning, match=r"has 1 node labels that .* \(35\)"):
+        model.transform(shards)
 
 
 def test_files_of_more_molecules_than_a_window_are_read_from_disk(encoder, tmp_path, monkeypatch):

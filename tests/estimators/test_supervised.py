@@ -366,7 +366,7 @@ def test_wrong_settings_are_refused(mutag, pretrained):
         HardInfoGraphClassifier(init=pretrained, num_layers=2).fit(mutag)
     with pytest.raises(InputError, match=r"call its `fit` first, or, .* clones it, give a path"):
         HardInfoGraphClassifier(init=HardInfoGraph()).fit(mutag)
-    with pytest.raises(InputError, match="no encoder .nowhere."):
+    with pytest.raises(InputError, match="no encoder 'nowhere'"):
         HardInfoGraphClassifier(init="nowhere").fit(mutag)
     for weight in ("even", np.ones(2), {5: 1}, {1: -1}, {1: "a"}, {1: True}, {1: math.nan}):
         with pytest.raises(InputError, match="`class_weight` must"):

@@ -22,6 +22,7 @@ from graphcl_hard.data.molecules.vocabulary import (
     Vocabulary,
 )
 from graphcl_hard.exceptions import InputError, short_repr
+from graphcl_hard.io.text_tables import is_missing_value
 
 if TYPE_CHECKING:
     from rdkit.Chem import Mol
@@ -50,7 +51,7 @@ def molecule_graphs(
 ) -> GraphData:
     """Convert SMILES strings or RDKit molecules to graphs, without those that cannot be read if requested.
 
-    Nodes are the atoms that the SMILES names, so hydrogens are not nodes; edges are the bonds, in both directions. An
+    Nodes are the atoms but hydrogens, which RDKit removes; edges are the bonds, in both directions. An
     atom has nine labels and a bond three, those of PyTorch Geometric's `from_rdmol` and with the same numbers: atomic
     number, chirality, degree, formal charge, number of hydrogens, radical electrons, hybridisation, aromaticity and
     ring membership; bond type, stereo and conjugation. A value that `from_rdmol` does not know, such as a charge of 7,
@@ -60,10 +61,11 @@ def molecule_graphs(
     cannot be read, for leaving out stereochemistry, and for several processes.
 
     Args:
-        molecules: the molecules, which must fit into memory as graphs; about 10 KB each. For more, use
+        molecules: the molecules, which must fit into memory as graphs. For more, use
             `write_shards` on them, or `python -m graphcl_hard.convert`.
-        stereo: whether atoms have the label of chirality and bonds that of stereo. Without them, stereoisomers are
-            equal. `transform` of an encoder that was fitted on such graphs reads molecules alike.
+        stereo: whether atoms have the label of chirality and bonds that of stereo. RDKit's chirality of an atom refers
+            to the order of its neighbours in the input: give canonical SMILES, or leave it out. Without both,
+            stereoisomers are equal. `transform` of an encoder that was fitted on such graphs leaves them out too.
         on_invalid: called for each molecule that RDKit cannot read, which is then left out. None: such a molecule is an
             error.
         jobs: number of processes; -1: one for each core.
@@ -158,10 +160,14 @@ def converted(
         jobs: number of processes; -1: one for each core.
 
     Raises:
-        InputError: RDKit is not installed.
+        InputError: RDKit is not installed, or `jobs` is no number of processes.
     """
     check_rdkit()
-    each = iter(molecules)
+    if isinstance(jobs, bool) or not isinstance(jobs, int) or jobs < -1 or jobs == 0:
+        raise InputError(
+            f"jobs must be a number of processes, or -1 for one on each core, got {short_repr(jobs)}; 1 is usual."
+        )
+    each = map(_prepared, molecules)
     given = iter(lambda: list(itertools.islice(each, PART)), [])
     done = 0
     count = effective_n_jobs(jobs)
@@ -206,20 +212,18 @@ def convert_part(molecules: Sequence[Any], vocabulary: Vocabulary = MOLECULES) -
     invalid: list[tuple[int, str, str]] = []
     with rdBase.BlockLogs():  # RDKit would print what the message says
         for position, given in enumerate(molecules):
+            if isinstance(given, Unreadable):
+                invalid.append((position, *given))
+                continue
             molecule = given if isinstance(given, Chem.Mol) else _parsed(given)
             if molecule is None or not molecule.GetNumAtoms():
-                invalid.append((position, *_reason(given)))
+                invalid.append((position, *_reason(given, molecule)))
                 continue
             size = molecule.GetNumAtoms(), molecule.GetNumBonds()
             own = list(map(molecule.GetAtomWithIdx, range(size[0])))
             own_bonds = list(map(molecule.GetBondWithIdx, range(size[1])))
-            try:
-                found = [list(map(get, own)) for get in of_atoms]
-                found_bonds = [list(map(get, own_bonds)) for get in of_bonds]
-            except RuntimeError:  # RDKit has not computed its hydrogens or rings
-                text = Chem.MolToSmiles(molecule)
-                invalid.append((position, text, "it is not sanitised by Chem.SanitizeMol"))
-                continue
+            found = [list(map(get, own)) for get in of_atoms]
+            found_bonds = [list(map(get, own_bonds)) for get in of_bonds]
             for columns, values in ((atoms, found), (bonds, found_bonds)):
                 for column, value in zip(columns, values, strict=True):
                     column.extend(value)
@@ -237,20 +241,71 @@ def convert_part(molecules: Sequence[Any], vocabulary: Vocabulary = MOLECULES) -
     )
 
 
+class MolBlock(str):
+    """The text of a record of an SDF file up to its properties."""
+
+
+class Unreadable(NamedTuple):
+    """What stands for a molecule of RDKit that cannot be converted."""
+
+    smiles: str
+    reason: str
+
+
+def _prepared(given: Any) -> Any:
+    """Return a molecule of RDKit without hydrogens as nodes, or why it is refused; other things as they are.
+
+    This is before molecules are sent to other processes, since what RDKit has not computed is computed on the way.
+    """
+    if not is_molecule(given) or not given.GetNumAtoms():
+        return given
+    from rdkit import Chem
+
+    if not _is_sanitised(given):
+        return Unreadable(Chem.MolToSmiles(given), "it is not sanitised by Chem.SanitizeMol")
+    return (
+        Chem.RemoveHs(given) if any(one.GetAtomicNum() == 1 for one in given.GetAtoms()) else given
+    )
+
+
+def _is_sanitised(molecule: "Mol") -> bool:
+    """Return whether RDKit has computed hydrogens, rings and hybridisations, which hydrogens and dummies may lack."""
+    from rdkit.Chem import HybridizationType
+
+    try:
+        molecule.GetRingInfo().NumRings()
+    except RuntimeError:
+        return False
+    return not molecule.NeedsUpdatePropertyCache() and all(
+        atom.GetHybridization() != HybridizationType.UNSPECIFIED or atom.GetAtomicNum() < 2
+        for atom in molecule.GetAtoms()
+    )
+
+
 def _parsed(given: Any) -> "Mol | None":
     from rdkit import Chem
 
-    return Chem.MolFromSmiles(given) if isinstance(given, str) and given.strip() else None
+    if not isinstance(given, str) or not given.strip():
+        return None
+    try:
+        if isinstance(given, MolBlock):
+            return Chem.MolFromMolBlock(given)
+        return Chem.MolFromSmiles(given)
+    except UnicodeEncodeError:  # half of a surrogate pair
+        return None
 
 
-def _reason(given: Any) -> tuple[str, str]:
+def _reason(given: Any, molecule: "Mol | None") -> tuple[str, str]:
     """Return the text of what cannot be read, and why it cannot."""
-    if isinstance(given, str) and given.strip():
-        return given, "RDKit cannot read it as SMILES"
-    if given is None or isinstance(given, (str, float)):  # pandas has NaN where a text is missing
-        return given if isinstance(given, str) else "", "it is empty"
-    if hasattr(given, "GetNumAtoms"):
-        return "", "it has no atoms"
+    text = given if isinstance(given, str) and not isinstance(given, MolBlock) else ""
+    if molecule is not None:
+        return text, "it has no atoms"
+    if isinstance(given, MolBlock):
+        return text, "RDKit cannot read the record"
+    if is_missing_value(given):
+        return text, "it is empty"
+    if text:
+        return text, "RDKit cannot read it as SMILES"
     return short_repr(given), f"it is of type {type(given).__name__}, and not a SMILES string"
 
 

@@ -7,14 +7,21 @@ import re
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from graphcl_hard.data.graph_data import GraphData
 from graphcl_hard.data.labels import Labels, read_labels, read_targets
-from graphcl_hard.data.molecules.featurize import LeftOut, Part, check_rdkit, converted, join
+from graphcl_hard.data.molecules.featurize import (
+    LeftOut,
+    MolBlock,
+    Part,
+    check_rdkit,
+    converted,
+    join,
+)
 from graphcl_hard.data.molecules.vocabulary import MOLECULES, WITHOUT_STEREO
 from graphcl_hard.data.shards import SHARD_GRAPHS
 from graphcl_hard.exceptions import InputError, first_line, short_repr
@@ -22,7 +29,7 @@ from graphcl_hard.io.atomic_write import atomic_write
 from graphcl_hard.io.file_names import MOLECULE_FILES, SDF, SMI, TABLES
 from graphcl_hard.io.text_tables import read_rows
 
-SMILES, NAME = "smiles", "name"
+SMILES, NAME, END = "smiles", "name", "$$$$"
 """The columns of .smi; .sdf has `NAME`, the first line of a record, beside its properties."""
 
 
@@ -74,17 +81,16 @@ def molecule_chunks(
     found = _labels(path, named, labels) if labels else None
     ids = None if id_column is None else _ids(_column(path, named, id_column), path, id_column)
     if path.name.endswith(SDF):
-        given: Iterator[Any] = _guarded(path, _molecules(path))
+        given: Iterator[Any] = _guarded(path, (record.block for record in _records(path)))
     else:
         given = _column(path, named, column if is_table else SMILES)
     parts: list[tuple[int, Part]] = []
     first: LeftOut | None = None
     rows = kept = 0
     for done, part in converted(given, MOLECULES if stereo else WITHOUT_STEREO, jobs):
-        for position, text, why in part.invalid:
+        for position, text, reason in part.invalid:
             row = done + position
-            reason = "RDKit cannot read the record" if path.name.endswith(SDF) and not text else why
-            one = LeftOut(row, row if ids is None else ids[row].item(), text, reason)
+            one = LeftOut(row, row if ids is None else ids.of_left_out(row), text, reason)
             if on_invalid is None:
                 raise InputError(
                     f"Row {row} of {path} (from 0) holds {short_repr(text)}, but {reason}; correct it, or leave such "
@@ -100,11 +106,36 @@ def molecule_chunks(
             parts = []
     if any(len(part.valid) for _, part in parts):
         yield _chunk(parts, ids, found)
+    if not rows:
+        raise InputError(f"{path} has no molecules, must have at least one; fetch it again.")
     if first is not None and not kept:
         raise InputError(
             f"None of the {rows} rows of {path} is a molecule; the first, {short_repr(first.smiles)}, is left out "
             f"because {first.reason}; name the column of the SMILES with `smiles`, or correct it."
         )
+
+
+class Ids(NamedTuple):
+    """The ids of all rows."""
+
+    values: NDArray[Any]
+    """(R,) int64 if all are integers, else str; arbitrary where there is none."""
+    missing: NDArray[np.bool_]
+    where: str
+
+    def of(self, rows: NDArray[np.int64]) -> NDArray[Any]:
+        """Return the ids of some rows, or raise `InputError` if one has none."""
+        if self.missing[rows].any():
+            row = rows[self.missing[rows]][0]
+            raise InputError(
+                f"{self.where} has no id in row {row} (from 0); add it, or leave `id` out to number the rows."
+            )
+        return self.values[rows]
+
+    def of_left_out(self, row: int) -> int | str:
+        """Return the id of a row, or its number if it has none."""
+        found: int | str = row if self.missing[row] else self.values[row].item()
+        return found
 
 
 def write_left_out(path: Path, left_out: Sequence[LeftOut]) -> None:
@@ -124,11 +155,9 @@ def describe_left_out(left_out: Sequence[LeftOut], kept: int, path: Path) -> str
     )
 
 
-def _chunk(
-    parts: Sequence[tuple[int, Part]], ids: NDArray[Any] | None, labels: Labels | None
-) -> GraphData:
+def _chunk(parts: Sequence[tuple[int, Part]], ids: Ids | None, labels: Labels | None) -> GraphData:
     rows = np.concatenate([part.valid + done for done, part in parts])
-    graphs = join([part for _, part in parts], ids=rows if ids is None else ids[rows])
+    graphs = join([part for _, part in parts], ids=rows if ids is None else ids.of(rows))
     if labels is None:
         return graphs
     return dataclasses.replace(graphs, **labels._replace(y=labels.y[rows])._asdict())
@@ -147,23 +176,23 @@ def _labels(path: Path, named: Sequence[tuple[str, str]], labels: Sequence[str])
     return read_targets(columns, f"In {path}, the column")
 
 
-def _ids(values: Iterable[Any], path: Path, column: str) -> NDArray[Any]:
-    """Return the ids of all rows: int64 if all are integers, else str."""
+def _ids(values: Iterable[Any], path: Path, column: str) -> Ids:
     found: dict[str, int] = {}
+    texts: list[str] = []
     where = f"The column {column!r} of {path}"
     for row, value in enumerate(values):
         text = "" if value is None else str(value).strip()
-        if not text:
-            raise InputError(
-                f"{where} has no id in row {row} (from 0); add it, or leave `id` out to number the rows."
-            )
-        if found.setdefault(text, row) != row:
+        texts.append(text)
+        if text and found.setdefault(text, row) != row:
             raise InputError(
                 f"{where} has the id {short_repr(text)} in rows {found[text]} and {row} (from 0), must have each id "
                 "once; correct it, or leave `id` out to number the rows."
             )
     whole = all(re.fullmatch(r"0|-?[1-9]\d{0,17}", text) for text in found)
-    return np.array(list(found), dtype=np.int64 if whole else str)
+    missing = np.array([not text for text in texts], dtype=bool)
+    if whole:
+        return Ids(np.array([int(text or 0) for text in texts], dtype=np.int64), missing, where)
+    return Ids(np.array(texts, dtype=str), missing, where)
 
 
 def _column(path: Path, named: Sequence[tuple[str, str]], column: str) -> Iterator[Any]:
@@ -210,39 +239,76 @@ def _parquet(path: Path, named: Sequence[tuple[str, str]], column: str) -> Itera
 
 def _smi(path: Path, named: Sequence[tuple[str, str]], column: str) -> Iterator[Any]:
     _check(path, named, [SMILES, NAME])
-    opened = gzip.open if path.suffix == ".gz" else open
-    with opened(path, "rt", encoding="utf-8-sig") as file:
-        for number, line in enumerate(file):
-            words = line.split(maxsplit=1)
-            if not words or (number == 0 and words[0].lower() == SMILES):  # a header
-                continue
-            yield words[0] if column == SMILES else (words[1].strip() if len(words) > 1 else None)
+    for number, line in enumerate(_lines(path)):
+        found = LINE.fullmatch(line.rstrip())
+        if found is None or not line.strip():
+            continue
+        smiles, name = found["smiles"], found["name"]
+        if number == 0 and smiles is not None and smiles.lower().endswith(SMILES):  # a header
+            continue
+        yield smiles if column == SMILES else name
+
+
+LINE = re.compile(r"(?: *(?P<smiles>[^\s]+(?:\s+\|[^|]*\|)?)|(?=\t))(?:\s+(?P<name>.*))?")
+"""A SMILES, perhaps with the extensions of CXSMILES between bars, and a name."""
+
+
+class Record(NamedTuple):
+    """A record of an SDF file."""
+
+    block: MolBlock
+    title: str
+    properties: dict[str, str]
 
 
 def _sdf(path: Path, named: Sequence[tuple[str, str]], column: str) -> Iterator[Any]:
     names, values = {NAME}, []
-    key = "_Name" if column == NAME else column  # RDKit's name for the first line of a record
-    for molecule in _molecules(path, sanitize=False):
-        names |= set() if molecule is None else set(molecule.GetPropNames())
-        has_value = molecule is not None and molecule.HasProp(key)
-        values.append(molecule.GetProp(key) if has_value else None)
+    for row, record in enumerate(_records(path)):
+        if NAME in record.properties and column == NAME:
+            raise InputError(
+                f"Row {row} of {path} (from 0) has a title and a property {NAME!r}, must have one of them; rename the "
+                "property."
+            )
+        names |= record.properties.keys()
+        values.append(record.title if column == NAME else record.properties.get(column))
     _check(path, named, sorted(names))
     yield from values
 
 
-def _molecules(path: Path, sanitize: bool = True) -> Iterator[Any]:
-    """Yield the molecules of an SDF file, None where a record cannot be read."""
-    from rdkit import Chem, rdBase
+def _records(path: Path) -> Iterator[Record]:
+    """Yield the records of an SDF file, each of which ends with $$$$."""
+    lines: list[str] = []
+    count = 0
+    for line in _lines(path):
+        if line.rstrip() != END:
+            lines.append(line.rstrip("\r\n"))
+            continue
+        yield _record(lines)
+        count += 1
+        lines = []
+    if any(line.strip() for line in lines):
+        raise InputError(
+            f"{path} ends within row {count} (from 0), must end with {END}; fetch it again if it is truncated, or add "
+            "the line."
+        )
 
+
+def _record(lines: Sequence[str]) -> Record:
+    heads = [at for at, line in enumerate(lines) if line.startswith(">")]
+    properties = {}
+    for head in heads:
+        name = re.search(r"<([^>]*)>", lines[head])
+        end = next((at for at in range(head, len(lines)) if not lines[at].strip()), len(lines))
+        if name is not None:
+            properties[name[1]] = "\n".join(lines[head + 1 : end])
+    block = lines[: heads[0]] if heads else lines
+    return Record(MolBlock("\n".join(block) + "\n"), lines[0].strip() if lines else "", properties)
+
+
+def _lines(path: Path) -> Iterator[str]:
     opened = gzip.open if path.suffix == ".gz" else open
-    with opened(path, "rb") as file:
-        records = iter(Chem.ForwardSDMolSupplier(file, sanitize=sanitize))
-        while True:
-            with rdBase.BlockLogs():
-                molecule = next(records, records)
-            if molecule is records:
-                return
-            yield molecule
+    with opened(path, "rt", encoding="utf-8-sig") as file:
+        yield from file
 
 
 def _check(path: Path, named: Sequence[tuple[str, str]], found: Sequence[str]) -> None:

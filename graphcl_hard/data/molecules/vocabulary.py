@@ -88,7 +88,8 @@ BOND_LABELS = (
     Label("is_conjugated", (False, True), has_other=False),
 )
 STEREO = ("chirality", "stereo")
-"""The labels that distinguish stereoisomers."""
+"""The labels of stereochemistry. Chirality is that of RDKit's atoms, which refers to the order of the neighbours in the
+input, so that one molecule has other labels if its SMILES is written in another order."""
 
 
 class Vocabulary(NamedTuple):

@@ -1,13 +1,14 @@
 """Load saved encoders of any class, and the encoders that have a name."""
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
 
 from graphcl_hard._tensor import initial_state
 from graphcl_hard.data.molecules.featurize import NAMES
-from graphcl_hard.data.molecules.vocabulary import MOLECULES
+from graphcl_hard.data.molecules.vocabulary import WITHOUT_STEREO
 from graphcl_hard.exceptions import InputError
 from graphcl_hard.io.file_names import FEATURES
 from graphcl_hard.io.paths import Pathname, user_path
@@ -48,10 +49,11 @@ def molecules_random() -> tuple[GraphEncoder, FeatureMap]:
     """Return "molecules-random": an untrained gine of 4 layers of 512 channels for molecules, and its features.
 
     Its weights are made on the fly from a fixed seed, so that its vectors are the same everywhere up to rounding. Batch
-    norm has its initial statistics.
+    norm has its initial statistics. It reads no stereochemistry, so that a molecule has one vector, however its SMILES
+    is written.
     """
     features = FeatureMap(
-        MOLECULES.atom_values, edges=EdgeFeatureMap(MOLECULES.bond_values), names=NAMES
+        WITHOUT_STEREO.atom_values, edges=EdgeFeatureMap(WITHOUT_STEREO.bond_values), names=NAMES
     )
     in_channels, edge_channels = features.widths
     with torch.random.fork_rng(
@@ -78,9 +80,14 @@ def load_pretrained(name_or_folder: Pathname) -> tuple[GraphEncoder, FeatureMap]
             has such a name is given by a path with a "/".
 
     Raises:
-        InputError: as in `load_encoder`; or there is no features.json that fits the encoder.
+        InputError: as in `load_encoder`; there is no features.json that fits the encoder; or a name is a folder too.
     """
     if isinstance(name_or_folder, str) and name_or_folder in NAMED:
+        if Path(name_or_folder).exists():
+            raise InputError(
+                f"{name_or_folder!r} is an encoder of the package and a folder here; give './{name_or_folder}' for the "
+                "folder, or rename it."
+            )
         return NAMED[name_or_folder]()
     path = user_path(name_or_folder, "name_or_folder")
     if isinstance(name_or_folder, str) and not path.exists() and "/" not in name_or_folder:

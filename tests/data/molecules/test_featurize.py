@@ -135,6 +135,41 @@ def test_molecules_that_cannot_be_read_are_left_out_on_request(monkeypatch):
             molecule_graphs(single)
 
 
+@pytest.mark.parametrize("jobs", [1, pytest.param(2, marks=pytest.mark.slow)])
+def test_molecules_without_computed_properties_are_refused(jobs):
+    raw = Chem.MolFromSmiles("C1=CC=CC=C1", sanitize=False)
+    some = Chem.Mol(raw)
+    some.UpdatePropertyCache()
+    Chem.FastFindRings(some)  # rings and hydrogens, but no hybridisation
+    left_out = []
+    found = molecule_graphs([raw, "C", some, "*C"], on_invalid=left_out.append, jobs=jobs)
+    assert found.ids.tolist() == [1, 3]
+    assert [one.reason for one in left_out] == ["it is not sanitised by Chem.SanitizeMol"] * 2
+
+
+def test_explicit_hydrogens_are_no_nodes():
+    molecule = Chem.MolFromSmiles("C[C@H](N)C(=O)O")
+    found = molecule_graphs([molecule, Chem.AddHs(molecule)])
+    assert torch.equal(found[:1].node_label, found[1:].node_label)
+    assert torch.equal(found[:1].edge_label, found[1:].edge_label)
+    assert molecule_graphs(["[H][H]", "[H+]"]).num_nodes == 3  # hydrogens without heavy atoms
+
+
+@pytest.mark.parametrize("jobs", [0, -2, 1.5, True])
+def test_jobs_are_a_number_of_processes(jobs):
+    with pytest.raises(InputError, match=r"jobs must be a number of processes, or -1 .*, got"):
+        molecule_graphs(["C"], jobs=jobs)
+
+
+def test_texts_that_are_none_are_left_out():
+    left_out = []
+    molecule_graphs(["C\ud800", "CC", 1.5], on_invalid=left_out.append)
+    assert [(one.row, one.reason) for one in left_out] == [
+        (0, "RDKit cannot read it as SMILES"),
+        (2, "it is of type float, and not a SMILES string"),
+    ]
+
+
 def test_nothing_is_printed_for_a_molecule_that_cannot_be_read(capfd):
     molecule_graphs(["C(", "CCO"], on_invalid=lambda _: None)
     assert capfd.readouterr() == ("", "")

@@ -62,10 +62,18 @@ def test_the_named_encoder_reads_molecules():
     assert vectors.shape == (2, 2048)
     # Of this package on one machine: others must agree up to rounding.
     pinned = [
-        [0.24648917, 0.08613517, 0.01897947, 0.31044412],
-        [0.45497417, 0.59126055, 0.0, 0.80055994],
+        [0.0, 0.01806823, 0.13936757, 0.0],
+        [0.02363256, 0.0, 0.50807554, 0.0],
     ]
     assert np.abs(vectors[:, ::512] - pinned).max() < 1e-5
+
+
+def test_a_molecule_has_one_vector_however_its_smiles_is_written():
+    pytest.importorskip("rdkit", reason="RDKit is not installed (the extra [molecules])")
+    written = ["N[C@@H](C)C(=O)O", "OC(=O)[C@H](C)N", "N[C@@H](C(=O)O)C", "CC(N)C(O)=O"]
+    vectors = HardInfoGraph.from_pretrained("molecules-random").transform([*written, "CC(N)CO"])
+    assert np.abs(vectors[:4] - vectors[0]).max() < 1e-5
+    assert np.abs(vectors[4] - vectors[0]).max() > 0.1
 
 
 def test_a_named_encoder_takes_no_random_numbers_of_the_caller():
@@ -80,9 +88,13 @@ def test_an_unknown_name_lists_those_that_there_are(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InputError, match=r"no encoder 'molecule-random'; .* are molecules-random"):
         HardInfoGraph.from_pretrained("molecule-random")
-    (tmp_path / "molecules-random").mkdir()
     found, features = load_pretrained("molecules-random")
-    assert features.vocabulary.name == "molecules-1"
-    assert features.widths == (found.in_channels, found.edge_channels) == (184, 32)
+    assert features.vocabulary.name == "molecules-without-stereo-1"
+    assert features.widths == (found.in_channels, found.edge_channels) == (174, 25)
+    (tmp_path / "molecules-random").mkdir()
+    with pytest.raises(
+        InputError, match=r"is an encoder of the package and a folder here; give '\./"
+    ):
+        load_pretrained("molecules-random")
     with pytest.raises(InputError, match="it has no encoder"):
         load_pretrained("./molecules-random")
