@@ -6,7 +6,8 @@ embeddings.npz and two pictures. graphcl_hard.embed embeds other graphs with its
 
 Exit status: 0 done; 2 bad input, or a file that cannot be read or written; 130 Ctrl-C; 141 the reader of the output is
 gone; 143 SIGTERM, which a scheduler sends before it kills. After Ctrl-C or SIGTERM the last step is saved
-first, and the same command with --out and --resume continues; a second Ctrl-C ends at once.
+first (under torchrun the last whole epoch), and the same command with --out and --resume continues; a second Ctrl-C
+ends at once.
 
 Examples:
   python -m graphcl_hard.run --dataset MUTAG

@@ -7,6 +7,7 @@ python -m experiments.molecules --test --data FOLDER      first score test parts
 A computation can be stopped and started again: records that are there are kept.
 """
 
+import functools
 import json
 import sys
 from collections.abc import Sequence
@@ -19,12 +20,19 @@ import tyro
 from experiments.documents import fill_documents
 from experiments.molecules.datasets import DATASETS, data_folder, read
 from experiments.molecules.heads import HEADS
-from experiments.molecules.protocol import CALLS, Cell, Part, cells_of, compute, count_call
+from experiments.molecules.protocol import (
+    CALLS,
+    Part,
+    cells_of,
+    compute,
+    count_call,
+    lacking_cells,
+)
 from experiments.molecules.representations import read_representation
 from experiments.molecules.tables import tables
 from graphcl_hard.exceptions import InputError
 from graphcl_hard.runs.cli import exit_status, one_sentence
-from graphcl_hard.sweeps.records import key, pack_records, read_records
+from graphcl_hard.sweeps.records import pack_records, read_records
 from graphcl_hard.sweeps.table_files import write_table
 
 OUT = Path(__file__).resolve().parent / "results"
@@ -41,7 +49,7 @@ class Arguments:
             GRAPHCL_HARD_MOLECULES names it.
         representations: Of ecfp, atompair, untrained-CHANNELS (four layers), untrained-CHANNELSxLAYERS, and
             NAME=FILES for vectors of graphcl_hard.embed, with {dataset} and {seed} in the path; + joins them side by
-            side.
+            side. Records hold the SHA-256 of the files: vectors of other files need another NAME.
         datasets: Names of data sets.
         heads: Of ridge, rf and knn.
         splits: ogb; random-N, for test parts; inner-N, for validation parts.
@@ -95,15 +103,20 @@ def _compute(arguments: Arguments, part: Part, records: Path) -> None:
     folder = data_folder(arguments.data)
     made = {one.name: one for one in map(read_representation, arguments.representations)}
     given = (made.values(), arguments.splits, arguments.heads, part, arguments.seeds)
-    by_set: dict[str, list[Cell]] = {
-        name: list(cells_of(name, *given)) for name in arguments.datasets
-    }
-    present = {key(one) for one in read_records(records)} if records.exists() else set()
-    lacking = [cell for cells in by_set.values() for cell in cells if cell.key not in present]
-    if part == "test" and lacking:
-        print(f"call {count_call(arguments.out, lacking)} of the test parts", flush=True)
-    for name in dict.fromkeys(cell.dataset for cell in lacking):
-        compute(by_set[name], read(DATASETS[name], folder), made, records)
+    cells = [cell for name in arguments.datasets for cell in cells_of(name, *given)]
+    lacking = lacking_cells(cells, made, records)
+    # All tables are read before a call is counted.
+    names = dict.fromkeys(cell.dataset for cell in lacking)
+    sets = {name: read(DATASETS[name], folder) for name in names}
+
+    @functools.cache
+    def count() -> None:
+        if part == "test":
+            print(f"call {count_call(arguments.out, lacking)} of the test parts", flush=True)
+
+    for name, molecules in sets.items():
+        own = [cell for cell in lacking if cell.dataset == name]
+        compute(own, molecules, made, records, before_score=count)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ Source: Wu et al., "MoleculeNet: a benchmark for molecular machine learning", Ch
 """
 
 import os
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -79,7 +80,7 @@ class Molecules:
 
     @cached_property
     def ogb_split(self) -> Split:
-        """Return OGB's deterministic scaffold split, 80 / 10 / 10; its scaffolds have chirality."""
+        """Return OGB's deterministic scaffold split, 80 / 10 / 10, with chirality; see `scaffold_split` why."""
         return scaffold_split(self.smiles, chirality=True)
 
     def split(self, name: str) -> Split:
@@ -94,17 +95,22 @@ class Molecules:
         Raises:
             InputError: there is no such split.
         """
+        check_split(name)
         kind, _, seed = name.partition("-")
-        if name == "ogb":
+        if kind == "ogb":
             return self.ogb_split
-        if kind == "random" and seed.isdecimal():
+        if kind == "random":
             return scaffold_split(self.smiles, balanced=True, seed=int(seed))
-        if kind == "inner" and seed.isdecimal():
-            outside = np.sort(np.concatenate([self.ogb_split.train, self.ogb_split.valid]))
-            smiles = [self.smiles[row] for row in outside]
-            sizes = (1 - HELD_OUT, 0, HELD_OUT)
-            found = scaffold_split(smiles, sizes, balanced=True, seed=int(seed))
-            return Split(outside[found.train], outside[found.test], found.valid)
+        outside = np.sort(np.concatenate([self.ogb_split.train, self.ogb_split.valid]))
+        smiles = [self.smiles[row] for row in outside]
+        sizes = (1 - HELD_OUT, 0, HELD_OUT)
+        found = scaffold_split(smiles, sizes, balanced=True, seed=int(seed))
+        return Split(outside[found.train], outside[found.test], found.valid)
+
+
+def check_split(name: str) -> None:
+    """Raise an `InputError` unless a split has this name, see `Molecules.split`."""
+    if not re.fullmatch(r"ogb|(random|inner)-\d+", name):
         raise InputError(f"A split must be ogb, random-N or inner-N, got {name!r}; correct it.")
 
 
@@ -127,7 +133,8 @@ def read(dataset: Dataset, folder: Path) -> Molecules:
 
     Args:
         dataset: what to read.
-        folder: with the file `<name>.csv`, in lower case, as MoleculeNet has it.
+        folder: with the file `<name>.csv`, the name in lower case. Its columns are `smiles` and the data set's targets;
+            for SIDER and Tox21 these are all other columns but `mol_id`. It has all rows, in MoleculeNet's order.
 
     Raises:
         InputError: the file is missing, lacks a column or has another number of rows.
@@ -138,14 +145,19 @@ def read(dataset: Dataset, folder: Path) -> Molecules:
     table = pd.read_csv(path)
     if len(table) != dataset.rows:
         raise InputError(
-            f"{path} must have {dataset.rows} rows, got {len(table)}; take MoleculeNet's table of {dataset.name}."
+            f"{path} must have {dataset.rows} rows, got {len(table)}; give all rows of {dataset.name}, once each."
         )
     targets = dataset.targets or tuple(name for name in table if name not in NOT_TARGETS)
     if missing := [name for name in (SMILES, *targets) if name not in table]:
-        raise InputError(f"{path} must have the columns {', '.join(missing)}; take MoleculeNet's.")
+        raise InputError(
+            f"{path} must have the columns {', '.join(missing)}; add them, or rename those that hold them."
+        )
     smiles = table[SMILES].tolist()
     with rdBase.BlockLogs():
-        readable = [Chem.MolFromSmiles(one) is not None for one in smiles]
+        readable = [  # an empty cell is NaN, and RDKit would read a blank one as no atoms
+            isinstance(one, str) and bool(one.strip()) and Chem.MolFromSmiles(one) is not None
+            for one in smiles
+        ]
     rows = np.flatnonzero(readable)
     y = table[list(targets)].to_numpy(np.float64)[rows]
     return Molecules(dataset, rows, tuple(smiles[row] for row in rows), targets, y)

@@ -8,7 +8,7 @@
 
 import json
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from importlib.metadata import version
 from pathlib import Path
@@ -17,7 +17,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from experiments.molecules.datasets import Molecules
+from experiments.molecules.datasets import Molecules, check_split
 from experiments.molecules.heads import HEADS, choose, mean_score, predict, scores_of
 from experiments.molecules.representations import Representation
 from graphcl_hard.exceptions import InputError
@@ -62,7 +62,7 @@ def cells_of(
 
     Raises:
         InputError: a test score of an inner split is asked for, which has none, or a validation score of a random
-            split, whose validation part has molecules of OGB's test part; or a head is unknown.
+            split, whose validation part has molecules of OGB's test part; or a head or split is unknown.
     """
     seeds, heads, splits = tuple(seeds), tuple(heads), tuple(splits)
     for head in heads:
@@ -70,6 +70,7 @@ def cells_of(
             raise InputError(f"A head must be one of {', '.join(HEADS)}, got {head!r}; correct it.")
     wrong = "inner-" if part == "test" else "random-"
     for split in splits:
+        check_split(split)
         if split.startswith(wrong):
             raise InputError(
                 f"A {part} score needs the split ogb or {'random-N' if part == 'test' else 'inner-N'}, got {split!r}; "
@@ -80,6 +81,38 @@ def cells_of(
             for split in splits:
                 for head in heads:
                     yield Cell(dataset, one.name, split, head, part, seed)
+
+
+def lacking_cells(
+    cells: Sequence[Cell], representations: Mapping[str, Representation], folder: Path
+) -> list[Cell]:
+    """Return the cells that have no record.
+
+    Args:
+        cells: of any data sets.
+        representations: name -> representation.
+        folder: of the records.
+
+    Raises:
+        InputError: records of a data set, representation and seed are of vectors of other files.
+    """
+    records = read_records(folder) if folder.exists() else []
+    present = {key(record) for record in records}
+    wanted = dict.fromkeys((one.dataset, one.representation, one.seed) for one in cells)
+    found = {each: representations[each[1]].digests(each[0], each[2]) for each in wanted}
+    for record in records:
+        each = (record["dataset"], record["representation"], record["seed"])
+        old = [one["sha256"] for one in record["settings"].get("files", [])]
+        if each in found and old != found[each]:
+            raise InputError(
+                f"The files of {each[1]} for {each[0]}, seed {each[2]}, must have the SHA-256 of its records, "
+                f"{_listed(old)}, got {_listed(found[each])}; give the new vectors another name."
+            )
+    return [cell for cell in cells if cell.key not in present]
+
+
+def _listed(digests: Sequence[str]) -> str:
+    return ", ".join(digests) or "none"
 
 
 def score(molecules: Molecules, x: npt.NDArray[Any], split: str, head: str, part: Part) -> Record:
@@ -127,6 +160,7 @@ def compute(
     molecules: Molecules,
     representations: Mapping[str, Representation],
     folder: Path,
+    before_score: Callable[[], object] = lambda: None,
 ) -> int:
     """Compute the cells of one data set that have no record, and write each record at once.
 
@@ -135,13 +169,16 @@ def compute(
         molecules: of the data set.
         representations: name -> representation.
         folder: of the records.
+        before_score: called before each score, when the vectors are there.
 
     Returns:
         How many records were written.
+
+    Raises:
+        InputError: there are records of other files, see `lacking_cells`; or a file of vectors is of other molecules.
     """
-    present = {key(record) for record in read_records(folder)} if folder.exists() else set()
-    lacking = [cell for cell in cells if cell.key not in present]
-    made, x, seconds = None, None, 0.0
+    lacking = lacking_cells(cells, representations, folder)
+    made, x, seconds, settings = None, None, 0.0, dict[str, Any]()
     known = {**environment(), "rdkit": version("rdkit")}
     for cell in lacking:
         one = representations[cell.representation]
@@ -149,6 +186,8 @@ def compute(
             start = time.perf_counter()
             x, made = one.embed(molecules, cell.seed), (cell.representation, cell.seed)
             seconds = time.perf_counter() - start
+            settings = one.settings_of(cell.dataset, cell.seed)
+        before_score()
         found = score(molecules, x, cell.split, cell.head, cell.part)
         record = {
             "dataset": cell.dataset,
@@ -156,7 +195,7 @@ def compute(
             "seed": cell.seed,
             **{name: getattr(cell, name) for name in ("representation", "split", "head", "part")},
             "task": molecules.dataset.task,
-            "settings": dict(one.settings),
+            "settings": settings,
             "columns": x.shape[1],
             "molecules": len(molecules.rows),
             "unreadable": molecules.unreadable,

@@ -1,5 +1,6 @@
 """What stands for a molecule: fingerprints, untrained encoders, files of vectors, and several side by side."""
 
+import hashlib
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -16,12 +17,14 @@ from graphcl_hard import HardInfoGraph, molecule_graphs
 from graphcl_hard.evaluation.checks import rescale
 from graphcl_hard.exceptions import InputError
 from graphcl_hard.io.columns import read_columns
+from graphcl_hard.io.vectors import CHECKSUM
 
 Array = npt.NDArray[Any]
 Embed = Callable[[Molecules, int], Array]
 """Takes M molecules and a seed; returns (M, D): integers for counts, else floats."""
 BITS = 2048
 LAYERS = 4
+FILES = (".npz", ".parquet")
 
 
 @dataclass(frozen=True)
@@ -33,12 +36,53 @@ class Representation:
         embed: makes the vectors.
         seeded: whether the vectors depend on the seed.
         settings: what made them, for the records.
+        files: paths of the files that hold the vectors, with {dataset} and {seed}.
     """
 
     name: str
     embed: Embed
     seeded: bool = False
     settings: Mapping[str, Any] = field(default_factory=dict)
+    files: tuple[str, ...] = ()
+
+    def digests(self, dataset: str, seed: int) -> list[str]:
+        """Return the SHA-256 of each file, in hexadecimal.
+
+        Raises:
+            InputError: a file is missing.
+        """
+        found = []
+        for pattern in self.files:
+            path = _path(pattern, dataset, seed)
+            if not path.is_file():
+                raise InputError(f"The file {path} does not exist; correct its name.")
+            found.append(hashlib.sha256(path.read_bytes()).hexdigest())
+        return found
+
+    def settings_of(self, dataset: str, seed: int) -> dict[str, Any]:
+        """Return the settings for the records of a data set and a seed, with what identifies the files."""
+        if not self.files:
+            return dict(self.settings)
+        files = []
+        for pattern, digest in zip(self.files, self.digests(dataset, seed), strict=True):
+            path = _path(pattern, dataset, seed)
+            checksum = _data_checksum(path)
+            known = {CHECKSUM: checksum} if checksum else {}
+            files.append({"file": path.name, "sha256": digest, **known})
+        return {**self.settings, "files": files}
+
+
+def _path(pattern: str, dataset: str, seed: int) -> Path:
+    return Path(pattern.format(dataset=dataset, seed=seed))
+
+
+def _data_checksum(path: Path) -> str:
+    """Return the checksum of the data set that a file of vectors holds, or ""."""
+    if path.suffix == ".parquet":
+        import pyarrow.parquet as pq  # noqa: PLC0415 - an extra
+
+        return (pq.read_schema(path).metadata or {}).get(CHECKSUM.encode(), b"").decode()
+    return str(read_columns(path, FILES).get(CHECKSUM, ""))
 
 
 def _counts(generator: Any) -> Embed:
@@ -89,12 +133,12 @@ def from_file(name: str, pattern: str) -> Representation:
     Args:
         name: of the row.
         pattern: path of the files, with {dataset} and, where the vectors depend on it, {seed}. A file has the ids of
-            the table's rows.
+            the table's rows. Records hold its SHA-256, so that other files need another name.
     """
 
     def embed(molecules: Molecules, seed: int) -> Array:
-        path = Path(pattern.format(dataset=molecules.dataset.name, seed=seed))
-        columns = read_columns(path, (".npz", ".parquet"))
+        path = _path(pattern, molecules.dataset.name, seed)
+        columns = read_columns(path, FILES)
         if "vectors" in columns:
             vectors = columns["vectors"]
         else:
@@ -109,9 +153,16 @@ def from_file(name: str, pattern: str) -> Representation:
                 f"{path} must have a row for each readable molecule of {molecules.dataset.name}, lacks id "
                 f"{missing[0]}; embed the whole table."
             )
+        rows = molecules.dataset.rows
+        # All data sets number their rows from 0, and no two have the same number of rows.
+        if others := [row for row in places if row not in range(rows)]:
+            raise InputError(
+                f"{path} must have ids of the {rows} rows of {molecules.dataset.name}, 0 to {rows - 1}, got "
+                f"{others[0]!r}; give the vectors of this table."
+            )
         return vectors[[places[row] for row in molecules.rows.tolist()]]
 
-    return Representation(name, embed, "{seed}" in pattern, {"file": Path(pattern).name})
+    return Representation(name, embed, "{seed}" in pattern, files=(pattern,))
 
 
 def _side_by_side(parts: list[Representation]) -> Representation:
@@ -123,6 +174,7 @@ def _side_by_side(parts: list[Representation]) -> Representation:
         embed,
         any(one.seeded for one in parts),
         {one.name: dict(one.settings) for one in parts},
+        tuple(pattern for one in parts for pattern in one.files),
     )
 
 
@@ -147,6 +199,10 @@ def _read(text: str) -> Representation:
         return untrained(int(found[1]), int(found[2] or LAYERS))
     name, equals, pattern = text.partition("=")
     if equals and re.fullmatch(r"[\w.-]+", name) and pattern:
+        if re.search(r"[{}]", re.sub(r"{(dataset|seed)}", "", pattern)):
+            raise InputError(
+                f"The files of {name} may have {{dataset}} and {{seed}} in braces, got {pattern!r}; correct it."
+            )
         return from_file(name, pattern)
     raise InputError(
         f"A representation must be {', '.join(FINGERPRINTS)}, untrained-CHANNELS or NAME=FILES, got {text!r}; "

@@ -129,8 +129,10 @@ def scaffold_split(
         \text{else into valid if it fits there, else into test.}
 
     Without `balanced` the split is DeepChem's `ScaffoldSplitter`, which MoleculeNet uses; with `chirality`, it is that
-    of Hu et al. and, as far as published scores tell, OGB's: they are met with it and not without. The largest group is
-    first, of groups of one size the one whose first molecule comes last; and a group fits into valid if
+    of Hu et al. It may be OGB's, too: with it, ECFP counts have the published test ROC AUC of ridge on five data sets
+    to three decimals, and those of random forests within 0.013. This was found by looking at test scores, with and
+    without chirality, as `test_calls.json` of the study of molecules says. The largest group is first, of groups of one
+    size the one whose first molecule comes last; and a group fits into valid if
     :math:`|\text{train}| + |\text{valid}| + n \le (s_\text{train} + s_\text{valid}) G`. The test part then has the
     rarest scaffolds. With `balanced`, it is `scaffold_balanced` of chemprop 1: the groups of more than half of the
     valid or test part are shuffled and come first, the others are shuffled after them, and a group fits into valid if

@@ -146,6 +146,8 @@ class SeedRun:
         self.progress = Progress(data=graphs.checksum)
         self.earlier: dict[str, Any] = {}
         """The content of result.json before, if the run is continued."""
+        self.stops_late = False
+        """Whether `on_epoch`, called again, has stopped the training within an epoch, which is finished first."""
         self.control: Array | None = None
         """The embedding of the control in which only batch norm moves, (G, L*H)."""
         self.result: dict[str, Any] = {}
@@ -231,6 +233,7 @@ class SeedRun:
         if progress is not None:
             progress.data = self.graphs.checksum
             self.progress = progress
+            self._set_back()
             change = environment_change(self.earlier, self.result)
             if change is not None:
                 self.display.warn(change)
@@ -241,28 +244,41 @@ class SeedRun:
                 self.result["resumed_after_step"] = len(self.state.partial.anchors)
                 before += self.state.partial.seconds
             self.result["seconds_before"] = before
-            if progress.epochs:
-                rows = [epoch._asdict() for epoch in progress.epochs]
-                self.folder.add_rows(file_names.METRICS, rows)
             for epoch in progress.epochs:
                 self.log.epoch(epoch, self.config.lr)
                 self._stops(epoch)
+            if self.state.partial is not None:
+                self.stops_late = self.result.pop(STOPPED, None) is not None
             if progress.complaint:
                 self.display.warn(progress.complaint)
         else:
             self._recalibrate()
+            self._set_back()
             if 0 in self.config.scored_epochs:
                 self.progress.embeddings[0] = self._embed(self.encoder)
-        if self.state.partial is None:  # the folder has the encoder of the last whole epoch
-            self.encoder.save_pretrained(self.folder.path, sync=False)
         if self.processes is not None and STOPPED not in self.result:
             tensors = None if progress is None else self.state.to_tensors()
             self.processes.tell((self.config.seed, self.state.epoch, tensors))
 
+    def _set_back(self) -> None:
+        """Write the metrics and the encoder of the last whole epoch; those in the folder may be of a later one."""
+        if self.progress.epochs:
+            rows = [epoch._asdict() for epoch in self.progress.epochs]
+            self.folder.add_rows(file_names.METRICS, rows)
+        else:
+            (self.folder.path / file_names.METRICS).unlink(missing_ok=True)
+        if self.state.partial is None:
+            self._keep_encoder()
+        else:
+            whole = copy.deepcopy(self.encoder)
+            whole.load_state_dict(self.progress.whole)
+            whole.save_pretrained(self.folder.path, sync=False)
+
     def _train(self) -> None:
         """Train to the last epoch, with a checkpoint now and then, and before the process ends on a signal.
 
-        Checkpoints are written at the ends of epochs, and within epochs of more than five minutes.
+        Checkpoints are written at the ends of epochs, and within epochs of more than `WITHIN_EPOCH` seconds unless
+        several processes train together.
         """
         config, state = self.config, self.state
         last_checkpoint = epoch_began = time.monotonic()  # a clock that cannot be set back
@@ -341,23 +357,30 @@ class SeedRun:
         if epoch.epoch in (*self.config.scored_epochs, self.config.epochs):
             self._recalibrate()
         # Each epoch replaces the one before, so that the last whole epoch is on disk whatever happens.
-        self.encoder.save_pretrained(self.folder.path, sync=False)
+        self._keep_encoder()
         self.folder.add_rows(file_names.METRICS, [epoch._asdict()])
         self.log.epoch(epoch, self.config.lr)
         if self.config.protocol == "best-epoch":
-            self.progress.encoders[epoch.epoch] = copy.deepcopy(self.encoder.state_dict())
+            self.progress.encoders[epoch.epoch] = copy.deepcopy(self.progress.whole)
         if epoch.epoch in self.config.scored_epochs:
             self.progress.embeddings[epoch.epoch] = self._embed(self.encoder)
 
+    def _keep_encoder(self) -> None:
+        """Write and remember the encoder of a whole epoch."""
+        self.progress.whole = copy.deepcopy(self.encoder.state_dict())
+        self.encoder.save_pretrained(self.folder.path, sync=False)
+
     def _stops(self, epoch: Epoch) -> bool:
-        """Call `on_epoch`; return, and note in the result, whether it stops the training."""
+        """Call `on_epoch`; return, and note in the result, whether it stops the training, now or before."""
+        stops = self.stops_late
         try:
             if self.on_epoch is not None:
                 self.on_epoch(epoch)
         except StopTraining:
+            stops = True
+        if stops:
             self.result[STOPPED] = self.state.epoch
-            return True
-        return False
+        return stops
 
     def _embed_control(self) -> None:
         """Embed with the initial weights and trained batch norm, if untrained and trained encoders are compared.

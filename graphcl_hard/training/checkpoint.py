@@ -25,6 +25,8 @@ class Progress:
     """Embeddings of the scored epochs, (G, L*H) each; epoch 0 is untrained."""
     encoders: dict[int, dict[str, Tensor]] = field(default_factory=dict)
     """Weights of each epoch, if those of the best epoch are needed."""
+    whole: dict[str, Tensor] = field(default_factory=dict)
+    """Weights of the encoder after the last whole epoch; only a checkpoint within the next one holds them."""
     data: str | None = None
     """Checksum of the data set; None in a checkpoint of an earlier version."""
     complaint: str | None = None
@@ -43,6 +45,8 @@ def write_checkpoint(folder: Path, state: TrainingState, progress: Progress) -> 
     }
     for epoch, encoder in progress.encoders.items():
         tensors |= {f"encoder.{epoch}.{name}": tensor.cpu() for name, tensor in encoder.items()}
+    if state.partial is not None:
+        tensors |= {f"whole.{name}": tensor.cpu() for name, tensor in progress.whole.items()}
     text = {"data": progress.data, "epochs": [epoch._asdict() for epoch in progress.epochs]}
     content = encode_checksummed(tensors, "epochs", json.dumps(text))
     latest, before = (folder / name for name in CHECKPOINTS)
@@ -119,6 +123,8 @@ def _read(path: Path, state: TrainingState) -> Progress:
             elif kind == "encoder":
                 epoch, _, parameter = rest.partition(".")
                 progress.encoders.setdefault(int(epoch), {})[parameter] = tensor
+            elif kind == "whole":
+                progress.whole[rest] = tensor
         state.load_tensors(tensors, len(progress.epochs))
     except (ValueError, TypeError, KeyError, RuntimeError) as error:
         raise InputError(f"{path} is of another training: {first_line(error)}") from error

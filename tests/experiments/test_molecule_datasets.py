@@ -40,6 +40,14 @@ def test_unreadable_rows_are_left_out_and_counted(tmp_path):
     np.testing.assert_array_equal(found.y, [[1, 0], [nan, 1], [0, nan]])
 
 
+def test_a_row_without_smiles_is_unreadable(tmp_path):
+    (tmp_path / "tiny.csv").write_text("smiles,y\nCCO,1\n,0\nCC,0\n  ,1\nCN,1\n")
+    found = read(TINY, tmp_path)
+    assert found.rows.tolist() == [0, 2, 4]
+    assert found.unreadable == 2
+    np.testing.assert_array_equal(found.y, [[1], [0], [1]])
+
+
 @pytest.mark.parametrize(
     ("dataset", "message"),
     [

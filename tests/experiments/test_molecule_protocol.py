@@ -1,5 +1,6 @@
 """The protocol of the study of molecules: held-out labels choose nothing, and records are made once."""
 
+import hashlib
 import json
 
 import numpy as np
@@ -15,6 +16,7 @@ from experiments.molecules.representations import (
     read_representation,
 )
 from graphcl_hard.exceptions import InputError
+from graphcl_hard.io.vector_writer import write_vectors
 from graphcl_hard.sweeps.records import read_records
 
 RINGS = tuple(f"C1{'C' * size}C1" for size in range(1, 19))
@@ -140,6 +142,7 @@ def test_records_are_made_once_and_hold_their_settings(tmp_path):
         ("inner-0", "rf", "test", "test score needs the split ogb or random-N, got 'inner-0'"),
         ("random-0", "rf", "valid", "valid score needs the split ogb or inner-N, got 'random-0'"),
         ("ogb", "svm", "valid", "must be one of ridge, rf, knn, got 'svm'"),
+        ("rnd-1", "rf", "test", "must be ogb, random-N or inner-N, got 'rnd-1'"),
     ],
 )
 def test_a_score_that_would_show_test_labels_is_refused(split, head, part, message):
@@ -154,12 +157,18 @@ def test_calls_of_the_test_part_are_counted(tmp_path):
     assert (first["head"], second["head"], second["cells"]) == (["rf", "knn"], ["rf"], 1)
 
 
-def test_the_command_scores_test_parts_only_when_told(tmp_path, monkeypatch):
+@pytest.fixture
+def words(tmp_path, monkeypatch):
+    """Arguments of the command for a small table in place of BACE; records are in `out`."""
     table = [f"{smiles},{n % 3 % 2}" for n, smiles in enumerate(SMILES)]
-    (tmp_path / "tiny.csv").write_text("\n".join(["smiles,y", *table]) + "\n")
-    monkeypatch.setitem(DATASETS, "BACE", Dataset("Tiny", "classification", 90))
+    (tmp_path / "bace.csv").write_text("\n".join(["smiles,y", *table]) + "\n")
+    monkeypatch.setitem(DATASETS, "BACE", Dataset("BACE", "classification", 90))
+    data, out = str(tmp_path), str(tmp_path / "out")
+    return ["--data", data, "--datasets", "BACE", "--heads", "knn", "--out", out]
+
+
+def test_the_command_scores_test_parts_only_when_told(tmp_path, words):
     out = tmp_path / "out"
-    words = ["--data", str(tmp_path), "--datasets", "BACE", "--heads", "knn", "--out", str(out)]
     assert main(["--compute", *words]) == 0
     assert not (out / CALLS).exists()
     assert [one["part"] for one in read_records(out / "records")] == ["valid"]
@@ -170,6 +179,61 @@ def test_the_command_scores_test_parts_only_when_told(tmp_path, monkeypatch):
     assert len(read_records(out / "records")) == 2
     assert "scored in 1 call" in (out / "tables" / "ogb_test.md").read_text()
     assert main(["--compute", "--data", str(tmp_path), "--datasets", "QM9"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (["--splits", "ogb", "rnd-1"], "got 'rnd-1'"),
+        (["--datasets", "BACE", "QM9"], "got 'QM9'"),
+        (["--datasets", "BACE", "BBBP"], "bbbp.csv does not exist"),
+        (["--representations", "ecfp", "maccs"], "got 'maccs'"),
+        (["--representations", "mine=there/{name}.npz"], "got 'there/{name}.npz'"),
+        (["--representations", "mine=there/{dataset}.npz"], "BACE.npz does not exist"),
+    ],
+)
+def test_a_call_that_scores_nothing_is_not_counted(tmp_path, words, capsys, wrong, message):
+    assert main(["--test", *words, *wrong]) == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_vectors_of_other_molecules_are_refused_before_a_call_is_counted(tmp_path, words, capsys):
+    np.savez(tmp_path / "BACE.npz", vectors=np.ones((91, 2)), id=np.arange(91))
+    assert main(["--test", *words, "--representations", f"mine={tmp_path}/{{dataset}}.npz"]) == 2
+    assert "must have ids of the 90 rows of BACE, 0 to 89, got 90" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("suffix", ["npz", "parquet"])
+def test_records_of_one_file_are_not_those_of_another(tmp_path, words, capsys, suffix):
+    def write(folder, seed):
+        (tmp_path / folder).mkdir()
+        vectors = np.random.default_rng(seed).normal(size=(90, 3))
+        path = tmp_path / folder / f"BACE.{suffix}"
+        write_vectors(path, [vectors], ids=np.arange(90), checksum="ab12")
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+
+    def call(folder, name="mine", *more):
+        files = f"{name}={tmp_path}/{folder}/{{dataset}}.{suffix}"
+        return main(["--compute", *words, "--representations", files, *more])
+
+    old, new = write("old", 0), write("new", 1)
+    assert call("old") == 0
+    (record,) = read_records(tmp_path / "out" / "records")
+    file = {"file": f"BACE.{suffix}", "sha256": old, "data_sha256": "ab12"}
+    assert record["settings"] == {"files": [file]}
+    assert call("old") == 0
+    capsys.readouterr()
+    for more in ((), ("--splits", "inner-0")):  # of a record that is there, or beside it
+        assert call("new", "mine", *more) == 2
+        error = capsys.readouterr().err
+        assert f"must have the SHA-256 of its records, {old}, got {new}; give the new" in error
+    assert read_records(tmp_path / "out" / "records") == [record]
+    assert call("new", "other") == 0
+    found = {one["representation"]: one for one in read_records(tmp_path / "out" / "records")}
+    assert found["mine"] == record
+    assert found["other"]["settings"]["files"][0]["sha256"] == new
 
 
 def test_representations_are_read_from_their_names(tmp_path):
@@ -185,6 +249,8 @@ def test_representations_are_read_from_their_names(tmp_path):
     np.testing.assert_array_equal(mine.embed(found, 3), vectors)
     both = read_representation(f"ecfp+mine={tmp_path}/{{dataset}}-{{seed}}.npz")
     assert both.name == "ecfp+mine"
+    assert both.digests("Rings", 3) == mine.digests("Rings", 3)
+    assert set(both.settings_of("Rings", 3)) == {"ecfp", "mine", "files"}
     np.testing.assert_array_equal(both.embed(found, 3), np.hstack([counts, vectors]))
     assert not np.array_equal(atompair.embed(found, 0), counts)
     np.savez(tmp_path / "Rings-4.npz", vectors=vectors[1:], id=np.arange(1, 90))

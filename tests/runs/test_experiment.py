@@ -1,5 +1,6 @@
 """A run from Python: its callback ends the training, and the run goes on with what was learnt."""
 
+import csv
 import dataclasses
 import json
 import math
@@ -11,6 +12,7 @@ from safetensors.torch import load_file
 
 from graphcl_hard.config import Config
 from graphcl_hard.exceptions import StopTraining
+from graphcl_hard.io.file_names import CHECKPOINTS
 from graphcl_hard.loader.features import FeatureMap
 from graphcl_hard.runs import experiment
 from graphcl_hard.runs.display import Display
@@ -148,3 +150,93 @@ def test_a_run_says_its_steps_how_far_weights_moved_and_what_the_probe_predicts(
     ]
     resumed = run(toy, dataclasses.replace(config, resume=True))
     assert resumed["weight_change"] == result["weight_change"]
+
+
+STEPS = 3  # of an epoch of `toy` in batches of 8
+
+
+@pytest.fixture
+def checkpoints_after(monkeypatch):
+    """Return a function that lets a run write a checkpoint after these steps only, and end after the step `last`."""
+    write = experiment.write_checkpoint
+    monkeypatch.setattr(experiment, "WITHIN_EPOCH", 0.0)
+
+    def change(steps, last=None):
+        def writing(folder, state, progress):
+            ends = state.steps % STEPS == 0
+            if state.steps in steps and ends == (state.partial is None):
+                write(folder, state, progress)
+            if state.steps == last:
+                raise KeyboardInterrupt
+
+        monkeypatch.setattr(experiment, "write_checkpoint", writing)
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("steps", "damaged", "epoch", "protocol"),
+    [
+        ([], False, 0, "last-epoch"),
+        ([1], False, 0, "last-epoch"),
+        ([STEPS + 1], False, 1, "last-epoch"),
+        ([STEPS + 1], False, 1, "best-epoch"),
+        ([2 * STEPS], False, 2, "last-epoch"),
+        ([1, 2 * STEPS], True, 0, "last-epoch"),
+        ([STEPS, 2 * STEPS + 1], True, 1, "last-epoch"),
+    ],
+)
+def test_a_run_that_is_resumed_and_stopped_again_has_files_of_one_epoch(
+    toy, tmp_path, checkpoints_after, steps, damaged, epoch, protocol
+):
+    """A run was killed in epoch 3, long after its last checkpoint."""
+    config = dataclasses.replace(
+        SMALL, epochs=3, protocol=protocol, checkpoint_seconds=0.0, out=tmp_path / "run"
+    )
+    expected = tmp_path / "expected"
+    checkpoints_after([], STEPS * epoch + 1)
+    with pytest.raises(KeyboardInterrupt):
+        run(toy, dataclasses.replace(config, out=expected))
+    checkpoints_after(steps, 2 * STEPS + 2)
+    with pytest.raises(KeyboardInterrupt):
+        run(toy, config)
+    assert found_in(config.out)[:2] == (2, [1, 2])
+    if damaged:
+        (config.out / CHECKPOINTS[0]).write_bytes(b"")
+    start = 0 if not steps else steps[-2 if damaged else -1]
+    checkpoints_after([], start + 1)
+    with pytest.raises(KeyboardInterrupt):
+        run(toy, dataclasses.replace(config, resume=True))
+    assert found_in(config.out) == found_in(expected)
+    assert found_in(expected)[:2] == (epoch, list(range(1, epoch + 1)))
+
+
+def found_in(folder):
+    """Return the epoch in result.json, those in metrics.csv and the content of encoder.safetensors."""
+    result, metrics = json.loads((folder / "result.json").read_text()), folder / "metrics.csv"
+    assert result["status"] == "interrupted"
+    rows = csv.DictReader(metrics.read_text().splitlines()) if metrics.exists() else ()
+    return (
+        result["epoch"],
+        [int(row["epoch"]) for row in rows],
+        (folder / "encoder.safetensors").read_bytes(),
+    )
+
+
+def test_a_stop_that_is_repeated_within_an_epoch_waits_for_its_end(
+    toy, tmp_path, checkpoints_after
+):
+    def stop(epoch):
+        if epoch.epoch == 1:
+            raise StopTraining
+
+    config = dataclasses.replace(SMALL, epochs=5, checkpoint_seconds=0.0, out=tmp_path / "run")
+    checkpoints_after([STEPS + 1], STEPS + 1)
+    with pytest.raises(KeyboardInterrupt):
+        run(toy, config)
+    checkpoints_after([])
+    resumed = run(toy, dataclasses.replace(config, resume=True), stop)
+    assert resumed["resumed_after_step"] == 1
+    assert resumed["stopped_after_epoch"] == 2
+    run(toy, dataclasses.replace(SMALL, out=tmp_path / "short"))
+    assert without_times(config.out)[1:] == without_times(tmp_path / "short")[1:]
