@@ -12,7 +12,14 @@ from torch import Tensor
 
 from graphcl_hard._tensor import one_hot
 from graphcl_hard.data.graph_data import STANDARD_NAMES, GraphData, GraphSource, Names
-from graphcl_hard.data.molecules.vocabulary import VOCABULARIES, Vocabulary, vocabulary_of
+from graphcl_hard.data.molecules.featurize import without_stereo
+from graphcl_hard.data.molecules.vocabulary import (
+    MOLECULES,
+    VOCABULARIES,
+    WITHOUT_STEREO,
+    Vocabulary,
+    vocabulary_of,
+)
 from graphcl_hard.exceptions import InputError
 from graphcl_hard.io.atomic_write import atomic_write
 from graphcl_hard.io.checksum import verify_checksum, with_checksum
@@ -242,6 +249,7 @@ class FeatureMap:
         if graphs.num_nodes == 0:  # no attributes to compare either
             return torch.zeros(0, self.channels)
         self._check_columns(graphs)
+        graphs = self._without_stereo(graphs)
         if self.largest_degree is not None:
             degree = _degree(graphs)
             if self.standardised_degree:
@@ -283,19 +291,18 @@ class FeatureMap:
         if self.names is None or graphs.node_label is None:
             return
         theirs, own = vocabulary_of(graphs.node_label_values), self.vocabulary
-        if own is not None and theirs is not None and own is not theirs:
-            remedy = "convert them with" if "stereo" not in own.name else "convert them without"
+        if own is MOLECULES and theirs is WITHOUT_STEREO:
             raise InputError(
-                f"The molecules {graphs.name!r} have the vocabulary {theirs.name}, but must have {own.name} like those "
-                f"that the features were fitted on; {remedy} stereo."
+                f"The molecules {graphs.name!r} have no labels of stereochemistry, but those that the features were "
+                "fitted on have; convert them with stereo."
             )
         named = {self.names.node_label if own is None else graphs.names.node_label}
         if (own is None) != (theirs is None) and named != {"x"}:
             are = "are not" if theirs is None else "are"
             raise InputError(
                 f"The labels of the data set {graphs.name!r} {are} those of molecules that this package converted, "
-                "unlike the graphs that the features were fitted on; convert both in the same way, since other numbers, "
-                "such as OGB's, stand for other elements."
+                "unlike the graphs that the features were fitted on; convert both in the same way, since a number may "
+                "stand for another element, as in OGB's files."
             )
 
     @property
@@ -310,7 +317,13 @@ class FeatureMap:
 
     def apply_edges(self, graphs: GraphData, warn: bool = True) -> Tensor | None:
         """Return the encoder's input for the edges, see `EdgeFeatureMap.apply`; None without a map of the edges."""
-        return None if self.edges is None else self.edges.apply(graphs, warn)
+        return None if self.edges is None else self.edges.apply(self._without_stereo(graphs), warn)
+
+    def _without_stereo(self, graphs: GraphData) -> GraphData:
+        """Return molecules without the labels of stereochemistry if the map does not read them."""
+        if self.vocabulary is WITHOUT_STEREO and graphs.node_label_values == MOLECULES.atom_values:
+            return without_stereo(graphs)
+        return graphs
 
     def _one_hot_columns(self, attributes: Tensor) -> Tensor:
         """Return attributes that are already one-hot as (N, 1) int64 indices, which is faster, others standardised."""

@@ -1,5 +1,6 @@
 """Convert molecules, SMILES strings or RDKit's, to graphs."""
 
+import dataclasses
 import itertools
 import sys
 from collections import deque
@@ -394,4 +395,24 @@ def join(parts: Sequence[Part], *, ids: NDArray[Any], bonds: bool = True) -> Gra
         edge_label_values=vocabulary.bond_values if bonds else None,
         ids=ids,
         names=NAMES if bonds else NAMES._replace(edge_label=None),
+    )
+
+
+def without_stereo(graphs: GraphData) -> GraphData:
+    """Return molecules of the vocabulary `MOLECULES` without the labels of stereochemistry."""
+    assert graphs.node_label is not None
+    atoms, bonds = (
+        [place for place, label in enumerate(labels) if label in kept]
+        for labels, kept in (
+            (MOLECULES.atoms, WITHOUT_STEREO.atoms),
+            (MOLECULES.bonds, WITHOUT_STEREO.bonds),
+        )
+    )
+    has_bonds = graphs.edge_label is not None
+    return dataclasses.replace(
+        graphs,
+        node_label=graphs.node_label[:, atoms],
+        node_label_values=WITHOUT_STEREO.atom_values,
+        edge_label=None if graphs.edge_label is None else graphs.edge_label[:, bonds],
+        edge_label_values=WITHOUT_STEREO.bond_values if has_bonds else None,
     )
