@@ -138,8 +138,8 @@ def test_molecules_are_converted_without_stereo_and_by_several_processes(tmp_pat
     assert graphs.node_label_values == WITHOUT_STEREO.atom_values
     assert graphs.edge_label_values == WITHOUT_STEREO.bond_values
     assert torch.equal(graphs[0:1].node_label, graphs[1:2].node_label)
-    alone = converted(tmp_path, text, *words[:2], name="again.csv")[1]
-    assert alone.checksum == found.checksum
+    by_one = converted(tmp_path, text, *words[:2], name="again.csv")[1]
+    assert by_one.checksum == found.checksum
 
 
 def converted(tmp_path, text, *words, name="m.csv"):

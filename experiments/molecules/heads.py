@@ -76,6 +76,12 @@ class Chosen(NamedTuple):
     """How many values of the grid have a score."""
 
 
+def _standardised(x: npt.NDArray[Any], new: npt.NDArray[Any]) -> tuple[Floats, Floats]:
+    """Return both in float32 with the mean 0 and the standard deviation 1 that the first has."""
+    scaler = StandardScaler().fit(x.astype(np.float32))
+    return scaler.transform(x.astype(np.float32)), scaler.transform(new.astype(np.float32))
+
+
 def _linear(
     task: Task,
     x: npt.NDArray[Any],
@@ -84,8 +90,7 @@ def _linear(
     grid: Sequence[float],
     trees: int,
 ) -> Predictions:
-    scaler = StandardScaler().fit(x.astype(np.float32))
-    fitted, new = (scaler.transform(one.astype(np.float32)) for one in (x, new))
+    fitted, new = _standardised(x, new)
     if task == "regression":
         means, scales = y.mean(axis=0), y.std(axis=0)
         columns = [
@@ -161,8 +166,7 @@ def _neighbours(
     trees: int,
 ) -> Predictions:
     counts = x.dtype.kind in "iu"
-    scaler = StandardScaler().fit(x.astype(np.float32))
-    fitted, new = (scaler.transform(one.astype(np.float32)) for one in (x, new))
+    fitted, new = _standardised(x, new)
     distances = (tanimoto_distances if counts else cosine_distances)(new, fitted)
     near = np.argsort(distances, axis=1, kind="stable")
     for k in grid:

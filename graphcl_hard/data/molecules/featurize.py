@@ -191,7 +191,7 @@ def converted(
 def check_rdkit() -> None:
     """Raise `InputError` unless RDKit is installed."""
     try:
-        import rdkit.Chem  # noqa: F401
+        import rdkit.Chem  # noqa: F401 - to see whether it is there
     except ImportError as error:
         raise InputError(
             "Reading molecules needs RDKit; install graphcl_hard[molecules]."

@@ -56,9 +56,8 @@ def molecules_random() -> tuple[GraphEncoder, FeatureMap]:
         WITHOUT_STEREO.atom_values, edges=EdgeFeatureMap(WITHOUT_STEREO.bond_values), names=NAMES
     )
     in_channels, edge_channels = features.widths
-    with torch.random.fork_rng(
-        devices=[]
-    ):  # PyTorch's own initial weights must not take the caller's numbers
+    # PyTorch's own initial weights must not take the caller's random numbers.
+    with torch.random.fork_rng(devices=[]):
         encoder = MessagePassingEncoder(
             "gine", in_channels, hidden_channels=512, num_layers=4, edge_channels=edge_channels
         )

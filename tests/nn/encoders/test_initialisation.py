@@ -29,7 +29,7 @@ def test_weights_are_those_of_the_formula():
     assert torch.equal(parameters["bns.0.weight"], torch.ones(5))
 
 
-def test_weights_depend_on_the_seed_alone():
+def test_weights_depend_only_on_the_seed():
     torch.manual_seed(0)
     one, other, third = encoder(), encoder(), encoder()
     initialise(one, seed=0)
