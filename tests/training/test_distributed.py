@@ -409,14 +409,14 @@ def same_run(first, second):
 def test_one_command_on_two_processes(tmp_path, more):
     """One process writes, whatever the number of seeds; all numbers equal those of one process."""
     words = ["--epochs", "2", "--seeds", "2", "--batch-size", "50", *more]
-    assert main([*WORDS, *words, "--out", str(tmp_path / "one")]) == 0
+    assert main([*WORDS, *words, "--out", str(tmp_path / "alone")]) == 0
     status, out, err = ended(torchrun(*words, "--out", str(tmp_path / "together")))
     assert status == 0, err
     assert out == f"{tmp_path / 'together'}\n"
     assert "Traceback" not in err
     assert "Warning" not in err
     for seed in ("seed-0", "seed-1"):
-        alone, both = same_run(tmp_path / "one" / seed, tmp_path / "together" / seed)
+        alone, both = same_run(tmp_path / "alone" / seed, tmp_path / "together" / seed)
         assert both["processes"] == 2
         assert "processes" not in alone
     assert (tmp_path / "together" / "summary.json").exists()
@@ -442,7 +442,7 @@ def test_two_processes_stream_one_set(tmp_path):
         "--batch-size",
         "3000",
     ]
-    assert main([*WORDS, *words, "--out", str(tmp_path / "one")]) == 0
+    assert main([*WORDS, *words, "--out", str(tmp_path / "alone")]) == 0
     status, _, err = ended(torchrun(*words, "--out", str(tmp_path / "together")))
     assert status == 0, err
     alone, both = (
@@ -477,12 +477,12 @@ def test_a_dead_process_ends_the_others_and_any_number_goes_on(tmp_path):
     assert json.loads((folder / "result.json").read_text())["status"] != "finished"
 
     shutil.copytree(folder, tmp_path / "two")
-    assert main([*WORDS, *words, "--out", str(tmp_path / "one")]) == 0
+    assert main([*WORDS, *words, "--out", str(tmp_path / "alone")]) == 0
     assert main([*WORDS, *words, "--out", str(folder), "--resume"]) == 0
     status, _, err = ended(torchrun(*words, "--out", str(tmp_path / "two"), "--resume"))
     assert status == 0, err
     for resumed in (folder, tmp_path / "two"):
-        _, result = same_run(tmp_path / "one", resumed)
+        _, result = same_run(tmp_path / "alone", resumed)
         assert result["resumed_after_epoch"] >= 1
 
 
@@ -499,10 +499,10 @@ def test_processes_go_on_within_an_epoch_that_one_had_begun(tmp_path, monkeypatc
     monkeypatch.setattr(experiment, "write_checkpoint", stopping)
     assert main([*WORDS, *words, "--out", str(tmp_path / "two")]) == 130
     monkeypatch.undo()
-    assert main([*WORDS, *words, "--out", str(tmp_path / "one")]) == 0
+    assert main([*WORDS, *words, "--out", str(tmp_path / "alone")]) == 0
     status, _, err = ended(torchrun(*words, "--out", str(tmp_path / "two"), "--resume"))
     assert status == 0, err
-    _, result = same_run(tmp_path / "one", tmp_path / "two")
+    _, result = same_run(tmp_path / "alone", tmp_path / "two")
     assert (result["resumed_after_epoch"], result["resumed_after_step"]) == (0, 3)
     assert result["processes"] == 2
 
