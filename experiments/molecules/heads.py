@@ -34,6 +34,7 @@ from sklearn.preprocessing import StandardScaler
 
 from experiments.molecules.datasets import Task
 from graphcl_hard.evaluation.probes import ridge as ridge_regressions
+from graphcl_hard.evaluation.rounding import flatten_constants, float32_columns
 from graphcl_hard.exceptions import InputError
 
 Floats = npt.NDArray[np.floating[Any]]
@@ -78,8 +79,11 @@ class Chosen(NamedTuple):
 
 def _standardised(x: npt.NDArray[Any], new: npt.NDArray[Any]) -> tuple[Floats, Floats]:
     """Return both in float32 with the mean 0 and the standard deviation 1 that the first has."""
-    scaler = StandardScaler().fit(x.astype(np.float32))
-    return scaler.transform(x.astype(np.float32)), scaler.transform(new.astype(np.float32))
+    single = float32_columns(x)
+    x, new = x.astype(np.float32), new.astype(np.float32)
+    flatten_constants(x, new, single)
+    scaler = StandardScaler().fit(x)
+    return scaler.transform(x), scaler.transform(new)
 
 
 def _linear(

@@ -35,6 +35,7 @@ from graphcl_hard.evaluation.probes import (
     find_probe,
     is_estimator,
 )
+from graphcl_hard.evaluation.rounding import float32_columns
 from graphcl_hard.evaluation.scores import CrossValidation, Scored, TargetScores
 from graphcl_hard.evaluation.scoring import Score, read_scoring
 from graphcl_hard.evaluation.splitters import Split
@@ -83,6 +84,8 @@ def cross_validate(
     is fitted again on the whole training part. `StandardScaler` is fitted only on the rows that the probe is fitted on,
     and so is a second one for measured values. The scores equal those of scikit-learn's `GridSearchCV` over
     `make_pipeline(StandardScaler(), SVC())`, or `TransformedTargetRegressor` of it with `transformer=StandardScaler()`.
+    Columns of float32 that are constant up to rounding in the rows to fit become 0 before, see `flatten_constants`;
+    float64 and whole numbers stay as they are.
 
     Args:
         vectors: name -> (G, D) array; D may differ between names. A single array is treated as {"vectors": array}.
@@ -167,15 +170,15 @@ def cross_validate(
     check_task(task)
     columns = target_columns(y)
     graphs = len(next(iter(columns.values())))
-    arrays = {
-        name: rescale(check_vectors(name, value, graphs), scale) for name, value in named.items()
-    }
+    given = {name: check_vectors(name, value, graphs) for name, value in named.items()}
+    single = {name: float32_columns(array) for name, array in given.items()}
+    arrays = {name: rescale(array, scale) for name, array in given.items()}
     targets = read_targets(columns, task)
     chosen_probe = _read_probe(probe, targets[0].task, max_c)
     scores = read_scoring(scoring, targets)
     folds = Folds(cv, graphs, groups, repeats, seed)
     plans = _read_plans(targets, folds, isinstance(chosen_probe, Probe), seed)
-    outcomes = _run(arrays, plans, chosen_probe, scores, seed, n_jobs, progress)
+    outcomes = _run(arrays, single, plans, chosen_probe, scores, seed, n_jobs, progress)
     results = {
         name: CrossValidation(
             chosen_probe.name if isinstance(chosen_probe, Probe) else short_repr(probe),
@@ -224,6 +227,7 @@ def _read_plans(targets: Sequence[Target], folds: Folds, chooses: bool, seed: in
 
 def _run(
     arrays: Mapping[str, Floats],
+    single: Mapping[str, npt.NDArray[np.bool_]],
     plans: Sequence[_Plan],
     probe: Any,
     scores: Sequence[Score],
@@ -252,7 +256,13 @@ def _run(
             futures = {}
             for name, number, index in jobs:
                 plan = plans[number]
-                arguments = (arrays[name], plan.target, plan.splits[index], plan.inner[index])
+                arguments = (
+                    arrays[name],
+                    plan.target,
+                    plan.splits[index],
+                    plan.inner[index],
+                    single[name],
+                )
                 keep = len(plan.splits) == 1  # for the bootstrap
                 futures[pool.submit(nested.score, *arguments, keep)] = (name, number, index)
             for done, future in enumerate(as_completed(futures), start=1):

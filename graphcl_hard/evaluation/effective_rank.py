@@ -3,6 +3,8 @@
 import numpy as np
 import numpy.typing as npt
 
+from graphcl_hard.evaluation.rounding import flatten_constants, float32_columns
+
 
 def effective_rank(embedding: npt.NDArray[np.floating]) -> float:
     r"""Return the effective rank of the standardised columns of an embedding (G, D), between 0 and min(G, D).
@@ -10,11 +12,13 @@ def effective_rank(embedding: npt.NDArray[np.floating]) -> float:
     .. math:: \exp\Big(-\sum_k p_k \log p_k\Big), \qquad p_k = \sigma_k / \textstyle\sum_j \sigma_j
 
     where :math:`\sigma` are the singular values of the columns, standardised to mean 0 and standard deviation 1 as for
-    the SVM (constant columns become 0). The result is 0 if all rows are equal; it is computed in float64.
+    the SVM (columns that are constant, exactly or up to rounding, become 0). The result is 0 if all rows are equal; it
+    is computed in float64.
 
     Source: Roy and Vetterli, "The effective rank: a measure of effective dimensionality", EUSIPCO 2007.
     """
-    columns = np.asarray(embedding, dtype=np.float64)
+    columns = np.array(embedding, dtype=np.float64)
+    flatten_constants(columns, columns, float32_columns(columns))
     columns = columns - columns.mean(axis=0)
     std = columns.std(axis=0)
     # The standard deviation of a constant column may be positive, since its mean is rounded.

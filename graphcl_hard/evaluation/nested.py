@@ -14,6 +14,7 @@ from sklearn.preprocessing import StandardScaler
 from graphcl_hard.evaluation.answers import Answers, probe_errors
 from graphcl_hard.evaluation.folds import NONE, inner_folds
 from graphcl_hard.evaluation.probes import Probe
+from graphcl_hard.evaluation.rounding import flatten_constants
 from graphcl_hard.evaluation.scoring import Score
 from graphcl_hard.evaluation.splitters import Split
 from graphcl_hard.evaluation.targets import Target
@@ -61,6 +62,7 @@ class Nested:
         target: Target,
         split: Split,
         inner: Sequence[tuple[Ints, Ints]],
+        single: npt.NDArray[np.bool_],
         keep: bool = False,
     ) -> Outcome:
         """Return the scores of one split.
@@ -70,6 +72,7 @@ class Nested:
             target: whose values of the test rows are used for scoring only.
             split: positions among the target's rows.
             inner: (fitted, held out) positions among the target's rows; not used for an estimator of the user.
+            single: (D,) which columns were computed in float32.
             keep: whether to return the answers.
         """
         if not (len(split.train) and len(split.test)):
@@ -79,13 +82,13 @@ class Nested:
         chosen = inner_score = np.nan
         if self.is_own:
             grid = self._grid(inner)
-            chosen, inner_score = self._choose(x, target, inner, grid)
+            chosen, inner_score = self._choose(x, target, inner, grid, single)
             if np.isnan(inner_score) and len(split.valid):  # of one class, say
                 with suppress(InputError):  # of a training part that is too small
                     inner = inner_folds(target, split._replace(valid=NONE), self.seed)
-                    chosen, inner_score = self._choose(x, target, inner, self._grid(inner))
+                    chosen, inner_score = self._choose(x, target, inner, self._grid(inner), single)
             grid = [chosen]
-        (answers,) = self._answers(x, target, split.train, split.test, grid)
+        (answers,) = self._answers(x, target, split.train, split.test, grid, single)
         truth = self._labels(target, split.test)
         scores = [score.compute(truth, answers) for score in self.scores]
         predicted = _positions(target, answers)
@@ -99,7 +102,12 @@ class Nested:
         return [value for value in probe.grid if probe.parameter != "n_neighbors" or value <= most]
 
     def _choose(
-        self, x: Floats, target: Target, inner: Sequence[tuple[Ints, Ints]], grid: list[float]
+        self,
+        x: Floats,
+        target: Target,
+        inner: Sequence[tuple[Ints, Ints]],
+        grid: list[float],
+        single: npt.NDArray[np.bool_],
     ) -> tuple[float, float]:
         """Return the value with the best mean of the first score, the first one on ties, and this mean.
 
@@ -109,7 +117,8 @@ class Nested:
         found = np.empty((len(grid), len(inner)))
         for column, (fitted, held_out) in enumerate(inner):
             truth = self._labels(target, held_out)
-            for row, answers in enumerate(self._answers(x, target, fitted, held_out, grid)):
+            found_answers = self._answers(x, target, fitted, held_out, grid, single)
+            for row, answers in enumerate(found_answers):
                 found[row, column] = first.compute(truth, answers)
                 if self.stop.is_set():
                     raise InterruptedError
@@ -124,7 +133,13 @@ class Nested:
         return target.own[rows] if self.fits_own_labels else target.y[rows]
 
     def _answers(
-        self, x: Floats, target: Target, fitted: Ints, new: Ints, grid: Sequence[float]
+        self,
+        x: Floats,
+        target: Target,
+        fitted: Ints,
+        new: Ints,
+        grid: Sequence[float],
+        single: npt.NDArray[np.bool_],
     ) -> Iterator[Answers]:
         """Yield the answers for new rows of the probe fitted with each value of the grid."""
         x_fit, y_fit, x_new = x[fitted], self._labels(target, fitted), x[new]
@@ -136,6 +151,7 @@ class Nested:
             fitted_classes = np.unique(y_fit) if len(names) else None
             yield Answers(model, x_new, names, names, fitted=fitted_classes, own=own)
             return
+        flatten_constants(x_fit, x_new, single)  # both are copies
         is_constant = target.task == "classification" and (y_fit == y_fit[0]).all()
         if is_constant:  # of which most classifiers can learn nothing
             classes = names if self.fits_own_labels else np.arange(len(names))

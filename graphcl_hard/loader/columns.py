@@ -20,8 +20,8 @@ Values = tuple[tuple[Hashable, ...], ...]
 def moments(chunks: Iterable[Tensor], keep_binary: bool = False) -> tuple[Tensor, Tensor]:
     """Return mean and standard deviation (A,) of the columns (N, A) over all chunks of rows.
 
-    The standard deviation of a constant column is given as 1. With `keep_binary`, columns that contain only 0 and 1 get
-    mean 0 and standard deviation 1.
+    The standard deviation of a column is given as 1 if it is at most 4 machine epsilons of the mean: the column is then
+    constant up to rounding. With `keep_binary`, columns that contain only 0 and 1 get mean 0 and standard deviation 1.
     """
     filled = (rows for rows in chunks if rows.size(0))
     first = next(filled)
@@ -44,7 +44,7 @@ def moments(chunks: Iterable[Tensor], keep_binary: bool = False) -> tuple[Tensor
         squares = torch.stack(stds).square() + (torch.stack(means) - mean).square()
         std = (share * squares).sum(dim=0).sqrt().to(first.dtype)
         mean, binary = mean.to(first.dtype), torch.stack(binaries).all(dim=0)
-    std = torch.where(std > 0, std, 1.0)
+    std = torch.where(std > 4 * torch.finfo(std.dtype).eps * mean.abs(), std, 1.0)
     if not keep_binary:
         return mean, std
     return mean.masked_fill(binary, 0.0), std.masked_fill(binary, 1.0)

@@ -15,6 +15,7 @@ from sklearn.manifold import TSNE
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
+from graphcl_hard.evaluation.rounding import flatten_constants, float32_columns
 from graphcl_hard.io.atomic_write import atomic_write
 
 MAX_TSNE_GRAPHS = 3000  # for more graphs t-SNE takes minutes, and PCA shows as much
@@ -104,7 +105,9 @@ def _in_two_dimensions(
     standardised columns.
     """
     graphs = len(embedding)
-    columns = StandardScaler().fit_transform(embedding)
+    columns = embedding.copy()
+    flatten_constants(columns, columns, float32_columns(embedding))
+    columns = StandardScaler().fit_transform(columns)
     with warnings.catch_warnings():
         # PCA divides by the variance, which is 0 if all graphs coincide.
         warnings.simplefilter("ignore", RuntimeWarning)

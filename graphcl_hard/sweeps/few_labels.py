@@ -22,6 +22,7 @@ from graphcl_hard.config import Scale
 from graphcl_hard.evaluation.checks import check_folds, check_vectors, rescale
 from graphcl_hard.evaluation.folds import INNER_FOLDS
 from graphcl_hard.evaluation.probes import PROBES, Fitted
+from graphcl_hard.evaluation.rounding import flatten_constants, float32_columns
 from graphcl_hard.evaluation.targets import known_labels
 from graphcl_hard.io.atomic_write import atomic_write
 from graphcl_hard.io.file_names import EMBEDDINGS, RESULT
@@ -172,7 +173,8 @@ def score(
         InputError: for embeddings or labels that cannot be scored.
     """
     y = check_folds(labels, folds)
-    x = rescale(check_vectors("vectors", embedding, len(y)), scale)
+    given = check_vectors("vectors", embedding, len(y))
+    single, x = float32_columns(given), rescale(given, scale)
     splitter = RepeatedStratifiedKFold(n_splits=folds, n_repeats=repeats, random_state=seed)
     accuracy = {
         (probe, fraction): np.empty((repeats, folds)) for probe in probes for fraction in fractions
@@ -180,8 +182,10 @@ def score(
     defaulted = dict.fromkeys(accuracy, 0)
     for index, (train, test) in enumerate(splitter.split(x, y)):
         place = divmod(index, folds)
-        scaler = StandardScaler().fit(x[train])
-        x_train, x_test = scaler.transform(x[train]), scaler.transform(x[test])
+        x_train, x_test = x[train], x[test]
+        flatten_constants(x_train, x_test, single)
+        scaler = StandardScaler().fit(x_train)
+        x_train, x_test = scaler.transform(x_train), scaler.transform(x_test)
         for (probe, fraction), values in accuracy.items():
             rows = labelled_rows(y[train], fraction, (seed, *place))
             # the embeddings are finite, and looking again at every fit would take longer than short fits

@@ -166,3 +166,16 @@ def test_scores_are_of_the_known_rows():
 def test_a_training_part_of_one_class_is_refused():
     with pytest.raises(InputError, match="must be defined on an inner fold"):
         choose(HEADS["knn"], "classification", X, np.zeros((90, 2)))
+
+
+@pytest.mark.parametrize(("name", "task"), [("ridge", "regression"), ("knn", "classification")])
+def test_a_column_that_is_constant_up_to_rounding_moves_no_prediction(name, task):
+    noise = np.float32(3.3) + np.arange(90) % 3 * np.spacing(np.float32(3.3))
+    x, new = (
+        np.column_stack([rows, one]).astype(np.float32)
+        for rows, one in ((X, noise), (NEW, np.full(30, 7)))
+    )
+    grid = PENALTIES[-1:] if name == "ridge" else NEIGHBOURS[2:3]
+    (found,) = of_grid(name, task, x, Y, new, grid)
+    (expected,) = of_grid(name, task, X.astype(np.float32), Y, NEW.astype(np.float32), grid)
+    np.testing.assert_allclose(found, expected, atol=1e-6)

@@ -13,6 +13,7 @@ from graphcl_hard.data.collate import to_graph_data
 from graphcl_hard.data.graph_data import Names
 from graphcl_hard.data.load import load_graphs
 from graphcl_hard.exceptions import InputError
+from graphcl_hard.loader.columns import moments
 from graphcl_hard.loader.features import EdgeFeatureMap, FeatureMap, node_features
 
 
@@ -79,6 +80,20 @@ def test_attributes_on_request_are_standardised_and_stand_first(toy):
     )
     assert channels == 2
     assert torch.equal(alone, x[:, :2])
+
+
+@pytest.mark.parametrize("chunks", [1, 7])
+def test_attributes_that_are_constant_up_to_rounding_are_not_scaled(chunks):
+    steps = torch.arange(70) % 3
+    exact, rounded = torch.full((70,), 0.1), 0.1 * (1 + 1.2e-7 * steps)
+    columns = torch.stack([exact, rounded, 2000.0 + steps], dim=1)
+    assert len(rounded.unique()) == 3
+    for given in (columns, columns.double()):
+        mean, std = moments(given.chunk(chunks))
+        torch.testing.assert_close(mean, given.mean(dim=0))
+        assert std[0] == 1
+        assert (std[1] == 1) == (given.dtype == torch.float32)
+        torch.testing.assert_close(std[2], given[:, 2].std(correction=0))
 
 
 def test_bad_attributes_are_refused(toy):
