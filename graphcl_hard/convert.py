@@ -30,10 +30,11 @@ import tyro
 
 from graphcl_hard.data.tu.names import check_name, is_path, is_shards
 from graphcl_hard.exceptions import InputError
-from graphcl_hard.io.file_names import LEFT_OUT, MOLECULE_FILES
+from graphcl_hard.io.file_names import LEFT_OUT, MOLECULE_FILES, TABLES
 from graphcl_hard.io.paths import user_path
 from graphcl_hard.runs.cli import (
     as_called,
+    check_unused,
     exit_status,
     handle_signals,
     one_sentence,
@@ -155,6 +156,8 @@ def _chunks(
 
     path = user_path(arguments.source, "SOURCE")
     if path.is_file() or path.name.endswith(MOLECULE_FILES):
+        if not path.name.endswith(TABLES):
+            check_unused(arguments, ["smiles"], f"for {arguments.source}, which has no columns")
         on_invalid = left_out.append if arguments.skip_invalid else None
         yield from molecule_chunks(
             path,
@@ -168,21 +171,15 @@ def _chunks(
         if left_out:  # before the index, without which the folder is no data set
             write_left_out(user_path(arguments.out) / LEFT_OUT, left_out)
         return
-    if arguments.id is not None:
-        raise InputError(
-            f"--id must be left out for {arguments.source}, whose graphs are numbered, got {arguments.id!r}; only a "
-            "table of molecules has columns."
-        )
+    of_molecules = ("smiles", "id", "skip_invalid", "no_stereo", "jobs")
+    check_unused(arguments, of_molecules, f"for {arguments.source}, which is no file of molecules")
     raw = ogb_folder(path)
     if raw is not None:
         yield from ogb_chunks(raw, arguments.labels)
         return
     if is_shards(path):
         raise InputError(f"{path} is already a folder of shards; pass it to graphcl_hard.run.")
-    if arguments.labels:
-        raise InputError(
-            f"--labels must be left out for a TU data set, which has its own, got {' '.join(arguments.labels)}."
-        )
+    check_unused(arguments, ["labels"], "for a TU data set, which has its own")
     source = (
         str(path.resolve()) if path.is_dir() and is_path(arguments.source) else arguments.source
     )

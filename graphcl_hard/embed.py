@@ -27,11 +27,12 @@ import tyro
 from graphcl_hard.config import Scale
 from graphcl_hard.data.tu.names import check_name, check_spelling, is_path
 from graphcl_hard.exceptions import InputError
-from graphcl_hard.io.file_names import MOLECULE_FILES
+from graphcl_hard.io.file_names import MOLECULE_FILES, TABLES
 from graphcl_hard.io.paths import user_path
 from graphcl_hard.runs.cli import (
     as_called,
     check_new_file,
+    check_unused,
     exit_status,
     handle_signals,
     one_sentence,
@@ -108,12 +109,11 @@ def _embed(arguments: Arguments) -> None:
     if not _is_file(arguments.data):
         if not is_path(arguments.data):
             check_spelling(check_name(arguments.data))
-        for flag, given in (("--id", arguments.id), ("--labels", arguments.labels)):
-            if given:
-                raise InputError(
-                    f"{flag} must be left out for {arguments.data}, whose graphs have their own, got {given!r}; only a "
-                    "file of molecules has columns."
-                )
+        of_molecules = ("smiles", "labels", "id", "skip_invalid", "jobs")
+        where = f"for {arguments.data}, which is no file of molecules"
+        check_unused(arguments, of_molecules, where)
+    elif not arguments.data.endswith(TABLES):
+        check_unused(arguments, ["smiles"], f"for {arguments.data}, which has no columns")
 
     from graphcl_hard.data.load import open_dataset
     from graphcl_hard.evaluation.checks import rescale

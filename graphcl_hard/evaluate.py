@@ -40,6 +40,7 @@ from graphcl_hard.io.atomic_write import atomic_write
 from graphcl_hard.runs.cli import (
     as_called,
     check_new_file,
+    check_unused,
     exit_status,
     handle_signals,
     one_sentence,
@@ -192,6 +193,9 @@ def _check(arguments: Arguments) -> None:
             raise InputError(
                 f"`scaffold_folds` must be at least 2, got {arguments.scaffold_folds}; 5 is usual."
             )
+    for name in ("split", "scaffold"):
+        if getattr(arguments, name):
+            check_unused(arguments, ["folds", "repeats"], f"with `{name}`, which splits the graphs")
     if arguments.out is not None:
         check_new_file(arguments.out, (".json",), arguments.overwrite)
 

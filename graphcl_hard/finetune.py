@@ -37,6 +37,7 @@ from graphcl_hard.io import file_names
 from graphcl_hard.io.paths import user_path
 from graphcl_hard.runs.cli import (
     as_called,
+    check_unused,
     exit_status,
     handle_signals,
     one_sentence,
@@ -153,15 +154,25 @@ def _mistakes(arguments: Arguments) -> Iterator[str]:
                 yield f"`{name}` must be left out with `init`, which determines it, got {given}; leave it out."
 
 
-def _fine_tune(arguments: Arguments) -> None:
-    # Everything is checked before a folder is made or replaced, and quick checks come before the slow imports.
+def _check(arguments: Arguments) -> None:
+    """Raise `InputError` for arguments that are wrong whatever the data are."""
     mistakes = list(_mistakes(arguments))
     if mistakes:
         raise InputError("\n".join(mistakes))
+    if arguments.split is not None:
+        check_unused(arguments, ["test_fraction"], "with `split`, which gives the parts")
+    if arguments.settings.freeze is True:
+        where = "with `freeze=True`, which keeps the encoder"
+        check_unused(arguments.settings, ["encoder_lr"], where)
     if arguments.out is not None:
         check_vacant(arguments.out, arguments.overwrite, can_resume=False)
     if not is_path(arguments.dataset):
         check_spelling(check_name(arguments.dataset))
+
+
+def _fine_tune(arguments: Arguments) -> None:
+    # Everything is checked before a folder is made or replaced, and quick checks come before the slow imports.
+    _check(arguments)
 
     from graphcl_hard.data.load import open_dataset
     from graphcl_hard.estimators.fine_tune_run import read_problem, summarise

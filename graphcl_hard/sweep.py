@@ -35,7 +35,7 @@ from rich.console import Console
 
 from graphcl_hard.exceptions import InputError
 from graphcl_hard.io.atomic_write import PARTIAL
-from graphcl_hard.runs.cli import as_called, exit_status, one_sentence, prepare_stdout
+from graphcl_hard.runs.cli import as_called, check_unused, exit_status, one_sentence, prepare_stdout
 from graphcl_hard.runs.early_signals import end_process
 from graphcl_hard.sweeps import engine
 from graphcl_hard.sweeps.cell import Cell
@@ -97,6 +97,11 @@ class Arguments:
     report: bool = True
 
 
+CELLS_ONLY = (
+    *("datasets", "methods", "seeds", "jobs", "scheduler", "dry_run", "retry_failed"),
+    *("rerun_changed", "few_labels", "fine_tune", "report"),
+)
+"""Arguments that matter only if cells are run."""
 FLAGS = tuple(field.name for field in dataclasses.fields(Arguments))
 
 
@@ -136,11 +141,17 @@ def parse(words: Sequence[str]) -> Arguments:
     )
 
 
-def _sweep(arguments: Arguments) -> int:
+def _check(arguments: Arguments) -> None:
     if arguments.jobs is not None and arguments.jobs < 1:
         raise InputError(
             f"--jobs must be at least 1, got {arguments.jobs}; leave it out for one for each core."
         )
+    if arguments.report_only:
+        check_unused(arguments, CELLS_ONLY, "with `report_only=True`, which runs no cell")
+
+
+def _sweep(arguments: Arguments) -> int:
+    _check(arguments)
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
     out = (arguments.out or Path("sweeps", arguments.plan.stem)).resolve()
     runs, records_folder = out / "runs", out / "records"

@@ -205,6 +205,8 @@ def test_quiet_prints_the_file_alone(toy, tmp_path, capsys):
         (["toy.npz", "--split", "parts.csv"], "The file parts.csv does not exist"),
         (["toy.npz", "--scaffold", "smiles"], "--scaffold must be a column of the vectors' file"),
         (["toy.npz", "--split", "a", "--scaffold", "b"], "--split and --scaffold both split"),
+        (["toy.npz", "--split", "a", "--folds", "5"], "--folds must be left out with --split"),
+        (["toy.npz", "--scaffold", "a", "--repeats", "5"], "--repeats must be left out with --sca"),
         (["toy.npz", "--scaffold-folds", "3"], "--scaffold-folds needs the SMILES"),
         (["toy.npz", "--scaffold", "a", "--scaffold-folds", "1"], "must be at least 2, got 1"),
         (["toy.npz", "--labels", ""], "--labels must be the path of a file or folder, got ''"),

@@ -269,6 +269,11 @@ def test_wrong_splits_are_one_sentence(tmp_path, capsys, text):
         (["--test-fraction", "1"], "--test-fraction must lie in (0, 1), got 1.0"),
         (["--targets", "toxic"], "--targets must be among none"),
         (["--task", "regression", "--init", "nowhere"], "No encoder can be loaded from nowhere"),
+        (
+            ["--split", "a.csv", "--test-fraction", "0.2"],
+            "--test-fraction must be left out with --s",
+        ),
+        (["--freeze", "True", "--encoder-lr", "1"], "--encoder-lr must be left out with --freeze"),
         (["--init", "runs/a", "--encoder", "gcn"], "--encoder must be left out with --init"),
         (["--dataset", "MUTAC"], "did you mean MUTAG?"),
         (["--test-fraction", "0.001"], "cannot be split with --test-fraction 0.001"),

@@ -1,6 +1,7 @@
 """The behaviour that all commands share: errors of one sentence, exit statuses, Ctrl-C and SIGTERM."""
 
 import contextlib
+import dataclasses
 import io
 import os
 import re
@@ -9,8 +10,9 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
+from typing import Any
 
-from graphcl_hard.exceptions import InputError
+from graphcl_hard.exceptions import InputError, short_repr
 from graphcl_hard.io.paths import Arguments, expand_paths
 from graphcl_hard.runs.display import silence_stdout
 from graphcl_hard.runs.early_signals import end_process
@@ -96,6 +98,23 @@ def one_sentence(prefix: str, parser: Callable[[], Arguments]) -> Arguments:
         close = re.findall(r"^--[a-z-]+", perhaps, re.MULTILINE)
         hint = f"did you mean {' or '.join(dict.fromkeys(close))}?" if close else "see --help."
         raise InputError(f"{prefix}{complaint.rstrip('.')}; {hint}") from None
+
+
+def check_unused(arguments: Any, names: Iterable[str], where: str) -> None:
+    """Raise `InputError` if an argument is given that the command would ignore.
+
+    Args:
+        arguments: a dataclass.
+        names: of its fields that have no effect.
+        where: why, such as "with `split`, which gives the parts".
+    """
+    defaults = {field.name: field.default for field in dataclasses.fields(arguments)}
+    for name in names:
+        value = getattr(arguments, name)
+        if value != defaults[name]:
+            shown = "" if isinstance(value, bool) else f", got {short_repr(value)}"
+            given = f"{name}=False" if value is False else name
+            raise InputError(f"`{given}` must be left out {where}{shown}; leave it out.")
 
 
 def interrupt_once(*_: object) -> None:

@@ -194,6 +194,10 @@ def test_unreadable_rows_of_an_embedded_file_are_refused_or_listed(encoder, tmp_
     [
         (["--data", "none.sdf"], "none.sdf does not exist"),
         (["--data", "MUTAG", "--id", "key"], "--id must be left out for MUTAG"),
+        (["--data", "MUTAG", "--smiles", "s"], "--smiles must be left out for MUTAG"),
+        (["--data", "MUTAG", "--skip-invalid"], "--skip-invalid must be left out for MUTAG"),
+        (["--data", "MUTAG", "--jobs", "2"], "--jobs must be left out for MUTAG, which is no file"),
+        (["--data", "none.sdf", "--smiles", "s"], "--smiles must be left out for none.sdf"),
         (["--data", "MUTAG"], "labels of the data set 'MUTAG' are not those of molecules"),
     ],
 )

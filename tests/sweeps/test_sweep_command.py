@@ -92,6 +92,14 @@ def test_a_missing_package_is_one_sentence_with_the_extra(
     assert sweep.main([*words, "--dry-run"]) == 0
 
 
+@pytest.mark.parametrize("words", ["--seeds 0", "--few-labels", "--no-report", "--jobs 2"])
+def test_what_no_report_needs_is_refused_with_report_only(capsys, words):
+    assert sweep.main(["plan.yaml", "--report-only", *words.split()]) == 2
+    error = capsys.readouterr().err
+    assert f"{words.split()[0]} must be left out with --report-only, which runs no cell" in error
+    assert error.count("\n") == 1
+
+
 def test_an_interrupt_with_words_is_130(tmp_path, monkeypatch, capsys):
     def interrupted(_):
         raise KeyboardInterrupt("x")
