@@ -144,6 +144,10 @@ class Config:
         readout: How node embeddings become the graph embedding. attention: a mean with learnt weights.
         epochs: Number of passes over the data set. 0 trains nothing: only the untrained encoder is scored.
         batch_size: Number of graphs in a batch, at least 2: the other graphs of the batch are the negatives.
+        similar_graphs: Number of similar graphs that enter a batch together: a batch of B graphs consists of
+            B / similar-graphs such groups, drawn at random. The groups are made from the present embedding at the start
+            of each epoch, or of each window of a data set on disk. They make the negatives harder, and more often
+            false. 0: batches are drawn at random. See docs/hard_batches.md.
         lr: Learning rate of Adam. 0 only moves the running statistics of batch norm: a control that shows what learning
             adds to them.
         recalibrate: Before an encoder embeds, set the statistics of batch norm to the exact mean and variance over all
@@ -257,6 +261,13 @@ class Config:
         advice="the other graphs of a batch are the negatives, and 128 is usual",
         refit=True,
     )
+    similar_graphs: int = _setting(
+        0,
+        Scope.ESTIMATOR,
+        high=1_000_000,
+        advice="0 draws batches at random",
+        refit=True,
+    )
     lr: float = _setting(
         0.001,
         Scope.ESTIMATOR,
@@ -325,6 +336,11 @@ class Config:
             yield f"`seed` and `seeds` must stay below 2**32 together, got {found}; lower one."
         if self.out == Path():
             yield "`out` must name a folder other than the current one, got '.' or nothing; give a name."
+        if self.similar_graphs > self.batch_size >= 2:
+            yield (
+                f"`similar_graphs` must be at most `batch_size={short_str(self.batch_size)}`, since these graphs enter "
+                f"a batch together, got {short_str(self.similar_graphs)}; lower it, or raise `batch_size`."
+            )
         yield from self._mistaken_method()
         if self.mode == "released" and (
             self.objective != "jsd" or self.critic == "cosine" or self.negative_queue

@@ -475,6 +475,14 @@ BAD = [
         ["--negative-queue", "-1"],
         "--negative-queue must lie in [0, 1e+07], got -1; 0 takes the negatives of the batch",
     ),
+    (
+        ["--similar-graphs", "-1"],
+        "--similar-graphs must lie in [0, 1e+06], got -1; 0 draws batches at random",
+    ),
+    (
+        ["--similar-graphs", "65", "--batch-size", "64"],
+        "--similar-graphs must be at most --batch-size 64, since these graphs enter a batch together, got 65; lower",
+    ),
     (["--mode", "released", "--objective", "info-nce"], "--mode released is the authors' code"),
     (
         ["--mode", "released", "--debias", "consistent"],

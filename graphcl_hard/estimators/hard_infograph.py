@@ -160,6 +160,8 @@ class HardInfoGraph(ClassNamePrefixFeaturesOutMixin, TransformerMixin, GraphEsti
         readout: "sum", "mean", "max" or "attention".
         epochs: number of passes over the graphs.
         batch_size: number of graphs in a batch, at least 2.
+        similar_graphs: number of similar graphs, by the present embedding, that enter a batch together. 0: batches are
+            drawn at random.
         lr: learning rate of Adam.
         recalibrate: whether `fit` and `partial_fit` end by setting the statistics of batch norm to the exact mean and
             variance over all nodes of their graphs, see `training.batch_norm.recalibrate`.
@@ -230,6 +232,7 @@ class HardInfoGraph(ClassNamePrefixFeaturesOutMixin, TransformerMixin, GraphEsti
         readout: Literal["sum", "mean", "max", "attention"] = "sum",
         epochs: int = 5,
         batch_size: int = 128,
+        similar_graphs: int = 0,
         lr: float = 0.001,
         recalibrate: bool = False,
         scale: Scale = "log",
@@ -268,6 +271,7 @@ class HardInfoGraph(ClassNamePrefixFeaturesOutMixin, TransformerMixin, GraphEsti
         self.readout = readout
         self.epochs = epochs
         self.batch_size = batch_size
+        self.similar_graphs = similar_graphs
         self.lr = lr
         self.recalibrate = recalibrate
         self.scale = scale

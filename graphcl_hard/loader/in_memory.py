@@ -1,6 +1,6 @@
 """Batches of a data set in memory, sliced from flat tensors without a loop over graphs."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import torch
 from torch import Tensor
@@ -11,16 +11,21 @@ from graphcl_hard.data.batch import GraphBatch, sample_nodes
 from graphcl_hard.data.graph_data import GraphData
 from graphcl_hard.exceptions import InputError
 
+SIMILAR = "similar"
+"""The name of the order of similar graphs, (G,) int64, in `EpochOrder.states`."""
+
 
 class EpochOrder:
     """How the random order of an epoch was drawn, so that the epoch can be continued after any of its batches.
 
     To continue, pass the `states` that the epoch had after its last batch, and to `shuffled` a generator in the state
-    that it had then. The orders in use are drawn again from `states`, and everything else from the generator.
+    that it had then. The orders in use are drawn again from `states`, and everything else from the generator. An order
+    that depends on more than random numbers cannot be drawn again, so it is a state itself.
 
     Args:
         done: the number of batches of the epoch that were used before, and are left out.
-        states: the states of the generator from which the orders in use were drawn, by name; empty if `done` is 0.
+        states: the states of the generator from which the orders in use were drawn, and the order `SIMILAR` itself, by
+            name; empty if `done` is 0.
 
     Examples:
         >>> import torch
@@ -51,6 +56,12 @@ class EpochOrder:
         else:
             self.states[name] = generator.get_state()
         return torch.randperm(count, device="cpu", generator=generator)
+
+    def similar(self, make: Callable[[], Tensor]) -> Tensor:
+        """Return the order of similar graphs in use if batches are to be left out, else the one that `make` returns."""
+        if not self.skip:
+            self.states[SIMILAR] = make()
+        return self.states[SIMILAR]
 
     def rest(self, batches: list[Tensor]) -> list[Tensor]:
         """Return the batches without those to be left out."""
@@ -147,18 +158,23 @@ class GraphBatches:
         generator: torch.Generator,
         nodes_per_graph: int | None = None,
         order: EpochOrder | None = None,
+        group: "Grouping | None" = None,
     ) -> Iterator[GraphBatch]:
         """Yield all graphs once, in a new random order, in batches of `batch_size`.
 
         A single graph left at the end, which would have no negatives, is added to the batch before it. With `order`,
-        the epoch can be continued later, or is one that is continued.
+        the epoch can be continued later, or is one that is continued. With `group`, the order is what it returns, when
+        the first batch is asked for.
 
         Raises:
             InputError: the data set has a single graph.
         """
         check_enough(self.num_graphs)
         order = order or EpochOrder()
-        shuffled = order.permutation("graphs", self.num_graphs, generator)
+        if group is None:
+            shuffled = order.permutation("graphs", self.num_graphs, generator)
+        else:
+            shuffled = order.similar(lambda: group(self, generator))
         for chunk in order.rest(in_batches(shuffled, batch_size)):
             yield self.select(chunk, nodes_per_graph, generator)
 
@@ -166,6 +182,11 @@ class GraphBatches:
         """Yield all graphs once, in the order of the data set, in batches of `batch_size`; the last may be smaller."""
         for chunk in torch.arange(self.num_graphs, device="cpu").split(batch_size):
             yield self.select(chunk)
+
+
+Grouping = Callable[[GraphBatches, torch.Generator], Tensor]
+"""Returns a random order, (G,) int64 on the CPU, of the graphs of a data set or window, in which similar ones follow
+each other."""
 
 
 def shuffled_rows(num_graphs: int, batch_size: int, generator: torch.Generator) -> list[Tensor]:

@@ -12,7 +12,7 @@ from graphcl_hard.data.graph_data import GraphSource
 from graphcl_hard.data.molecules.vocabulary import is_of_vocabulary
 from graphcl_hard.data.shards import WINDOW, GraphShards
 from graphcl_hard.loader.features import FeatureMap
-from graphcl_hard.loader.in_memory import EpochOrder, GraphBatches, check_enough
+from graphcl_hard.loader.in_memory import EpochOrder, GraphBatches, Grouping, check_enough
 
 BLOCK = 256  # graphs read at once; larger blocks read faster but shuffle less
 
@@ -35,6 +35,7 @@ class Batches(Protocol):
         generator: torch.Generator,
         nodes_per_graph: int | None = None,
         order: EpochOrder | None = None,
+        group: Grouping | None = None,
     ) -> Iterator[GraphBatch]:
         """Yield all graphs once, in a new random order; see `GraphBatches.shuffled`."""
 
@@ -112,10 +113,12 @@ class StreamedBatches:
         generator: torch.Generator,
         nodes_per_graph: int | None = None,
         order: EpochOrder | None = None,
+        group: Grouping | None = None,
     ) -> Iterator[GraphBatch]:
         """Yield all graphs once, in a new random order, in batches of `batch_size`; see `GraphBatches.shuffled`.
 
-        An epoch that is continued reads none of the windows before its next batch.
+        An epoch that is continued reads none of the windows before its next batch. `group` orders each window, when its
+        first batch is asked for.
 
         Raises:
             InputError: the data set has a single graph, or one of its files cannot be read.
@@ -127,7 +130,7 @@ class StreamedBatches:
         blocks = torch.stack([starts, (starts + BLOCK).clamp(max=self.num_graphs)], dim=1)
         done, order.skip = divmod(order.skip, _batches_in_a_window(batch_size))
         for window, graph_ids in self._windows(blocks.tolist(), batch_size, done):
-            for batch in window.shuffled(batch_size, generator, nodes_per_graph, order):
+            for batch in window.shuffled(batch_size, generator, nodes_per_graph, order, group):
                 yield _numbered(batch, graph_ids)
 
     def in_order(self, batch_size: int) -> Iterator[GraphBatch]:

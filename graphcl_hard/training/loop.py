@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from lightning_fabric import Fabric
+from torch import Tensor
 from torch.nn import Module
 
 from graphcl_hard.config import Config
@@ -17,7 +18,8 @@ from graphcl_hard.data.graph_data import GraphSource
 from graphcl_hard.exceptions import InputError, StopTraining
 from graphcl_hard.loader.augment import with_views
 from graphcl_hard.loader.features import FeatureMap
-from graphcl_hard.loader.in_memory import EpochOrder
+from graphcl_hard.loader.in_memory import EpochOrder, GraphBatches, Grouping
+from graphcl_hard.loader.similar import similar_groups
 from graphcl_hard.loader.streaming import Batches
 from graphcl_hard.losses.weights import beta_schedule
 from graphcl_hard.training.build import prepare
@@ -35,13 +37,41 @@ def epoch_batches(
     config: Config,
     generator: torch.Generator,
     order: EpochOrder | None = None,
+    group: Grouping | None = None,
 ) -> Iterator[GraphBatch]:
-    """Yield the batches of an epoch, with a sample of nodes or two views if the method needs them."""
-    for batch in batches.shuffled(config.batch_size, generator, config.nodes_per_graph, order):
+    """Yield the batches of an epoch, with a sample of nodes or two views if the method needs them.
+
+    `group` orders the graphs, see `grouping`; None: at random.
+    """
+    shuffled = batches.shuffled(config.batch_size, generator, config.nodes_per_graph, order, group)
+    for batch in shuffled:
         if config.method == "graphcl":
             yield with_views(batch, config.views, config.view_strengths, generator)
         else:
             yield batch
+
+
+def grouping(
+    encoder: Module, config: Config, processes: Processes | None = None
+) -> Grouping | None:
+    """Return what orders graphs so that similar ones enter a batch together; None if `similar_graphs` is 0.
+
+    It embeds the graphs by the encoder as it is then, in evaluation mode, and groups the vectors by `similar_groups`,
+    on the scale sign(x) log(1 + |x|), since sums over nodes span orders of magnitude. With `processes`, all use the
+    order of the first.
+    """
+    if not config.similar_graphs:
+        return None
+
+    @torch.no_grad()
+    def group(graphs: GraphBatches, generator: torch.Generator) -> Tensor:
+        vectors = torch.cat(list(_graph_embeddings(encoder, graphs, config.batch_size)))
+        scaled = vectors.sign() * vectors.abs().log1p()
+        order = similar_groups(scaled, config.similar_graphs, generator)
+        # Rounding may differ between processes.
+        return order if processes is None else processes.tell(order)
+
+    return group
 
 
 def train(
@@ -108,6 +138,7 @@ def _train(
 ) -> None:
     model = state.model
     stepping, optimizer = fabric.setup(model, state.optimizer)
+    group = grouping(model.encoder, config, processes)
     stopped = False
     for epoch in range(state.epoch + 1, config.epochs + 1):
         if processes is not None:
@@ -120,7 +151,7 @@ def _train(
         steps.order.skip = len(steps.anchors)
         start = time.perf_counter() - steps.seconds
         model.train()
-        for batch in epoch_batches(batches, config, state.generator, steps.order):
+        for batch in epoch_batches(batches, config, state.generator, steps.order, group):
             optimizer.zero_grad()
             if processes is None:
                 loss, diagnostics = stepping(batch, beta)
@@ -164,10 +195,10 @@ def calibrate(encoder: Module, batches: Batches, config: Config, fabric: Fabric)
     batches, or their views, of a training with the same settings, in the same order, so it equals a training with a
     learning rate of 0.
     """
-    generator = torch.Generator().manual_seed(config.seed)
+    generator, group = torch.Generator().manual_seed(config.seed), grouping(encoder, config)
     encoder.train()
     for _ in range(config.epochs):
-        for batch in epoch_batches(batches, config, generator):
+        for batch in epoch_batches(batches, config, generator, None, group):
             for seen in batch.views or (batch,):
                 with fabric.autocast():
                     encoder(*seen.encoder_inputs)
@@ -184,14 +215,21 @@ def embeddings(
 
     `progress` is called with the number of graphs done.
     """
-    was_training, done = encoder.training, 0
+    done = 0
+    for vectors in _graph_embeddings(encoder, batches, batch_size):
+        yield vectors.cpu().numpy()
+        done += vectors.size(0)
+        if progress is not None:
+            progress(done)
+
+
+def _graph_embeddings(encoder: Module, batches: Batches, batch_size: int) -> Iterator[Tensor]:
+    """Yield the graph embeddings in evaluation mode, batch by batch, (B, L*H), in the data set's order."""
+    was_training = encoder.training
     encoder.eval()
     try:
         for batch in batches.in_order(batch_size):
-            yield encoder(*batch.encoder_inputs).graph_embedding.cpu().numpy()
-            done += batch.num_graphs
-            if progress is not None:
-                progress(done)
+            yield encoder(*batch.encoder_inputs).graph_embedding
     finally:
         encoder.train(was_training)
 

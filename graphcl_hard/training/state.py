@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from graphcl_hard.config import Config
-from graphcl_hard.loader.in_memory import EpochOrder
+from graphcl_hard.loader.in_memory import SIMILAR, EpochOrder
 from graphcl_hard.nn.graphcl import GraphCL
 from graphcl_hard.nn.infograph import InfoGraph
 
@@ -108,8 +108,11 @@ class PartialEpoch:
             for name, state in tensors.items()
             if name.startswith("order.")
         }
-        for state in states.values():
-            torch.Generator().set_state(state)
+        for name, state in states.items():
+            if name != SIMILAR:
+                torch.Generator().set_state(state)
+            elif not torch.equal(state.sort().values, torch.arange(state.numel(), device="cpu")):
+                raise ValueError("the order of similar graphs is not a permutation")
         if not found.anchors or found._table.shape != (len(found.anchors), NUMBERS):
             raise ValueError(
                 f"{len(found.anchors)} steps have results of shape {tuple(found._table.shape)}"

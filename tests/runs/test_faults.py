@@ -158,6 +158,7 @@ def test_killed_at_a_random_moment_it_goes_on_to_the_same_numbers(
 METHODS = {
     "infograph": ["--nodes-per-graph", "4", "--effective-negatives", "0.3"],
     "graphcl": ["--method", "graphcl", "--views", "random", "subgraph", "--negative-queue", "40"],
+    "hard batches": ["--similar-graphs", "8"],
 }
 
 

@@ -67,6 +67,7 @@ def setting(toy):
         {"precision": "bf16-mixed"},
         {"nodes_per_graph": 2},
         {"negative_queue": 7, "batch_size": 5},
+        {"similar_graphs": 3},
         {"mode": "released"},
         {"effective_negatives": 0.3, "beta_schedule": "constant"},
         {"encoder": "gat", "readout": "attention"},
@@ -121,6 +122,8 @@ def test_a_training_goes_on_bit_for_bit(setting, tmp_path, change, stop):
         {"nodes_per_graph": 2, "effective_negatives": 0.3, "beta_schedule": "constant"},
         {"method": "graphcl", "views": ("random", "subgraph"), "negative_queue": 7},
         {"method": "graphcl", "encoder": "gine", "precision": "bf16-mixed"},
+        {"similar_graphs": 2, "nodes_per_graph": 2},
+        {"similar_graphs": 5, "method": "graphcl", "precision": "bf16-mixed"},
     ],
 )
 def test_a_training_goes_on_bit_for_bit_within_an_epoch(
@@ -173,12 +176,14 @@ def test_a_training_goes_on_bit_for_bit_within_an_epoch(
         ("partial.table", torch.zeros(1, 6), r"2 steps have results of shape \(1, 6\)"),
         ("partial.seconds", None, "'seconds'"),
         ("partial.order.graphs", torch.zeros(3, dtype=torch.uint8), ".*"),
+        ("partial.order.similar", torch.ones(24, dtype=torch.int64), ".* is not a permutation"),
     ],
 )
 def test_a_checkpoint_whose_steps_do_not_match_is_refused(
     setting, tmp_path, name, tensor, complaint
 ):
-    state, batches, fabric = setting(SMALL)
+    config = dataclasses.replace(SMALL, similar_graphs=2 * name.endswith("similar"))
+    state, batches, fabric = setting(config)
 
     def write():
         if state.steps == 2:
@@ -186,7 +191,7 @@ def test_a_checkpoint_whose_steps_do_not_match_is_refused(
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        train(state, batches, SMALL, fabric, lambda _: None, on_step=write)
+        train(state, batches, config, fabric, lambda _: None, on_step=write)
     path = tmp_path / CHECKPOINTS[0]
     tensors, text = read_checksummed(path, "epochs")
     del tensors[name]

@@ -301,9 +301,11 @@ def test_a_stopped_run_is_a_run_of_fewer_epochs(toy, tmp_path, change, stop):
         assert found[1:] == wanted[1:]
 
 
-@pytest.mark.parametrize("killed_after", [1, 2, 3])
-def test_a_killed_run_resumes_bit_for_bit(toy, tmp_path, monkeypatch, killed_after):
-    config = dataclasses.replace(SMALL, score_epochs=(0, 2), checkpoint_seconds=0)
+@pytest.mark.parametrize(
+    ("killed_after", "change"), [(1, {}), (2, {}), (3, {}), (2, {"similar_graphs": 4})]
+)
+def test_a_killed_run_resumes_bit_for_bit(toy, tmp_path, monkeypatch, killed_after, change):
+    config = dataclasses.replace(SMALL, score_epochs=(0, 2), checkpoint_seconds=0, **change)
     run(toy, dataclasses.replace(config, out=tmp_path / "whole"))
     killed = dataclasses.replace(config, out=tmp_path / "killed")
     wrote = experiment.write_checkpoint

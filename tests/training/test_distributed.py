@@ -120,6 +120,7 @@ OTHERS = {
     },
     "graphcl, gine": {"method": "graphcl", "encoder": "gine"},
     "batches of three, queue": {"batch_size": 3, "negative_queue": 4},
+    "similar graphs": {"similar_graphs": 3, "batch_size": 7},
     "batches of three, pna": {"batch_size": 3, "readout": "max", "encoder": "pna"},
 }
 EXACT = {**OBJECTIVES, **SAMPLED, **OTHERS}
