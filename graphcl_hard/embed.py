@@ -27,7 +27,7 @@ import tyro
 from graphcl_hard.config import Scale
 from graphcl_hard.data.tu.names import check_name, check_spelling, is_path
 from graphcl_hard.exceptions import InputError
-from graphcl_hard.io.file_names import MOLECULE_FILES, TABLES
+from graphcl_hard.io.file_names import TABLES
 from graphcl_hard.io.paths import user_path
 from graphcl_hard.runs.cli import (
     as_called,
@@ -35,6 +35,7 @@ from graphcl_hard.runs.cli import (
     check_unused,
     exit_status,
     handle_signals,
+    is_molecule_file,
     one_sentence,
     prepare_stdout,
 )
@@ -106,7 +107,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _embed(arguments: Arguments) -> None:
     _check(arguments)
-    if not _is_file(arguments.data):
+    if not is_molecule_file(arguments.data, "--data"):
         if not is_path(arguments.data):
             check_spelling(check_name(arguments.data))
         of_molecules = ("smiles", "labels", "id", "skip_invalid", "jobs")
@@ -127,7 +128,7 @@ def _embed(arguments: Arguments) -> None:
     handle_signals()
     display = Display(arguments.quiet)
     encoder, features = load_pretrained(arguments.run)
-    if _is_file(arguments.data):
+    if is_molecule_file(arguments.data, "--data"):
         graphs = _molecules(arguments, features, display)
     else:
         with display.download(arguments.data) as progress:
@@ -151,11 +152,6 @@ def _embed(arguments: Arguments) -> None:
     display.say(f"written: {arguments.out}: {graphs.num_graphs} graphs, {width} numbers each")
     if arguments.quiet:
         print(arguments.out)
-
-
-def _is_file(data: str) -> bool:
-    """Return whether --data is a file, and not a folder or a name; a name that ends like a file is one."""
-    return user_path(data, "--data").is_file() or data.endswith(MOLECULE_FILES)
 
 
 def _molecules(arguments: Arguments, features: "FeatureMap", display: "Display") -> "GraphSource":

@@ -13,6 +13,7 @@ Examples:
   python -m graphcl_hard.run --dataset MUTAG --out runs/mine
   python -m graphcl_hard.finetune --dataset MUTAG --init runs/mine --out runs/tuned
   python -m graphcl_hard.finetune --dataset ./my_graphs --targets toxic soluble --seeds 5
+  python -m graphcl_hard.finetune --dataset my.csv --smiles smiles --targets logS --init molecules-random
 """
 
 if __name__ == "__main__":
@@ -40,6 +41,7 @@ from graphcl_hard.runs.cli import (
     check_unused,
     exit_status,
     handle_signals,
+    is_molecule_file,
     one_sentence,
     prepare_stdout,
 )
@@ -49,6 +51,8 @@ from graphcl_hard.training.fine_tuning import TUNING_RULES, FineTuning
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from graphcl_hard.data.graph_data import GraphSource
+    from graphcl_hard.data.molecules.featurize import LeftOut
     from graphcl_hard.estimators.fine_tune_run import Problem
     from graphcl_hard.estimators.supervised import SupervisedEstimator
     from graphcl_hard.evaluation.splitters import Split
@@ -64,11 +68,19 @@ class Arguments:
     """The arguments of the command: the settings of the training, and its own.
 
     Attributes:
-        dataset: Name of a TU data set, or path of a folder in TU format or of a folder that graphcl_hard.convert made.
+        dataset: Name of a TU data set, path of a folder in TU format or of a folder that graphcl_hard.convert made, or
+            a file of molecules: .csv, .csv.gz or .parquet with a column of SMILES, .smi, .smi.gz, .sdf or .sdf.gz.
         data_dir: Folder that holds data sets and receives downloads, as in graphcl_hard.run.
-        init: Folder of a run of graphcl_hard.run, or one that `save_pretrained` wrote, whose encoder is the start.
-            Without it, the encoder has initial weights and the settings below.
-        targets: Names of the targets to learn, where the data set has several; the default is all.
+        smiles: Name of the column with the SMILES, in .csv and .parquet files.
+        id: Name of a column of a file of molecules with a different id in each row, for --split and predictions.csv;
+            "name" in .smi and .sdf files. The default is the number of the row, from 0.
+        skip_invalid: Leave out rows that RDKit cannot read, and list them in the file left-out.csv of the folder.
+        jobs: Number of processes that convert molecules; -1 takes one for each core.
+        init: Folder of a run of graphcl_hard.run, or one that `save_pretrained` wrote, whose encoder is the start; or
+            molecules-random, an untrained encoder of molecules that comes with the package. Without it, the encoder has
+            initial weights and the settings below.
+        targets: Names of the targets to learn, where the data set has several; the default is all. In a file of
+            molecules they are names of columns, or properties of an SDF.
         task: auto: classification for classes and for targets of only 0 and 1, else regression.
         class_weight: balanced: classes weigh the inverse of their number of graphs.
         test_fraction: Share of the graphs in the test part, in (0, 1).
@@ -93,7 +105,11 @@ class Arguments:
     settings: Annotated[FineTuning, tyro.conf.arg(name="")] = DEFAULTS
     dataset: str = "MUTAG"
     data_dir: Path | None = None
-    init: Path | None = None
+    smiles: str = "smiles"
+    id: str | None = None
+    skip_invalid: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    jobs: int = 1
+    init: str | None = None
     targets: tuple[str, ...] = ()
     task: Literal["auto", "classification", "regression"] = "auto"
     class_weight: Literal["none", "balanced"] = "none"
@@ -144,7 +160,7 @@ def _mistakes(arguments: Arguments) -> Iterator[str]:
     if arguments.task == "regression" and arguments.class_weight != "none":
         yield UNWEIGHTED
     if arguments.init is not None and arguments.out is not None:
-        init, out = arguments.init.resolve(), arguments.out.resolve()
+        init, out = user_path(arguments.init, "`init`").resolve(), arguments.out.resolve()
         if out in (init, *init.parents):
             yield f"`init` must not be in the folder that is written, got {arguments.init}; choose another `out`."
     if arguments.init is not None:
@@ -166,32 +182,74 @@ def _check(arguments: Arguments) -> None:
         check_unused(arguments.settings, ["encoder_lr"], where)
     if arguments.out is not None:
         check_vacant(arguments.out, arguments.overwrite, can_resume=False)
-    if not is_path(arguments.dataset):
-        check_spelling(check_name(arguments.dataset))
+    if not is_molecule_file(arguments.dataset, "`dataset`"):
+        if not is_path(arguments.dataset):
+            check_spelling(check_name(arguments.dataset))
+        of_molecules = ("smiles", "id", "skip_invalid", "jobs")
+        where = f"for {arguments.dataset}, which is no file of molecules"
+        check_unused(arguments, of_molecules, where)
+        return
+    if not arguments.targets:
+        raise InputError(
+            f"The targets are columns of {arguments.dataset}, got none; name them with `targets`."
+        )
+    if not arguments.dataset.endswith(file_names.TABLES):
+        check_unused(arguments, ["smiles"], f"for {arguments.dataset}, which has no columns")
+
+
+def _read(
+    arguments: Arguments, stereo: bool, left_out: "list[LeftOut]", display: "Display"
+) -> "GraphSource":
+    """Return the graphs of the data set; those of a file of molecules have its columns `targets`."""
+    from graphcl_hard.data.load import open_chunks, open_dataset
+    from graphcl_hard.data.molecules.tables import molecule_chunks
+
+    if is_molecule_file(arguments.dataset, "`dataset`"):
+        path = user_path(arguments.dataset, "`dataset`")
+        chunks = molecule_chunks(
+            path,
+            arguments.smiles,
+            arguments.targets,
+            left_out.append if arguments.skip_invalid else None,
+            arguments.id,
+            stereo=stereo,
+            jobs=arguments.jobs,
+        )
+        try:
+            return open_chunks(chunks)
+        except InputError as error:  # the columns have another name here
+            raise InputError(str(error).replace("`labels`", "`targets`")) from error
+    with display.download(arguments.dataset) as progress:
+        return open_dataset(arguments.dataset, data_dir=arguments.data_dir, progress=progress)
 
 
 def _fine_tune(arguments: Arguments) -> None:
     # Everything is checked before a folder is made or replaced, and quick checks come before the slow imports.
     _check(arguments)
 
-    from graphcl_hard.data.load import open_dataset
+    from graphcl_hard.data.molecules.tables import describe_left_out, write_left_out
+    from graphcl_hard.data.molecules.vocabulary import WITHOUT_STEREO
     from graphcl_hard.estimators.fine_tune_run import read_problem, summarise
     from graphcl_hard.runs.display import Display
 
     handle_signals()
     display = Display(arguments.quiet)
+    stereo = True
+    left_out: list[LeftOut] = []
     if arguments.init is not None:
         from graphcl_hard.nn.encoders.pretrained import load_pretrained
 
-        load_pretrained(arguments.init)
-        if (arguments.init / file_names.HEAD).is_file():
+        _, features = load_pretrained(arguments.init)
+        stereo = features.vocabulary != WITHOUT_STEREO
+        if (user_path(arguments.init, "`init`") / file_names.HEAD).is_file():
             display.warn(
                 f"The encoder in {arguments.init} was fine-tuned on labels; if graphs of the test part were among "
                 "them, the scores are too good."
             )
-    with display.download(arguments.dataset) as progress:
-        graphs = open_dataset(arguments.dataset, data_dir=arguments.data_dir, progress=progress)
-    problem = read_problem(graphs, arguments.targets, arguments.task)
+    graphs = _read(arguments, stereo, left_out, display)
+    is_file = is_molecule_file(arguments.dataset, "`dataset`")
+    names = arguments.targets if graphs.targets or not is_file else ()  # one column has no name
+    problem = read_problem(graphs, names, arguments.task)
     if problem.is_regression and arguments.class_weight != "none":
         raise InputError(UNWEIGHTED)
     seeds = range(arguments.seed, arguments.seed + arguments.seeds)
@@ -200,6 +258,10 @@ def _fine_tune(arguments: Arguments) -> None:
     results = []
     try:
         with RunFolder(out, arguments.overwrite, can_resume=False) as folder:
+            if left_out:
+                write_left_out(out / file_names.LEFT_OUT, left_out)
+                kept = graphs.num_graphs
+                display.warn(describe_left_out(left_out, kept, out / file_names.LEFT_OUT))
             if arguments.seeds == 1:
                 results.append(
                     _run_seed(arguments, problem, splits[0], arguments.seed, folder, display)
@@ -213,7 +275,7 @@ def _fine_tune(arguments: Arguments) -> None:
     except KeyboardInterrupt as interrupt:
         raise type(interrupt)(out, "--overwrite starts again") from None
     summary = summarise(results)
-    data = summary["dataset"]["name"]
+    data = Path(arguments.dataset).name if is_file else summary["dataset"]["name"]
     shown = f"seed {seeds[0]}" if len(seeds) == 1 else f"mean over seeds {seeds[0]} to {seeds[-1]}"
     title = f"{data}: {results[0]['parts']['test']} graphs in the test part, {shown}"
     display.table(_table(title, summary["scores"]))
@@ -292,7 +354,7 @@ def _run_seed(
     known = {
         "seed": seed,
         "config": _plain(arguments),
-        "init": None if arguments.init is None else str(arguments.init),
+        "init": arguments.init,
     }
     epochs = arguments.settings.epochs
     with display.warnings(), display.bar(f"fine-tuning, seed {seed}", epochs) as show:
@@ -332,7 +394,7 @@ def _plain(arguments: Arguments) -> dict[str, Any]:
         for name, value in dataclasses.asdict(arguments).items()
         if name not in (*OUTPUT, "settings")
     }
-    if is_path(arguments.dataset):
+    if is_path(arguments.dataset) or is_molecule_file(arguments.dataset, "`dataset`"):
         content["dataset"] = str(user_path(arguments.dataset, "--dataset").resolve())
     content |= dataclasses.asdict(arguments.settings)
     return {

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 from types import SimpleNamespace
 
 import networkx as nx
@@ -268,7 +269,10 @@ def test_wrong_splits_are_one_sentence(tmp_path, capsys, text):
         (["--lr", "-1"], "--lr must lie in [0, 1000], got -1"),
         (["--test-fraction", "1"], "--test-fraction must lie in (0, 1), got 1.0"),
         (["--targets", "toxic"], "--targets must be among none"),
-        (["--task", "regression", "--init", "nowhere"], "No encoder can be loaded from nowhere"),
+        (
+            ["--task", "regression", "--init", "nowhere"],
+            "There is no folder and no encoder 'nowhere'",
+        ),
         (
             ["--split", "a.csv", "--test-fraction", "0.2"],
             "--test-fraction must be left out with --s",
@@ -276,6 +280,12 @@ def test_wrong_splits_are_one_sentence(tmp_path, capsys, text):
         (["--freeze", "True", "--encoder-lr", "1"], "--encoder-lr must be left out with --freeze"),
         (["--init", "runs/a", "--encoder", "gcn"], "--encoder must be left out with --init"),
         (["--dataset", "MUTAC"], "did you mean MUTAG?"),
+        (["--dataset", "m.csv"], "The targets are columns of m.csv, got none; name them with --t"),
+        (["--dataset", "m.csv", "--targets", "a"], "The file m.csv does not exist"),
+        (["--dataset", "m.smi", "--targets", "name", "--smiles", "s"], "--smiles must be left out"),
+        (["--id", "name"], "--id must be left out for MUTAG, which is no file of molecules"),
+        (["--jobs", "2"], "--jobs must be left out for MUTAG, which is no file of molecules"),
+        (["--init", "molecule-random"], "no encoder 'molecule-random'; the encoders of the pack"),
         (["--test-fraction", "0.001"], "cannot be split with --test-fraction 0.001"),
         (["--freeze", "maybe"], "--freeze"),
         (
@@ -357,3 +367,61 @@ def test_ctrl_c_keeps_the_best_epoch_so_far(tmp_path, mutag):
     model = HardInfoGraphClassifier.from_pretrained(out)
     assert model.best_epoch_ == result["epoch"] >= 1
     assert 0 < model.score(mutag) <= 1
+
+
+SMILES = ["CCO", "c1ccccc1", "CC(=O)O", "CN", "C#N", "O=C=O", "C1CC1", "CCl", "F[C@H](Cl)Br"] * 4
+
+
+@pytest.fixture
+def molecules(tmp_path, monkeypatch):
+    """A table in the present folder; its last row is no molecule."""
+    pytest.importorskip("rdkit", reason="RDKit is not installed (the extra [molecules])")
+    monkeypatch.chdir(tmp_path)
+    columns = {
+        "name": [f"m{row}" for row in range(len(SMILES))],
+        "structure": SMILES,
+        "size": [len(one) + 0.5 for one in SMILES],
+        "ring": [int("1" in one) for one in SMILES],
+        "gaps": [None if row % 3 else int("C" in one) for row, one in enumerate(SMILES)],
+    }
+    table = pd.DataFrame(columns)
+    pd.concat([table, table.tail(1).assign(name="bad", structure="C1CC")]).to_csv(
+        "my.csv", index=False
+    )
+    words = ["--dataset", "my.csv", "--smiles", "structure", "--id", "name", "--skip-invalid"]
+    return table, [*words, "--epochs", "1", "--out", "run", "--quiet"]
+
+
+def test_a_table_of_molecules_fine_tunes_a_pretrained_encoder_by_its_name(molecules, capsys):
+    table, words = molecules
+    assert (
+        main([*words, "--init", "molecules-random", "--freeze", "True", "--targets", "size"]) == 0
+    )
+    assert "1 of 37 rows are left out and listed in run/left-out.csv" in capsys.readouterr().err
+    assert pd.read_csv("run/left-out.csv")["id"].tolist() == ["bad"]
+    found = pd.read_csv("run/predictions.csv", keep_default_na=False)
+    assert found["id"].tolist() == table["name"].tolist()
+    assert found["y"].tolist() == table["size"].tolist()
+    model = HardInfoGraphRegressor.from_pretrained("run")
+    # Batches of other sizes round differently.
+    assert model.predict(SMILES) == pytest.approx(found["y_predicted"].to_numpy(), abs=1e-4)
+    expected = HardInfoGraph.from_pretrained("molecules-random", scale="linear").transform(SMILES)
+    assert np.array_equal(model.transform(SMILES), expected)
+    result = json.loads(Path("run/result.json").read_text())
+    assert (result["init"], result["config"]["init"]) == ("molecules-random",) * 2
+    assert main([*words, "--targets", "size", "--overwrite"]) == 0  # it is a run, with the list
+
+
+def test_several_columns_of_molecules_have_gaps(molecules):
+    table, words = molecules
+    assert main([*words, "--targets", "ring", "gaps", "--encoder", "gine"]) == 0
+    found = pd.read_csv("run/predictions.csv")
+    assert found["ring"].tolist() == table["ring"].tolist()
+    assert found["gaps"].isna().tolist() == table["gaps"].isna().tolist()
+    assert HardInfoGraphClassifier.from_pretrained("run").targets_ == ("ring", "gaps")
+
+
+def test_a_misspelt_column_of_targets_is_named_by_the_flag(molecules, capsys):
+    assert main([*molecules[1], "--targets", "sise"]) == 2
+    assert "has no column 'sise', it has name, structure" in (error := capsys.readouterr().err)
+    assert "name one with --targets" in error

@@ -32,8 +32,9 @@ class HardInfoGraphRegressor(RegressorMixin, SupervisedEstimator):
     Validation part, freezing and repeatability are as in `HardInfoGraphClassifier`.
 
     Args:
-        init: the encoder to start from: a fitted `HardInfoGraph`, which is copied and not changed; or the path of a
-            run, of a folder of `save_pretrained`, or of a file of `HardInfoGraph.save`. None: initial weights.
+        init: the encoder to start from: a fitted `HardInfoGraph`, which is copied and not changed; the path of a
+            run, of a folder of `save_pretrained`, or of a file of `HardInfoGraph.save`; or the name of an encoder of
+            the package, see `HardInfoGraph.from_pretrained`. None: initial weights.
         node_label: as in `HardInfoGraph`.
         node_attr: as in `HardInfoGraph`.
         edge_label: as in `HardInfoGraph`.

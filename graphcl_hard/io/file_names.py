@@ -10,6 +10,8 @@ HEAD = "head.safetensors"
 PREDICTIONS = "predictions.csv"
 PREDICTED = "predicted.npz"
 """The class of each graph as the probes predict it in cross-validation."""
+LEFT_OUT = "left-out.csv"
+"""Table, in a folder of shards or of a fine-tuned model, of the rows that are not among its graphs."""
 PICTURES = ("training.png", "embedding.png")
 RUN_FILES = {
     CONFIG,
@@ -23,14 +25,13 @@ RUN_FILES = {
     HEAD,
     PREDICTIONS,
     PREDICTED,
+    LEFT_OUT,
     *PICTURES,
 }
 LOCK, REPLACED = ".graphcl_hard.lock", "replaced-run"
 LOGS, EVENTS = "logs", "events.out.tfevents."  # written by Fabric's loggers, beside a metrics.csv
 MOVING = "replaced-run-moving"
 """Folder of an old run while its files are moved away one by one; a new run writes only after all have been moved."""
-LEFT_OUT = "left-out.csv"
-"""Table, in a folder of shards, of the rows that are not among its graphs."""
 
 TABLES = (".csv", ".csv.gz", ".parquet")
 SMI, SDF = (".smi", ".smi.gz"), (".sdf", ".sdf.gz")

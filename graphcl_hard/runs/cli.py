@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from graphcl_hard.exceptions import InputError, short_repr
-from graphcl_hard.io.paths import Arguments, expand_paths
+from graphcl_hard.io.file_names import MOLECULE_FILES
+from graphcl_hard.io.paths import Arguments, expand_paths, user_path
 from graphcl_hard.runs.display import silence_stdout
 from graphcl_hard.runs.early_signals import end_process
 from graphcl_hard.runs.flags import with_flags
@@ -98,6 +99,11 @@ def one_sentence(prefix: str, parser: Callable[[], Arguments]) -> Arguments:
         close = re.findall(r"^--[a-z-]+", perhaps, re.MULTILINE)
         hint = f"did you mean {' or '.join(dict.fromkeys(close))}?" if close else "see --help."
         raise InputError(f"{prefix}{complaint.rstrip('.')}; {hint}") from None
+
+
+def is_molecule_file(data: str, flag: str) -> bool:
+    """Return whether data are a file, and not a folder or a name; a name that ends like a file of molecules is one."""
+    return user_path(data, flag).is_file() or data.endswith(MOLECULE_FILES)
 
 
 def check_unused(arguments: Any, names: Iterable[str], where: str) -> None:

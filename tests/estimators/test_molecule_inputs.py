@@ -11,6 +11,7 @@ from torch_geometric.utils import from_smiles
 from graphcl_hard import (
     GraphShards,
     HardInfoGraph,
+    HardInfoGraphClassifier,
     InputError,
     load_graphs,
     molecule_graphs,
@@ -255,3 +256,17 @@ def test_files_of_more_molecules_than_a_window_are_read_from_disk(encoder, tmp_p
     out = tmp_path / "v.npz"
     assert embed([str(folder), "--data", str(tmp_path / "list.smi"), "--out", str(out)]) == 0
     assert np.array_equal(np.load(out)["vectors"], model.transform(SMILES))
+
+
+def test_a_pretrained_name_is_fine_tuned_on_molecules(tmp_path):
+    y = {"ring": [float("1" in one) for one in SMILES], "gaps": [1.0, np.nan, 0.0] * 8}
+    model = HardInfoGraphClassifier(init="molecules-random", epochs=1, random_state=0)
+    model.fit(SMILES, y)
+    assert model.encoder_.hidden_channels == 512
+    shares = model.predict_proba(["CCO", "OCC"])
+    assert shares.shape == (2, 2)
+    np.testing.assert_allclose(shares[0], shares[1], rtol=1e-5)  # no atom order, no stereo
+    model.save_pretrained(tmp_path)
+    loaded = HardInfoGraphClassifier.from_pretrained(tmp_path)
+    assert loaded.init == "molecules-random"
+    np.testing.assert_array_equal(loaded.predict_proba(["CCO", "OCC"]), shares)
