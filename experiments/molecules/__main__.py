@@ -19,7 +19,7 @@ import tyro
 
 from experiments.documents import fill_documents
 from experiments.molecules.datasets import DATASETS, data_folder, read
-from experiments.molecules.heads import HEADS
+from experiments.molecules.heads import PUBLISHED
 from experiments.molecules.protocol import (
     CALLS,
     Part,
@@ -47,11 +47,12 @@ class Arguments:
         test: First score the test parts that have no record, once all choices are made.
         data: Folder with the tables of MoleculeNet, such as bace.csv; else the environment variable
             GRAPHCL_HARD_MOLECULES names it.
-        representations: Of ecfp, atompair, untrained-CHANNELS (four layers), untrained-CHANNELSxLAYERS, and
-            NAME=FILES for vectors of graphcl_hard.embed, with {dataset} and {seed} in the path; + joins them side by
-            side. Records hold the SHA-256 of the files: vectors of other files need another NAME.
+        representations: Of ecfp, atompair, untrained-CHANNELS (four layers), untrained-CHANNELSxLAYERS, NAME=FILES for
+            vectors of graphcl_hard.embed, with {dataset} and {seed} in the path, and NAME=FOLDERS for the encoders of
+            experiments.molecules.pretrain or graphcl_hard.run, with {seed}; + joins them side by side. Records hold the
+            SHA-256 of the files or weights: others need another NAME.
         datasets: Names of data sets.
-        heads: Of ridge, rf and knn.
+        heads: Of ridge, rf and knn; gcv, for validation parts, is faster.
         splits: ogb; random-N, for test parts; inner-N, for validation parts.
         seeds: Of representations with random numbers.
         out: Folder of the records and tables.
@@ -63,7 +64,7 @@ class Arguments:
     data: Path | None = None
     representations: tuple[str, ...] = ("ecfp",)
     datasets: tuple[str, ...] = tuple(DATASETS)
-    heads: tuple[str, ...] = tuple(HEADS)
+    heads: tuple[str, ...] = PUBLISHED
     splits: tuple[str, ...] = ("ogb",)
     seeds: tuple[int, ...] = (0,)
     out: Path = OUT

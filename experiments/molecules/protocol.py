@@ -18,7 +18,14 @@ import numpy as np
 import numpy.typing as npt
 
 from experiments.molecules.datasets import Molecules, check_split
-from experiments.molecules.heads import HEADS, choose, mean_score, predict, scores_of
+from experiments.molecules.heads import (
+    HEADS,
+    PUBLISHED,
+    choose,
+    mean_score,
+    predict,
+    scores_of,
+)
 from experiments.molecules.representations import Representation
 from graphcl_hard.exceptions import InputError
 from graphcl_hard.io.atomic_write import atomic_write
@@ -65,9 +72,12 @@ def cells_of(
             split, whose validation part has molecules of OGB's test part; or a head or split is unknown.
     """
     seeds, heads, splits = tuple(seeds), tuple(heads), tuple(splits)
+    known = HEADS if part == "valid" else PUBLISHED
     for head in heads:
-        if head not in HEADS:
-            raise InputError(f"A head must be one of {', '.join(HEADS)}, got {head!r}; correct it.")
+        if head not in known:
+            raise InputError(
+                f"A head of a {part} score must be one of {', '.join(known)}, got {head!r}; correct it."
+            )
     wrong = "inner-" if part == "test" else "random-"
     for split in splits:
         check_split(split)
@@ -142,7 +152,7 @@ def score(molecules: Molecules, x: npt.NDArray[Any], split: str, head: str, part
             for name, one in zip(molecules.targets, scores, strict=True)
         },
         "score": mean_score(scores),
-        "chosen": {HEADS[head].parameter: chosen.value},
+        "chosen": {} if chosen.score is None else {HEADS[head].parameter: chosen.value},
         "inner_score": chosen.score,
         "tried": chosen.tried,
         "train_size": len(fit),

@@ -1,6 +1,7 @@
-"""What stands for a molecule: fingerprints, untrained encoders, files of vectors, and several side by side."""
+"""What stands for a molecule: fingerprints, encoders, files of vectors, and several of them side by side."""
 
 import hashlib
+import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -14,9 +15,11 @@ from rdkit.Chem.rdFingerprintGenerator import GetAtomPairGenerator, GetMorganGen
 
 from experiments.molecules.datasets import Molecules
 from graphcl_hard import HardInfoGraph, molecule_graphs
+from graphcl_hard.config import Config
 from graphcl_hard.evaluation.checks import rescale
 from graphcl_hard.exceptions import InputError
 from graphcl_hard.io.columns import read_columns
+from graphcl_hard.io.file_names import ENCODER, RESULT
 from graphcl_hard.io.vectors import CHECKSUM
 
 Array = npt.NDArray[Any]
@@ -25,6 +28,17 @@ Embed = Callable[[Molecules, int], Array]
 BITS = 2048
 LAYERS = 4
 FILES = (".npz", ".parquet")
+RUN = (
+    "dataset",
+    "epoch",
+    "steps",
+    "weight_change",
+    "seconds",
+    "graphcl_hard",
+    "versions",
+    "device",
+)
+"""What records keep of the result.json of an encoder's run, beside its settings."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +50,8 @@ class Representation:
         embed: makes the vectors.
         seeded: whether the vectors depend on the seed.
         settings: what made them, for the records.
-        files: paths of the files that hold the vectors, with {dataset} and {seed}.
+        files: paths of the files that hold the vectors or weights, with {dataset} and {seed}.
+        run: returns what is known of the training with a seed.
     """
 
     name: str
@@ -44,6 +59,7 @@ class Representation:
     seeded: bool = False
     settings: Mapping[str, Any] = field(default_factory=dict)
     files: tuple[str, ...] = ()
+    run: Callable[[int], Mapping[str, Any]] = lambda seed: {}
 
     def digests(self, dataset: str, seed: int) -> list[str]:
         """Return the SHA-256 of each file, in hexadecimal.
@@ -69,7 +85,7 @@ class Representation:
             checksum = _data_checksum(path)
             known = {CHECKSUM: checksum} if checksum else {}
             files.append({"file": path.name, "sha256": digest, **known})
-        return {**self.settings, "files": files}
+        return {**self.settings, **self.run(seed), "files": files}
 
 
 def _path(pattern: str, dataset: str, seed: int) -> Path:
@@ -78,6 +94,8 @@ def _path(pattern: str, dataset: str, seed: int) -> Path:
 
 def _data_checksum(path: Path) -> str:
     """Return the checksum of the data set that a file of vectors holds, or ""."""
+    if path.name == ENCODER[0]:
+        return ""
     if path.suffix == ".parquet":
         import pyarrow.parquet as pq  # noqa: PLC0415 - an extra
 
@@ -165,9 +183,42 @@ def from_file(name: str, pattern: str) -> Representation:
     return Representation(name, embed, "{seed}" in pattern, files=(pattern,))
 
 
+def from_folder(name: str, pattern: str) -> Representation:
+    """Return the vectors of encoders in folders, on the log scale.
+
+    Args:
+        name: of the row.
+        pattern: path of the folders that `python -m graphcl_hard.run` or `save_pretrained` wrote, with {seed} where
+            there is one for each seed. Records hold the settings and the results of the run, and the SHA-256 of the
+            weights, so that other weights need another name.
+    """
+
+    def embed(molecules: Molecules, seed: int) -> Array:
+        encoder = HardInfoGraph.from_pretrained(_path(pattern, molecules.dataset.name, seed))
+        return rescale(encoder.transform(list(molecules.smiles)), "log")
+
+    def run(seed: int) -> dict[str, Any]:
+        path = _path(pattern, "", seed) / RESULT
+        result = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        found = {name: result[name] for name in RUN if name in result}
+        default, given = Config().identity(), result.get("config", {})
+        found["settings"] = {
+            name: given[name]
+            for name in default
+            if name != "dataset" and given.get(name, default[name]) != default[name]
+        }
+        return found
+
+    files = (f"{pattern}/{ENCODER[0]}",)
+    return Representation(name, embed, "{seed}" in pattern, {"scale": "log"}, files, run)
+
+
 def _side_by_side(parts: list[Representation]) -> Representation:
     def embed(molecules: Molecules, seed: int) -> Array:
         return np.hstack([one.embed(molecules, seed).astype(np.float32) for one in parts])
+
+    def run(seed: int) -> dict[str, Any]:
+        return {one.name: {**one.settings, **one.run(seed)} for one in parts}
 
     return Representation(
         "+".join(one.name for one in parts),
@@ -175,6 +226,7 @@ def _side_by_side(parts: list[Representation]) -> Representation:
         any(one.seeded for one in parts),
         {one.name: dict(one.settings) for one in parts},
         tuple(pattern for one in parts for pattern in one.files),
+        run,
     )
 
 
@@ -182,8 +234,8 @@ def read_representation(text: str) -> Representation:
     """Return the representation that a word of the command names.
 
     Args:
-        text: `ecfp`, `atompair`, `untrained-CHANNELS`, `untrained-CHANNELSxLAYERS`, `NAME=FILES` as in `from_file`, or
-            several of them joined by +.
+        text: `ecfp`, `atompair`, `untrained-CHANNELS`, `untrained-CHANNELSxLAYERS`, `NAME=FILES` as in `from_file`,
+            `NAME=FOLDERS` as in `from_folder`, or several of them joined by +.
 
     Raises:
         InputError: there is no such representation.
@@ -203,8 +255,8 @@ def _read(text: str) -> Representation:
             raise InputError(
                 f"The files of {name} may have {{dataset}} and {{seed}} in braces, got {pattern!r}; correct it."
             )
-        return from_file(name, pattern)
+        return (from_file if pattern.endswith(FILES) else from_folder)(name, pattern)
     raise InputError(
-        f"A representation must be {', '.join(FINGERPRINTS)}, untrained-CHANNELS or NAME=FILES, got {text!r}; "
-        "correct it."
+        f"A representation must be {', '.join(FINGERPRINTS)}, untrained-CHANNELS, NAME=FILES or NAME=FOLDERS, got "
+        f"{text!r}; correct it."
     )

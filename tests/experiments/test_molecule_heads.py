@@ -13,6 +13,7 @@ from sklearn.preprocessing import StandardScaler
 
 from experiments.molecules import heads
 from experiments.molecules.heads import (
+    GCV_PENALTIES,
     HEADS,
     NEIGHBOURS,
     PATIENCE,
@@ -22,6 +23,7 @@ from experiments.molecules.heads import (
     cut_tree,
     filled,
     mean_score,
+    predict,
     scores_of,
     tanimoto_distances,
 )
@@ -179,3 +181,38 @@ def test_a_column_that_is_constant_up_to_rounding_moves_no_prediction(name, task
     (found,) = of_grid(name, task, x, Y, new, grid)
     (expected,) = of_grid(name, task, X.astype(np.float32), Y, NEW.astype(np.float32), grid)
     np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("columns", [6, 120], ids=["few columns", "more columns than rows"])
+def test_gcv_is_the_loop_over_penalties_and_targets(columns):
+    random = np.random.default_rng(columns)
+    x, new = random.normal(size=(90, columns)), random.normal(size=(7, columns))
+    x[:, 0] = 3.0  # a constant column has no singular value
+    y = np.stack([Y[:, 0], x[:, 1] + random.normal(size=90), random.normal(size=90)], axis=1)
+    (found,) = of_grid("gcv", "classification", x, y, new, (0.0,))
+    scaler = StandardScaler().fit(x.astype(np.float32))
+    z = scaler.transform(x.astype(np.float32)).astype(np.float64)
+    rows = scaler.transform(new.astype(np.float32)).astype(np.float64)
+    chosen = set()
+    for column, target in enumerate(y.T):
+        best = (np.inf, 0.0, rows[:, 0])
+        for penalty in GCV_PENALTIES:
+            inverse = np.linalg.inv(z.T @ z + penalty * np.eye(columns))
+            hat = z @ inverse @ z.T
+            residuals = target - target.mean() - hat @ (target - target.mean())
+            error = (residuals**2).sum() / (90 - 1 - np.trace(hat)) ** 2
+            if error < best[0]:
+                predicted = target.mean() + rows @ inverse @ z.T @ (target - target.mean())
+                best = (error, penalty, predicted)
+        chosen.add(best[1])
+        np.testing.assert_allclose(found[:, column], best[2], rtol=1e-6, atol=1e-7)
+    assert len(chosen) > 1
+
+
+@pytest.mark.parametrize("name", ["ridge", "gcv"])
+def test_measured_values_are_clipped_to_those_of_the_training_part(name):
+    x = RANDOM.normal(size=(90, 3))
+    y, far = x[:, :1], np.array([[50.0, 0, 0], [-50, 0, 0], [0, 0, 0]])
+    found = predict(HEADS[name], "regression", x, y, far, 1e-3)[:, 0]
+    assert found[:2].tolist() == [y.max(), y.min()]
+    assert abs(found[2]) < 0.1

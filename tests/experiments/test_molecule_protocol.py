@@ -15,8 +15,10 @@ from experiments.molecules.representations import (
     Representation,
     read_representation,
 )
+from graphcl_hard import HardInfoGraph, write_shards
 from graphcl_hard.exceptions import InputError
 from graphcl_hard.io.vector_writer import write_vectors
+from graphcl_hard.run import main as run
 from graphcl_hard.sweeps.records import read_records
 
 RINGS = tuple(f"C1{'C' * size}C1" for size in range(1, 19))
@@ -105,6 +107,38 @@ def test_other_labels_of_the_training_part_change_a_choice():
     assert after["inner_score"] != before["inner_score"]
 
 
+@pytest.mark.parametrize("task", ["classification", "regression"])
+def test_gcv_scores_validation_parts_and_chooses_nothing_by_folds(task):
+    found = molecules(task)
+    record = score(found, vectors_of(found, True), "ogb", "gcv", "valid")
+    assert record["score"] > 0.9
+    assert score(found, vectors_of(found, False), "ogb", "gcv", "valid")["score"] < record["score"]
+    assert (record["chosen"], record["inner_score"], record["tried"]) == ({}, None, 0)
+
+
+def test_an_encoder_in_a_folder_stands_for_a_molecule(tmp_path):
+    """The record holds the settings of its run and the checksum of its weights, and no path."""
+    out = tmp_path / "runs/mine-seed-3"
+    words = ["--encoder", "gin", "--hidden-channels", "4", "--epochs", "1", "--no-evaluate"]
+    write_shards(tmp_path / "graphs", list(SMILES), name="rings")
+    given = ["--dataset", str(tmp_path / "graphs"), "--seed", "3", "--out", str(out), "--quiet"]
+    assert run([*words, *given, "--no-pictures"]) == 0
+    mine = read_representation(f"mine={tmp_path}/runs/mine-seed-{{seed}}")
+    assert mine.seeded
+    vectors = mine.embed(molecules(), 3)
+    expected = HardInfoGraph.from_pretrained(out).transform(list(SMILES))
+    np.testing.assert_allclose(vectors, np.sign(expected) * np.log1p(np.abs(expected)), rtol=1e-6)
+    settings = mine.settings_of("Rings", 3)
+    kept = {"hidden_channels": 4, "epochs": 1, "evaluate": False, "seed": 3}
+    assert settings["settings"] == kept
+    assert settings["dataset"]["graphs"] == 90
+    (file,) = settings["files"]
+    assert file["sha256"] == hashlib.sha256((out / "encoder.safetensors").read_bytes()).hexdigest()
+    assert str(tmp_path) not in json.dumps(settings)
+    with pytest.raises(InputError, match=r"mine-seed-4/encoder\.safetensors does not exist"):
+        mine.settings_of("Rings", 4)
+
+
 def test_records_are_made_once_and_hold_their_settings(tmp_path):
     found = molecules()
     calls = []
@@ -141,7 +175,8 @@ def test_records_are_made_once_and_hold_their_settings(tmp_path):
     [
         ("inner-0", "rf", "test", "test score needs the split ogb or random-N, got 'inner-0'"),
         ("random-0", "rf", "valid", "valid score needs the split ogb or inner-N, got 'random-0'"),
-        ("ogb", "svm", "valid", "must be one of ridge, rf, knn, got 'svm'"),
+        ("ogb", "svm", "valid", "valid score must be one of ridge, rf, knn, gcv, got 'svm'"),
+        ("ogb", "gcv", "test", "test score must be one of ridge, rf, knn, got 'gcv'"),
         ("rnd-1", "rf", "test", "must be ogb, random-N or inner-N, got 'rnd-1'"),
     ],
 )
@@ -257,7 +292,7 @@ def test_representations_are_read_from_their_names(tmp_path):
     with pytest.raises(InputError, match="lacks id 0; embed the whole table"):
         mine.embed(found, 4)
     with pytest.raises(
-        InputError, match="must be ecfp, atompair, untrained-CHANNELS or NAME=FILES"
+        InputError, match="must be ecfp, atompair, untrained-CHANNELS, NAME=FILES or NAME=FOLDERS"
     ):
         read_representation("maccs")
 
