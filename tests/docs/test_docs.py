@@ -257,7 +257,9 @@ def test_a_block_can_fail(block, error, tmp_path, monkeypatch, capsys):
         run_blocks(tmp_path / "page.md")
 
 
-@pytest.mark.parametrize("name", ["runs/times.md", "runs/scores.md", "speed/epochs.md"])
+@pytest.mark.parametrize(
+    "name", ["runs/times.md", "runs/scores.md", "speed/epochs.md", "hard_batches.md"]
+)
 def test_the_tables_are_the_committed_ones(name):
     text = (RESULTS / name).read_text()
     table = "".join(line + "\n" for line in text.splitlines() if line.startswith("|"))
