@@ -50,7 +50,9 @@ class Arguments:
         representations: Of ecfp, atompair, untrained-CHANNELS (four layers), untrained-CHANNELSxLAYERS, NAME=FILES for
             vectors of graphcl_hard.embed, with {dataset} and {seed} in the path, and NAME=FOLDERS for the encoders of
             experiments.molecules.pretrain or graphcl_hard.run, with {seed}; + joins them side by side. Records hold the
-            SHA-256 of the files or weights: others need another NAME.
+            SHA-256 of the files or weights: others need another NAME. scratch-CHANNELS, and fine-tuned=ENCODER or
+            fine-tuned-NAME=ENCODER, are trained on the labels, without --heads; ENCODER is a name of the package or a
+            folder of a run.
         datasets: Names of data sets.
         heads: Of ridge, rf and knn; gcv, for validation parts, is faster.
         splits: ogb; random-N, for test parts; inner-N, for validation parts.

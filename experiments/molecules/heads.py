@@ -36,10 +36,11 @@ from sklearn.metrics.pairwise import cosine_distances
 from sklearn.model_selection import check_cv
 from sklearn.preprocessing import StandardScaler
 
-from experiments.molecules.datasets import Task
+from experiments.molecules.datasets import Molecules, Task
 from graphcl_hard.evaluation.probes import ridge as ridge_regressions
 from graphcl_hard.evaluation.rounding import flatten_constants, float32_columns
 from graphcl_hard.exceptions import InputError
+from graphcl_hard.sweeps.records import Record
 
 Floats = npt.NDArray[np.floating[Any]]
 Ints = npt.NDArray[np.int64]
@@ -283,6 +284,26 @@ def mean_score(scores: Sequence[float]) -> float:
     """Return the mean over the targets whose score is defined; NaN if there is none."""
     defined = [score for score in scores if not np.isnan(score)]
     return float(np.mean(defined)) if defined else np.nan
+
+
+def scores_on(molecules: Molecules, rows: Ints, predicted: Floats) -> Record:
+    """Return what a record says of predictions (n, T) for some rows (n,) of a data set.
+
+    "scores" are ROC AUC or R2 of each target, None where it is undefined, "score" is their mean, and for measured
+    values "rmse" the root mean squared error.
+    """
+    task, y = molecules.dataset.task, molecules.y[rows]
+    scores = scores_of(task, y, predicted)
+    record: Record = {
+        "scores": {
+            name: None if np.isnan(one) else one
+            for name, one in zip(molecules.targets, scores, strict=True)
+        },
+        "score": mean_score(scores),
+    }
+    if task == "regression":
+        record["rmse"] = float(np.sqrt(np.nanmean((predicted - y) ** 2)))
+    return record
 
 
 def choose(head: Head, task: Task, x: npt.NDArray[Any], y: Floats) -> Chosen:

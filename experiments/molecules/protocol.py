@@ -18,14 +18,8 @@ import numpy as np
 import numpy.typing as npt
 
 from experiments.molecules.datasets import Molecules, check_split
-from experiments.molecules.heads import (
-    HEADS,
-    PUBLISHED,
-    choose,
-    mean_score,
-    predict,
-    scores_of,
-)
+from experiments.molecules.fine_tuning import HEAD
+from experiments.molecules.heads import HEADS, PUBLISHED, choose, predict, scores_on
 from experiments.molecules.representations import Representation
 from graphcl_hard.exceptions import InputError
 from graphcl_hard.io.atomic_write import atomic_write
@@ -65,7 +59,9 @@ def cells_of(
     part: Part,
     seeds: Iterable[int],
 ) -> Iterator[Cell]:
-    """Yield the cells of a data set; a representation that does not depend on the seed has only the first one.
+    """Yield the cells of a data set; one that does not depend on the seed has only the first one.
+
+    A representation that is trained on the labels has a head of its own.
 
     Raises:
         InputError: a test score of an inner split is asked for, which has none, or a validation score of a random
@@ -89,7 +85,7 @@ def cells_of(
     for one in representations:
         for seed in seeds if one.seeded else seeds[:1]:
             for split in splits:
-                for head in heads:
+                for head in heads if one.score is None else (HEAD,):
                     yield Cell(dataset, one.name, split, head, part, seed)
 
 
@@ -137,7 +133,7 @@ def score(molecules: Molecules, x: npt.NDArray[Any], split: str, head: str, part
 
     Returns:
         "scores" (ROC AUC or R2 of each target, None where it is undefined), "score" (their mean), for measured values
-        also "rmse"; "chosen", "inner_score" and "tried" of the head; and the sizes of both parts.
+        also "rmse"; "chosen", "inner_score" and "tried" of the head; the sizes of both parts, and D as "columns".
     """
     parts, task = molecules.split(split), molecules.dataset.task
     fit = parts.train if part == "valid" else np.concatenate([parts.train, parts.valid])
@@ -145,24 +141,16 @@ def score(molecules: Molecules, x: npt.NDArray[Any], split: str, head: str, part
     start = time.perf_counter()
     chosen = choose(HEADS[head], task, x[fit], molecules.y[fit])
     found = predict(HEADS[head], task, x[fit], molecules.y[fit], x[held_out], chosen.value)
-    scores = scores_of(task, molecules.y[held_out], found)
-    record: Record = {
-        "scores": {
-            name: None if np.isnan(one) else one
-            for name, one in zip(molecules.targets, scores, strict=True)
-        },
-        "score": mean_score(scores),
+    return {
+        **scores_on(molecules, held_out, found),
         "chosen": {} if chosen.score is None else {HEADS[head].parameter: chosen.value},
         "inner_score": chosen.score,
         "tried": chosen.tried,
         "train_size": len(fit),
         "held_out_size": len(held_out),
+        "columns": x.shape[1],
         "seconds": time.perf_counter() - start,
     }
-    if task == "regression":
-        errors = (found - molecules.y[held_out]) ** 2
-        record["rmse"] = float(np.sqrt(np.nanmean(errors)))
-    return record
 
 
 def compute(
@@ -194,11 +182,14 @@ def compute(
         one = representations[cell.representation]
         if made != (cell.representation, cell.seed):
             start = time.perf_counter()
-            x, made = one.embed(molecules, cell.seed), (cell.representation, cell.seed)
-            seconds = time.perf_counter() - start
+            x = None if one.score else one.embed(molecules, cell.seed)
+            seconds, made = time.perf_counter() - start, (cell.representation, cell.seed)
             settings = one.settings_of(cell.dataset, cell.seed)
         before_score()
-        found = score(molecules, x, cell.split, cell.head, cell.part)
+        if one.score is None:
+            found = score(molecules, x, cell.split, cell.head, cell.part)
+        else:
+            found = one.score(molecules, cell.split, cell.part, cell.seed)
         record = {
             "dataset": cell.dataset,
             "method": cell.method,
@@ -206,7 +197,6 @@ def compute(
             **{name: getattr(cell, name) for name in ("representation", "split", "head", "part")},
             "task": molecules.dataset.task,
             "settings": settings,
-            "columns": x.shape[1],
             "molecules": len(molecules.rows),
             "unreadable": molecules.unreadable,
             **found,

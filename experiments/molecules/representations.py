@@ -1,5 +1,6 @@
 """What stands for a molecule: fingerprints, encoders, files of vectors, and several of them side by side."""
 
+import functools
 import hashlib
 import json
 import re
@@ -13,6 +14,7 @@ import numpy.typing as npt
 from rdkit import Chem, rdBase
 from rdkit.Chem.rdFingerprintGenerator import GetAtomPairGenerator, GetMorganGenerator
 
+from experiments.molecules import fine_tuning
 from experiments.molecules.datasets import Molecules
 from graphcl_hard import HardInfoGraph, molecule_graphs
 from graphcl_hard.config import Config
@@ -21,10 +23,14 @@ from graphcl_hard.exceptions import InputError
 from graphcl_hard.io.columns import read_columns
 from graphcl_hard.io.file_names import ENCODER, RESULT
 from graphcl_hard.io.vectors import CHECKSUM
+from graphcl_hard.nn.encoders.pretrained import NAMED
+from graphcl_hard.sweeps.records import Record
 
 Array = npt.NDArray[Any]
 Embed = Callable[[Molecules, int], Array]
 """Takes M molecules and a seed; returns (M, D): integers for counts, else floats."""
+Score = Callable[[Molecules, str, str, int], Record]
+"""Takes M molecules, the name of a split, the part to score and a seed."""
 BITS = 2048
 LAYERS = 4
 FILES = (".npz", ".parquet")
@@ -48,6 +54,7 @@ class Representation:
     Attributes:
         name: of the row.
         embed: makes the vectors.
+        score: scores a part in place of `embed` and a head, see `fine_tuning`.
         seeded: whether the vectors depend on the seed.
         settings: what made them, for the records.
         files: paths of the files that hold the vectors or weights, with {dataset} and {seed}.
@@ -55,11 +62,12 @@ class Representation:
     """
 
     name: str
-    embed: Embed
+    embed: Embed | None
     seeded: bool = False
     settings: Mapping[str, Any] = field(default_factory=dict)
     files: tuple[str, ...] = ()
     run: Callable[[int], Mapping[str, Any]] = lambda seed: {}
+    score: Score | None = None
 
     def digests(self, dataset: str, seed: int) -> list[str]:
         """Return the SHA-256 of each file, in hexadecimal.
@@ -143,6 +151,21 @@ def untrained(channels: int, layers: int = LAYERS) -> Representation:
 
     name = f"untrained-{channels}" + (f"x{layers}" if layers != LAYERS else "")
     return Representation(name, embed, True, {**settings, "scale": "log"})
+
+
+def trained(name: str, settings: dict[str, Any], init: str | None = None) -> Representation:
+    """Return an encoder that is trained on the labels.
+
+    Args:
+        name: of the row.
+        settings: of the estimator.
+        init: name of an encoder of the package, or a folder, with {dataset} and {seed} if it depends on them; records
+            hold the name, or the SHA-256 of its weights.
+    """
+    files = () if init is None or init in NAMED else (str(Path(init, ENCODER[0])),)
+    score = functools.partial(fine_tuning.score, settings={**settings, "init": init})
+    known = settings if files else {**settings, "init": init}
+    return Representation(name, None, True, known, files, score=score)
 
 
 def from_file(name: str, pattern: str) -> Representation:
@@ -235,12 +258,18 @@ def read_representation(text: str) -> Representation:
 
     Args:
         text: `ecfp`, `atompair`, `untrained-CHANNELS`, `untrained-CHANNELSxLAYERS`, `NAME=FILES` as in `from_file`,
-            `NAME=FOLDERS` as in `from_folder`, or several of them joined by +.
+            `NAME=FOLDERS` as in `from_folder`, or several of them joined by +; or `scratch-CHANNELS`,
+            `scratch-CHANNELSxLAYERS`, `fine-tuned=ENCODER` or `fine-tuned-NAME=ENCODER`, with the name of an encoder of
+            the package or a folder.
 
     Raises:
         InputError: there is no such representation.
     """
     parts = [_read(one) for one in text.split("+")]
+    if len(parts) > 1 and any(one.score for one in parts):
+        raise InputError(
+            f"A representation that is trained on the labels has no vectors, got {text!r}; give it by itself."
+        )
     return parts[0] if len(parts) == 1 else _side_by_side(parts)
 
 
@@ -249,12 +278,17 @@ def _read(text: str) -> Representation:
         return FINGERPRINTS[text]
     if found := re.fullmatch(r"untrained-(\d+)(?:x(\d+))?", text):
         return untrained(int(found[1]), int(found[2] or LAYERS))
+    if found := re.fullmatch(r"scratch-(\d+)(?:x(\d+))?", text):
+        sizes = {"hidden_channels": int(found[1]), "num_layers": int(found[2] or LAYERS)}
+        return trained(text, {**fine_tuning.SCRATCH, **sizes})
     name, equals, pattern = text.partition("=")
     if equals and re.fullmatch(r"[\w.-]+", name) and pattern:
         if re.search(r"[{}]", re.sub(r"{(dataset|seed)}", "", pattern)):
             raise InputError(
                 f"The files of {name} may have {{dataset}} and {{seed}} in braces, got {pattern!r}; correct it."
             )
+        if name.startswith("fine-tuned"):
+            return trained(name, fine_tuning.FINE_TUNED, pattern)
         return (from_file if pattern.endswith(FILES) else from_folder)(name, pattern)
     raise InputError(
         f"A representation must be {', '.join(FINGERPRINTS)}, untrained-CHANNELS, NAME=FILES or NAME=FOLDERS, got "

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from experiments.molecules.datasets import CLASSIFICATION, REGRESSION
+from experiments.molecules.fine_tuning import HEAD
 from experiments.molecules.heads import HEADS
 from experiments.molecules.protocol import Part
 from experiments.molecules.published import OURS, published
@@ -24,7 +25,7 @@ PUBLISHED_NOTE = (
 def chosen_records(
     records: Sequence[Record], part: Part, split: str
 ) -> dict[tuple[str, str], dict[str, list[Record]]]:
-    """Return (representation, head) -> data set -> records of a part, in the order of the first and of `HEADS`.
+    """Return (representation, head) -> data set -> records of a part, in the order of the first and of the heads.
 
     Args:
         records: of any cells.
@@ -34,7 +35,7 @@ def chosen_records(
     found: dict[tuple[str, str], dict[str, list[Record]]] = {}
     own = [one for one in records if one["part"] == part and one["split"].split("-")[0] == split]
     for name in dict.fromkeys(one["representation"] for one in own):
-        for head in HEADS:
+        for head in (*HEADS, HEAD):
             for one in own:
                 if (one["representation"], one["head"]) == (name, head):
                     by_set = found.setdefault((name, head), {})
