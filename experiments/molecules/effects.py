@@ -1,0 +1,137 @@
+"""Differences between representations, paired over data sets, splits and seeds, and mean ranks."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from scipy.stats import rankdata
+
+from experiments.molecules.datasets import CLASSIFICATION, REGRESSION
+from experiments.molecules.heads import HEADS
+from graphcl_hard.evaluation.statistics import corrected_interval, t_interval
+from graphcl_hard.sweeps.records import Record
+
+Rows = list[dict[str, Any]]
+GROUPS = {"ROC AUC, five sets": CLASSIFICATION, "R2, three sets": REGRESSION}
+
+
+class Comparison(NamedTuple):
+    """A representation, and the one that it is compared with."""
+
+    name: str
+    reference: str
+
+
+def paired(
+    records: Sequence[Record], comparison: Comparison, datasets: Sequence[str]
+) -> tuple[npt.NDArray[np.float64], float]:
+    """Return the differences of scores, (S, R) for seeds and splits, each the mean over the data sets.
+
+    Args:
+        records: of one head and part.
+        comparison: two representations. One without seeds is compared with each seed of the other one.
+        datasets: names. Seeds and splits that a representation lacks on one of them are left out.
+
+    Returns:
+        The differences, and the ratio of the sizes of the scored and the fitted part, summed over the data sets.
+    """
+    scores = {
+        (one["representation"], one["dataset"], one["seed"], one["split"]): one["score"]
+        for one in records
+        if one["representation"] in comparison and one["dataset"] in datasets
+    }
+    sizes = [
+        (one["held_out_size"], one["train_size"])
+        for one in records
+        if one["representation"] == comparison.name and one["dataset"] in datasets
+    ]
+
+    def seeds(name: str) -> list[int]:
+        return sorted({seed for own, _, seed, _ in scores if own == name})
+
+    both = [seeds(name) for name in comparison]
+    common = sorted(set(both[0]) & set(both[1]))
+    pairs = [(seed, seed) for seed in common]
+    if min(map(len, both), default=0) == 1:  # fingerprints have no seed
+        pairs = [(first, second) for first in both[0] for second in both[1]]
+    splits = sorted({split for *_, split in scores})
+    table = np.full((len(pairs), len(splits)), np.nan)
+    for row, (first, second) in enumerate(pairs):
+        for column, split in enumerate(splits):
+            found = [
+                scores.get((comparison.name, dataset, first, split), np.nan)
+                - scores.get((comparison.reference, dataset, second, split), np.nan)
+                for dataset in datasets
+            ]
+            table[row, column] = np.mean(found)
+    table = table[:, ~np.isnan(table).all(axis=0)]
+    table = table[~np.isnan(table).any(axis=1)]
+    scored, fitted = np.sum(sizes, axis=0) if sizes else (0, 1)
+    return table, float(scored / fitted)
+
+
+def effect_rows(
+    records: Sequence[Record], comparisons: Sequence[Comparison], part: str, kind: str
+) -> Rows:
+    """Return the mean difference of each comparison and head, with two intervals.
+
+    Args:
+        records: of the study.
+        comparisons: pairs of representations.
+        part: "valid" or "test".
+        kind: of the splits: "ogb", "random" or "inner".
+    """
+    own = [one for one in records if one["part"] == part and one["split"].split("-")[0] == kind]
+    rows: Rows = []
+    for comparison in comparisons:
+        for head in HEADS:
+            of_head = [one for one in own if one["head"] == head]
+            for score, datasets in GROUPS.items():
+                table, ratio = paired(of_head, comparison, datasets)
+                if not table.size:
+                    continue
+                seeds = t_interval(table.mean(axis=1)) if len(table) > 1 else None
+                by_split = table.mean(axis=0)
+                splits = corrected_interval(by_split, ratio) if len(by_split) > 1 else None
+                rows.append(
+                    {
+                        "difference": f"{comparison.name} - {comparison.reference}",
+                        "head": head,
+                        "score": score,
+                        "mean": f"{table.mean():+.4f}",
+                        "95%, other seeds": _interval(seeds),
+                        "95%, other splits": _interval(splits),
+                        "seeds": len(table),
+                        "splits": table.shape[1],
+                    }
+                )
+    return rows
+
+
+def _interval(ends: tuple[float, float] | None) -> str:
+    return "" if ends is None else f"[{ends[0]:+.4f}, {ends[1]:+.4f}]"
+
+
+def rank_rows(records: Sequence[Record], part: str, kind: str) -> Rows:
+    """Return the mean rank of each representation over the eight data sets, by head; 1 is the best.
+
+    Seeds and splits are averaged before. A representation that lacks a data set has no rank.
+    """
+    own = [one for one in records if one["part"] == part and one["split"].split("-")[0] == kind]
+    datasets = (*CLASSIFICATION, *REGRESSION)
+    rows: dict[str, dict[str, Any]] = {}
+    for head in HEADS:
+        found: dict[str, dict[str, list[float]]] = {}
+        for one in own:
+            if one["head"] == head:
+                by_set = found.setdefault(one["representation"], {})
+                by_set.setdefault(one["dataset"], []).append(one["score"])
+        complete = {name: by_set for name, by_set in found.items() if len(by_set) == len(datasets)}
+        if len(complete) < 2:
+            continue
+        scores = [[np.mean(by_set[one]) for one in datasets] for by_set in complete.values()]
+        ranks = rankdata(-np.array(scores), axis=0).mean(axis=1)
+        for name, rank in zip(complete, ranks.tolist(), strict=True):
+            rows.setdefault(name, {"representation": name})[head] = f"{rank:.2f}"
+    return list(rows.values())
