@@ -25,10 +25,12 @@ import tyro
 
 from graphcl_hard import load_graphs, molecule_graphs
 from graphcl_hard.config import Config
+from graphcl_hard.data.batch import GraphBatch
 from graphcl_hard.data.graph_data import GraphData
 from graphcl_hard.io.paths import expand_paths
 from graphcl_hard.loader.features import FeatureMap
 from graphcl_hard.loader.streaming import Batches
+from graphcl_hard.nn.graphcl import GraphCL
 from graphcl_hard.runs.environment import environment
 from graphcl_hard.training.build import prepare
 from graphcl_hard.training.devices import training_device
@@ -37,8 +39,8 @@ from graphcl_hard.training.state import Model, TrainingState
 
 RESULTS = Path(__file__).parent / "results"
 HEADER = (
-    "| data set | method | similar graphs | cost | cosine | negative score | evaluation mode "
-    "| loss | effective |\n"
+    "| data set | method | similar graphs | cost | cosine | negative score | of the same group "
+    "| evaluation mode | loss | effective |\n"
 )
 Record = dict[str, Any]
 
@@ -60,6 +62,16 @@ class Arguments:
     out: Path = RESULTS
 
 
+def score_in_groups(model: GraphCL, batch: GraphBatch, size: int, temperature: float) -> float:
+    """Return the mean score between views of different graphs of one group, or of all graphs if `size` is 0."""
+    assert batch.views is not None
+    rows = torch.cat([model._project(view) for view in batch.views])
+    graph = torch.arange(batch.num_graphs).repeat(2)
+    group = graph // (size or batch.num_graphs)
+    pairs = (group[:, None] == group) & (graph[:, None] != graph)
+    return float((rows @ rows.T)[pairs].mean()) / temperature
+
+
 @torch.no_grad()
 def seen(model: Model, batches: Batches, config: Config) -> Record:
     """Return means over an epoch of batches, with the model as it is.
@@ -72,21 +84,24 @@ def seen(model: Model, batches: Batches, config: Config) -> Record:
     unit = F.normalize(vectors / vectors.std(dim=0).clamp_min(1e-6), dim=1)
     trains, evaluates = copy.deepcopy(model).train(), copy.deepcopy(model).eval()
     group = grouping(model.encoder, config)
-    rows, graphs = [], []
+    rows: list[dict[str, float]] = []
+    graphs: list[int] = []
     for batch in epoch_batches(batches, config, torch.Generator().manual_seed(0), None, group):
         assert batch.graph_ids is not None
         count = batch.num_graphs
         total = float(unit[batch.graph_ids].sum(dim=0).square().sum())
         loss, diagnostics = trains(batch, config.beta)
-        rows.append(
-            {
-                "cosine": (total - count) / (count * (count - 1)),
-                "negative_score": float(diagnostics.negative_score),
-                "evaluation_mode": float(evaluates(batch, config.beta)[1].negative_score),
-                "loss": float(loss),
-                "effective_negatives": float(diagnostics.effective_negatives),
-            }
-        )
+        row = {
+            "cosine": (total - count) / (count * (count - 1)),
+            "negative_score": float(diagnostics.negative_score),
+            "evaluation_mode": float(evaluates(batch, config.beta)[1].negative_score),
+            "loss": float(loss),
+            "effective_negatives": float(diagnostics.effective_negatives),
+        }
+        if isinstance(trains, GraphCL):
+            size, temperature = config.similar_graphs, config.temperature
+            row["same_group"] = score_in_groups(trains, batch, size, temperature)
+        rows.append(row)
         graphs.append(count)
     return {
         name: sum(n * row[name] for n, row in zip(graphs, rows, strict=True)) / sum(graphs)
@@ -135,6 +150,7 @@ def table(record: Record) -> str:
                 "{:.2f} ({:.2f} to {:.2f})".format(*row["cost"]) if row["similar_graphs"] else 1,
                 f"{row['cosine']:.2f}",
                 f"{row['negative_score']:.2f}",
+                f"{row['same_group']:.2f}" if "same_group" in row else "",
                 f"{row['evaluation_mode']:.2f}",
                 f"{row['loss']:.2f}",
                 f"{100 * row['effective_negatives']:.0f}%",

@@ -146,8 +146,8 @@ class Config:
         batch_size: Number of graphs in a batch, at least 2: the other graphs of the batch are the negatives.
         similar_graphs: Number of similar graphs that enter a batch together: a batch of B graphs consists of
             B / similar-graphs such groups, drawn at random. The groups are made from the present embedding at the start
-            of each epoch, or of each window of a data set on disk. They make the negatives harder, and more often
-            false. 0: batches are drawn at random. See docs/hard_batches.md.
+            of each epoch, or of each window of a data set on disk. They make negatives harder, and more often
+            false. Take a number well below batch-size. 0: batches are drawn at random. See docs/hard_batches.md.
         lr: Learning rate of Adam. 0 only moves the running statistics of batch norm: a control that shows what learning
             adds to them.
         recalibrate: Before an encoder embeds, set the statistics of batch norm to the exact mean and variance over all
