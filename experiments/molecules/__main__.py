@@ -1,6 +1,6 @@
-"""Write the tables of the study of molecules from its records, or first compute what the records lack.
+"""Write tables and figures of the study of molecules from its records, or first compute what the records lack.
 
-python -m experiments.molecules                           write the tables
+python -m experiments.molecules                           write tables and figures
 python -m experiments.molecules --compute --data FOLDER   first score validation parts; test parts are not touched
 python -m experiments.molecules --test --data FOLDER      first score test parts; each call is counted
 
@@ -19,6 +19,7 @@ import tyro
 
 from experiments.documents import fill_documents
 from experiments.molecules.datasets import DATASETS, data_folder, read
+from experiments.molecules.figures import width_figure
 from experiments.molecules.heads import PUBLISHED
 from experiments.molecules.protocol import (
     CALLS,
@@ -33,6 +34,7 @@ from experiments.molecules.tables import tables
 from graphcl_hard.exceptions import InputError
 from graphcl_hard.runs.cli import exit_status, one_sentence
 from graphcl_hard.sweeps.records import pack_records, read_records
+from graphcl_hard.sweeps.report.canvas import save
 from graphcl_hard.sweeps.table_files import write_table
 
 OUT = Path(__file__).resolve().parent / "results"
@@ -92,9 +94,12 @@ def _run(arguments: Arguments) -> None:
     (arguments.out / "tables").mkdir(parents=True, exist_ok=True)
     for name, (rows, notes) in tables(found, count).items():
         write_table(arguments.out / "tables", name, rows, notes)
+    if (picture := width_figure(found)) is not None:
+        (arguments.out / "figures").mkdir(exist_ok=True)
+        save(picture.figure, arguments.out / "figures" / f"{picture.name}.png")
     if arguments.documents:
         fill_documents()
-    print(f"{len(found)} records, tables: {arguments.out / 'tables'}")
+    print(f"{len(found)} records, tables and figures: {arguments.out}")
 
 
 def _compute(arguments: Arguments, part: Part, records: Path) -> None:

@@ -23,6 +23,43 @@ class Comparison(NamedTuple):
     reference: str
 
 
+COMPARISONS = (
+    # Does hardness help?
+    Comparison("infograph-hard", "infograph-uniform"),
+    Comparison("infograph-similar-16", "infograph-uniform"),
+    Comparison("graphcl-hard", "graphcl-uniform"),
+    Comparison("similar-16", "graphcl-uniform"),
+    Comparison("similar-128", "graphcl-uniform"),
+    # Does training add to the encoder of the same width?
+    Comparison("infograph-uniform", "untrained-128"),
+    Comparison("graphcl-uniform", "untrained-128"),
+    Comparison("channels-256", "untrained-256"),
+    Comparison("graphcl-uniform", "infograph-uniform"),
+    # One change of the recipe.
+    *(
+        Comparison(name, "graphcl-uniform")
+        for name in (
+            "temperature-0.1",
+            "temperature-0.5",
+            "lr-0.0003",
+            "lr-0.003",
+            "strength-0.1",
+            "strength-0.4",
+            "subgraphs",
+            "masks",
+            "batch-512",
+            "molecules-100000",
+            "epochs-20",
+            "two-changes",
+            "channels-256",
+        )
+    ),
+    # Is it worth more than a fingerprint?
+    Comparison("untrained-512", "ecfp"),
+    Comparison("channels-256", "ecfp"),
+)
+
+
 def paired(
     records: Sequence[Record], comparison: Comparison, datasets: Sequence[str]
 ) -> tuple[npt.NDArray[np.float64], float]:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from experiments.molecules.datasets import CLASSIFICATION, REGRESSION
+from experiments.molecules.effects import COMPARISONS, effect_rows, rank_rows
 from experiments.molecules.fine_tuning import HEAD
 from experiments.molecules.heads import HEADS
 from experiments.molecules.protocol import Part
@@ -201,4 +202,17 @@ def tables(records: Sequence[Record], calls: int) -> dict[str, tuple[Rows, list[
             [f"Scores on random scaffold splits without the molecules of the test part. {heads}"],
         ),
     }
+    intervals = (
+        "Differences are paired over seeds and splits. Intervals: Student's t over seeds of pretraining, and the "
+        "corrected resampled t over splits (Nadeau and Bengio, 2003)."
+    )
+    for part, kind, name in (
+        ("test", "ogb", "ogb_test"),
+        ("test", "random", "random_splits"),
+        ("valid", "inner", "inner"),
+    ):
+        notes = [intervals] if part == "valid" else [intervals, often]
+        found[f"{name}_effects"] = effect_rows(records, COMPARISONS, part, kind), notes
+        ranks = ["Mean rank over the eight data sets; 1 is the best of the rows of a head."]
+        found[f"{name}_ranks"] = rank_rows(records, part, kind), ranks
     return {name: (rows, notes) for name, (rows, notes) in found.items() if rows}
