@@ -31,9 +31,8 @@ def molecules(task="classification", targets=2, seed=0):
     return Molecules(Dataset("Rings", task, 90), np.arange(90), SMILES, names, y[:, :targets])
 
 
-@pytest.mark.parametrize(
-    "task", ["classification", pytest.param("regression", marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("task", ["classification", "regression"])
 @pytest.mark.parametrize(("part", "split"), [("valid", "ogb"), ("test", "random-1")])
 def test_what_the_structure_shows_is_learnt(task, part, split):
     found = molecules(task)
