@@ -386,6 +386,12 @@ def test_a_data_set_that_a_cell_fetches_has_its_files_in_the_record(tmp_path, mo
 
 
 @pytest.mark.slow
+def test_a_dry_run_leaves_finished_cells_out(plan, undisturbed, capsys):
+    assert sweep.main(command(plan, undisturbed, "--dry-run", "--methods", "hard")[3:]) == 0
+    assert "0 of 2 cells to do\n" in capsys.readouterr().out
+
+
+@pytest.mark.slow
 def test_a_record_of_other_settings_is_not_taken_for_the_cells(plan, undisturbed, tmp_path, capsys):
     changed = tmp_path / "plan.yaml"
     changed.write_text(plan.read_text().replace("beta: [1, 5]", "beta: [1, 5], batch_size: [8]"))
@@ -406,12 +412,10 @@ def test_a_record_of_other_settings_is_not_taken_for_the_cells(plan, undisturbed
         assert sentence in capsys.readouterr().err
 
 
-def test_a_dry_run_lists_cells_and_the_time_that_they_may_take(plan, undisturbed, tmp_path, capsys):
+def test_a_dry_run_lists_cells_and_the_time_that_they_may_take(plan, tmp_path, capsys):
     assert sweep.main(command(plan, tmp_path, "--dry-run")[3:]) == 0
     assert f"{CELLS} of {CELLS} cells to do; unknown time, " in capsys.readouterr().out
     assert list(tmp_path.iterdir()) == []
-    assert sweep.main(command(plan, undisturbed, "--dry-run", "--methods", "hard")[3:]) == 0
-    assert "0 of 2 cells to do\n" in capsys.readouterr().out
 
 
 def test_the_time_left_is_that_of_like_cells(plan):
