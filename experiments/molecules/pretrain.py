@@ -7,6 +7,11 @@ The folder OUT/RECIPE-seed-S has the encoder of a recipe and a seed, as graphcl_
 graphs of N molecules. The same command continues what was stopped or killed, and the weights are the same.
 """
 
+if __name__ == "__main__":
+    from graphcl_hard.runs.early_signals import end_at_once
+
+    end_at_once()
+
 import gzip
 import sys
 from collections.abc import Mapping, Sequence

@@ -1,6 +1,7 @@
 """Pretraining by recipes: subsets that contain each other, and weights that do not depend on a kill."""
 
 import gzip
+import json
 import os
 import signal
 import subprocess
@@ -92,25 +93,25 @@ def test_a_table_that_is_not_whole_is_refused(recipes, tmp_path, capsys):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL")
-def test_a_killed_pretraining_continues_with_the_same_weights(recipes, tmp_path):
+@pytest.mark.skipif(sys.platform == "win32", reason="signals")
+@pytest.mark.parametrize(
+    ("number", "status"), [(signal.SIGKILL, -signal.SIGKILL), (signal.SIGTERM, 143)]
+)
+def test_a_stopped_pretraining_continues_with_the_same_weights(number, status, recipes, tmp_path):
     assert main(["long", *recipes, str(tmp_path / "whole")]) == 0
-    out = tmp_path / "killed"
+    out = tmp_path / "stopped"
     command = [sys.executable, "-m", "experiments.molecules.pretrain", "long", *recipes, str(out)]
     folder = out / "long-seed-0"
     process = subprocess.Popen(command, env={**os.environ, "OMP_NUM_THREADS": "1"})
     while not (folder / "metrics.csv").exists() and process.poll() is None:
         time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL
-    assert (
-        not (folder / "result.json").exists()
-        or "finished" not in (folder / "result.json").read_text()
-    )
+    process.send_signal(number)
+    assert process.wait() == status
+    assert json.loads((folder / "result.json").read_text())["status"] != "finished"
     assert subprocess.run(command, check=False).returncode == 0
     one, two = (
         load_file(tmp_path / name / "long-seed-0/encoder.safetensors")
-        for name in ("whole", "killed")
+        for name in ("whole", "stopped")
     )
     assert one.keys() == two.keys()
     assert all(torch.equal(one[name], two[name]) for name in one)
