@@ -4,6 +4,7 @@ Source: Wu et al., "MoleculeNet: a benchmark for molecular machine learning", Ch
 """
 
 import os
+import random
 import re
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,7 +16,7 @@ import numpy.typing as npt
 import pandas as pd
 from rdkit import Chem, rdBase
 
-from graphcl_hard.evaluation.splitters import Split, scaffold_split
+from graphcl_hard.evaluation.splitters import Split, murcko_scaffolds, scaffold_split
 from graphcl_hard.exceptions import InputError
 
 Task = Literal["classification", "regression"]
@@ -83,14 +84,19 @@ class Molecules:
         """Return OGB's deterministic scaffold split, 80 / 10 / 10, with chirality; see `scaffold_split` why."""
         return scaffold_split(self.smiles, chirality=True)
 
+    @cached_property
+    def scaffolds(self) -> npt.NDArray[np.str_]:
+        """Return the Bemis-Murcko scaffolds (M,), without chirality."""
+        return murcko_scaffolds(self.smiles)
+
     def split(self, name: str) -> Split:
         """Return a split by its name.
 
         - `ogb`: OGB's.
-        - `random-N`: scaffolds in random order, seed N, 80 / 10 / 10, of all molecules.
+        - `random-N`: random scaffolds, seed N, 80 / 10 / 10, of all molecules. Recipes were chosen with labels of most
+          molecules of its test part, namely those outside of OGB's.
         - `inner-N`: the same, 80 / 20 / 0, of the molecules outside of OGB's test part. It has no test part, so what
-          chooses a recipe can use many of them. In ESOL and FreeSolv the molecules without a ring are so many that up
-          to 31% and 55% are held out.
+          chooses a recipe can use many of them.
 
         Raises:
             InputError: there is no such split.
@@ -100,12 +106,44 @@ class Molecules:
         if kind == "ogb":
             return self.ogb_split
         if kind == "random":
-            return scaffold_split(self.smiles, balanced=True, seed=int(seed))
+            return random_scaffolds(self.scaffolds, (0.1, 0.1), int(seed))
         outside = np.sort(np.concatenate([self.ogb_split.train, self.ogb_split.valid]))
-        smiles = [self.smiles[row] for row in outside]
-        sizes = (1 - HELD_OUT, 0, HELD_OUT)
-        found = scaffold_split(smiles, sizes, balanced=True, seed=int(seed))
-        return Split(outside[found.train], outside[found.test], found.valid)
+        found = random_scaffolds(self.scaffolds[outside], (HELD_OUT, 0), int(seed))
+        return Split(outside[found.train], outside[found.valid], found.test)
+
+
+def random_scaffolds(
+    scaffolds: npt.NDArray[np.str_], shares: tuple[float, float], seed: int
+) -> Split:
+    """Return a split whose validation and test part have random scaffolds.
+
+    The scaffolds are taken in random order, and each goes into the test part if it fits there, else into the validation
+    part, else into the training part. Those of more than half of a held-out part always go into the training part, as
+    in `scaffold_split` with `balanced`. A molecule without a ring is a scaffold of its own: together they are more than
+    half of FreeSolv, and would be most of a held-out part or none of it.
+
+    Args:
+        scaffolds: (M,) those of the molecules; "" without a ring.
+        shares: of the validation and the test part, which may be 0.
+        seed: seed of the order.
+    """
+    groups: dict[str, list[int]] = {}
+    for row, scaffold in enumerate(scaffolds.tolist()):
+        groups.setdefault(scaffold or f"without a ring {row}", []).append(row)
+    order = list(groups.values())
+    random.Random(seed).shuffle(order)
+    valid, test = ([share * len(scaffolds), list[int]()] for share in shares)
+    train = list[int]()
+    for group in order:
+        for part in (test, valid):
+            room, rows = part
+            if 2 * len(group) <= room and len(rows) + len(group) <= room:
+                rows += group
+                break
+        else:
+            train += group
+    parts = (train, valid[1], test[1])
+    return Split(*(np.array(sorted(rows), dtype=np.int64) for rows in parts))
 
 
 def check_split(name: str) -> None:

@@ -30,12 +30,12 @@ COMPARISONS = (
     Comparison("graphcl-hard", "graphcl-uniform"),
     Comparison("similar-16", "graphcl-uniform"),
     Comparison("similar-128", "graphcl-uniform"),
-    # Does training add to the encoder of the same width?
-    Comparison("infograph-uniform", "untrained-128"),
-    Comparison("graphcl-uniform", "untrained-128"),
-    Comparison("channels-256", "untrained-256"),
+    # Does training add to the encoder with initial weights, and exact batch-norm statistics as well?
+    Comparison("infograph-uniform", "initial-128"),
+    Comparison("graphcl-uniform", "initial-128"),
+    Comparison("channels-256", "initial-256"),
     Comparison("graphcl-uniform", "infograph-uniform"),
-    # One change of the recipe.
+    # Does another recipe help?
     *(
         Comparison(name, "graphcl-uniform")
         for name in (
@@ -67,43 +67,42 @@ def paired(
 
     Args:
         records: of one head and part.
-        comparison: two representations. One without seeds is compared with each seed of the other one.
-        datasets: names. Seeds and splits that a representation lacks on one of them are left out.
+        comparison: two representations. One that has no random numbers is compared with each seed of the other one.
+        datasets: names. A seed that has no whole split is left out, and then a split that is not whole for each seed.
 
     Returns:
         The differences, and the ratio of the sizes of the scored and the fitted part, summed over the data sets.
     """
+    own = [
+        one for one in records if one["representation"] in comparison and one["dataset"] in datasets
+    ]
     scores = {
         (one["representation"], one["dataset"], one["seed"], one["split"]): one["score"]
-        for one in records
-        if one["representation"] in comparison and one["dataset"] in datasets
+        for one in own
     }
     sizes = [
         (one["held_out_size"], one["train_size"])
-        for one in records
-        if one["representation"] == comparison.name and one["dataset"] in datasets
+        for one in own
+        if one["representation"] == comparison.name
     ]
-
-    def seeds(name: str) -> list[int]:
-        return sorted({seed for own, _, seed, _ in scores if own == name})
-
-    both = [seeds(name) for name in comparison]
-    common = sorted(set(both[0]) & set(both[1]))
-    pairs = [(seed, seed) for seed in common]
-    if min(map(len, both), default=0) == 1:  # fingerprints have no seed
-        pairs = [(first, second) for first in both[0] for second in both[1]]
+    first, second = (
+        sorted({one["seed"] for one in own if one["representation"] == name}) for name in comparison
+    )
+    pairs = [(seed, seed) for seed in first if seed in second]
+    unseeded = {one["representation"] for one in own if not one["seeded"]}
+    if unseeded:
+        pairs = [(one, other) for one in first for other in second]
     splits = sorted({split for *_, split in scores})
     table = np.full((len(pairs), len(splits)), np.nan)
-    for row, (first, second) in enumerate(pairs):
+    for row, pair in enumerate(pairs):
         for column, split in enumerate(splits):
             found = [
-                scores.get((comparison.name, dataset, first, split), np.nan)
-                - scores.get((comparison.reference, dataset, second, split), np.nan)
-                for dataset in datasets
+                [scores.get((name, dataset, seed, split), np.nan) for dataset in datasets]
+                for name, seed in zip(comparison, pair, strict=True)
             ]
-            table[row, column] = np.mean(found)
-    table = table[:, ~np.isnan(table).all(axis=0)]
-    table = table[~np.isnan(table).any(axis=1)]
+            table[row, column] = np.mean(np.subtract(*found))
+    table = table[~np.isnan(table).all(axis=1)]
+    table = table[:, ~np.isnan(table).any(axis=0)]
     scored, fitted = np.sum(sizes, axis=0) if sizes else (0, 1)
     return table, float(scored / fitted)
 
@@ -153,21 +152,28 @@ def _interval(ends: tuple[float, float] | None) -> str:
 def rank_rows(records: Sequence[Record], part: str, kind: str) -> Rows:
     """Return the mean rank of each representation over the eight data sets, by head; 1 is the best.
 
-    Seeds and splits are averaged before. A representation that lacks a data set has no rank.
+    Seeds and splits are averaged before. A representation that lacks a data set or a split has no rank.
     """
     own = [one for one in records if one["part"] == part and one["split"].split("-")[0] == kind]
     datasets = (*CLASSIFICATION, *REGRESSION)
     rows: dict[str, dict[str, Any]] = {}
     for head in HEADS:
-        found: dict[str, dict[str, list[float]]] = {}
-        for one in own:
-            if one["head"] == head:
-                by_set = found.setdefault(one["representation"], {})
-                by_set.setdefault(one["dataset"], []).append(one["score"])
-        complete = {name: by_set for name, by_set in found.items() if len(by_set) == len(datasets)}
+        of_head = [one for one in own if one["head"] == head]
+        cells = {(dataset, one["split"]) for one in of_head for dataset in datasets}
+        found: dict[str, dict[tuple[str, str], list[float]]] = {}
+        for one in of_head:
+            by_cell = found.setdefault(one["representation"], {})
+            by_cell.setdefault((one["dataset"], one["split"]), []).append(one["score"])
+        complete = {name: by_cell for name, by_cell in found.items() if by_cell.keys() == cells}
         if len(complete) < 2:
             continue
-        scores = [[np.mean(by_set[one]) for one in datasets] for by_set in complete.values()]
+        scores = [
+            [
+                np.mean([np.mean(each) for (one, _), each in by_cell.items() if one == dataset])
+                for dataset in datasets
+            ]
+            for by_cell in complete.values()
+        ]
         ranks = rankdata(-np.array(scores), axis=0).mean(axis=1)
         for name, rank in zip(complete, ranks.tolist(), strict=True):
             rows.setdefault(name, {"representation": name})[head] = f"{rank:.2f}"

@@ -65,21 +65,26 @@ def read_recipes(path: Path, names: Sequence[str]) -> tuple[dict[str, Any], dict
     Raises:
         InputError: the file cannot be read, or there is no such recipe.
     """
+    if not path.is_file():
+        raise InputError(f"--file {path} does not exist; correct its name.")
     try:
         read = load_yaml(path.read_text(encoding="utf-8"))
-        table, common, recipes = read["table"], read["common"], read["recipes"]
-    except (KeyError, TypeError, ValueError) as error:
+        table, recipes = read["table"], read["recipes"]
+        whole = {name: {**read["common"], **settings} for name, settings in recipes.items()}
+        lacking = [key for key in ("file", "column", "rows") if key not in table]
+        lacking += [f"molecules of {name}" for name in whole if "molecules" not in whole[name]]
+        if lacking:
+            raise ValueError(f"it lacks {lacking[0]}")
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise InputError(
-            f"{path} must have table, common and recipes; see recipes.yaml."
+            f"--file {path} must have table, common and recipes ({error}); see recipes.yaml of this study."
         ) from error
     if not names:
-        raise InputError(f"RECIPE must be one of {', '.join(recipes)}, got none; name some.")
+        raise InputError(f"RECIPE must be one of {', '.join(whole)}, got none; name some.")
     for name in names:
-        if name not in recipes:
-            raise InputError(
-                f"RECIPE must be one of {', '.join(recipes)}, got {name!r}; correct it."
-            )
-    return table, {name: {**common, **recipes[name]} for name in names}
+        if name not in whole:
+            raise InputError(f"RECIPE must be one of {', '.join(whole)}, got {name!r}; correct it.")
+    return table, {name: whole[name] for name in names}
 
 
 def subset(smiles: Sequence[str], count: int) -> list[str]:
@@ -107,7 +112,12 @@ def write_subset(path: Path, folder: Path, table: Mapping[str, Any], count: int)
     source, rows = folder / table["file"], table["rows"]
     if not source.is_file():
         raise InputError(f"{source} does not exist; put this file of MOSES there.")
-    smiles = pd.read_csv(source)[table["column"]].tolist()
+    read = pd.read_csv(source)
+    if table["column"] not in read:
+        raise InputError(
+            f"{source} must have the column {table['column']}, got {', '.join(read)}; correct the recipes."
+        )
+    smiles = read[table["column"]].tolist()
     if len(smiles) != rows:
         raise InputError(f"{source} must have {rows} rows, got {len(smiles)}; give the whole file.")
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -197,6 +197,7 @@ def compute(
             **{name: getattr(cell, name) for name in ("representation", "split", "head", "part")},
             "task": molecules.dataset.task,
             "settings": settings,
+            "seeded": one.seeded,
             "molecules": len(molecules.rows),
             "unreadable": molecules.unreadable,
             **found,

@@ -18,7 +18,6 @@ from experiments.molecules import fine_tuning
 from experiments.molecules.datasets import Molecules
 from graphcl_hard import HardInfoGraph, molecule_graphs
 from graphcl_hard.config import Config
-from graphcl_hard.evaluation.checks import rescale
 from graphcl_hard.exceptions import InputError
 from graphcl_hard.io.columns import read_columns
 from graphcl_hard.io.file_names import ENCODER, RESULT
@@ -140,17 +139,18 @@ FINGERPRINTS = {
 def untrained(channels: int, layers: int = LAYERS) -> Representation:
     """Return the untrained `gine` with the initial weights of a seed, on the log scale.
 
-    It is fitted without an epoch; its input columns are those of the fixed vocabulary of atoms and bonds.
+    It is fitted without an epoch, so batch norm has its initial statistics. Like the encoder `molecules-random`, it
+    reads no stereochemistry.
     """
     settings = {"encoder": "gine", "hidden_channels": channels, "num_layers": layers, "epochs": 0}
 
     def embed(molecules: Molecules, seed: int) -> Array:
-        graphs = molecule_graphs(molecules.smiles)
-        encoder = HardInfoGraph(**settings, random_state=seed)
-        return rescale(encoder.fit(graphs).transform(graphs), "log")
+        graphs = molecule_graphs(molecules.smiles, stereo=False)
+        encoder = HardInfoGraph(**settings, scale="log", random_state=seed)
+        return encoder.fit(graphs).transform(graphs)
 
     name = f"untrained-{channels}" + (f"x{layers}" if layers != LAYERS else "")
-    return Representation(name, embed, True, {**settings, "scale": "log"})
+    return Representation(name, embed, True, {**settings, "stereo": False, "scale": "log"})
 
 
 def trained(name: str, settings: dict[str, Any], init: str | None = None) -> Representation:
@@ -217,8 +217,9 @@ def from_folder(name: str, pattern: str) -> Representation:
     """
 
     def embed(molecules: Molecules, seed: int) -> Array:
-        encoder = HardInfoGraph.from_pretrained(_path(pattern, molecules.dataset.name, seed))
-        return rescale(encoder.transform(list(molecules.smiles)), "log")
+        folder = _path(pattern, molecules.dataset.name, seed)
+        encoder = HardInfoGraph.from_pretrained(folder, scale="log")
+        return encoder.transform(list(molecules.smiles))
 
     def run(seed: int) -> dict[str, Any]:
         path = _path(pattern, "", seed) / RESULT

@@ -15,9 +15,7 @@ EPS = float(np.finfo(np.float32).eps)
 LARGEST_EXACT = 2**24
 """All whole numbers below it are numbers of float32."""
 ROUNDING = 16 * EPS
-"""Spread that rounding explains, relative to the numbers added up: see `flatten_constants`."""
-NEARLY_CONSTANT = 1e-3
-"""Largest standard deviation, relative to the mean, of a column that rounding may explain."""
+"""Largest standard deviation, relative to the mean, that rounding explains: see `flatten_constants`."""
 
 Floats = npt.NDArray[np.floating[Any]]
 Mask = npt.NDArray[np.bool_]
@@ -49,12 +47,12 @@ def flatten_constants(fit: Floats, new: Floats, single: Mask) -> None:
     They then add nothing to any model. A column with mean :math:`\mu` and standard deviation :math:`\sigma` over the
     rows to fit is one of them if
 
-    .. math:: \sigma \le 16\,\epsilon \max(|\mu|, m) \quad\text{and}\quad \sigma \le 10^{-3} |\mu| ,
+    .. math:: \sigma \le 16\,\epsilon\,|\mu| ,
 
-    where :math:`\epsilon = 2^{-23}` is the machine epsilon of float32 and m the median over the columns of the mean
-    of :math:`|x|`. A sum of n rounded terms has an error of about :math:`\sqrt n\,\epsilon / 2` times the sum of
-    their absolute values, 11 :math:`\epsilon` for the 512 channels of a layer. These terms are as large as the column
-    itself, or, where they cancel, as other columns, hence m; the second condition keeps columns of small units.
+    where :math:`\epsilon = 2^{-23}` is the machine epsilon of float32. A sum of n rounded terms has an error of about
+    :math:`\sqrt n\,\epsilon / 2` times the sum of their absolute values, 11 :math:`\epsilon` for the 512 channels of a
+    layer. Where these terms cancel, the error is a larger multiple of the sum, and the column is kept: it cannot be
+    distinguished from one whose unit makes its spread small beside its mean, such as a temperature in kelvin.
     Columns that are exactly constant stay as they are, as scikit-learn treats them.
 
     Args:
@@ -69,11 +67,6 @@ def flatten_constants(fit: Floats, new: Floats, single: Mask) -> None:
         return
     columns = fit if len(places) == fit.shape[1] else fit[:, places]
     mean, std = np.abs(columns.mean(axis=0, dtype=float)), columns.std(axis=0, dtype=float)
-    constant = (std <= NEARLY_CONSTANT * mean) & (mean > 0)
-    constant &= (columns != columns[0]).any(axis=0)
-    if not constant.any():  # nearly always
-        return
-    sizes = np.abs(columns).mean(axis=0, dtype=float)
-    constant &= std <= ROUNDING * np.maximum(mean, np.median(sizes[sizes > 0]))
+    constant = (std <= ROUNDING * mean) & (columns != columns[0]).any(axis=0)
     flat = places[constant]
     new[:, flat] = fit[:, flat] = 0

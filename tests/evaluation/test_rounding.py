@@ -67,10 +67,10 @@ def test_only_rounding_is_flattened():
     assert flat(rounded(3.3, 2))
     assert flat(rounded(1e-30, 2))
     assert not flat(rounded(3.3, 200))  # as far as 200 units apart
-    # A small difference of large terms: its rounding is that of the terms.
-    cancelled = (np.float32(1e-3) + steps * np.float32(1e-8)).astype(np.float32)
-    assert flat(cancelled)
-    assert not flat(cancelled, others=X * np.float32(1e-3))
+    # A temperature in kelvin beside a pressure in pascal has a small spread, and is data.
+    kelvin = (300 + 0.1 * RNG.normal(size=ROWS)).astype(np.float32)
+    pascal = (101325 + 50 * RNG.normal(size=(ROWS, 3))).astype(np.float32)
+    assert not flat(kelvin, others=pascal)
     # A column of small units that varies is no rounding.
     assert not flat((1e-9 * RNG.uniform(size=ROWS)).astype(np.float32), others=1e3 * X)
     # Whole numbers are exact: years, identifiers.

@@ -6,7 +6,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from experiments.molecules.datasets import DATASETS, FOLDER, Dataset, data_folder, read
+from experiments.molecules.datasets import (
+    DATASETS,
+    FOLDER,
+    Dataset,
+    data_folder,
+    random_scaffolds,
+    read,
+)
+from graphcl_hard.evaluation.splitters import murcko_scaffolds
 from graphcl_hard.exceptions import InputError
 
 TABLE = """mol_id,smiles,first,second
@@ -95,6 +103,25 @@ def test_a_random_split_has_all_molecules_and_ogbs_is_one_of_its_own(tmp_path):
             found.split(name)
 
 
+def test_random_scaffolds_are_different_where_most_molecules_have_no_ring():
+    """As in FreeSolv: a scaffold of its own for each of these, and the large scaffold is never held out."""
+    chains = [f"{'C' * (1 + n % 20)}{'O' * (n // 20 % 2)}{'N' * (n // 40)}" for n in range(60)]
+    rings = [f"{'C' * (1 + n)}c1ccccc1" for n in range(25)] + [f"C{ring}" for ring in RINGS[:15]]
+    scaffolds = murcko_scaffolds(chains + rings)
+    held_out = set()
+    for seed in range(10):
+        split = random_scaffolds(scaffolds, (0.1, 0.1), seed)
+        assert sorted(np.concatenate(split).tolist()) == list(range(100))
+        assert (len(split.valid), len(split.test)) == (10, 10)
+        assert set(range(60, 85)) <= set(split.train.tolist())
+        held_out.add(tuple(split.test.tolist()))
+    assert len(held_out) == 10
+    again = random_scaffolds(scaffolds, (0.1, 0.1), 9)
+    assert tuple(again.test.tolist()) in held_out
+    whole = random_scaffolds(scaffolds, (0.2, 0), 0)
+    assert (len(whole.train), len(whole.valid), len(whole.test)) == (80, 20, 0)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", DATASETS)
 @pytest.mark.skipif(not os.environ.get(FOLDER), reason=f"set {FOLDER} to the folder of the tables")
@@ -106,3 +133,8 @@ def test_the_tables_have_the_molecules_that_are_known(name):
     assert sizes[0] == int(0.8 * len(found.rows))
     assert sum(sizes) == len(found.rows)
     assert np.isnan(found.y).any() == (name == "Tox21")
+    for kind, share in (("inner", 0.2 * 0.9), ("random", 0.1)):
+        splits = [found.split(f"{kind}-{seed}") for seed in range(10)]
+        held_out = [split.valid if kind == "inner" else split.test for split in splits]
+        assert len({tuple(rows.tolist()) for rows in held_out}) == 10
+        assert all(0.9 * share < len(rows) / len(found.rows) <= share for rows in held_out)

@@ -82,6 +82,28 @@ def test_another_recipe_is_refused(words, message, recipes, tmp_path, capsys):
     assert not (tmp_path / "made").exists()
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("molecules: 40, ", "", "lacks molecules of few"),
+        ("rows: 60", "", "lacks rows"),
+        ("few: {epochs: 1}", "few:", "must have table, common and recipes"),
+        ("recipes:", "others:", "must have table, common and recipes ('recipes')"),
+        ("column: SMILES", "column: smiles", "must have the column smiles, got SMILES"),
+        ("table:", "table: [", "must have table, common and recipes"),
+    ],
+)
+def test_a_file_of_recipes_that_lacks_something_is_refused(
+    old, new, message, recipes, tmp_path, capsys
+):
+    (tmp_path / "recipes.yaml").write_text(TINY.replace(old, new))
+    assert main(["few", *recipes, str(tmp_path / "made")]) == 2
+    assert message in capsys.readouterr().err
+    (tmp_path / "recipes.yaml").unlink()
+    assert main(["few", *recipes, str(tmp_path / "made")]) == 2
+    assert "recipes.yaml does not exist" in capsys.readouterr().err
+
+
 def test_a_table_that_is_not_whole_is_refused(recipes, tmp_path, capsys):
     with gzip.open(tmp_path / "all.csv.gz", "wt") as file:
         file.write("\n".join(["SMILES", *SMILES[:50]]))

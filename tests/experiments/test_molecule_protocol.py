@@ -15,7 +15,7 @@ from experiments.molecules.representations import (
     Representation,
     read_representation,
 )
-from graphcl_hard import HardInfoGraph, write_shards
+from graphcl_hard import HardInfoGraph, molecule_graphs, write_shards
 from graphcl_hard.exceptions import InputError
 from graphcl_hard.io.vector_writer import write_vectors
 from graphcl_hard.run import main as run
@@ -116,6 +116,14 @@ def test_gcv_scores_validation_parts_and_chooses_nothing_by_folds(task):
     assert (record["chosen"], record["inner_score"], record["tried"]) == ({}, None, 0)
 
 
+def test_an_untrained_encoder_is_on_the_log_scale_once():
+    vectors = read_representation("untrained-4x2").embed(molecules(), 3)
+    settings = {"encoder": "gine", "hidden_channels": 4, "num_layers": 2, "epochs": 0}
+    graphs = molecule_graphs(SMILES, stereo=False)
+    linear = HardInfoGraph(**settings, scale="linear", random_state=3).fit_transform(graphs)
+    np.testing.assert_allclose(vectors, np.sign(linear) * np.log1p(np.abs(linear)), rtol=1e-6)
+
+
 def test_an_encoder_in_a_folder_stands_for_a_molecule(tmp_path):
     """The record holds the settings of its run and the checksum of its weights, and no path."""
     out = tmp_path / "runs/mine-seed-3"
@@ -126,8 +134,8 @@ def test_an_encoder_in_a_folder_stands_for_a_molecule(tmp_path):
     mine = read_representation(f"mine={tmp_path}/runs/mine-seed-{{seed}}")
     assert mine.seeded
     vectors = mine.embed(molecules(), 3)
-    expected = HardInfoGraph.from_pretrained(out).transform(list(SMILES))
-    np.testing.assert_allclose(vectors, np.sign(expected) * np.log1p(np.abs(expected)), rtol=1e-6)
+    linear = HardInfoGraph.from_pretrained(out, scale="linear").transform(list(SMILES))
+    np.testing.assert_allclose(vectors, np.sign(linear) * np.log1p(np.abs(linear)), rtol=1e-6)
     settings = mine.settings_of("Rings", 3)
     kept = {"hidden_channels": 4, "epochs": 1, "evaluate": False, "seed": 3}
     assert settings["settings"] == kept

@@ -22,6 +22,7 @@ def record(dataset, score, representation="ecfp", split="ogb", head="rf", part="
         "part": part,
         "seed": seed,
         "score": score,
+        "seeded": representation not in ("ecfp", "atompair"),
         "rmse": 1 - score,
         "chosen": {"k": 3},
         "train_size": 90,
