@@ -39,9 +39,10 @@ RUN = (
     "steps",
     "weight_change",
     "seconds",
-    "graphcl_hard",
+    "git_commit",
     "versions",
     "device",
+    "threads",
 )
 """What records keep of the result.json of an encoder's run, beside its settings."""
 

@@ -12,6 +12,7 @@ from experiments.molecules.datasets import DATASETS, Dataset, Molecules
 from experiments.molecules.protocol import CALLS, cells_of, compute, count_call, score
 from experiments.molecules.representations import (
     FINGERPRINTS,
+    RUN,
     Representation,
     read_representation,
 )
@@ -140,6 +141,7 @@ def test_an_encoder_in_a_folder_stands_for_a_molecule(tmp_path):
     kept = {"hidden_channels": 4, "epochs": 1, "evaluate": False, "seed": 3}
     assert settings["settings"] == kept
     assert settings["dataset"]["graphs"] == 90
+    assert set(RUN) < set(settings)
     (file,) = settings["files"]
     assert file["sha256"] == hashlib.sha256((out / "encoder.safetensors").read_bytes()).hexdigest()
     assert str(tmp_path) not in json.dumps(settings)
