@@ -73,5 +73,5 @@ def test_the_index_of_experiments_names_every_script():
     names = [
         ".".join(path.relative_to(ROOT).with_suffix("").parts) for path in (*packages, *modules)
     ]
-    assert len(names) == 10
+    assert len(names) == 11
     assert [name for name in names if f"`python -m {name}" not in index] == []
