@@ -16,7 +16,7 @@ import numpy.typing as npt
 import pandas as pd
 from rdkit import Chem, rdBase
 
-from graphcl_hard.evaluation.splitters import Split, murcko_scaffolds, scaffold_split
+from graphcl_hard.evaluation.splitters import PARTS, Split, murcko_scaffolds, scaffold_split
 from graphcl_hard.exceptions import InputError
 
 Task = Literal["classification", "regression"]
@@ -126,6 +126,9 @@ def random_scaffolds(
         scaffolds: (M,) those of the molecules; "" without a ring.
         shares: of the validation and the test part, which may be 0.
         seed: seed of the order.
+
+    Raises:
+        InputError: a part with a share stays empty.
     """
     groups: dict[str, list[int]] = {}
     for row, scaffold in enumerate(scaffolds.tolist()):
@@ -142,6 +145,12 @@ def random_scaffolds(
                 break
         else:
             train += group
+    for name, share, (_, rows) in zip(PARTS[1:], shares, (valid, test), strict=True):
+        if share and not rows:
+            raise InputError(
+                f"The {name} part must have a scaffold, got none: each of {len(groups)} has more than half of "
+                f"{share:g} of {len(scaffolds)} molecules; give more molecules."
+            )
     parts = (train, valid[1], test[1])
     return Split(*(np.array(sorted(rows), dtype=np.int64) for rows in parts))
 

@@ -123,7 +123,7 @@ def measured_targets(given: Any, names: tuple[str, ...] = ()) -> Targets:
         InputError: an entry is infinite or no number.
     """
     array, names = _array(given, names)
-    table = _numbers(array.reshape(len(array), -1))
+    table = _numbers(array[:, None] if array.ndim == 1 else array)
     if np.isinf(table).any():
         row, column = np.argwhere(np.isinf(table))[0]
         raise InputError(

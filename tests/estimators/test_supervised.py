@@ -497,3 +497,13 @@ def test_precisions(mutag, precision):
     assert np.isfinite(model.predict_proba(mutag)).all()
     assert model.transform(mutag).dtype == (np.float64 if precision == "64-true" else np.float32)
     assert model.get_feature_names_out()[0] == "hardinfographclassifier0"
+
+
+@pytest.mark.parametrize("shape", [(0,), (0, 2)])
+def test_a_validation_part_without_graphs_is_refused(shape):
+    graphs = load_graphs("MUTAG")
+    y = np.zeros((40, *shape[1:]))
+    with pytest.raises(InputError, match="`validation` must have a graph with a target, got none"):
+        HardInfoGraphRegressor(epochs=1).fit(
+            graphs[:40], y, validation=(graphs[:0], np.zeros(shape))
+        )

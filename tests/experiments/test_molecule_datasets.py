@@ -120,6 +120,10 @@ def test_random_scaffolds_are_different_where_most_molecules_have_no_ring():
     assert tuple(again.test.tolist()) in held_out
     whole = random_scaffolds(scaffolds, (0.2, 0), 0)
     assert (len(whole.train), len(whole.valid), len(whole.test)) == (80, 20, 0)
+    with pytest.raises(
+        InputError, match="The test part must have a scaffold, got none: each of 1 "
+    ):
+        random_scaffolds(murcko_scaffolds(["Cc1ccccc1"] * 30), (0.0, 0.1), 0)
 
 
 @pytest.mark.slow

@@ -15,7 +15,7 @@ from graphcl_hard.exceptions import InputError
 from graphcl_hard.sweeps.records import read_records
 
 SMILES = tuple(
-    f"{'C' * (1 + n % 9)}C1{'C' * (1 + n % 18)}C1{'O' if n % 5 < 2 else ''}" for n in range(90)
+    f"{'C' * (1 + n % 9)}C1{'C' * (1 + n % 30)}C1{'O' if n % 5 < 2 else ''}" for n in range(90)
 )
 SMALL = {"encoder": "gine", "hidden_channels": 4, "num_layers": 2, "epochs": 2, "lr": 0.01}
 
