@@ -89,8 +89,7 @@ def paired(
         sorted({one["seed"] for one in own if one["representation"] == name}) for name in comparison
     )
     pairs = [(seed, seed) for seed in first if seed in second]
-    unseeded = {one["representation"] for one in own if not one["seeded"]}
-    if unseeded:
+    if not all(one["seeded"] for one in own):
         pairs = [(one, other) for one in first for other in second]
     splits = sorted({split for *_, split in scores})
     table = np.full((len(pairs), len(splits)), np.nan)

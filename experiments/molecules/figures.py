@@ -1,6 +1,6 @@
-"""The figures of the study: scores against the length of the vectors, and against the molecules of pretraining."""
+"""The figure of the study: scores against the length of the vectors."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -14,14 +14,13 @@ from graphcl_hard.sweeps.report.canvas import (
     shared_legend,
 )
 
-Curves = Mapping[str, Sequence[str]]
-"""Label -> representations."""
 UNTRAINED = tuple(f"untrained-{channels}" for channels in (32, 64, 128, 256, 512, 1024, 2048))
-WIDTHS: Curves = {
+WIDTHS: Mapping[str, Sequence[str]] = {
     "untrained": UNTRAINED,
     "GraphCL": ("channels-64", "graphcl-uniform", "channels-256", "channels-512"),
     "ECFP counts": ("ecfp",),
 }
+"""Label of a line -> representations."""
 
 
 def points(
@@ -53,35 +52,25 @@ def points(
     }
 
 
-def columns(record: Record) -> float:
-    """Return the length of the vectors."""
-    return float(record["columns"])
-
-
-def curve_figure(
-    records: Sequence[Record],
-    curves: Curves,
-    x: Callable[[Record], float],
-    x_label: str,
-    picture: Mapping[str, str],
-) -> Picture | None:
-    """Draw the mean score of each representation against x, and a point for each seed; None without records.
+def width_figure(records: Sequence[Record]) -> Picture | None:
+    """Draw validation scores against the length of the vectors, and a point for each seed; None without records.
 
     Args:
-        records: of one part, kind of split and head.
-        curves: what to draw.
-        x: place of a record on the axis, which is logarithmic.
-        x_label: label of the axis.
-        picture: name, title, alt and note of the picture.
+        records: of the study.
     """
-    place = {one["representation"]: x(one) for one in records if one["representation"]}
+    own = [
+        one
+        for one in records
+        if one["part"] == "valid" and one["split"].startswith("inner-") and one["head"] == "gcv"
+    ]
+    place = {one["representation"]: one["columns"] for one in own}
     figure = new_figure(8.6, 4.0)
     drawn = False
     for axes, (label, datasets) in zip(
         figure.subplots(1, len(GROUPS)), GROUPS.items(), strict=True
     ):
-        for number, (curve, names) in enumerate(curves.items()):
-            found = points(records, names, datasets)
+        for number, (curve, names) in enumerate(WIDTHS.items()):
+            found = points(own, names, datasets)
             if not found:
                 continue
             drawn, style = True, line_style(number)
@@ -100,27 +89,12 @@ def curve_figure(
         finish(axes)
     if not drawn:
         return None
-    figure.supxlabel(x_label, fontsize=11)
+    figure.supxlabel("numbers in a vector", fontsize=11)
     shared_legend(figure)
-    return Picture(**picture, figure=figure)
-
-
-def width_figure(records: Sequence[Record]) -> Picture | None:
-    """Draw validation scores against the length of the vectors, see `curve_figure`."""
-    own = [
-        one
-        for one in records
-        if one["part"] == "valid" and one["split"].startswith("inner-") and one["head"] == "gcv"
-    ]
-    return curve_figure(
-        own,
-        WIDTHS,
-        columns,
-        "numbers in a vector",
-        {
-            "name": "widths",
-            "title": "Scores against the length of the vectors",
-            "alt": "Validation scores of untrained and trained encoders of several widths, and of ECFP counts",
-            "note": "Means over random scaffold splits without the molecules of the test part; small points are seeds.",
-        },
+    return Picture(
+        "widths",
+        "Scores against the length of the vectors",
+        "Validation scores of untrained and trained encoders of several widths, and of ECFP counts",
+        "Means over random scaffold splits without the molecules of the test part; small points are seeds.",
+        figure,
     )

@@ -108,7 +108,8 @@ def _linear(
             for column in ((y - means) / scales).T
         ]
         for models in zip(*columns, strict=True):
-            yield np.stack([model.predict(rows) for model, rows in models], axis=1) * scales + means
+            found = np.stack([model.predict(rows) for model, rows in models], axis=1)
+            yield np.clip(found * scales + means, y.min(axis=0), y.max(axis=0))
         return
     if (
         len(fitted) < fitted.shape[1]
@@ -155,7 +156,8 @@ def _gcv(
     errors = ((y - means) ** 2).sum(axis=0) - (2 * shrinkage - shrinkage**2) @ projected**2
     freedom = len(y) - 1 - shrinkage.sum(axis=1)
     chosen = np.argmin(errors / freedom[:, None] ** 2, axis=0)  # (T,)
-    yield means + new @ right @ (shrinkage[chosen].T / singular[:, None] * projected)
+    found = means + new @ right @ (shrinkage[chosen].T / singular[:, None] * projected)
+    yield np.clip(found, y.min(axis=0), y.max(axis=0)) if task == "regression" else found
 
 
 def _right_vectors(x: Floats) -> tuple[Floats, Floats]:
@@ -325,8 +327,7 @@ def choose(head: Head, task: Task, x: npt.NDArray[Any], y: Floats) -> Chosen:
     cv = check_cv(INNER_FOLDS, single, classifier=task == "classification")
     folds = list(cv.split(x, single))
     each = [
-        _predictions(head, task, x[fit], known[fit], x[out], head.grid, INNER_TREES)
-        for fit, out in folds
+        head.predict(task, x[fit], known[fit], x[out], head.grid, INNER_TREES) for fit, out in folds
     ]
     means: list[float] = []
     for found in zip(*each, strict=True):  # one value of the grid on all folds
@@ -350,17 +351,4 @@ def predict(
     head: Head, task: Task, x: npt.NDArray[Any], y: Floats, new: npt.NDArray[Any], value: float
 ) -> Floats:
     """Return the predictions (n, T) for new vectors of the head fitted on all of the training part."""
-    return next(_predictions(head, task, x, filled(y), new, (value,), TREES))
-
-
-def _predictions(
-    head: Head,
-    task: Task,
-    x: npt.NDArray[Any],
-    y: Floats,
-    new: npt.NDArray[Any],
-    grid: Sequence[float],
-    trees: int,
-) -> Predictions:
-    for found in head.predict(task, x, y, new, grid, trees):
-        yield np.clip(found, y.min(axis=0), y.max(axis=0)) if task == "regression" else found
+    return next(head.predict(task, x, filled(y), new, (value,), TREES))

